@@ -1,0 +1,65 @@
+"""Every error that Facelabel raises on purpose.
+
+::
+
+    FacelabelError
+    ├── ConfigurationError      a setting is wrong; nothing was started
+    ├── Rejected                the input is at fault: trying again changes nothing
+    │   ├── UnreadableImage     not an image we read, or over a limit
+    │   ├── UnusableFace        no face, several faces, or one too poor to enrol
+    │   ├── LabelRefused        the label on a training image cannot be a name
+    │   ├── AlreadyExists       the name asked for is taken
+    │   └── NotFound            no such asset, job, pack …
+    └── Unavailable             not now: the same call may go through later
+
+The worker needs only the two middle branches: ``Rejected`` is buried with its reason where a
+person sees it, ``Unavailable`` is retried. Anything else is a bug; it is retried too, because a
+bug may be the machine's, and ends as a dead letter with its traceback.
+"""
+
+from __future__ import annotations
+
+
+class FacelabelError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str = "") -> None:
+        """Use the class's own first line as the message where none is given."""
+        super().__init__(message or (self.__doc__ or "").partition("\n")[0])
+
+
+class ConfigurationError(FacelabelError):
+    """A setting is wrong."""
+
+
+class Rejected(FacelabelError):
+    """The input is at fault; trying again changes nothing."""
+
+
+class UnreadableImage(Rejected):
+    """The file is not an image that can be read."""
+
+
+class UnusableFace(Rejected):
+    """The image does not show exactly one usable face."""
+
+
+class LabelRefused(Rejected):
+    """The label cannot be used as a name."""
+
+
+class AlreadyExists(Rejected):
+    """Something of that name exists already."""
+
+
+class NotFound(Rejected):
+    """There is no such thing."""
+
+
+class Unavailable(FacelabelError):
+    """Not possible right now; the same call may go through later."""
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        """Remember how many seconds the other side asked us to wait, if it said so."""
+        super().__init__(message)
+        self.retry_after = retry_after

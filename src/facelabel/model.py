@@ -1,0 +1,285 @@
+"""The words of the product: frozen values, no input or output.
+
+Units throughout: coordinates are ratios of the *upright* image's width and height and may leave
+0..1 at the edges (as Amazon Rekognition's do); similarity, confidence, sharpness and brightness
+run from 0 to 100; angles are degrees; times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+Json: TypeAlias = dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A picture in the library, in Cloudinary's words."""
+
+    asset_id: str
+    public_id: str
+    #: Path of the folder it lies in, without leading or trailing slash; "" is the root.
+    folder: str
+    #: Grows with every upload of new content under the same public_id.
+    version: int
+    format: str
+    bytes: int
+    #: MD5 (Cloudinary) or SHA-256 (local library) of the original file, hexadecimal.
+    etag: str
+    width: int = 0
+    height: int = 0
+    created_at: float = 0.0
+    filename: str = ""
+    resource_type: str = "image"
+    type: str = "upload"
+    tags: tuple[str, ...] = ()
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    def in_folder(self, root: str) -> bool:
+        """Whether the asset lies in ``root`` or below, compared by path segment."""
+        root = root.strip("/")
+        return not root or self.folder == root or self.folder.startswith(root + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A face's bounding box, as ratios of the upright image."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Reason(enum.StrEnum):
+    """Why a face was left out or is too poor to enrol, in Rekognition's words."""
+
+    EXCEEDS_MAX_FACES = "EXCEEDS_MAX_FACES"
+    EXTREME_POSE = "EXTREME_POSE"
+    LOW_BRIGHTNESS = "LOW_BRIGHTNESS"
+    LOW_SHARPNESS = "LOW_SHARPNESS"
+    LOW_CONFIDENCE = "LOW_CONFIDENCE"
+    SMALL_BOUNDING_BOX = "SMALL_BOUNDING_BOX"
+    LOW_FACE_QUALITY = "LOW_FACE_QUALITY"
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where the head points: positive yaw to the viewer's right, pitch up, roll clockwise."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face found in a picture."""
+
+    box: Box
+    #: Left eye, right eye, nose, left and right mouth corner (the viewer's left), as (x, y) ratios.
+    landmarks: tuple[tuple[float, float], ...]
+    confidence: float
+    sharpness: float
+    brightness: float
+    pose: Pose
+    #: Empty when the face is good enough to enrol.
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A face with its embedding: what the engine makes of it and the gallery keeps."""
+
+    face: Face
+    #: Unit vector, little-endian float32; comparable only within one model.
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the engine found in one picture, largest face first."""
+
+    width: int
+    height: int
+    templates: tuple[Template, ...]
+    #: Faces beyond the limit: found, not embedded, each with its reason.
+    left_out: tuple[Face, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One reference face that resembles a searched face."""
+
+    face_id: str
+    person: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One person a searched face may be, and the reference face that speaks most for it."""
+
+    person: str
+    similarity: float
+    face_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedFace:
+    """A face of a picture with the reference faces nearest to it, best first."""
+
+    face: Face
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a recogniser saw in one picture."""
+
+    faces: tuple[SearchedFace, ...]
+    left_out: tuple[Face, ...]
+    #: Engine and model that compared, for example "facelabel mobilefacenet/1".
+    model: str
+
+
+class Verdict(enum.StrEnum):
+    """Why a face got its name, or none."""
+
+    NAMED = "named"
+    NO_CANDIDATE = "nobody known resembles this face"
+    BELOW_THRESHOLD = "below the threshold"
+    AMBIGUOUS = "the runner-up is too close"
+    TAKEN = "that person is already in this picture with a better match"
+    REFUSED = "a person said it is not them"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFace:
+    """A searched face with the decision about it and everything that explains it."""
+
+    face: Face
+    name: str | None
+    verdict: Verdict
+    #: Best people first; the first one is the name where there is one.
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate the verdict speaks of."""
+        return self.candidates[0] if self.candidates else None
+
+    @property
+    def runner_up(self) -> Candidate | None:
+        """The next person after :attr:`best`."""
+        return self.candidates[1] if len(self.candidates) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledFace:
+    """A reference face in a collection."""
+
+    face_id: str
+    person: str
+    #: asset_id of the image it was learnt from, where the recogniser knows it.
+    asset_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The ledger's line for one training image: which face of the collection it stands for."""
+
+    asset_id: str
+    public_id: str
+    version: int
+    #: Content of the image; equal digests are the same picture.
+    digest: str
+    person: str
+    face_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The ledger's line for one searched picture."""
+
+    asset_id: str
+    public_id: str
+    version: int
+    collection: str
+    #: Of the gallery, read before the search: a later change makes the search stale.
+    generation: int
+    #: Threshold and margin the names were decided with.
+    rules: str
+    model: str
+    faces: tuple[NamedFace, ...]
+    left_out: tuple[Face, ...] = ()
+    searched_at: float = 0.0
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Everyone who was recognised."""
+        return frozenset(face.name for face in self.faces if face.name)
+
+
+class NameState(enum.StrEnum):
+    """Whose a name on a picture is; the first three are names that we put there."""
+
+    WRITING = "writing"
+    WRITTEN = "written"
+    REMOVING = "removing"
+    REFUSED = "refused"
+
+
+class JobState(enum.StrEnum):
+    """A job is ready (new, running under a lease, or waiting for a retry) or dead."""
+
+    READY = "ready"
+    DEAD = "dead"
+
+
+class JobKind(enum.StrEnum):
+    """What a job asks for; its key says of what."""
+
+    #: Look at this asset, whatever happened to it: key = asset_id.
+    ASSET = "asset"
+    #: Decide again about every picture searched before the gallery last changed.
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A promise on disk."""
+
+    job_id: int
+    kind: JobKind
+    key: str
+    payload: Json
+    state: JobState
+    #: Claims so far, this one included.
+    tries: int
+    #: When it may be claimed; for a running job the end of its lease.
+    run_at: float
+    #: Fences a worker that lost its lease; None while nobody runs the job.
+    token: str | None = None
+    reason: str = ""
+    enqueued_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job came to."""
+
+    #: enrolled, un-enrolled, identified, unchanged, ignored, gone, swept
+    kind: str
+    asset_id: str = ""
+    public_id: str = ""
+    names: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    note: str = ""

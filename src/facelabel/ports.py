@@ -1,0 +1,327 @@
+"""What the core needs from outside, one Protocol per need.
+
+Every port has a small real class in :mod:`facelabel.testing` and a contract suite in
+``tests/contract`` that each implementation passes. All methods may raise
+:class:`~facelabel.errors.Unavailable`; all may be called again after any failure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from facelabel.model import (
+        Analysis,
+        Asset,
+        EnrolledFace,
+        Enrolment,
+        Job,
+        JobKind,
+        JobState,
+        Json,
+        NameState,
+        Search,
+        Sighting,
+        Template,
+    )
+
+
+class Library(Protocol):
+    """The pictures: what the pipeline reads and writes."""
+
+    def asset(self, asset_id: str) -> Asset | None:
+        """Return the asset as it is now, None if there is none."""
+
+    def assets(self, folder: str) -> Iterator[Asset]:
+        """Every image in ``folder`` and below, in a stable order, fetched page by page."""
+
+    def fetch(self, asset: Asset) -> bytes:
+        """Return the image file; NotFound if it is gone."""
+
+    def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
+        """Add tags atomically; those already there stay. NotFound if the asset is gone."""
+
+    def remove_tags(self, asset_id: str, tags: Sequence[str]) -> None:
+        """Remove tags atomically; those not there are no error. NotFound if the asset is gone."""
+
+    def set_context(self, asset_id: str, values: Mapping[str, str | None]) -> None:
+        """Set contextual metadata keys; None removes a key. NotFound if the asset is gone."""
+
+
+class EditableLibrary(Library, Protocol):
+    """The pictures as a person handles them; every change is followed up by a job."""
+
+    def find(self, public_id: str) -> Asset | None:
+        """Return the asset of that public_id."""
+
+    def upload(
+        self,
+        data: bytes,
+        *,
+        folder: str = "",
+        filename: str = "",
+        public_id: str | None = None,
+        tags: Sequence[str] | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> Asset:
+        """Store an image; same public_id replaces content, and tags where given.
+
+        Without a public_id one is made from folder and file name, made unique unless the same
+        content already stands there. Raises UnreadableImage, Rejected (bad public_id, tag …).
+        """
+
+    def move(self, asset_id: str, folder: str) -> Asset:
+        """Put the asset into another folder, keeping its asset_id."""
+
+    def rename(self, asset_id: str, public_id: str) -> Asset:
+        """Give the asset another public_id; AlreadyExists if it is taken."""
+
+    def delete(self, asset_id: str) -> None:
+        """Delete the asset and, with its last user, the original; no error if it is gone."""
+
+
+class Recognizer(Protocol):
+    """Faces: enrol, identify, forget. Collections are named, as in Rekognition."""
+
+    def create(self, collection: str) -> None:
+        """Make an empty collection; no error if it exists."""
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with all its faces; no error if there is none."""
+
+    def model(self, collection: str) -> str:
+        """Return engine and model version of the collection's faces."""
+
+    def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
+        """Learn the one usable face of the image. Same image and person again: same face.
+
+        Raises UnreadableImage, or UnusableFace with the reason.
+        """
+
+    def forget(self, collection: str, face_ids: Sequence[str]) -> None:
+        """Delete faces for good; unknown ones are no error."""
+
+    def faces(self, collection: str) -> Iterator[EnrolledFace]:
+        """Every reference face of the collection."""
+
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+        """Find every face of the image and the references nearest to each, of two people at least.
+
+        With an asset, what :meth:`recall` needs is kept. No face is a result, not an error.
+        Raises UnreadableImage.
+        """
+
+    def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+        """Search again, without images, the faces seen in these pictures, by asset_id.
+
+        Pictures whose faces were not kept, or were kept of another version or for another
+        model, are absent from the answer.
+        """
+
+    def discard(self, asset_id: str) -> None:
+        """Delete what :meth:`identify` kept of a picture."""
+
+
+class FaceEngine(Protocol):
+    """Pixels to faces with embeddings, all in this process."""
+
+    @property
+    def model(self) -> str:
+        """Name and version of the pack; vectors of two models are never compared."""
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+
+    def analyse(self, image: bytes) -> Analysis:
+        """Decode, detect, measure, align and embed. Raises UnreadableImage."""
+
+    def similarity(self, distance: float) -> float:
+        """0..100 for the L2 distance of two unit vectors, calibrated to the false match rate.
+
+        Raises ConfigurationError where the pack has no calibration.
+        """
+
+
+class Templates(Protocol):
+    """The vectors of every collection: the rows that the search matrix is derived from."""
+
+    def create(self, collection: str, model: str, dimensions: int) -> None:
+        """Make an empty collection; no error if it exists with the same model."""
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection and its vectors."""
+
+    def model(self, collection: str) -> str | None:
+        """Return the model of the collection, None if there is none."""
+
+    def collection_id(self, collection: str) -> int | None:
+        """Return a number never reused, even when a collection of that name is made again."""
+
+    def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
+        """Add a reference face; the same face_id again changes nothing."""
+
+    def delete(self, collection: str, face_ids: Sequence[str]) -> None:
+        """Delete faces for good."""
+
+    def faces(self, collection: str) -> Iterator[EnrolledFace]:
+        """Every face of the collection, in the order added."""
+
+    def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
+        """Return the faces of these row numbers; deleted ones are absent."""
+
+    def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Row number and vector of the next faces with a row number above ``after``, ascending."""
+
+    def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
+        """(deletion number, row number) of every deletion after the given one, ascending."""
+
+    def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
+        """Keep the faces seen in a picture, replacing what was kept of it."""
+
+    def kept(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, Analysis]]:
+        """Version and faces of each picture kept for that model, by asset_id."""
+
+    def discard(self, asset_id: str) -> None:
+        """Delete what was kept of a picture."""
+
+
+class VectorIndex(Protocol):
+    """Exact nearest neighbours in one collection."""
+
+    def search(
+        self, collection_id: int, vectors: Sequence[bytes], count: int
+    ) -> Sequence[Sequence[tuple[int, float]]]:
+        """For each vector the ``count`` nearest rows as (row number, L2 distance), nearest first.
+
+        Sees every face added or deleted before the call, by any process.
+        """
+
+    def drop(self, collection_id: int) -> None:
+        """Delete what was derived from a collection."""
+
+
+class Ledger(Protocol):
+    """What we did and why: enrolments, searches, names we wrote, people's decisions."""
+
+    def collection(self) -> str | None:
+        """Return the live collection."""
+
+    def switch(self, collection: str) -> None:
+        """Make a collection the live one, in one step; counts as a change of the gallery."""
+
+    def generation(self) -> int:
+        """How often the gallery changed."""
+
+    def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
+        """Return the enrolment of a training image."""
+
+    def enrolments(self, collection: str) -> Iterator[Enrolment]:
+        """Every enrolment of the collection."""
+
+    def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
+        """Enrolments of the same picture, whatever their asset."""
+
+    def intend(self, collection: str, asset_id: str, person: str | None) -> str | None:
+        """Note, before the recogniser is asked, whom we enrol (None: done).
+
+        Returns the intention that a process left behind when it died in between.
+        """
+
+    def enrol(self, collection: str, enrolment: Enrolment) -> None:
+        """Record an enrolment, replacing the asset's former one; changes the generation.
+
+        In the same transaction a face that no enrolment holds any more becomes a leftover, and
+        the intention is cleared.
+        """
+
+    def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
+        """Delete and return the asset's enrolment; changes the generation; leaves a leftover."""
+
+    def leftovers(self, collection: str) -> Sequence[str]:
+        """Faces no enrolment holds, still to be forgotten by the recogniser."""
+
+    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+        """Note that leftovers are gone."""
+
+    def purge(self, collection: str) -> None:
+        """Delete every line about a collection that is not live."""
+
+    def search(self, asset_id: str) -> Search | None:
+        """Return the last search of a picture."""
+
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+        """Return the last searches of several pictures at once."""
+
+    def record(self, search: Search) -> None:
+        """Record a search, replacing the picture's former one."""
+
+    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+        """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
+
+    def names(self, asset_id: str) -> Mapping[str, NameState]:
+        """Return the names we wrote to a picture or are forbidden to write."""
+
+    def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
+        """Set the state of names on a picture; None deletes the line."""
+
+    def forget_asset(self, asset_id: str) -> None:
+        """Delete the search and the names of a picture that is gone."""
+
+
+class Queue(Protocol):
+    """Durable jobs: at least once, one row per (kind, key), so one at a time per key."""
+
+    def enqueue(
+        self, kind: JobKind, key: str, payload: Json | None = None, *, delay: float = 0.0
+    ) -> None:
+        """Promise a job; on return it is on disk.
+
+        A waiting job of the same kind and key is brought forward, a running one runs once more
+        afterwards, a dead one is revived.
+        """
+
+    def claim(self) -> Job | None:
+        """Lease the next due job, counting the try; None if none is due."""
+
+    def heartbeat(self, job: Job) -> bool:
+        """Extend the lease; False if it was lost."""
+
+    def finish(self, job: Job) -> bool:
+        """Delete a done job, or make it ready again if it was enqueued meanwhile.
+
+        False if the lease was lost.
+        """
+
+    def retry(self, job: Job, reason: str, delay: float) -> bool:
+        """Give the job back, to be claimed again after ``delay`` seconds."""
+
+    def bury(self, job: Job, reason: str) -> bool:
+        """Make the job a dead letter with its reason (or ready, if enqueued meanwhile)."""
+
+    def pending(self) -> int:
+        """How many jobs are ready, running and waiting ones included."""
+
+    def next_due(self) -> float | None:
+        """When the next ready job is due, epoch seconds; None if there is none."""
+
+    def jobs(self, state: JobState | None = None, limit: int = 100) -> Sequence[Job]:
+        """Jobs, the oldest first."""
+
+    def revive(self, job_ids: Iterable[int] | None = None) -> int:
+        """Make dead jobs (all, without ids) ready again with no tries; returns how many."""
+
+    def drop(self, job_ids: Iterable[int] | None = None) -> int:
+        """Delete dead jobs (all, without ids); returns how many."""
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
