@@ -250,6 +250,8 @@ class JobKind(enum.StrEnum):
     ASSET = "asset"
     #: Decide again about every picture searched before the gallery last changed.
     SWEEP = "sweep"
+    #: Build a new collection from the training folder and switch to it: payload "collection".
+    REBUILD = "rebuild"
 
 
 @dataclass(frozen=True, slots=True)

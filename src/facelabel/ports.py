@@ -91,8 +91,11 @@ class Recognizer(Protocol):
     def drop(self, collection: str) -> None:
         """Delete a collection with all its faces; no error if there is none."""
 
+    def collections(self) -> Sequence[str]:
+        """Names of all collections."""
+
     def model(self, collection: str) -> str:
-        """Return engine and model version of the collection's faces."""
+        """Return the model of the collection's faces; NotFound if there is no collection."""
 
     def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
         """Learn the one usable face of the image. Same image and person again: same face.
@@ -103,8 +106,10 @@ class Recognizer(Protocol):
     def forget(self, collection: str, face_ids: Sequence[str]) -> None:
         """Delete faces for good; unknown ones are no error."""
 
-    def faces(self, collection: str) -> Iterator[EnrolledFace]:
-        """Every reference face of the collection."""
+    def faces(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[EnrolledFace]:
+        """Every reference face of the collection, or those of the given ids that exist."""
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """Find every face of the image and the references nearest to each, of two people at least.
@@ -149,7 +154,10 @@ class Templates(Protocol):
     """The vectors of every collection: the rows that the search matrix is derived from."""
 
     def create(self, collection: str, model: str, dimensions: int) -> None:
-        """Make an empty collection; no error if it exists with the same model."""
+        """Make an empty collection; one of that name stays as it is, whatever its model."""
+
+    def collections(self) -> Sequence[str]:
+        """Names of all collections."""
 
     def drop(self, collection: str) -> None:
         """Delete a collection and its vectors."""
@@ -166,8 +174,10 @@ class Templates(Protocol):
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
         """Delete faces for good."""
 
-    def faces(self, collection: str) -> Iterator[EnrolledFace]:
-        """Every face of the collection, in the order added."""
+    def faces(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[EnrolledFace]:
+        """Every face of the collection, in the order added, or those of the given ids."""
 
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """Return the faces of these row numbers; deleted ones are absent."""
@@ -224,21 +234,26 @@ class Ledger(Protocol):
     def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
         """Enrolments of the same picture, whatever their asset."""
 
-    def intend(self, collection: str, asset_id: str, person: str | None) -> str | None:
-        """Note, before the recogniser is asked, whom we enrol (None: done).
+    def intention(self, collection: str, asset_id: str) -> str | None:
+        """Return whom a process that died in between was enrolling from this image."""
 
-        Returns the intention that a process left behind when it died in between.
-        """
+    def intend(self, collection: str, asset_id: str, person: str) -> None:
+        """Note, before the recogniser is asked, whom we enrol."""
 
     def enrol(self, collection: str, enrolment: Enrolment) -> None:
-        """Record an enrolment, replacing the asset's former one; changes the generation.
+        """Record an enrolment, replacing the asset's former one.
 
+        Changes the generation if the collection is the live one and the line is a new one.
         In the same transaction a face that no enrolment holds any more becomes a leftover, and
         the intention is cleared.
         """
 
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
-        """Delete and return the asset's enrolment; changes the generation; leaves a leftover."""
+        """Delete and return the asset's enrolment, leaving a leftover if it was the last.
+
+        Clears the intention.
+        Changes the generation if the collection is the live one.
+        """
 
     def leftovers(self, collection: str) -> Sequence[str]:
         """Faces no enrolment holds, still to be forgotten by the recogniser."""
@@ -256,7 +271,10 @@ class Ledger(Protocol):
         """Return the last searches of several pictures at once."""
 
     def record(self, search: Search) -> None:
-        """Record a search, replacing the picture's former one."""
+        """Record a search, replacing the picture's former one.
+
+        One older than what is on record, by (version, generation), is dropped.
+        """
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""

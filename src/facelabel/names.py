@@ -1,0 +1,65 @@
+"""From tags to people's names and back.
+
+A training image carries its label as the tag ``faceLabel:John Doe`` (the prefix is a setting);
+a recognised picture carries the plain name as a tag. ``faceId:<uuid>`` tags are the machine's.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from facelabel.errors import LabelRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FACE_ID_PREFIX = "faceId:"
+#: Cloudinary's limit for one tag, label prefix included.
+MAX_TAG_LENGTH = 255
+
+
+def normalise(name: str) -> str:
+    """Bring a name to the one spelling we compare: NFC, no space around it."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def check_name(name: str, prefix: str) -> str:
+    """Return the name normalised; LabelRefused, with the reason, if it cannot be a tag."""
+    name = normalise(name)
+    if not name:
+        raise LabelRefused(f"the label {prefix}: has no name behind the colon")
+    if "," in name:
+        raise LabelRefused(
+            f"the name {name!r} has a comma, at which Cloudinary splits tags; leave it out"
+        )
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in name):
+        raise LabelRefused(f"the name {name!r} has control characters")
+    if len(f"{prefix}:{name}") > MAX_TAG_LENGTH:
+        raise LabelRefused(f"the label is over {MAX_TAG_LENGTH} characters: {name[:40]!r}…")
+    if name.startswith((FACE_ID_PREFIX, f"{prefix}:")):
+        raise LabelRefused(f"the name {name!r} reads like one of our own tags")
+    return name
+
+
+def label(name: str, prefix: str) -> str:
+    """Return the tag that labels a training image with a name."""
+    return f"{prefix}:{check_name(name, prefix)}"
+
+
+def labelled_people(tags: Iterable[str], prefix: str) -> frozenset[str]:
+    """Everyone the label tags name: exact prefix and colon; LabelRefused if one is no name."""
+    marker = f"{prefix}:"
+    return frozenset(
+        check_name(tag.removeprefix(marker), prefix) for tag in tags if tag.startswith(marker)
+    )
+
+
+def face_id_tag(face_id: str) -> str:
+    """Return the tag that shows which face of the collection an image became."""
+    return FACE_ID_PREFIX + face_id
+
+
+def face_id_tags(tags: Iterable[str]) -> frozenset[str]:
+    """The machine's own tags among these."""
+    return frozenset(tag for tag in tags if tag.startswith(FACE_ID_PREFIX))

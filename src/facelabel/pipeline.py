@@ -1,0 +1,341 @@
+"""The way of a picture: fetch, enrol or identify, write names, record.
+
+A job never says what happened, only which asset to look at: the asset is read as it is now, and
+everything about it is brought to what it should be. So jobs may come twice, late or out of
+order. The order of the steps lets a process die between any two of them:
+
+* enrol: note whom we enrol, ask the recogniser, record. A face that nobody holds any more is
+  first a *leftover* in the ledger, then forgotten, then cleared.
+* identify: read the generation of the gallery, search, mark and write the names, record. If the
+  gallery changed meanwhile the recorded generation is too old, and a sweep looks again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from facelabel import matching, names, naming
+from facelabel.errors import LabelRefused, NotFound, Rejected, Unavailable
+from facelabel.model import Enrolment, JobKind, Outcome, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from facelabel.model import Asset, Job, NameState, Sighting
+    from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+
+#: Context key that tells the owner of an image why it was refused.
+ERROR_KEY = "facelabel_error"
+SWEEP_KEY = "all"
+#: Pictures one turn of the sweep looks at; other jobs come between two turns.
+SWEEP_BATCH = 256
+#: Seconds a sweep waits, so that several portraits learnt together cost one sweep.
+SWEEP_DELAY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Which folders and labels mean what, and when a face gets a name."""
+
+    training: str = "training"
+    recognition: str = "assets"
+    prefix: str = "faceLabel"
+    #: Name the live collection gets when there is none yet.
+    collection: str = "cld-rekog"
+    rules: matching.Rules = field(default_factory=matching.Rules)
+
+    def trains(self, asset: Asset) -> bool:
+        """Whether the asset is a training image; where folders nest, the inner one decides."""
+        return asset.in_folder(self.training) and not (
+            self._inner(self.recognition, self.training) and asset.in_folder(self.recognition)
+        )
+
+    def searches(self, asset: Asset) -> bool:
+        """Whether the asset is to be searched for people."""
+        return asset.in_folder(self.recognition) and not self.trains(asset)
+
+    @staticmethod
+    def _inner(one: str, other: str) -> bool:
+        return len(one.strip("/")) > len(other.strip("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Handles the jobs; all state is behind its ports."""
+
+    library: Library
+    recognizer: Recognizer
+    ledger: Ledger
+    queue: Queue
+    clock: Clock
+    scheme: Scheme
+
+    def examine(self, job: Job) -> Outcome:
+        """Bring one asset to what it should be; Rejected is also written on the image."""
+        asset = self.library.asset(job.key)
+        if asset is None:
+            return self._gone(job.key)
+        try:
+            outcome = self._train(asset) if self.scheme.trains(asset) else self._look(asset)
+            self._report(asset, None)
+        except Rejected as rejection:
+            if self.library.asset(job.key) is None:  # deleted while we worked
+                return self._gone(job.key)
+            self._report(asset, str(rejection))
+            raise
+        return replace(outcome, asset_id=asset.asset_id, public_id=asset.public_id)
+
+    def sweep(self, _job: Job) -> Outcome:
+        """Decide again about pictures searched before the gallery last changed.
+
+        Needs no image. A picture whose names change gets a job of its own, so that names are
+        written in one place only.
+        """
+        generation, collection = self.ledger.generation(), self.collection()
+        searches = self.ledger.stale(generation, SWEEP_BATCH)
+        sightings = self.recognizer.recall(collection, searches)
+        for search in searches:
+            self._revisit(search, sightings.get(search.asset_id), collection, generation)
+        if len(searches) == SWEEP_BATCH:
+            self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+        return Outcome("swept", note=f"{len(searches)} pictures")
+
+    def collection(self) -> str:
+        """Return the live collection, made at the first need."""
+        live = self.ledger.collection()
+        if live is None:
+            live = self.scheme.collection
+            self.recognizer.create(live)
+            self.ledger.switch(live)
+        return live
+
+    def needs_search(self, asset: Asset) -> bool:
+        """Whether an image of the recognition folder was not searched yet, or is out of date."""
+        last = self.ledger.search(asset.asset_id)
+        return last is None or not self._fresh(last, asset, self.ledger.generation())
+
+    def schedule_sweep(self) -> None:
+        """Have pictures searched again that were searched before the gallery last changed."""
+        if self.ledger.stale(self.ledger.generation(), 1):
+            self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY, delay=SWEEP_DELAY)
+
+    # ---- training images
+
+    def _train(self, asset: Asset) -> Outcome:
+        """Make the index mirror the label."""
+        self._withdraw(asset)
+        collection = self.collection()
+        current = self.ledger.enrolment(collection, asset.asset_id)
+        people = self._people(asset, current, collection)
+        if not people:
+            gone = self._unenrol(asset.asset_id, collection)
+            self._tag_face(asset, None)
+            return Outcome("un-enrolled" if gone else "ignored", note="no label")
+        (person,) = people
+        if current and (current.person, current.version) == (person, asset.version):
+            kind, enrolment = "unchanged", current
+        else:
+            kind, enrolment = "enrolled", self._enrol(asset, person, collection)
+        self._forget_leftovers(collection)
+        self._tag_face(asset, enrolment.face_id)
+        self.schedule_sweep()
+        return Outcome(kind, names=(person,), note=self._contradiction(enrolment, collection))
+
+    def _people(self, asset: Asset, current: Enrolment | None, collection: str) -> frozenset[str]:
+        """The one person the labels name, or nobody; LabelRefused where they cannot be obeyed."""
+        try:
+            return self._sole(names.labelled_people(asset.tags, self.scheme.prefix))
+        except LabelRefused:
+            # Between two labels the old enrolment stays, as long as its label does.
+            if not (current and names.label(current.person, self.scheme.prefix) in asset.tags):
+                self._unenrol(asset.asset_id, collection)
+                self._tag_face(asset, None)
+            raise
+
+    @staticmethod
+    def _sole(people: frozenset[str]) -> frozenset[str]:
+        if len(people) > 1:
+            raise LabelRefused("two labels: " + " and ".join(sorted(people)))
+        return people
+
+    def _enrol(self, asset: Asset, person: str, collection: str) -> Enrolment:
+        image = self.library.fetch(asset)
+        self._forget_abandoned(asset.asset_id, collection)
+        self.ledger.intend(collection, asset.asset_id, person)
+        try:
+            face = self.recognizer.enrol(collection, image, person, asset)
+        except Rejected:
+            self._unenrol(asset.asset_id, collection)
+            self._tag_face(asset, None)
+            raise
+        digest = hashlib.sha256(image).hexdigest()
+        enrolment = Enrolment(
+            asset.asset_id, asset.public_id, asset.version, digest, person, face.face_id
+        )
+        self.ledger.enrol(collection, enrolment)
+        if not list(self.recognizer.faces(collection, [face.face_id])):
+            # Another worker forgot the same picture's face between our two steps.
+            self.ledger.unenrol(collection, asset.asset_id)
+            raise Unavailable("the face was forgotten while it was enrolled again")
+        return enrolment
+
+    def _unenrol(self, asset_id: str, collection: str) -> bool:
+        self._forget_abandoned(asset_id, collection)
+        gone = self.ledger.unenrol(collection, asset_id)
+        self._forget_leftovers(collection)
+        if gone:
+            self.schedule_sweep()
+        return gone is not None
+
+    def _forget_leftovers(self, collection: str) -> None:
+        leftovers = self.ledger.leftovers(collection)
+        if leftovers:
+            self.recognizer.forget(collection, leftovers)
+            self.ledger.cleared(collection, leftovers)
+
+    def _forget_abandoned(self, asset_id: str, collection: str) -> None:
+        """Forget a face enrolled for this asset by a process that died before recording it."""
+        person = self.ledger.intention(collection, asset_id)
+        if person:
+            held = {enrolment.face_id for enrolment in self.ledger.enrolments(collection)}
+            faces = self.recognizer.faces(collection)
+            lost = [f.face_id for f in faces if (f.asset_id, f.person) == (asset_id, person)]
+            self.recognizer.forget(collection, [face for face in lost if face not in held])
+
+    def _tag_face(self, asset: Asset, face_id: str | None) -> None:
+        """Leave exactly the tag of this face on the image."""
+        wanted = frozenset({names.face_id_tag(face_id)} if face_id else ())
+        present = names.face_id_tags(asset.tags)
+        if wanted - present:
+            self.library.add_tags(asset.asset_id, sorted(wanted - present))
+        if present - wanted:
+            self.library.remove_tags(asset.asset_id, sorted(present - wanted))
+
+    def _contradiction(self, enrolment: Enrolment, collection: str) -> str:
+        """Warn where the very same picture is labelled as somebody else elsewhere."""
+        holders = self.ledger.holders(collection, enrolment.digest)
+        others = sorted(
+            f"{h.person} ({h.public_id})" for h in holders if h.person != enrolment.person
+        )
+        return "the same picture is also labelled " + ", ".join(others) if others else ""
+
+    # ---- pictures to search
+
+    def _look(self, asset: Asset) -> Outcome:
+        """Un-enrol what is no training image any more; search what is to be searched."""
+        live = self.ledger.collection()
+        unenrolled = live is not None and self._unenrol(asset.asset_id, live)
+        if names.face_id_tags(asset.tags) and unenrolled:
+            self._tag_face(asset, None)
+        if self.scheme.searches(asset) or self.ledger.search(asset.asset_id):
+            return self._identify(asset)
+        return Outcome("un-enrolled" if unenrolled else "ignored", note="outside our folders")
+
+    def _identify(self, asset: Asset) -> Outcome:
+        generation, collection = self.ledger.generation(), self.collection()
+        last = self.ledger.search(asset.asset_id)
+        new_content = last is not None and last.version != asset.version
+        marks, decided = self._decisions(asset, new_content=new_content)
+        if last and not decided and self._fresh(last, asset, generation):
+            search = last
+        else:
+            sighting = self._sighting(asset, last, collection)
+            search = self._decide(asset, sighting, collection, generation, marks)
+        plan = naming.plan(marks, frozenset(asset.tags), search.names)
+        self._write(asset, plan)
+        if search is not last:
+            self.ledger.record(search)
+        return Outcome(
+            "unchanged" if search is last and not (plan.add or plan.remove) else "identified",
+            names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
+        )  # fmt: skip
+
+    def _decisions(
+        self, asset: Asset, *, new_content: bool
+    ) -> tuple[Mapping[str, NameState], bool]:
+        """Record what people decided about our names; return the marks and whether any changed."""
+        marks = self.ledger.names(asset.asset_id)
+        changes = naming.decisions(marks, frozenset(asset.tags), new_content=new_content)
+        if changes:
+            self.ledger.mark(asset.asset_id, changes)
+            marks = self.ledger.names(asset.asset_id)
+        return marks, bool(changes)
+
+    def _fresh(self, last: Search, asset: Asset, generation: int) -> bool:
+        """Whether searching again would see the same image, the same people, the same rules."""
+        seen = (last.version, last.generation, last.rules)
+        return seen == (asset.version, generation, self.scheme.rules.fingerprint)
+
+    def _sighting(self, asset: Asset, last: Search | None, collection: str) -> Sighting:
+        """Recall the faces of the picture, or fetch it and look."""
+        if last and last.version == asset.version:
+            recalled = self.recognizer.recall(collection, [last]).get(asset.asset_id)
+            if recalled:
+                return recalled
+        return self.recognizer.identify(collection, self.library.fetch(asset), asset)
+
+    def _decide(
+        self,
+        asset: Asset | Search,
+        sighting: Sighting,
+        collection: str,
+        generation: int,
+        marks: Mapping[str, NameState],
+    ) -> Search:
+        rules = self.scheme.rules
+        faces = matching.assign(sighting.faces, rules, naming.refused(marks))
+        return Search(
+            asset.asset_id, asset.public_id, asset.version, collection, generation,
+            rules.fingerprint, sighting.model, faces, sighting.left_out, self.clock.now(),
+        )  # fmt: skip
+
+    def _write(self, asset: Asset, plan: naming.NamePlan) -> None:
+        """Change the name tags, marked before and after."""
+        if plan.before:
+            self.ledger.mark(asset.asset_id, plan.before)
+        if plan.add:
+            self.library.add_tags(asset.asset_id, plan.add)
+        if plan.remove:
+            self.library.remove_tags(asset.asset_id, plan.remove)
+        if plan.after:
+            self.ledger.mark(asset.asset_id, plan.after)
+
+    def _revisit(
+        self, search: Search, sighting: Sighting | None, collection: str, generation: int
+    ) -> None:
+        if sighting:
+            marks = self.ledger.names(search.asset_id)
+            again = self._decide(search, sighting, collection, generation, marks)
+            if again.names == search.names:
+                self.ledger.record(again)
+                return
+        self.queue.enqueue(JobKind.ASSET, search.asset_id)
+
+    def _withdraw(self, asset: Asset) -> None:
+        """A picture that became a training image: take the names back that we wrote."""
+        marks = self.ledger.names(asset.asset_id)
+        if marks or self.ledger.search(asset.asset_id):
+            self._write(asset, naming.plan(marks, frozenset(asset.tags), frozenset()))
+            self.recognizer.discard(asset.asset_id)
+            self.ledger.forget_asset(asset.asset_id)
+
+    # ---- both
+
+    def _gone(self, asset_id: str) -> Outcome:
+        """A deleted asset: nothing of it stays."""
+        live = self.ledger.collection()
+        if live:
+            self._unenrol(asset_id, live)
+        self.recognizer.discard(asset_id)
+        self.ledger.forget_asset(asset_id)
+        return Outcome("gone", asset_id=asset_id)
+
+    def _report(self, asset: Asset, reason: str | None) -> None:
+        """Show the owner of the image why it was refused, or that it no longer is."""
+        if asset.context.get(ERROR_KEY) != reason:
+            try:
+                self.library.set_context(asset.asset_id, {ERROR_KEY: reason})
+            except NotFound:
+                return  # deleted meanwhile: a job for that is on its way

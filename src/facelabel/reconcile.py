@@ -1,0 +1,216 @@
+"""The whole training folder against the index: find drift, mend it, rebuild without a gap."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from facelabel import names
+from facelabel.errors import LabelRefused, Rejected
+from facelabel.model import Enrolment, JobKind, Outcome
+from facelabel.pipeline import ERROR_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from facelabel.model import Asset, Job, Json
+    from facelabel.pipeline import Pipeline
+
+REBUILD_KEY = "collection"
+#: Seconds one turn of a rebuild works; other jobs come between two turns.
+TURN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Where index and training folder differ."""
+
+    #: Labelled and not enrolled, or enrolled under another label or version.
+    missing: tuple[Asset, ...] = ()
+    #: Enrolled, while image or label is gone: asset_ids.
+    extra: tuple[str, ...] = ()
+    #: Enrolled, but the collection has lost the face.
+    lost: tuple[Enrolment, ...] = ()
+    #: Faces of the collection that no enrolment holds.
+    orphans: tuple[str, ...] = ()
+    #: Labelled images that cannot be learnt, with the reason.
+    refused: tuple[tuple[Asset, str], ...] = ()
+    #: The same picture under several people's names.
+    contradictions: tuple[tuple[Enrolment, ...], ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing needs mending; refusals and contradictions are for people to mend."""
+        return not (self.missing or self.extra or self.lost or self.orphans)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Compares, mends and rebuilds with the pipeline's own ports."""
+
+    pipeline: Pipeline
+
+    def check(self) -> Drift:
+        """Compare every labelled image with the ledger, and the ledger with the collection."""
+        pipe, collection = self.pipeline, self.pipeline.collection()
+        enrolled = {e.asset_id: e for e in pipe.ledger.enrolments(collection)}
+        faces = {face.face_id for face in pipe.recognizer.faces(collection)}
+        missing, refused, wanted = [], [], set()
+        for asset, person, reason in self._labelled():
+            wanted.add(asset.asset_id)
+            current = enrolled.get(asset.asset_id)
+            if reason:
+                refused.append((asset, reason))
+            elif not current or (current.person, current.version) != (person, asset.version):
+                missing.append(asset)
+        held = {e.face_id for e in enrolled.values()}
+        return Drift(
+            missing=tuple(missing),
+            extra=tuple(sorted(enrolled.keys() - wanted)),
+            lost=tuple(e for e in enrolled.values() if e.face_id not in faces),
+            orphans=tuple(sorted(faces - held)),
+            refused=tuple(refused),
+            contradictions=_contradictions(enrolled.values()),
+        )
+
+    def mend(self, drift: Drift) -> None:
+        """Enqueue the jobs, and forget the faces, that end this drift."""
+        pipe, collection = self.pipeline, self.pipeline.collection()
+        for enrolment in drift.lost:
+            pipe.ledger.unenrol(collection, enrolment.asset_id)
+        assets = [asset.asset_id for asset in drift.missing] + list(drift.extra)
+        for asset_id in [*assets, *(e.asset_id for e in drift.lost)]:
+            pipe.queue.enqueue(JobKind.ASSET, asset_id)
+        self._forget_orphans(drift.orphans, collection)
+
+    def request_rebuild(self, *, force: bool = False) -> str:
+        """Enqueue a rebuild; return the name of the collection it will make.
+
+        With ``force`` it switches even if people are lost by it.
+        """
+        stamp = datetime.fromtimestamp(self.pipeline.clock.now(), UTC)
+        collection = f"{self.pipeline.scheme.collection}-{stamp:%Y%m%d%H%M%S}"
+        payload: Json = {"collection": collection, "force": force}
+        self.pipeline.queue.enqueue(JobKind.REBUILD, REBUILD_KEY, payload)
+        return collection
+
+    def rebuild(self, job: Job, progress: Callable[[int, int], None] | None = None) -> Outcome:
+        """Build the new collection beside the live one, verify, switch, drop the old one.
+
+        Killed at any moment, the next run goes on where this one stopped. Raises Rejected, the
+        live collection untouched, if people would be lost.
+        """
+        new = str(job.payload["collection"])
+        live = self.pipeline.collection()
+        if new != live:
+            if not self._build(new, progress):
+                self.pipeline.queue.enqueue(JobKind.REBUILD, REBUILD_KEY, job.payload)
+                return Outcome("rebuilding", note=new)
+            lost = self._lost(new, live)
+            if lost and not job.payload.get("force"):
+                self._drop(new)
+                raise Rejected(
+                    f"the new collection would lose {len(lost)} of the images learnt now"
+                    f" ({', '.join(lost[:5])}); the old one stays."
+                    " `facelabel index --rebuild --force` accepts the loss"
+                )
+            self.pipeline.ledger.switch(new)
+        self._drop_others(new)
+        self._follow_up(new)
+        return Outcome("rebuilt", note=new)
+
+    def _labelled(self) -> Iterator[tuple[Asset, str, str]]:
+        """Each labelled training image with the person, or the reason why it names none."""
+        scheme = self.pipeline.scheme
+        for asset in self.pipeline.library.assets(scheme.training):
+            if not scheme.trains(asset):
+                continue
+            try:
+                people = names.labelled_people(asset.tags, scheme.prefix)
+            except LabelRefused as refusal:
+                yield asset, "", str(refusal)
+                continue
+            if len(people) > 1:
+                yield asset, "", "two labels: " + " and ".join(sorted(people))
+            elif people:
+                yield asset, next(iter(people)), asset.context.get(ERROR_KEY, "")
+
+    def _forget_orphans(self, orphans: tuple[str, ...], collection: str) -> None:
+        """Forget faces nobody holds, but not those a worker has enrolled since we looked."""
+        held = {e.face_id for e in self.pipeline.ledger.enrolments(collection)}
+        self.pipeline.recognizer.forget(collection, [o for o in orphans if o not in held])
+
+    def _build(self, new: str, progress: Callable[[int, int], None] | None) -> bool:
+        """Enrol what is not yet in the new collection; False if the turn's time ran out."""
+        pipe = self.pipeline
+        pipe.recognizer.create(new)
+        end = pipe.clock.now() + TURN_SECONDS
+        work = [(asset, person) for asset, person, _ in self._labelled() if person]
+        for number, (asset, person) in enumerate(work):
+            if progress:
+                progress(number, len(work))
+            current = pipe.ledger.enrolment(new, asset.asset_id)
+            if current and (current.person, current.version) == (person, asset.version):
+                continue
+            if pipe.clock.now() > end:
+                return False
+            self._enrol(new, asset, person)
+        if progress:
+            progress(len(work), len(work))
+        return True
+
+    def _enrol(self, new: str, asset: Asset, person: str) -> None:
+        pipe = self.pipeline
+        try:
+            image = pipe.library.fetch(asset)
+            face = pipe.recognizer.enrol(new, image, person, asset)
+        except Rejected:
+            return  # it is counted when the collection is verified
+        digest = hashlib.sha256(image).hexdigest()
+        line = Enrolment(
+            asset.asset_id, asset.public_id, asset.version, digest, person, face.face_id
+        )
+        pipe.ledger.enrol(new, line)
+
+    def _lost(self, new: str, live: str) -> list[str]:
+        """public_ids learnt in the live collection and not in the new one, or without a face."""
+        pipe = self.pipeline
+        lines = list(pipe.ledger.enrolments(new))
+        faces = {face.face_id for face in pipe.recognizer.faces(new)}
+        arrived = {line.asset_id for line in lines if line.face_id in faces}
+        wanted = {asset.asset_id for asset, person, _ in self._labelled() if person}
+        before = pipe.ledger.enrolments(live)
+        return sorted(e.public_id for e in before if e.asset_id in wanted - arrived)
+
+    def _drop_others(self, live: str) -> None:
+        """Drop what this and interrupted rebuilds left behind; never a collection not ours."""
+        base = self.pipeline.scheme.collection
+        ours = re.compile(re.escape(base) + r"(-\d{14})?")
+        for name in self.pipeline.recognizer.collections():
+            if name != live and ours.fullmatch(name):
+                self._drop(name)
+
+    def _drop(self, collection: str) -> None:
+        self.pipeline.recognizer.drop(collection)
+        self.pipeline.ledger.purge(collection)
+
+    def _follow_up(self, new: str) -> None:
+        """Have face tags, changes made meanwhile and searched pictures looked at."""
+        queue = self.pipeline.queue
+        for line in self.pipeline.ledger.enrolments(new):
+            queue.enqueue(JobKind.ASSET, line.asset_id)
+        self.mend(self.check())
+        self.pipeline.schedule_sweep()
+
+
+def _contradictions(enrolments: Iterable[Enrolment]) -> tuple[tuple[Enrolment, ...], ...]:
+    """Enrolments of one picture under several names, each group in a stable order."""
+    by_digest = defaultdict(list)
+    for enrolment in sorted(enrolments, key=lambda e: e.public_id):
+        by_digest[enrolment.digest].append(enrolment)
+    groups = [tuple(group) for _, group in sorted(by_digest.items())]
+    return tuple(group for group in groups if len({e.person for e in group}) > 1)

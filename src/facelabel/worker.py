@@ -1,0 +1,154 @@
+"""Works the queue: claim, handle, finish, or retry, or bury.
+
+Several workers, in threads or processes or on several machines, share one queue. A worker that
+dies loses its lease and another takes the job over; one that was only slow finds its token stale
+and leaves the job alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from facelabel.errors import Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from facelabel.model import Job, JobKind, Outcome
+    from facelabel.ports import Clock, Queue
+
+log = logging.getLogger(__name__)
+
+#: Seconds an idle worker sleeps before it looks again.
+IDLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long and how often to try again."""
+
+    first: float = 2.0
+    longest: float = 600.0
+    #: With the delays above: given up after about 50 minutes.
+    tries: int = 12
+
+    def delay(self, tries: int) -> float:
+        """Seconds to wait after so many tries: exponential, with jitter so that retries spread."""
+        return float(min(self.longest, self.first * 2 ** (tries - 1)) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How one job went: an outcome, or the reason it was retried or buried."""
+
+    job: Job
+    outcome: Outcome | None = None
+    error: str = ""
+    buried: bool = False
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Takes one job at a time."""
+
+    queue: Queue
+    handlers: Mapping[JobKind, Callable[[Job], Outcome]]
+    clock: Clock
+    #: Seconds between two heartbeats; a third of the lease.
+    heartbeat: float = 20.0
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def run(self, stop: threading.Event, on_done: Callable[[Done], None] = lambda _: None) -> None:
+        """Work until told to stop; the job in hand is finished first.
+
+        Trouble with the queue itself (its database is away) is logged and waited out.
+        """
+        while not stop.is_set():
+            try:
+                done = self.run_one()
+            except Unavailable as trouble:
+                log.warning("the queue is not available: %s", trouble)
+                done = None
+            if done:
+                on_done(done)
+            else:
+                stop.wait(IDLE_SECONDS)
+
+    def drain(
+        self, on_done: Callable[[Done], None] = lambda _: None, *, patience: float = 5.0
+    ) -> None:
+        """Work until nothing is left that is due within ``patience`` seconds."""
+        while True:
+            done = self.run_one()
+            if done:
+                on_done(done)
+                continue
+            due = self.queue.next_due()
+            if due is None or due > self.clock.now() + patience:
+                return
+            self.clock.sleep(max(0.01, min(IDLE_SECONDS, due - self.clock.now())))
+
+    def run_one(self) -> Done | None:
+        """Claim and work one job; None if none is due."""
+        job = self.queue.claim()
+        if job is None:
+            return None
+        if job.tries > self.backoff.tries:
+            return self._bury(
+                job, "started again and again and never finished: it kills its worker"
+            )
+        with self._lease_kept(job):
+            return self._work(job)
+
+    def _work(self, job: Job) -> Done:
+        try:
+            outcome = self.handlers[job.kind](job)
+        except Rejected as rejection:
+            return self._bury(job, str(rejection))
+        except Unavailable as trouble:
+            return self._retry(job, str(trouble), trouble.retry_after)
+        except Exception:
+            log.exception("job %s %s failed", job.kind, job.key)
+            return self._retry(job, traceback.format_exc(limit=-8))
+        self.queue.finish(job)
+        log.info("%s %s: %s %s", job.kind, job.key, outcome.kind, outcome.public_id)
+        return Done(job, outcome)
+
+    def _retry(self, job: Job, reason: str, retry_after: float | None = None) -> Done:
+        if job.tries >= self.backoff.tries:
+            return self._bury(job, reason)
+        delay = max(self.backoff.delay(job.tries), retry_after or 0.0)
+        self.queue.retry(job, reason, delay)
+        return Done(job, error=reason)
+
+    def _bury(self, job: Job, reason: str) -> Done:
+        self.queue.bury(job, reason)
+        log.warning("%s %s buried: %s", job.kind, job.key, reason.strip().rpartition("\n")[2])
+        return Done(job, error=reason, buried=True)
+
+    @contextmanager
+    def _lease_kept(self, job: Job) -> Iterator[None]:
+        """Keep extending the lease from a thread while the job is worked."""
+        over = threading.Event()
+        beat = threading.Thread(target=self._beat, args=(job, over), daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beat.join()
+
+    def _beat(self, job: Job, over: threading.Event) -> None:
+        while not over.wait(self.heartbeat):
+            try:
+                if not self.queue.heartbeat(job):
+                    log.warning("%s %s: the lease was lost", job.kind, job.key)
+                    return
+            except Unavailable as trouble:
+                log.warning("no heartbeat: %s", trouble)
