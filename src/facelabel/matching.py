@@ -41,10 +41,13 @@ def rank(hits: Iterable[Hit]) -> tuple[Candidate, ...]:
     """People by their best reference face, most similar first."""
     best: dict[str, Hit] = {}
     for hit in hits:
-        if hit.person not in best or hit.similarity > best[hit.person].similarity:
-            best[hit.person] = hit
+        best[hit.person] = max(hit, best.get(hit.person, hit), key=_merit)
     candidates = [Candidate(hit.person, hit.similarity, hit.face_id) for hit in best.values()]
     return tuple(sorted(candidates, key=lambda c: (-c.similarity, c.person)))
+
+
+def _merit(hit: Hit) -> tuple[float, str]:
+    return hit.similarity, hit.face_id
 
 
 @dataclass(slots=True)
@@ -53,16 +56,22 @@ class _Open:
 
     searched: SearchedFace
     candidates: tuple[Candidate, ...]
-    #: What stood in the way of better candidates.
-    verdict: Verdict = Verdict.NO_CANDIDATE
-    decided: NamedFace | None = None
+    #: What stood in the way, or what came of the partner it was paired with.
+    verdict: Verdict
+    partner: Candidate | None = None
 
-    def conclude(self, verdict: Verdict, winner: Candidate | None = None) -> None:
-        """Settle the face; the winner, if any, leads the candidates."""
-        others = tuple(c for c in self.candidates if c is not winner)
-        ordered = ((winner, *others) if winner else others)[:KEPT_CANDIDATES]
-        name = winner.person if winner and verdict is Verdict.NAMED else None
-        self.decided = NamedFace(self.searched.face, name, verdict, ordered)
+    @classmethod
+    def of(cls, searched: SearchedFace) -> _Open:
+        """Begin with the people it resembles, none of whom may be near enough."""
+        people = rank(searched.hits)
+        return cls(searched, people, Verdict.BELOW_THRESHOLD if people else Verdict.NO_CANDIDATE)
+
+    def decision(self) -> NamedFace:
+        """The verdict with what explains it; the partner, if any, leads the candidates."""
+        others = tuple(c for c in self.candidates if c is not self.partner)
+        ordered = ((self.partner, *others) if self.partner else others)[:KEPT_CANDIDATES]
+        name = self.partner.person if self.partner and self.verdict is Verdict.NAMED else None
+        return NamedFace(self.searched.face, name, self.verdict, ordered)
 
 
 def assign(
@@ -80,50 +89,55 @@ def assign(
 
     """
     banned = frozenset(refused)
-    people = [_Open(face, rank(face.hits)) for face in faces]
+    people = [_Open.of(face) for face in faces]
     pairs = [
         (c, face) for face in people for c in face.candidates if c.similarity >= rules.threshold
     ]
-    pairs.sort(key=lambda pair: (-pair[0].similarity, pair[0].person))
-    placed: set[str] = set()
+    pairs.sort(key=_best_first)
+    placed: dict[str, float] = {}
     for candidate, face in pairs:
-        _consider(candidate, face, placed, banned, rules)
-    return tuple(_settled(face) for face in people)
+        _consider(candidate, face, placed, banned)
+    for candidate, face in pairs:
+        if candidate is face.partner:
+            _judge(candidate, face, placed, banned, rules.margin)
+    return tuple(face.decision() for face in people)
+
+
+def _best_first(pair: tuple[Candidate, _Open]) -> tuple[float, str, float, float]:
+    """Most similar first; names and places only keep equal ones in one order."""
+    candidate, face = pair
+    box = face.searched.face.box
+    return -candidate.similarity, candidate.person, box.left, box.top
 
 
 def _consider(
-    candidate: Candidate, face: _Open, placed: set[str], banned: frozenset[str], rules: Rules
+    candidate: Candidate, face: _Open, placed: dict[str, float], banned: frozenset[str]
 ) -> None:
-    """Take the best open pair, or note why this face cannot be that person."""
-    if face.decided:
+    """Pair the best that are both left, or note why this face cannot be that person."""
+    if face.partner:
         return
     if candidate.person in banned:
         face.verdict = Verdict.REFUSED
     elif candidate.person in placed:
         face.verdict = Verdict.TAKEN
-    elif _clear(candidate, face, banned | placed, rules.margin):
-        placed.add(candidate.person)
-        face.conclude(Verdict.NAMED, candidate)
     else:
-        face.conclude(Verdict.AMBIGUOUS, candidate)
+        placed[candidate.person] = candidate.similarity
+        face.partner, face.verdict = candidate, Verdict.NAMED
 
 
-def _clear(candidate: Candidate, face: _Open, explained: frozenset[str], margin: float) -> bool:
-    """Whether the next person is clearly worse.
+def _judge(
+    winner: Candidate, face: _Open, placed: dict[str, float], banned: frozenset[str], margin: float
+) -> None:
+    """Keep a pair only where the next person is clearly worse.
 
-    People who stand elsewhere in the photo with a better match, or who were refused, are
-    explained: they are no rivals.
+    People who stand elsewhere in the photo with a better match than here, or who were refused,
+    are explained: they are no rivals.
     """
-    rivals = [c for c in face.candidates if c is not candidate and c.person not in explained]
-    if not rivals:
-        return True
-    return (100.0 - rivals[0].similarity) >= margin * (100.0 - candidate.similarity)
-
-
-def _settled(face: _Open) -> NamedFace:
-    """The decision of a face, explaining those that got no name."""
-    if face.decided is None:
-        unplaced = face.verdict is Verdict.NO_CANDIDATE
-        face.conclude(Verdict.BELOW_THRESHOLD if unplaced and face.candidates else face.verdict)
-    assert face.decided is not None
-    return face.decided
+    rivals = [
+        c.similarity
+        for c in face.candidates
+        if c is not winner and c.person not in banned and placed.get(c.person, -1.0) < c.similarity
+    ]
+    if rivals and (100.0 - rivals[0]) < margin * (100.0 - winner.similarity):
+        face.verdict = Verdict.AMBIGUOUS
+        del placed[winner.person]

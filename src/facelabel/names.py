@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FACE_ID_PREFIX = "faceId:"
 #: Cloudinary's limit for one tag, label prefix included.
 MAX_TAG_LENGTH = 255
+#: Unicode categories: control, surrogate, private, unassigned, line and paragraph separators.
+_UNUSABLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def normalise(name: str) -> str:
@@ -27,13 +29,13 @@ def normalise(name: str) -> str:
 def check_name(name: str, prefix: str) -> str:
     """Return the name normalised; LabelRefused, with the reason, if it cannot be a tag."""
     name = normalise(name)
-    if not name:
+    if not any(map(str.isprintable, name)):
         raise LabelRefused(f"the label {prefix}: has no name behind the colon")
     if "," in name:
         raise LabelRefused(
             f"the name {name!r} has a comma, at which Cloudinary splits tags; leave it out"
         )
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in name):
+    if any(unicodedata.category(character) in _UNUSABLE for character in name):
         raise LabelRefused(f"the name {name!r} has control characters")
     if len(f"{prefix}:{name}") > MAX_TAG_LENGTH:
         raise LabelRefused(f"the label is over {MAX_TAG_LENGTH} characters: {name[:40]!r}…")
@@ -53,6 +55,12 @@ def labelled_people(tags: Iterable[str], prefix: str) -> frozenset[str]:
     return frozenset(
         check_name(tag.removeprefix(marker), prefix) for tag in tags if tag.startswith(marker)
     )
+
+
+def is_labelled(tags: Iterable[str], name: str, prefix: str) -> bool:
+    """Whether one of the label tags, bad ones beside it or not, names this person."""
+    marker = f"{prefix}:"
+    return any(normalise(t.removeprefix(marker)) == name for t in tags if t.startswith(marker))
 
 
 def face_id_tag(face_id: str) -> str:

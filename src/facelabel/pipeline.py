@@ -6,13 +6,14 @@ order. The order of the steps lets a process die between any two of them:
 
 * enrol: note whom we enrol, ask the recogniser, record. A face that nobody holds any more is
   first a *leftover* in the ledger, then forgotten, then cleared.
-* identify: read the generation of the gallery, search, mark and write the names, record. If the
+* identify: read the generation of the gallery, search, record, mark and write the names. If the
   gallery changed meanwhile the recorded generation is too old, and a sweep looks again.
 """
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from facelabel.errors import LabelRefused, NotFound, Rejected, Unavailable
 from facelabel.model import Enrolment, JobKind, Outcome, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from facelabel.model import Asset, Job, NameState, Sighting
     from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
@@ -33,6 +34,8 @@ SWEEP_KEY = "all"
 SWEEP_BATCH = 256
 #: Seconds a sweep waits, so that several portraits learnt together cost one sweep.
 SWEEP_DELAY = 1.0
+#: Stands for the rules of a search that a sweep left to the picture's own job.
+UNDECIDED = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ class Pipeline:
         if asset is None:
             return self._gone(job.key)
         try:
-            outcome = self._train(asset) if self.scheme.trains(asset) else self._look(asset)
+            with self._one_collection():
+                outcome = self._train(asset) if self.scheme.trains(asset) else self._look(asset)
             self._report(asset, None)
         except Rejected as rejection:
             if self.library.asset(job.key) is None:  # deleted while we worked
@@ -95,7 +99,8 @@ class Pipeline:
         """
         generation, collection = self.ledger.generation(), self.collection()
         searches = self.ledger.stale(generation, SWEEP_BATCH)
-        sightings = self.recognizer.recall(collection, searches)
+        with self._one_collection():
+            sightings = self.recognizer.recall(collection, searches)
         for search in searches:
             self._revisit(search, sightings.get(search.asset_id), collection, generation)
         if len(searches) == SWEEP_BATCH:
@@ -127,11 +132,10 @@ class Pipeline:
         """Make the index mirror the label."""
         self._withdraw(asset)
         collection = self.collection()
-        current = self.ledger.enrolment(collection, asset.asset_id)
+        current = self._current(asset, collection)
         people = self._people(asset, current, collection)
         if not people:
-            gone = self._unenrol(asset.asset_id, collection)
-            self._tag_face(asset, None)
+            gone = self._expel(asset, collection)
             return Outcome("un-enrolled" if gone else "ignored", note="no label")
         (person,) = people
         if current and (current.person, current.version) == (person, asset.version):
@@ -143,15 +147,26 @@ class Pipeline:
         self.schedule_sweep()
         return Outcome(kind, names=(person,), note=self._contradiction(enrolment, collection))
 
+    def _current(self, asset: Asset, collection: str) -> Enrolment | None:
+        """The image's enrolment; one whose face the collection has lost is ended."""
+        current = self.ledger.enrolment(collection, asset.asset_id)
+        if current and not self._stands(current, collection):
+            self._unenrol(asset.asset_id, collection)
+            return None
+        return current
+
+    def _stands(self, enrolment: Enrolment, collection: str) -> bool:
+        return any(True for _ in self.recognizer.faces(collection, [enrolment.face_id]))
+
     def _people(self, asset: Asset, current: Enrolment | None, collection: str) -> frozenset[str]:
         """The one person the labels name, or nobody; LabelRefused where they cannot be obeyed."""
         try:
             return self._sole(names.labelled_people(asset.tags, self.scheme.prefix))
         except LabelRefused:
             # Between two labels the old enrolment stays, as long as its label does.
-            if not (current and names.label(current.person, self.scheme.prefix) in asset.tags):
-                self._unenrol(asset.asset_id, collection)
-                self._tag_face(asset, None)
+            prefix = self.scheme.prefix
+            if not (current and names.is_labelled(asset.tags, current.person, prefix)):
+                self._expel(asset, collection)
             raise
 
     @staticmethod
@@ -167,33 +182,42 @@ class Pipeline:
         try:
             face = self.recognizer.enrol(collection, image, person, asset)
         except Rejected:
-            self._unenrol(asset.asset_id, collection)
-            self._tag_face(asset, None)
+            self._expel(asset, collection)
             raise
         digest = hashlib.sha256(image).hexdigest()
         enrolment = Enrolment(
             asset.asset_id, asset.public_id, asset.version, digest, person, face.face_id
         )
         self.ledger.enrol(collection, enrolment)
-        if not list(self.recognizer.faces(collection, [face.face_id])):
+        if not self._stands(enrolment, collection):
             # Another worker forgot the same picture's face between our two steps.
-            self.ledger.unenrol(collection, asset.asset_id)
             raise Unavailable("the face was forgotten while it was enrolled again")
         return enrolment
+
+    def _expel(self, asset: Asset, collection: str) -> bool:
+        """Un-enrol an image that is still there; its tag goes while the ledger tells of it."""
+        self._tag_face(asset, None)
+        return self._unenrol(asset.asset_id, collection)
 
     def _unenrol(self, asset_id: str, collection: str) -> bool:
         self._forget_abandoned(asset_id, collection)
         gone = self.ledger.unenrol(collection, asset_id)
         self._forget_leftovers(collection)
-        if gone:
-            self.schedule_sweep()
+        self.schedule_sweep()  # also where a process died between the lines above
         return gone is not None
 
     def _forget_leftovers(self, collection: str) -> None:
         leftovers = self.ledger.leftovers(collection)
         if leftovers:
             self.recognizer.forget(collection, leftovers)
+            self._restore(leftovers, collection)
             self.ledger.cleared(collection, leftovers)
+
+    def _restore(self, forgotten: Sequence[str], collection: str) -> None:
+        """Have faces enrolled again that another worker enrolled just before we forgot them."""
+        for enrolment in self.ledger.enrolments(collection):
+            if enrolment.face_id in forgotten:
+                self.queue.enqueue(JobKind.ASSET, enrolment.asset_id)
 
     def _forget_abandoned(self, asset_id: str, collection: str) -> None:
         """Forget a face enrolled for this asset by a process that died before recording it."""
@@ -226,9 +250,9 @@ class Pipeline:
     def _look(self, asset: Asset) -> Outcome:
         """Un-enrol what is no training image any more; search what is to be searched."""
         live = self.ledger.collection()
-        unenrolled = live is not None and self._unenrol(asset.asset_id, live)
-        if names.face_id_tags(asset.tags) and unenrolled:
+        if live and self.ledger.enrolment(live, asset.asset_id):
             self._tag_face(asset, None)
+        unenrolled = live is not None and self._unenrol(asset.asset_id, live)
         if self.scheme.searches(asset) or self.ledger.search(asset.asset_id):
             return self._identify(asset)
         return Outcome("un-enrolled" if unenrolled else "ignored", note="outside our folders")
@@ -244,9 +268,10 @@ class Pipeline:
             sighting = self._sighting(asset, last, collection)
             search = self._decide(asset, sighting, collection, generation, marks)
         plan = naming.plan(marks, frozenset(asset.tags), search.names)
-        self._write(asset, plan)
         if search is not last:
             self.ledger.record(search)
+            self.schedule_sweep()  # the gallery may have changed since we read its generation
+        self._write(asset, plan)
         return Outcome(
             "unchanged" if search is last and not (plan.add or plan.remove) else "identified",
             names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
@@ -312,6 +337,7 @@ class Pipeline:
                 self.ledger.record(again)
                 return
         self.queue.enqueue(JobKind.ASSET, search.asset_id)
+        self.ledger.record(replace(search, generation=generation, rules=UNDECIDED))
 
     def _withdraw(self, asset: Asset) -> None:
         """A picture that became a training image: take the names back that we wrote."""
@@ -327,10 +353,22 @@ class Pipeline:
         """A deleted asset: nothing of it stays."""
         live = self.ledger.collection()
         if live:
-            self._unenrol(asset_id, live)
+            with self._one_collection():
+                self._unenrol(asset_id, live)
         self.recognizer.discard(asset_id)
         self.ledger.forget_asset(asset_id)
         return Outcome("gone", asset_id=asset_id)
+
+    @contextmanager
+    def _one_collection(self) -> Iterator[None]:
+        """Have the job run again if a rebuild dropped the collection that it worked with."""
+        live = self.ledger.collection()
+        try:
+            yield
+        except NotFound as error:
+            if live in {None, self.ledger.collection()}:
+                raise
+            raise Unavailable("the index was rebuilt meanwhile") from error
 
     def _report(self, asset: Asset, reason: str | None) -> None:
         """Show the owner of the image why it was refused, or that it no longer is."""

@@ -80,8 +80,6 @@ class Reconciler:
     def mend(self, drift: Drift) -> None:
         """Enqueue the jobs, and forget the faces, that end this drift."""
         pipe, collection = self.pipeline, self.pipeline.collection()
-        for enrolment in drift.lost:
-            pipe.ledger.unenrol(collection, enrolment.asset_id)
         assets = [asset.asset_id for asset in drift.missing] + list(drift.extra)
         for asset_id in [*assets, *(e.asset_id for e in drift.lost)]:
             pipe.queue.enqueue(JobKind.ASSET, asset_id)
@@ -192,11 +190,21 @@ class Reconciler:
         ours = re.compile(re.escape(base) + r"(-\d{14})?")
         for name in self.pipeline.recognizer.collections():
             if name != live and ours.fullmatch(name):
+                self._untag(name, live)
                 self._drop(name)
 
+    def _untag(self, old: str, live: str) -> None:
+        """Take the face tag off images that left the training folder while we built."""
+        pipe = self.pipeline
+        held = {line.asset_id for line in pipe.ledger.enrolments(live)}
+        for line in pipe.ledger.enrolments(old):
+            if line.asset_id not in held and pipe.library.asset(line.asset_id):
+                pipe.library.remove_tags(line.asset_id, [names.face_id_tag(line.face_id)])
+
     def _drop(self, collection: str) -> None:
-        self.pipeline.recognizer.drop(collection)
+        """Drop a collection, last of all in the recogniser: while it stands there we come back."""
         self.pipeline.ledger.purge(collection)
+        self.pipeline.recognizer.drop(collection)
 
     def _follow_up(self, new: str) -> None:
         """Have face tags, changes made meanwhile and searched pictures looked at."""

@@ -35,7 +35,7 @@ class Backoff:
 
     first: float = 2.0
     longest: float = 600.0
-    #: With the delays above: given up after about 50 minutes.
+    #: With the delays above: given up after 40 minutes or so.
     tries: int = 12
 
     def delay(self, tries: int) -> float:

@@ -1,0 +1,81 @@
+# Two commands do everything on a bare machine with Python >= 3.11 and a package index:
+#   make demo    the main job on sample photos
+#   make test    the tests
+# `make help` lists the rest.
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f -not -name '*.pyc')
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test check format lint types imports soak bench docs lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/facelabel ## Learn two faces, find them on other pictures; PORTRAITS=dir PHOTOS=dir for your own.
+	@env -u CLOUDINARY_URL $(BIN)/facelabel demo \
+		$(if $(PORTRAITS),--portraits "$(PORTRAITS)") $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+test: $(VENV)/facelabel $(VENV)/dev ## Run the tests.
+	$(BIN)/python -m pytest
+
+check: format lint types imports test ## Everything CI runs: format, lint, types, import rules, tests.
+
+format: $(VENV)/dev
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/facelabel $(VENV)/dev
+	$(BIN)/mypy
+
+imports: $(VENV)/facelabel $(VENV)/dev
+	PYTHONPATH=src $(BIN)/lint-imports
+
+soak: $(VENV)/facelabel $(VENV)/dev ## Run the long versions of the load and kill tests.
+	$(BIN)/python -m pytest -m soak
+
+bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks, side by side with other libraries.
+	@for program in engine search store pipeline; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+
+docs: $(VENV)/facelabel ## Write the reference pages from the program.
+	$(BIN)/python docs/generate.py
+
+lock: ## Resolve the dependencies anew (needs uv).
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--output-file requirements/run.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--group dev --extra plot --extra postgresql --constraint requirements/run.txt --output-file requirements/dev.txt
+
+clean: ## Remove the virtual environment and everything built.
+	rm -rf $(VENV) build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/python:
+	@test -n "$(PYTHON)" || { echo "Facelabel needs Python 3.11 or newer"; exit 1; }
+	@echo "making a virtual environment with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run: requirements/run.txt | $(VENV)/python
+	@echo "installing what Facelabel needs"
+	@$(PIP) install --require-hashes --no-deps -r $<
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt | $(VENV)/run
+	@echo "installing what the tests need"
+	@$(PIP) install --require-hashes --no-deps -r $<
+	@touch $@
+
+$(VENV)/bench: benchmarks/requirements.txt | $(VENV)/dev
+	@$(PIP) install -r $<
+	@touch $@
+
+# A real wheel, not a link to src: what is missing in the wheel is missing in the tests.
+$(VENV)/facelabel: $(SOURCES) $(VENV)/run
+	@$(PIP) install --no-deps --force-reinstall .
+	@touch $@

@@ -1,0 +1,234 @@
+"""What a person can ask for, the same for the command line and for Python."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from facelabel import matching, names
+from facelabel.errors import NotFound, Rejected, UnreadableImage
+from facelabel.model import JobKind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from facelabel.bootstrap import App
+    from facelabel.model import Asset, Face, NamedFace
+    from facelabel.worker import Done
+
+#: What we pick up when we walk through a folder; files named outright are tried whatever they are.
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
+LABELS_FILE = "labels.csv"
+#: A labels.csv larger than this is no list of portraits.
+MAX_LABELS_BYTES = 64 << 20
+_UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A picture to learn from: path or URL, and whom it shows."""
+
+    source: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Who is on a picture that was not stored."""
+
+    faces: tuple[NamedFace, ...]
+    left_out: tuple[Face, ...]
+    model: str
+
+
+def find(app: App, ident: str) -> Asset:
+    """The asset with that public_id or asset_id; NotFound if there is none."""
+    asset = app.library.find(ident) or app.library.asset(ident)
+    if asset is None:
+        raise NotFound(f"there is no picture {ident!r} in the library")
+    return asset
+
+
+def identify(app: App, data: bytes) -> Identification:
+    """Say who is on a picture, storing nothing."""
+    pipeline = app.pipeline
+    sighting = pipeline.recognizer.identify(pipeline.collection(), data)
+    faces = matching.assign(sighting.faces, pipeline.scheme.rules)
+    return Identification(faces, sighting.left_out, sighting.model)
+
+
+def portraits(path: Path, prefix: str) -> Iterator[Portrait]:
+    """Labelled pictures of a folder: one folder per person, or files and a ``labels.csv``.
+
+    A line of labels.csv is ``url-or-path,label``; the label may carry the tag prefix or not, and
+    paths are relative to the file. Raises NotFound or Rejected saying what was expected.
+    """
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return _listed(path, prefix)
+    if not path.is_dir():
+        raise NotFound(f"{path} is neither a folder nor a labels.csv")
+    if (path / LABELS_FILE).is_file():
+        return _listed(path / LABELS_FILE, prefix)
+    people = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    found = [
+        Portrait(str(file), folder.name) for folder in people for file in image_files([folder])
+    ]
+    if not found:
+        raise Rejected(
+            f"{path} has neither folders named after people with pictures in them"
+            f" nor a {LABELS_FILE} with lines like photo.jpg,John Doe"
+        )
+    return iter(found)
+
+
+def image_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files named, and the pictures in the folders named, by path."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        for file in sorted(path.rglob("*")):
+            if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."):
+                yield file
+
+
+def add_portrait(app: App, portrait: Portrait) -> Asset:
+    """Upload a portrait to the training folder under its label.
+
+    The public_id comes from file name and content: the same file again is the same asset, and
+    under another label it moves. Raises Rejected, LabelRefused, UnreadableImage, Unavailable.
+    """
+    scheme = app.pipeline.scheme
+    person = portrait.person.removeprefix(f"{scheme.prefix}:")
+    label = names.label(person, scheme.prefix)
+    data, filename = read(app, portrait.source)
+    stem = _clean_stem(filename)
+    public_id = f"{scheme.training}/{stem}-{hashlib.sha256(data).hexdigest()[:10]}"
+    known = app.library.find(public_id)
+    others = [] if known is None else _without_labels(known.tags, scheme.prefix)
+    return app.library.upload(
+        data, folder=scheme.training, filename=filename, public_id=public_id, tags=[*others, label]
+    )
+
+
+def read(app: App, source: str) -> tuple[bytes, str]:
+    """The bytes and the file name of a path or an http(s) URL, within the size limit."""
+    if source.startswith(("http://", "https://")):
+        fetched = app.fetcher.fetch(source)
+        return fetched.data, fetched.filename
+    return read_file(app, Path(source)), Path(source).name
+
+
+def read_file(app: App, path: Path) -> bytes:
+    """The bytes of a file; UnreadableImage if there is none or it is over the limit."""
+    limit = app.settings.max_image_mb << 20
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UnreadableImage(f"cannot be read: {error.strerror or error}") from error
+    if len(data) > limit:
+        raise UnreadableImage(f"larger than {app.settings.max_image_mb} MB")
+    return data
+
+
+def work(
+    app: App, asset_ids: Collection[str], on_done: Callable[[Done], None] = lambda _: None
+) -> list[Outcome]:
+    """Work the queue here and now; return what became of these assets, in their order.
+
+    The kind of an outcome is "refused" where the image is at fault, "waiting" where the job goes
+    on later or in another worker; ``note`` says why.
+    """
+    results: dict[str, Outcome] = {}
+
+    def note(done: Done) -> None:
+        key = done.job.key
+        if done.job.kind is JobKind.ASSET and key in asset_ids:
+            results[key] = done.outcome or _failure(done)
+        on_done(done)
+
+    app.worker().drain(note)
+    waiting = Outcome("waiting", note="another worker has it")
+    return [results.get(asset_id, waiting) for asset_id in asset_ids]
+
+
+def enqueue(app: App, asset_ids: Iterable[str]) -> None:
+    """Have assets looked at."""
+    for asset_id in asset_ids:
+        app.pipeline.queue.enqueue(JobKind.ASSET, asset_id)
+
+
+def unsearched(app: App, folder: str) -> Iterator[Asset]:
+    """Pictures of a folder that were not searched yet, or are out of date.
+
+    Raises Rejected if the folder is not one that is searched.
+    """
+    scheme = app.pipeline.scheme
+    root = scheme.recognition
+    if root and not (folder == root or folder.startswith(f"{root}/")):
+        raise Rejected(
+            f"{folder!r} is outside {root!r}, the folder whose pictures are searched"
+            " (setting faceRecognitionFolder)"
+        )
+    for asset in app.library.assets(folder):
+        if scheme.searches(asset) and app.pipeline.needs_search(asset):
+            yield asset
+
+
+def labelled(app: App, folder: str) -> list[Asset]:
+    """Training images of a folder that carry a label."""
+    scheme = app.pipeline.scheme
+    marker = f"{scheme.prefix}:"
+    return [
+        asset
+        for asset in app.library.assets(folder)
+        if scheme.trains(asset) and any(tag.startswith(marker) for tag in asset.tags)
+    ]
+
+
+def _clean_stem(filename: str) -> str:
+    """A file's name as a segment of a public_id."""
+    stem = PurePosixPath(filename).stem.translate(_UNSAFE)
+    return "".join(filter(str.isprintable, stem)).strip(" .-")[:80] or "portrait"
+
+
+def _failure(done: Done) -> Outcome:
+    kind = "refused" if done.buried else "waiting"
+    reason = done.error.strip().rpartition("\n")[2]
+    return Outcome(kind, asset_id=done.job.key, note=reason)
+
+
+def _without_labels(tags: Iterable[str], prefix: str) -> list[str]:
+    return [tag for tag in tags if not tag.startswith(f"{prefix}:")]
+
+
+def _listed(path: Path, prefix: str) -> Iterator[Portrait]:
+    if path.stat().st_size > MAX_LABELS_BYTES:
+        raise Rejected(f"{path} is larger than {MAX_LABELS_BYTES >> 20} MB")
+    try:
+        rows = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Rejected(f"{path} is not a CSV file in UTF-8: {error}") from error
+    for number, row in enumerate(rows, start=1):
+        if not any(cell.strip() for cell in row) or (number == 1 and _is_header(row)):
+            continue
+        yield _portrait(path, number, [cell.strip() for cell in row], prefix)
+
+
+def _portrait(path: Path, number: int, row: list[str], prefix: str) -> Portrait:
+    if len(row) != 2 or not all(row):  # noqa: PLR2004 - a path and a label
+        raise Rejected(f"{path} line {number}: expected url-or-path,label but found {row}")
+    source, label = row
+    if not source.startswith(("http://", "https://")):
+        source = str(path.parent / source)
+    return Portrait(source, label.removeprefix(f"{prefix}:"))
+
+
+def _is_header(row: list[str]) -> bool:
+    return len(row) > 1 and row[1].strip().lower() in {"label", "name", "person"}

@@ -1,0 +1,17 @@
+"""The computer's own clock."""
+
+from __future__ import annotations
+
+import time
+
+
+class SystemClock:
+    """Wall-clock time; implements :class:`facelabel.ports.Clock`."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)

@@ -1,0 +1,81 @@
+"""A folder that several processes fill at once and any of which may be killed.
+
+Whoever writes holds the lock; a file appears under its name whole and on disk, or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+
+from facelabel.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Long enough for another process to fetch the largest pack over a slow line, seconds.
+_LOCK_TIMEOUT = 1800.0
+_PARTIAL = ".partial-"
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Create ``folder`` and keep every other process out while the block runs.
+
+    What a killed process left half done is removed first. Raises ConfigurationError where the
+    folder may not be written, Unavailable where it cannot be or stays locked for half an hour.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_LOCK_TIMEOUT):
+            _sweep(folder)
+            yield
+    except filelock.Timeout as error:
+        raise Unavailable(f"another process has been writing to {folder} for too long") from error
+    except PermissionError as error:
+        raise ConfigurationError(f"the folder {folder} may not be written: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"the folder {folder} cannot be written: {error}") from error
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file at once, on disk when this returns; for the holder of the lock."""
+    handle, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(partial).replace(path)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Return a temporary folder inside ``folder``; for the holder of the lock."""
+    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as path:
+        yield Path(path)
+
+
+def _sweep(folder: Path) -> None:
+    for left in folder.glob(f"{_PARTIAL}*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a rename on disk; systems that cannot open a folder do it by themselves."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

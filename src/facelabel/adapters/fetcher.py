@@ -1,0 +1,355 @@
+"""Downloads from addresses that a user typed, without lending them our place in the network.
+
+A URL in a file of labels may point anywhere: at a router, at a cloud's metadata service, at a
+server that sends one byte a minute. So every host is resolved here, an address that is not on the
+public internet is refused, and the connection goes to the very address that was checked, for each
+redirect anew. Size and total time are limited. The query of a URL may hold secrets: no error
+message contains it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+import httpcore
+
+from facelabel.errors import Rejected, Unavailable
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    #: The addresses of a host name, as text; OSError if there are none.
+    Resolve: TypeAlias = Callable[[str], Sequence[str]]
+    SocketOptions: TypeAlias = Iterable[httpcore.SOCKET_OPTION] | None
+
+_PORTS = {"http": 80, "https": 443}
+_REDIRECTS = {301, 302, 303, 307, 308}
+#: 408 Request Timeout, 425 Too Early, 429 Too Many Requests.
+_NOT_NOW = {408, 425, 429}
+_DAY = 86_400.0
+_UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: What may stand in a path or query as it is; "%" because the URL is encoded already.
+_SAFE = "/%:@!$&'()*+,;=~?[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file from the web."""
+
+    data: bytes
+    #: Last part of the URL's path, without directories; "" if there is none.
+    filename: str
+    #: As the server says, "" if it does not.
+    content_type: str
+
+
+def addresses_of(host: str) -> Sequence[str]:
+    """Ask the system's resolver; it also reads 0x7f.1 and 2130706433."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the public internet, and whatever IPv4 is inside it as well."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner:
+            return is_public(str(inner))
+        return parsed in _GLOBAL_UNICAST and parsed.is_global
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+class Fetcher:
+    """Fetches a file over http or https."""
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        timeout: float,
+        max_redirects: int = 5,
+        allow_private: bool = False,
+        resolve: Resolve = addresses_of,
+        network: httpcore.NetworkBackend | None = None,
+    ) -> None:
+        """``timeout``: seconds for everything, redirects included.
+
+        ``allow_private``: also addresses of the local network, and every port. ``resolve`` gives
+        a host's addresses; ``network`` makes the connections to them.
+        """
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+        self._max_redirects = max_redirects
+        self._allow_private = allow_private
+        self._resolve = resolve
+        self._network = network or httpcore.SyncBackend()
+
+    def fetch(self, url: str) -> Fetched:
+        """Download a file.
+
+        Raises Rejected where the address is not allowed, there is no file, or it is too large;
+        Unavailable where the server is slow, overloaded or out of order.
+        """
+        place = _Place.parse(url)
+        guard = _Guard(
+            self._resolve, self._network, _Deadline.after(self._timeout), self._allow_private
+        )
+        with httpcore.ConnectionPool(network_backend=guard) as pool:
+            for _ in range(self._max_redirects + 1):
+                answer = self._ask(pool, place)
+                if isinstance(answer, Fetched):
+                    return answer
+                place = place.redirected(answer)
+        raise Rejected(f"{place} was reached by more than {self._max_redirects} redirects")
+
+    def _ask(self, pool: httpcore.ConnectionPool, place: _Place) -> Fetched | str:
+        """Return the file, or where it is to be found instead."""
+        if not self._allow_private and place.port not in _PORTS.values():
+            raise Rejected(f"{place}: only the ports 80 and 443 are allowed")
+        with (
+            _translated(place),
+            pool.stream("GET", place.url, headers=place.headers) as response,
+        ):
+            said = {
+                name.lower().decode(): value.decode(errors="replace")
+                for name, value in response.headers
+            }
+            if response.status in _REDIRECTS and "location" in said:
+                return said["location"]
+            _check(place, response.status, said)
+            data = self._body(place, response, int(said.get("content-length", 0)))
+            return Fetched(data, place.filename, said.get("content-type", ""))
+
+    def _body(self, place: _Place, response: httpcore.Response, announced: int) -> bytes:
+        data = bytearray()
+        chunks = iter(response.iter_stream())
+        while max(announced, len(data)) <= self._max_bytes:
+            if (chunk := next(chunks, None)) is None:
+                return bytes(data)
+            data += chunk
+        raise Rejected(f"{place} is larger than {self._max_bytes:,} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A checked URL; printed without its query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @classmethod
+    def parse(cls, url: str, base: str = "") -> _Place:
+        try:
+            parts = urlsplit(urljoin(base, url.strip()))
+            host = (parts.hostname or "").encode("idna").decode()
+            port = parts.port
+        except ValueError:  # also what IDNA cannot encode; its message might repeat the query
+            raise Rejected("that is no URL") from None
+        if parts.scheme not in _PORTS or not host:
+            raise Rejected("only http:// and https:// addresses can be fetched")
+        if "@" in parts.netloc:
+            raise Rejected(f"{parts.scheme}://{host}: user names and passwords are not allowed")
+        return cls(
+            parts.scheme,
+            host,
+            _PORTS[parts.scheme] if port is None else port,
+            quote(parts.path or "/", safe=_SAFE),
+            quote(parts.query, safe=_SAFE),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self._netloc}{self.path}"
+
+    @property
+    def _netloc(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> httpcore.URL:
+        target = f"{self.path}?{self.query}" if self.query else self.path
+        return httpcore.URL(
+            scheme=self.scheme.encode(),
+            host=self.host.encode(),
+            port=self.port,
+            target=target.encode(),
+        )
+
+    @property
+    def headers(self) -> dict[bytes | str, bytes | str]:
+        return {
+            "Host": self._netloc,
+            "User-Agent": "facelabel",
+            "Accept": "image/*, */*;q=0.1",
+            "Accept-Encoding": "identity",
+        }
+
+    @property
+    def filename(self) -> str:
+        return PurePosixPath(unquote(self.path).replace("\\", "/")).name
+
+    def redirected(self, location: str) -> _Place:
+        place = _Place.parse(location, base=f"{self}?{self.query}")
+        if self.scheme == "https" and place.scheme == "http":
+            raise Rejected(f"{self} redirects from https to http")
+        return place
+
+
+def _check(place: _Place, status: int, said: dict[str, str]) -> None:
+    """Raise what a status other than success means."""
+    if status in _NOT_NOW or status >= 500:  # noqa: PLR2004 - HTTP's server errors
+        raise Unavailable(f"{place} answered {status}", retry_after=_retry_after(said))
+    if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's success
+        raise Rejected(f"{place} answered {status}")
+
+
+def _retry_after(said: dict[str, str]) -> float | None:
+    """Return seconds, a day at most, from seconds or a date."""
+    value = said.get("retry-after", "")
+    try:
+        seconds = float(value) if value.isdecimal() else _until(value)
+    except ValueError:
+        return None
+    return min(max(0.0, seconds), _DAY)
+
+
+def _until(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp() - time.time()
+
+
+@contextmanager
+def _translated(place: _Place) -> Iterator[None]:
+    """Turn httpcore's errors into ours."""
+    try:
+        yield
+    except httpcore.TimeoutException as error:
+        raise Unavailable(f"{place} took too long") from error
+    except httpcore.NetworkError as error:
+        raise Unavailable(f"{place} cannot be reached: {error}") from error
+    except httpcore.LocalProtocolError as error:
+        raise Rejected(f"{place} is no address that can be asked for") from error
+    except httpcore.RemoteProtocolError as error:
+        raise Unavailable(f"{place} does not keep to HTTP, or broke off") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    """When all has to be done; unlike a timeout for each read, no slow drip gets around it."""
+
+    ends: float
+
+    @classmethod
+    def after(cls, seconds: float) -> _Deadline:
+        return cls(time.monotonic() + seconds)
+
+    def left(self, expired: type[Exception]) -> float:
+        """Return the seconds left, more than none."""
+        if (seconds := self.ends - time.monotonic()) <= 0:
+            raise expired
+        return seconds
+
+
+class _Guard(httpcore.NetworkBackend):
+    """Connects only to addresses it has checked itself."""
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        network: httpcore.NetworkBackend,
+        deadline: _Deadline,
+        allow_private: bool,  # noqa: FBT001 - one caller, three lines above
+    ) -> None:
+        self._resolve = resolve
+        self._network = network
+        self._deadline = deadline
+        self._allow_private = allow_private
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 - the deadline rules
+        local_address: str | None = None,
+        socket_options: SocketOptions = None,
+    ) -> httpcore.NetworkStream:
+        """Try the host's addresses in turn, if every one of them is allowed."""
+        addresses = self._addresses(host)
+        for at, address in enumerate(addresses, 1):
+            left = self._deadline.left(httpcore.ConnectTimeout) / (len(addresses) - at + 1)
+            try:
+                stream = self._network.connect_tcp(
+                    address, port, left, local_address, socket_options
+                )
+                return _Timed(stream, self._deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if at == len(addresses):
+                    raise
+        raise Rejected(f"the host {host} has no address")
+
+    def _addresses(self, host: str) -> Sequence[str]:
+        addresses = self._looked_up(host)
+        if not self._allow_private and not all(is_public(address) for address in addresses):
+            raise Rejected(f"the host {host} is not on the public internet")
+        return addresses
+
+    def _looked_up(self, host: str) -> Sequence[str]:
+        """Resolve in a thread: the system's resolver knows no deadline."""
+        pool = ThreadPoolExecutor(1, "resolve")
+        try:
+            left = self._deadline.left(httpcore.ConnectTimeout)
+            return pool.submit(self._resolve, host).result(left)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except (OSError, ValueError) as error:
+            if isinstance(error, socket.gaierror) and error.errno not in _UNKNOWN_HOST:
+                raise Unavailable(f"the host {host} cannot be looked up right now") from error
+            raise Rejected(f"there is no host {host}") from error
+        finally:
+            pool.shutdown(wait=False)
+
+
+class _Timed(httpcore.NetworkStream):
+    """A connection whose every step ends at the deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - same
+        return self._stream.read(max_bytes, self._deadline.left(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - same
+        self._stream.write(buffer, self._deadline.left(httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - same
+    ) -> httpcore.NetworkStream:
+        left = self._deadline.left(httpcore.ConnectTimeout)
+        return _Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)

@@ -1,0 +1,226 @@
+"""The recogniser that runs whole on this computer: an engine, the vectors, an index over them."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import TYPE_CHECKING
+
+from facelabel.errors import NotFound, UnusableFace
+from facelabel.model import EnrolledFace, Hit, Reason, SearchedFace, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from facelabel.model import Analysis, Asset, Search, Template
+    from facelabel.ports import FaceEngine, Templates, VectorIndex
+
+    #: Reference faces with their L2 distance, nearest first.
+    Neighbours = Sequence[tuple[EnrolledFace, float]]
+
+#: Reference faces looked at first; more only where they do not show enough people.
+NEIGHBOURS = 16
+WIDEN = 4
+
+_FACES = uuid.UUID("5f0e1c34-6f0c-5b7e-9a53-2d7a0a1f6c11")
+
+_WORDS = {
+    Reason.EXCEEDS_MAX_FACES: "one of too many",
+    Reason.EXTREME_POSE: "turned too far away",
+    Reason.LOW_BRIGHTNESS: "too dark",
+    Reason.LOW_SHARPNESS: "too blurred",
+    Reason.LOW_CONFIDENCE: "hardly a face",
+    Reason.SMALL_BOUNDING_BOX: "too small",
+    Reason.LOW_FACE_QUALITY: "of too poor quality",
+}
+
+
+class LocalRecognizer:
+    """Enrol, identify and forget with engines of our own."""
+
+    def __init__(
+        self,
+        engine: Callable[[str | None], FaceEngine],
+        templates: Templates,
+        index: VectorIndex,
+        *,
+        min_people: int = 2,
+    ) -> None:
+        """``engine`` gives the engine of a model, and for None the one of new collections.
+
+        ``min_people``: how many people the hits of a face show at least, where there are so many.
+        """
+        self._engine = engine
+        self._templates = templates
+        self._index = index
+        self._min_people = min_people
+
+    def create(self, collection: str) -> None:
+        """Make an empty collection for the engine's present model; no error if it exists."""
+        if self._templates.model(collection) is None:
+            engine = self._engine(None)
+            self._templates.create(collection, engine.model, engine.dimensions)
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with all its faces; no error if there is none."""
+        number = self._templates.collection_id(collection)
+        if number is not None:
+            self._index.drop(number)  # first: once the number is gone, nobody finds its files
+            self._templates.drop(collection)
+            self._index.drop(number)  # again: a search in between may have made new ones
+
+    def collections(self) -> Sequence[str]:
+        """Names of all collections."""
+        return self._templates.collections()
+
+    def model(self, collection: str) -> str:
+        """Return the model of the collection's faces; NotFound if there is no collection."""
+        if (model := self._templates.model(collection)) is None:
+            raise NotFound(f"there is no collection {collection!r}")
+        return model
+
+    def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
+        """Learn the one usable face of the image. Same image and person again: same face.
+
+        Faces too small or too uncertain to enrol may stand in the background. Raises
+        UnreadableImage, or UnusableFace with the reason.
+        """
+        model = self.model(collection)
+        digest = hashlib.sha256(image).hexdigest()
+        face_id = str(uuid.uuid5(_FACES, f"{collection}/{digest}/{person}"))
+        if known := next(self._templates.faces(collection, [face_id]), None):
+            return known
+        template = _usable(self._engine(model).analyse(image))
+        face = EnrolledFace(face_id, person, asset.asset_id)
+        self._templates.add(collection, face, template, digest)
+        return face
+
+    def forget(self, collection: str, face_ids: Sequence[str]) -> None:
+        """Delete faces for good; unknown ones are no error."""
+        number = self._number(collection)
+        self._templates.delete(collection, face_ids)
+        self._index.search(number, (), 1)  # erases them from what was derived, now and not later
+
+    def faces(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[EnrolledFace]:
+        """Every reference face of the collection, or those of the given ids that exist."""
+        self._number(collection)
+        return self._templates.faces(collection, face_ids)
+
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+        """Find every face of the image and the references nearest to each.
+
+        With an asset, what :meth:`recall` needs is kept. No face is a result, not an error.
+        Raises UnreadableImage, and ConfigurationError where the model is not calibrated.
+        """
+        number = self._number(collection)
+        engine = self._engine(self.model(collection))
+        analysis = engine.analyse(image)
+        if asset:
+            self._templates.keep(asset, engine.model, analysis)
+        return self._sightings(number, engine, [analysis])[0]
+
+    def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+        """Search again, without images, the faces seen in these pictures, by asset_id."""
+        number = self._number(collection)
+        engine = self._engine(self.model(collection))
+        versions = {search.asset_id: search.version for search in searches}
+        kept = self._templates.kept(list(versions), engine.model)
+        seen = {
+            key: analysis for key, (version, analysis) in kept.items() if version == versions[key]
+        }
+        return dict(zip(seen, self._sightings(number, engine, list(seen.values())), strict=True))
+
+    def discard(self, asset_id: str) -> None:
+        """Delete what :meth:`identify` kept of a picture."""
+        self._templates.discard(asset_id)
+
+    def _number(self, collection: str) -> int:
+        if (number := self._templates.collection_id(collection)) is None:
+            raise NotFound(f"there is no collection {collection!r}")
+        return number
+
+    def _sightings(
+        self, number: int, engine: FaceEngine, analyses: Sequence[Analysis]
+    ) -> list[Sighting]:
+        """Search the faces of all pictures at once."""
+        vectors = [template.vector for seen in analyses for template in seen.templates]
+        near = iter(self._neighbours(number, vectors))
+        return [
+            Sighting(
+                tuple(
+                    SearchedFace(template.face, _hits(engine, next(near)))
+                    for template in seen.templates
+                ),
+                seen.left_out,
+                f"facelabel {engine.model}",
+            )
+            for seen in analyses
+        ]
+
+    def _neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
+        """Widen the search of each face until enough people appear or all faces were seen."""
+        found: list[Neighbours] = [()] * len(vectors)
+        waiting, count = list(range(len(vectors))), NEIGHBOURS
+        while waiting:
+            near = self._index.search(number, [vectors[at] for at in waiting], count)
+            for at, neighbours in zip(waiting, self._labelled(number, near), strict=True):
+                found[at] = neighbours
+            full = [at for at, rows in zip(waiting, near, strict=True) if len(rows) == count]
+            waiting = [at for at in full if len(_people(found[at])) < self._min_people]
+            count *= WIDEN
+        return [_telling(neighbours) for neighbours in found]
+
+    def _labelled(
+        self, number: int, near: Sequence[Sequence[tuple[int, float]]]
+    ) -> Iterator[Neighbours]:
+        """Put faces for row numbers, leaving out those deleted since the search."""
+        wanted = {row for rows in near for row, _ in rows}
+        faces = self._templates.labels(number, sorted(wanted))
+        for rows in near:
+            yield [(faces[row], distance) for row, distance in rows if row in faces]
+
+
+def _people(neighbours: Neighbours) -> set[str]:
+    return {face.person for face, _ in neighbours}
+
+
+def _telling(neighbours: Neighbours) -> Neighbours:
+    """Return the nearest, and of those beyond the first of each other person."""
+    nearest, beyond = neighbours[:NEIGHBOURS], neighbours[NEIGHBOURS:]
+    others = {face.person: (face, distance) for face, distance in reversed(beyond)}
+    for person in _people(nearest):
+        others.pop(person, None)
+    return [*nearest, *sorted(others.values(), key=lambda other: other[1])]
+
+
+def _hits(engine: FaceEngine, neighbours: Neighbours) -> tuple[Hit, ...]:
+    return tuple(
+        Hit(face.face_id, face.person, engine.similarity(distance)) for face, distance in neighbours
+    )
+
+
+def _usable(analysis: Analysis) -> Template:
+    """Return the one face good enough to enrol.
+
+    A large face that is too poor is not skipped for a smaller good one: the label may mean it.
+    """
+    clear = [t for t in analysis.templates if Reason.LOW_CONFIDENCE not in t.face.reasons]
+    usable = [template for template in clear if not template.face.reasons]
+    if not analysis.templates:
+        raise UnusableFace("no face was found")
+    unseen = [
+        face for face in analysis.left_out if not {*face.reasons} - {Reason.EXCEEDS_MAX_FACES}
+    ]
+    if (many := len(usable) + len(unseen)) > 1:
+        raise UnusableFace(f"{many} faces were found where one is expected")
+    largest = (clear or analysis.templates)[0]
+    if largest.face.reasons:
+        raise UnusableFace(_why(largest.face.reasons))
+    return largest
+
+
+def _why(reasons: Sequence[Reason]) -> str:
+    words = " and ".join(_WORDS[reason] for reason in reasons)
+    return f"the face is {words} ({', '.join(reasons)})"

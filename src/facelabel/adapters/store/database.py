@@ -1,0 +1,256 @@
+"""The one database: engine, transactions, and the few things that SQLite and PostgreSQL differ in.
+
+**Trap.** SQLAlchemy on sqlite3 opens no transaction before a SELECT, so two processes that read
+and then write lose updates without an error. Here every transaction is begun explicitly, a
+writing one with ``BEGIN IMMEDIATE``: it holds SQLite's write lock from its first line on.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from zlib import crc32
+
+from sqlalchemy import create_engine, event, func, inspect, make_url, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from facelabel.adapters.store.faults import translated
+from facelabel.adapters.store.schema import HEAD, VERSION_TABLE
+from facelabel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sqlalchemy import URL, Column, Connection, Engine, RowMapping, Select, Table
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+T = TypeVar("T")
+
+#: Rows read at a time, and values in one IN (…): SQLite binds at most 32,766 of them.
+PAGE = 500
+_OLDEST_SQLITE = (3, 35)  # RETURNING
+
+
+class Database:
+    """One database, brought to this code's schema when it is opened; shared by all threads."""
+
+    def __init__(self, url: str, *, busy_timeout: float = 30.0) -> None:
+        """Open ``sqlite:///path`` or ``postgresql://…``; the folder of the path must exist.
+
+        ``busy_timeout``: seconds to wait for a lock before Unavailable is raised. Raises
+        ConfigurationError if the URL is no such database, or one written by a newer version.
+        """
+        self._url = _checked(url)
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._busy_timeout = busy_timeout
+        self._engine = self._connected()
+        snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = self._engine.execution_options(**snapshot)
+        self._writers = {
+            durable: self._engine.execution_options(writes=True, durable=durable)
+            for durable in (True, False)
+        }
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """What another process opens; with the password, so not to be shown."""
+        return self._url.set(drivername=self._url.get_backend_name()).render_as_string(
+            hide_password=False
+        )
+
+    @contextmanager
+    def transaction(self, *, alone: str = "", durable: bool = True) -> Iterator[Connection]:
+        """Write: everything in the block happens, or nothing of it.
+
+        ``alone`` names what no two transactions may change at once. On SQLite there is but one
+        writer; PostgreSQL is asked for a lock of that name. What is not ``durable`` outlives the
+        process but not a power cut, and does not wait for the disk; a later durable transaction
+        makes it so, too.
+        """
+        with translated(), self._writers[durable].begin() as connection:
+            if not self._sqlite:
+                _prepare_postgresql(connection, alone, durable=durable)
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Read: the whole block sees the database as of one moment."""
+        with translated(), self._reader.connect() as connection:
+            yield connection
+
+    def pages(
+        self,
+        statement: Select[Any],
+        key: Column[Any],
+        read: Callable[[Connection, Sequence[RowMapping]], Iterable[T]],
+    ) -> Iterator[T]:
+        """What ``read`` makes of the rows, in the order of ``key``, unique and among the selected.
+
+        Read page by page. Between pages no transaction is open: the caller may take its time,
+        and may write.
+        """
+        page = statement.order_by(key).limit(PAGE)
+        rows: Sequence[RowMapping] = ()
+        while not rows or len(rows) == PAGE:
+            following = page.where(key > rows[-1][key]) if rows else page
+            with self.read() as connection:
+                rows = connection.execute(following).mappings().all()
+                items = list(read(connection, rows))
+            if not rows:
+                return
+            yield from items
+
+    def insert(self, table: Table) -> postgresql.Insert:
+        """INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words."""
+        dialect = sqlite if self._sqlite else postgresql
+        return cast("postgresql.Insert", dialect.insert(table))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _connected(self, *, migrating: bool = False) -> Engine:
+        try:
+            if self._sqlite:
+                return _sqlite_engine(self._url, self._busy_timeout, migrating=migrating)
+            return _postgresql_engine(self._url, self._busy_timeout)
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                "PostgreSQL needs a driver: pip install 'facelabel[postgresql]'"
+            ) from error
+
+    def _open(self) -> None:
+        with self.read() as connection:
+            revision = _revision(connection)
+        if revision != HEAD:
+            self._migrate()
+
+    def _migrate(self) -> None:
+        engine = self._connected(migrating=True).execution_options(writes=True)
+        with translated(), engine.begin() as connection:
+            if not self._sqlite:
+                _prepare_postgresql(connection, "migration")
+            _upgrade(connection)
+        engine.dispose()
+
+
+def batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
+    """The values in lists short enough for one IN (…)."""
+    remaining = iter(values)
+    while batch := list(islice(remaining, PAGE)):
+        yield batch
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(f"not a database URL: {url!r}") from error
+    backend = parsed.get_backend_name() if "+" not in parsed.drivername else ""
+    if backend == "sqlite":
+        return _checked_sqlite(parsed)
+    if backend in {"postgres", "postgresql"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigurationError(
+        f"database must be sqlite:///… or postgresql://…, not {parsed.drivername}://…"
+    )
+
+
+def _checked_sqlite(url: URL) -> URL:
+    if url.database in {None, "", ":memory:"}:
+        raise ConfigurationError("SQLite needs a file: sqlite:///path")
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is needed")
+    return url
+
+
+def _sqlite_engine(url: URL, busy_timeout: float, *, migrating: bool) -> Engine:
+    engine = create_engine(
+        url,
+        connect_args={"timeout": busy_timeout},
+        poolclass=NullPool if migrating else None,
+    )
+    event.listen(engine, "connect", _sqlite_setup(migrating=migrating))
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_setup(*, migrating: bool) -> Callable[[DBAPIConnection, object], None]:
+    pragmas = [
+        # A deleted face is overwritten with zeros: its vector must not linger in free pages.
+        "secure_delete = ON",
+        # Alembic changes a SQLite table by making it anew, and dropping the old one must not
+        # take along what refers to it.
+        f"foreign_keys = {'OFF' if migrating else 'ON'}",
+    ]
+    if migrating:
+        pragmas.append("journal_mode = WAL")  # remembered by the file
+
+    def setup(connection: DBAPIConnection, _: object) -> None:
+        connection.isolation_level = None  # transactions are begun by _sqlite_begin alone
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return setup
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("writes"):
+        # FULL: a commit is on disk when it returns, the promise behind every 200 we answer.
+        durability = "FULL" if options.get("durable", True) else "NORMAL"
+        connection.exec_driver_sql(f"PRAGMA synchronous = {durability}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _postgresql_engine(url: URL, busy_timeout: float) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+
+    @event.listens_for(engine, "connect")
+    def setup(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET lock_timeout = {int(busy_timeout * 1000)}")
+        cursor.close()
+        connection.commit()
+
+    return engine
+
+
+def _prepare_postgresql(connection: Connection, alone: str, *, durable: bool = True) -> None:
+    if not durable:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+    if alone:
+        connection.execute(select(func.pg_advisory_xact_lock(crc32(alone.encode()))))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our constant
+
+
+def _upgrade(connection: Connection) -> None:
+    from facelabel.adapters.store import migration  # noqa: PLC0415 - Alembic is slow to import
+
+    revision = _revision(connection)
+    if revision == HEAD:  # another process was quicker
+        return
+    if revision is not None and revision not in migration.revisions():
+        raise ConfigurationError(
+            f"the database was written by a newer version of Facelabel (schema {revision}, "
+            f"known up to {HEAD}): upgrade Facelabel"
+        )
+    migration.upgrade(connection)

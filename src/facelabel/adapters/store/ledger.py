@@ -1,0 +1,273 @@
+"""The ledger: what we did and why, on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, exists, or_, select, update
+
+from facelabel.adapters.store import schema
+from facelabel.adapters.store.database import batches
+from facelabel.adapters.store.serial import (
+    decode_faces,
+    decode_named,
+    encode_face,
+    encode_named,
+)
+from facelabel.errors import Rejected
+from facelabel.model import Enrolment, NameState, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table
+    from sqlalchemy.dialects.postgresql import Insert
+
+    from facelabel.adapters.store.database import Database
+
+_LINE = [column for column in schema.enrolment.c if column.name != "collection"]
+
+
+class StoreLedger:
+    """The ledger in the database; implements :class:`facelabel.ports.Ledger`."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the ledger in this database."""
+        self._database = database
+
+    def collection(self) -> str | None:
+        """Return the live collection."""
+        with self._database.read() as connection:
+            collection: str | None = connection.execute(
+                select(schema.gallery.c.collection)
+            ).scalar_one()
+            return collection
+
+    def switch(self, collection: str) -> None:
+        """Make a collection the live one, in one step; counts as a change of the gallery."""
+        other = schema.gallery.c.collection.is_distinct_from(collection)
+        change = {"collection": collection, "generation": schema.gallery.c.generation + 1}
+        with self._database.transaction() as connection:
+            connection.execute(update(schema.gallery).where(other).values(change))
+
+    def generation(self) -> int:
+        """How often the gallery changed."""
+        with self._database.read() as connection:
+            generation: int = connection.execute(select(schema.gallery.c.generation)).scalar_one()
+            return generation
+
+    def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
+        """Return the enrolment of a training image."""
+        with self._database.read() as connection:
+            return _enrolment(connection, collection, asset_id)
+
+    def enrolments(self, collection: str) -> Iterator[Enrolment]:
+        """Every enrolment of the collection, by asset_id."""
+        lines = select(*_LINE).where(schema.enrolment.c.collection == collection)
+        return self._database.pages(lines, schema.enrolment.c.asset_id, _enrolments)
+
+    def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
+        """Enrolments of the same picture, whatever their asset."""
+        same = (schema.enrolment.c.collection == collection) & (schema.enrolment.c.digest == digest)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(*_LINE).where(same).order_by(schema.enrolment.c.asset_id)
+            )
+            return _enrolments(connection, rows.mappings().all())
+
+    def intention(self, collection: str, asset_id: str) -> str | None:
+        """Return whom a process that died in between was enrolling from this image."""
+        noted = _at(schema.intention, collection=collection, asset_id=asset_id)
+        with self._database.read() as connection:
+            person: str | None = connection.execute(
+                select(schema.intention.c.person).where(noted)
+            ).scalar()
+            return person
+
+    def intend(self, collection: str, asset_id: str, person: str) -> None:
+        """Note, before the recogniser is asked, whom we enrol."""
+        place = {"collection": collection, "asset_id": asset_id}
+        with self._database.transaction() as connection:
+            connection.execute(self._put(schema.intention, place, {"person": person}))
+
+    def enrol(self, collection: str, enrolment: Enrolment) -> None:
+        """Record an enrolment, replacing the asset's former one; the same again changes nothing.
+
+        Changes the generation if the collection is the live one. In the same transaction a face
+        that no enrolment holds any more becomes a leftover, and the intention is cleared.
+        """
+        place = {"collection": collection, "asset_id": enrolment.asset_id}
+        held = _at(schema.leftover, collection=collection, face_id=enrolment.face_id)
+        with self._changing_gallery() as connection:
+            connection.execute(delete(schema.intention).where(_at(schema.intention, **place)))
+            former = _enrolment(connection, **place)
+            if former == enrolment:
+                return
+            connection.execute(self._put(schema.enrolment, place, _columns(enrolment, _LINE)))
+            connection.execute(delete(schema.leftover).where(held))
+            self._change(connection, collection, former)
+
+    def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
+        """Delete and return the asset's enrolment, leaving a leftover if it was the last.
+
+        Clears the intention. Changes the generation if the collection is the live one.
+        """
+        place = {"collection": collection, "asset_id": asset_id}
+        with self._changing_gallery() as connection:
+            former = _enrolment(connection, **place)
+            for table in (schema.intention, schema.enrolment):
+                connection.execute(delete(table).where(_at(table, **place)))
+            if former:
+                self._change(connection, collection, former)
+        return former
+
+    def leftovers(self, collection: str) -> Sequence[str]:
+        """Faces no enrolment holds, still to be forgotten by the recogniser."""
+        faces = select(schema.leftover.c.face_id).where(schema.leftover.c.collection == collection)
+        with self._database.read() as connection:
+            return connection.execute(faces.order_by(schema.leftover.c.face_id)).scalars().all()
+
+    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+        """Note that leftovers are gone."""
+        cleared = delete(schema.leftover).where(schema.leftover.c.collection == collection)
+        with self._database.transaction() as connection:
+            for some in batches(face_ids):
+                connection.execute(cleared.where(schema.leftover.c.face_id.in_(some)))
+
+    def purge(self, collection: str) -> None:
+        """Delete every line about a collection that is not live; Rejected if it is.
+
+        Searches stay: they are about pictures, and being stale they are made again.
+        """
+        with self._changing_gallery() as connection:
+            if connection.execute(select(schema.gallery.c.collection)).scalar_one() == collection:
+                raise Rejected(f"{collection!r} is the live collection")
+            for table in (schema.enrolment, schema.intention, schema.leftover):
+                connection.execute(delete(table).where(table.c.collection == collection))
+
+    def search(self, asset_id: str) -> Search | None:
+        """Return the last search of a picture."""
+        return self.searches([asset_id]).get(asset_id)
+
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+        """Return the last searches of several pictures at once."""
+        lines = select(schema.search)
+        with self._database.read() as connection:
+            return {
+                row["asset_id"]: _search(row)
+                for some in batches(asset_ids)
+                for row in connection.execute(
+                    lines.where(schema.search.c.asset_id.in_(some))
+                ).mappings()
+            }
+
+    def record(self, search: Search) -> None:
+        """Record a search, replacing the picture's former one.
+
+        One older than what is on record, by (version, generation), is dropped.
+        """
+        values = _columns(search, schema.search.c)
+        values["faces"] = [encode_named(face) for face in search.faces]
+        values["left_out"] = [encode_face(face) for face in search.left_out]
+        place = {"asset_id": values.pop("asset_id")}
+        with self._database.transaction() as connection:
+            connection.execute(self._put(schema.search, place, values, only_if=_is_not_older))
+
+    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+        """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
+        oldest = (schema.search.c.generation, schema.search.c.searched_at, schema.search.c.asset_id)
+        before = select(schema.search).where(schema.search.c.generation < generation)
+        with self._database.read() as connection:
+            rows = connection.execute(before.order_by(*oldest).limit(limit)).mappings()
+            return [_search(row) for row in rows]
+
+    def names(self, asset_id: str) -> Mapping[str, NameState]:
+        """Return the names we wrote to a picture or are forbidden to write."""
+        marks = select(schema.name_mark.c.name, schema.name_mark.c.state).where(
+            _at(schema.name_mark, asset_id=asset_id)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(marks.order_by(schema.name_mark.c.name))
+            return {name: NameState(state) for name, state in rows}
+
+    def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
+        """Set the state of names on a picture; None deletes the line."""
+        with self._database.transaction() as connection:
+            for name, state in sorted(states.items()):
+                place = {"asset_id": asset_id, "name": name}
+                if state is None:
+                    connection.execute(
+                        delete(schema.name_mark).where(_at(schema.name_mark, **place))
+                    )
+                else:
+                    connection.execute(self._put(schema.name_mark, place, {"state": state}))
+
+    def forget_asset(self, asset_id: str) -> None:
+        """Delete the search and the names of a picture that is gone."""
+        with self._database.transaction() as connection:
+            for table in (schema.search, schema.name_mark):
+                connection.execute(delete(table).where(table.c.asset_id == asset_id))
+
+    def _changing_gallery(self) -> AbstractContextManager[Connection]:
+        """One at a time: whether a face is still held depends on every other enrolment."""
+        return self._database.transaction(alone="gallery")
+
+    def _put(
+        self,
+        table: Table,
+        place: Mapping[str, str],
+        values: Mapping[str, Any],
+        only_if: Callable[[Insert], ColumnElement[bool]] | None = None,
+    ) -> Insert:
+        """INSERT of a line that replaces the one at its place, if there is one that may be."""
+        new = self._database.insert(table).values({**place, **values})
+        return new.on_conflict_do_update(
+            index_elements=list(place), set_=values, where=only_if(new) if only_if else None
+        )
+
+    def _change(self, connection: Connection, collection: str, former: Enrolment | None) -> None:
+        """Count a change of the gallery; a face that lost its last enrolment is a leftover."""
+        live = schema.gallery.c.collection == collection
+        counted = update(schema.gallery).where(live)
+        connection.execute(counted.values(generation=schema.gallery.c.generation + 1))
+        if former and not _is_held(connection, collection, former.face_id):
+            left = self._database.insert(schema.leftover)
+            left = left.values(collection=collection, face_id=former.face_id)
+            connection.execute(left.on_conflict_do_nothing())
+
+
+def _at(table: Table, **place: str) -> ColumnElement[bool]:
+    conditions = [table.c[name] == value for name, value in place.items()]
+    return and_(*conditions)
+
+
+def _columns(line: object, columns: Iterable[Column[Any]]) -> dict[str, Any]:
+    return {column.name: getattr(line, column.name) for column in columns}
+
+
+def _is_held(connection: Connection, collection: str, face_id: str) -> bool:
+    held = _at(schema.enrolment, collection=collection, face_id=face_id)
+    return bool(connection.execute(select(exists().where(held))).scalar())
+
+
+def _is_not_older(new: Insert) -> ColumnElement[bool]:
+    """The search to be written looked at newer content, or at the same with a newer gallery."""
+    old, new_ = schema.search.c, new.excluded
+    same_content = and_(new_.version == old.version, new_.generation >= old.generation)
+    return or_(new_.version > old.version, same_content)
+
+
+def _enrolment(connection: Connection, collection: str, asset_id: str) -> Enrolment | None:
+    place = _at(schema.enrolment, collection=collection, asset_id=asset_id)
+    row = connection.execute(select(*_LINE).where(place)).mappings().first()
+    return Enrolment(**row) if row else None
+
+
+def _enrolments(_: Connection, rows: Sequence[RowMapping]) -> list[Enrolment]:
+    return [Enrolment(**row) for row in rows]
+
+
+def _search(row: RowMapping) -> Search:
+    faces = tuple(decode_named(face) for face in row["faces"])
+    return Search(**{**row, "faces": faces, "left_out": decode_faces(row["left_out"])})

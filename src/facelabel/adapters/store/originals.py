@@ -1,0 +1,151 @@
+"""The originals: image files, each content stored once under its SHA-256.
+
+The database says which are in use. A file is put in its place before the row that needs it
+commits, and removed after the last row that needed it is gone; both happen under the library's
+lock. A process that dies in between leaves a file without a row, never a row without its file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import uuid
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from facelabel.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SETTINGS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+_TEMPORARY = ".tmp"
+
+
+class Originals:
+    """A folder of files named by their content: ``ab/abcdef…``."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep the files below ``root``, which is made when it is needed."""
+        self._root = root
+
+    def path(self, digest: str) -> Path:
+        """Where the original of this SHA-256 stands."""
+        return self._root / digest[:2] / digest
+
+    @contextmanager
+    def staged(self, digest: str, data: bytes) -> Iterator[Staged]:
+        """A file on disk, ready to be put in its place, and gone if it was not."""
+        with _translated():
+            staged = Staged(self._root, self.path(digest), data)
+        try:
+            yield staged
+        finally:
+            staged.discard()
+
+    def read(self, digest: str) -> bytes | None:
+        """The content, None if there is none."""
+        with _translated():
+            try:
+                return self.path(digest).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def remove(self, digest: str) -> None:
+        """Delete the file; no error if it is gone."""
+        with _translated():
+            self.path(digest).unlink(missing_ok=True)
+
+    def settled(self, before: float) -> Iterator[str]:
+        """Digests of the files last written before that moment."""
+        for path in list(self._root.glob("??/*")):
+            if path.suffix != _TEMPORARY and _written(path) < before:
+                yield path.name
+
+    def remove_unplaced(self, before: float) -> int:
+        """Delete what dead processes had staged before that moment; returns how many."""
+        unplaced = [
+            path for path in self._root.glob(f"??/*{_TEMPORARY}") if _written(path) < before
+        ]
+        with _translated():
+            for path in unplaced:
+                path.unlink(missing_ok=True)
+        return len(unplaced)
+
+
+class Staged:
+    """A file waiting beside its place, unless the same content stands there already."""
+
+    def __init__(self, root: Path, path: Path, data: bytes) -> None:
+        """Write the file, as long as that may take, before anybody is made to wait."""
+        self._root = root
+        self._path = path
+        self._data = data
+        self._temporary = path.with_name(f"{uuid.uuid4().hex}{_TEMPORARY}")
+        self._written = False
+        if not _stands(path):
+            self._write()
+
+    def place(self) -> None:
+        """Put the file in its place, durably. Called under the library's lock."""
+        with _translated():
+            if not self._written:
+                if self._path.exists():
+                    return
+                self._write()  # it stood here until a moment ago
+            self._temporary.replace(self._path)
+            self._written = False
+            _sync(self._path.parent)
+
+    def discard(self) -> None:
+        """Delete the file if it was not put in its place."""
+        if self._written:
+            with suppress(OSError):  # a sweep will find it
+                self._temporary.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        if not self._path.parent.exists():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _sync(self._root)
+        self._written = True
+        with self._temporary.open("xb") as file:
+            file.write(self._data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _stands(path: Path) -> bool:
+    """Whether the file is there and whole: uploading a picture again mends a damaged original."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    except FileNotFoundError:
+        return False
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process was quicker
+        return float("inf")
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable, where the system lets a folder be synced."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        meaning = ConfigurationError if error.errno in _SETTINGS else Unavailable
+        raise meaning(f"originals: {error.strerror}: {error.filename}") from error

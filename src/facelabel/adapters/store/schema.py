@@ -1,0 +1,202 @@
+"""The tables. Every change here needs a migration; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+#: Revision of the newest migration: a database that carries it needs no look at the migrations.
+HEAD = "0001"
+#: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
+VERSION_TABLE = "facelabel_version"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: SQLite counts only in a column declared INTEGER; its integers have 64 bits anyway.
+Number = BigInteger().with_variant(Integer(), "sqlite")
+#: Compared byte by byte on both databases: PostgreSQL's default order is the locale's.
+Path = Text().with_variant(Text(collation="C"), "postgresql")
+#: Seconds since the epoch.
+Seconds = Float(53)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("run_at", Seconds, nullable=False),
+    Column("token", String(32)),
+    #: When to run once more: set by an enqueue that met the job running.
+    Column("again_at", Seconds),
+    Column("reason", Text, nullable=False),
+    Column("enqueued_at", Seconds, nullable=False),
+    UniqueConstraint("kind", "key"),
+    Index(None, "state", "run_at", "id"),
+    sqlite_autoincrement=True,
+)
+
+#: One row: which collection is live, and how often the gallery changed.
+gallery = Table(
+    "gallery",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("collection", Text),
+    Column("generation", Number, nullable=False),
+)
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("asset_id", Path, primary_key=True),
+    Column("public_id", Text, nullable=False),
+    Column("version", Number, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("face_id", Text, nullable=False),
+    Index(None, "collection", "digest"),
+    Index(None, "collection", "face_id"),
+)
+
+intention = Table(
+    "intention",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("asset_id", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+)
+
+leftover = Table(
+    "leftover",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("face_id", Text, primary_key=True),
+)
+
+search = Table(
+    "search",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("public_id", Text, nullable=False),
+    Column("version", Number, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("generation", Number, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("faces", JSON, nullable=False),
+    Column("left_out", JSON, nullable=False),
+    Column("searched_at", Seconds, nullable=False),
+    Index(None, "generation", "searched_at", "asset_id"),
+)
+
+name_mark = Table(
+    "name_mark",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("state", String(16), nullable=False),
+)
+
+collection = Table(
+    "collection",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("model", Text, nullable=False),
+    Column("dimensions", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+template = Table(
+    "template",
+    metadata,
+    Column("row", Number, primary_key=True),
+    Column("collection_id", Number, ForeignKey("collection.id"), nullable=False),
+    Column("face_id", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("asset_id", Text),
+    Column("digest", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("face", JSON, nullable=False),
+    UniqueConstraint("collection_id", "face_id"),
+    Index(None, "collection_id", "row"),
+    sqlite_autoincrement=True,
+)
+
+#: Tells the processes that hold vectors in memory which to drop. Numbers only: nothing of the
+#: person who was forgotten stays.
+template_deletion = Table(
+    "template_deletion",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("collection_id", Number, ForeignKey("collection.id"), nullable=False),
+    Column("row", Number, nullable=False),
+    Index(None, "collection_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+kept = Table(
+    "kept",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("version", Number, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("analysis", JSON, nullable=False),
+    #: The templates' vectors, end to end, all of one length.
+    Column("vectors", LargeBinary, nullable=False),
+)
+
+asset = Table(
+    "asset",
+    metadata,
+    Column("asset_id", String(32), primary_key=True),
+    Column("public_id", Path, nullable=False, unique=True),
+    Column("folder", Path, nullable=False),
+    Column("version", Number, nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("bytes", Number, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("etag", String(64), nullable=False, index=True),
+    Column("created_at", Seconds, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("context", JSON, nullable=False),
+)
+
+asset_tag = Table(
+    "asset_tag",
+    metadata,
+    Column(
+        "asset_id",
+        String(32),
+        ForeignKey("asset.asset_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("tag", Text, primary_key=True),
+    #: Keeps the order in which tags were added.
+    Column("position", Integer, nullable=False),
+)

@@ -1,0 +1,218 @@
+"""The vectors of every collection, and the faces kept of every searched picture.
+
+Row numbers and deletion numbers grow in the order in which transactions commit, so a reader that
+asks for everything above the last number it saw misses nothing. SQLite has one writer; on
+PostgreSQL numbers are drawn before the commit, so whoever adds to a collection or deletes from
+it locks the collection's row: the next one draws its number when the former has committed.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select
+
+from facelabel.adapters.store import schema
+from facelabel.adapters.store.database import batches
+from facelabel.adapters.store.serial import decode_analysis, encode_analysis, encode_face
+from facelabel.errors import NotFound
+from facelabel.model import EnrolledFace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
+
+    from facelabel.adapters.store.database import Database
+    from facelabel.model import Analysis, Asset, Template
+
+_FLOAT32 = 4  # bytes
+_COLLECTION = schema.collection.c
+_TEMPLATE = schema.template.c
+_DELETION = schema.template_deletion.c
+_KEPT = schema.kept.c
+_FACE = (_TEMPLATE.face_id, _TEMPLATE.person, _TEMPLATE.asset_id)
+
+
+class StoreTemplates:
+    """Templates in the database; implements :class:`facelabel.ports.Templates`."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the templates in this database."""
+        self._database = database
+
+    def create(self, collection: str, model: str, dimensions: int) -> None:
+        """Make an empty collection; one of that name stays as it is, whatever its model."""
+        values = {"name": collection, "model": model, "dimensions": dimensions}
+        made = self._database.insert(schema.collection).values(values).on_conflict_do_nothing()
+        with self._database.transaction() as connection:
+            connection.execute(made)
+
+    def collections(self) -> Sequence[str]:
+        """Names of all collections."""
+        with self._database.read() as connection:
+            return sorted(connection.execute(select(_COLLECTION.name)).scalars())
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection and its vectors."""
+        with self._database.transaction() as connection:
+            if (held := _hold(connection, collection)) is None:
+                return
+            for table in (schema.template, schema.template_deletion):
+                connection.execute(delete(table).where(table.c.collection_id == held["id"]))
+            connection.execute(delete(schema.collection).where(_COLLECTION.id == held["id"]))
+
+    def model(self, collection: str) -> str | None:
+        """Return the model of the collection, None if there is none."""
+        found = self._collection(collection)
+        return found["model"] if found else None
+
+    def collection_id(self, collection: str) -> int | None:
+        """Return a number never reused, even when a collection of that name is made again."""
+        found = self._collection(collection)
+        return found["id"] if found else None
+
+    def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
+        """Add a reference face; the same face_id again changes nothing.
+
+        Raises NotFound without the collection, ValueError for a vector of another length.
+        """
+        with self._database.transaction() as connection:
+            held = _required(_hold(connection, collection), collection)
+            if len(template.vector) != held["dimensions"] * _FLOAT32:
+                raise ValueError(f"a vector of {collection!r} has {held['dimensions']} dimensions")
+            row = {
+                "collection_id": held["id"],
+                "face_id": face.face_id,
+                "person": face.person,
+                "asset_id": face.asset_id,
+                "digest": digest,
+                "vector": template.vector,
+                "face": encode_face(template.face),
+            }
+            new = self._database.insert(schema.template).values(row)
+            connection.execute(new.on_conflict_do_nothing())
+
+    def delete(self, collection: str, face_ids: Sequence[str]) -> None:
+        """Delete faces for good; NotFound without the collection."""
+        with self._database.transaction() as connection:
+            held = _required(_hold(connection, collection), collection)
+            for some in batches(face_ids):
+                _delete(connection, held["id"], _TEMPLATE.face_id.in_(some))
+
+    def faces(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[EnrolledFace]:
+        """Every face of the collection, in the order added, or those of the given ids.
+
+        Raises NotFound without the collection.
+        """
+        found = _required(self._collection(collection), collection)
+        faces = select(_TEMPLATE.row, *_FACE).where(_TEMPLATE.collection_id == found["id"])
+        if face_ids is None:
+            return self._database.pages(faces, _TEMPLATE.row, _faces)
+        with self._database.read() as connection:
+            rows = [
+                row
+                for some in batches(dict.fromkeys(face_ids))
+                for row in connection.execute(faces.where(_TEMPLATE.face_id.in_(some))).mappings()
+            ]
+        return iter(_faces(connection, sorted(rows, key=itemgetter("row"))))
+
+    def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
+        """Return the faces of these row numbers; deleted ones are absent."""
+        faces = select(_TEMPLATE.row, *_FACE).where(_TEMPLATE.collection_id == collection_id)
+        with self._database.read() as connection:
+            return {
+                row["row"]: _face(row)
+                for some in batches(rows)
+                for row in connection.execute(faces.where(_TEMPLATE.row.in_(some))).mappings()
+            }
+
+    def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Row number and vector of the next faces with a row number above ``after``, ascending."""
+        following = (
+            select(_TEMPLATE.row, _TEMPLATE.vector)
+            .where(_TEMPLATE.collection_id == collection_id, _TEMPLATE.row > after)
+            .order_by(_TEMPLATE.row)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [(row, bytes(vector)) for row, vector in connection.execute(following)]
+
+    def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
+        """(deletion number, row number) of every deletion after the given one, ascending."""
+        following = (
+            select(_DELETION.id, _DELETION.row)
+            .where(_DELETION.collection_id == collection_id, _DELETION.id > after)
+            .order_by(_DELETION.id)
+        )
+        with self._database.read() as connection:
+            return [(number, row) for number, row in connection.execute(following)]
+
+    def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
+        """Keep the faces seen in a picture, replacing what was kept of it."""
+        values = {
+            "version": asset.version,
+            "model": model,
+            "analysis": encode_analysis(analysis),
+            "vectors": b"".join(template.vector for template in analysis.templates),
+        }
+        new = self._database.insert(schema.kept).values(asset_id=asset.asset_id, **values)
+        with self._database.transaction() as connection:
+            connection.execute(
+                new.on_conflict_do_update(index_elements=[_KEPT.asset_id], set_=values)
+            )
+
+    def kept(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, Analysis]]:
+        """Version and faces of each picture kept for that model, by asset_id."""
+        with self._database.read() as connection:
+            return {
+                row.asset_id: (row.version, decode_analysis(row.analysis, bytes(row.vectors)))
+                for some in batches(asset_ids)
+                for row in connection.execute(
+                    select(schema.kept).where(_KEPT.model == model, _KEPT.asset_id.in_(some))
+                )
+            }
+
+    def discard(self, asset_id: str) -> None:
+        """Delete what was kept of a picture."""
+        with self._database.transaction() as connection:
+            connection.execute(delete(schema.kept).where(_KEPT.asset_id == asset_id))
+
+    def _collection(self, name: str) -> RowMapping | None:
+        with self._database.read() as connection:
+            return connection.execute(_named(name)).mappings().first()
+
+
+def _named(collection: str) -> Select[Any]:
+    return select(schema.collection).where(_COLLECTION.name == collection)
+
+
+def _hold(connection: Connection, collection: str) -> RowMapping | None:
+    """Lock and return the collection's row: see the module's docstring."""
+    return connection.execute(_named(collection).with_for_update()).mappings().first()
+
+
+def _required(found: RowMapping | None, collection: str) -> RowMapping:
+    if found is None:
+        raise NotFound(f"there is no collection {collection!r}")
+    return found
+
+
+def _face(row: RowMapping) -> EnrolledFace:
+    return EnrolledFace(row["face_id"], row["person"], row["asset_id"])
+
+
+def _faces(_: Connection, rows: Sequence[RowMapping]) -> list[EnrolledFace]:
+    return [_face(row) for row in rows]
+
+
+def _delete(connection: Connection, collection_id: int, faces: ColumnElement[bool]) -> None:
+    """Delete the faces, leaving their row numbers for the processes that hold vectors."""
+    gone = delete(schema.template).where(_TEMPLATE.collection_id == collection_id, faces)
+    rows = connection.execute(gone.returning(_TEMPLATE.row)).scalars().all()
+    if rows:
+        tombstones = [{"collection_id": collection_id, "row": row} for row in sorted(rows)]
+        connection.execute(insert(schema.template_deletion), tombstones)

@@ -1,0 +1,112 @@
+"""demo: the main job on sample photos, from nothing, in one command."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facelabel import actions, bootstrap
+from facelabel.cli import report
+from facelabel.cli.framework import Command, application, bar, out
+from facelabel.errors import FacelabelError, Rejected
+
+if TYPE_CHECKING:
+    from facelabel.actions import Portrait
+    from facelabel.bootstrap import App
+    from facelabel.model import Asset
+    from facelabel.settings import Settings
+
+
+@click.command(cls=Command, examples=["demo", "demo --portraits ~/portraits --photos ~/party"])
+@click.option(
+    "--portraits", type=click.Path(path_type=Path, exists=True),
+    help="Your own labelled portraits, as `facelabel index` takes them.",
+)  # fmt: skip
+@click.option(
+    "--photos", type=click.Path(path_type=Path, exists=True), help="Your own pictures to search."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default="demo-output",
+    show_default=True, help="Where the annotated pictures go.",
+)  # fmt: skip
+@click.pass_obj
+def demo(settings: Settings, portraits: Path | None, photos: Path | None, output: Path) -> None:
+    """Learn two faces and find them on other pictures.
+
+    Works in a temporary data folder and talks to no account. Without your own pictures it takes
+    seven photos of two public figures from the package index.
+    """
+    if (portraits is None) != (photos is None):
+        raise Rejected("give both --portraits and --photos, or neither")
+    with tempfile.TemporaryDirectory(prefix="facelabel-demo-") as folder:
+        private = settings.model_copy(
+            update={"data": Path(folder), "store": None, "cloudinary_url": None}
+        )
+        with application(private) as app:
+            if portraits and photos:
+                learn = list(actions.portraits(portraits, private.face_label_tag_prefix))
+                pictures = {path.name: path.read_bytes() for path in actions.image_files([photos])}
+            else:
+                learn, pictures = _samples(private)
+            _run(app, learn, pictures, output)
+
+
+def _samples(settings: Settings) -> tuple[list[Portrait], dict[str, bytes]]:
+    samples = bootstrap.sample_photos(settings)
+    learn = [
+        actions.Portrait(str(samples.folder / "obama.jpg"), "Barack Obama"),
+        actions.Portrait(str(samples.folder / "biden.jpg"), "Joe Biden"),
+    ]
+    names = ("obama2.jpg", "obama3.jpg", "obama_partial_face.jpg", "obama_partial_face2.jpg")
+    pictures = {name: (samples.folder / name).read_bytes() for name in names}
+    pictures["two-people.jpg"] = samples.two_people
+    out.print("two-people.jpg is composed here: Obama from another photo than the one learnt;")
+    out.print("Biden, of whom there is one photo, re-cropped, rescaled and re-encoded from it.\n")
+    return learn, pictures
+
+
+def _run(app: App, learn: list[Portrait], pictures: dict[str, bytes], output: Path) -> None:
+    scheme, started = app.pipeline.scheme, time.perf_counter()
+    people = sorted({portrait.person for portrait in learn})
+    portraits = [actions.add_portrait(app, portrait) for portrait in learn]
+    with bar("learning", len(portraits)) as advance:
+        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+        outcomes = actions.work(app, [asset.asset_id for asset in portraits], tally)
+    learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
+    out.print(
+        f"learnt {learnt} of {len(portraits)} portraits of {len(people)} people", markup=False
+    )
+    report.print_pairs(
+        report.refusals(zip([p.source for p in learn], outcomes, strict=True)), "yellow"
+    )
+    assets = [
+        app.library.upload(data, folder=scheme.recognition, filename=name)
+        for name, data in pictures.items()
+    ]
+    with bar("searching", len(assets)) as advance:
+        app.worker().drain(report.Tally(advance, app.pipeline.queue.pending))
+    out.print("")
+    for asset in assets:
+        _show(app, asset, output)
+    seconds = time.perf_counter() - started
+    out.print(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)", markup=False)
+
+
+def _show(app: App, asset: Asset, output: Path) -> None:
+    search = app.pipeline.ledger.search(asset.asset_id)
+    faces = search.faces if search else ()
+    out.print(f"[bold]{asset.filename}[/bold]: {report.names_line(faces)}")
+    for face in faces:
+        if face.best:
+            runner = f", runner-up {face.runner_up.similarity:.1f}" if face.runner_up else ""
+            out.print(f"    {face.name or face.verdict}: {face.best.similarity:.1f}{runner}")
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{Path(asset.filename).stem}.jpg"
+    try:
+        path.write_bytes(app.annotate(app.library.fetch(asset), faces))
+    except OSError as error:
+        raise FacelabelError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,159 @@
+"""doctor: is everything as it should be, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from facelabel.cli.framework import (
+    EXIT_REJECTED,
+    Command,
+    application,
+    json_option,
+    out,
+    print_json,
+)
+from facelabel.errors import FacelabelError
+from facelabel.model import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facelabel.bootstrap import App
+    from facelabel.settings import Settings
+
+#: Less free disk than this and the next uploads fail.
+LOW_DISK_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    good: bool
+    says: str
+    advice: str = ""
+
+
+@click.command(cls=Command)
+@json_option
+@click.pass_obj
+def doctor(settings: Settings, *, as_json: bool) -> None:
+    """Check configuration, models, store and disk; say what to do."""
+    with application(settings) as app:
+        findings = list(_examine(settings, app))
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            mark = "[green]✓[/green]" if finding.good else "[red]✗[/red]"
+            out.print(mark, f"[bold]{finding.what}[/bold]", end=" ")
+            out.print(finding.says, markup=False)
+            if finding.advice:
+                out.print(f"  → {finding.advice}", style="yellow", markup=False)
+    if not all(finding.good for finding in findings):
+        raise click.exceptions.Exit(EXIT_REJECTED)
+
+
+def _examine(settings: Settings, app: App) -> Iterator[Finding]:
+    yield _configuration(settings)
+    yield _disk(settings)
+    yield from _store(app)
+    yield from _models(app)
+    yield _index(app)
+    yield _queue(app)
+
+
+def _configuration(settings: Settings) -> Finding:
+    says = (
+        f"training folder {settings.training_folder!r}, recognition folder"
+        f" {settings.face_recognition_folder!r}, threshold {settings.confidence_threshold:g}"
+    )
+    advice = ""
+    if settings.cloudinary_url:
+        advice = (
+            "CLOUDINARY_URL is set; this version keeps pictures in its own library and ignores it"
+        )
+    return Finding("configuration", good=True, says=says, advice=advice)
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.data).free
+    writable = os.access(settings.data, os.W_OK)
+    good = writable and free > LOW_DISK_BYTES
+    advice = "" if good else "free some space, or choose another folder with --data"
+    return Finding("data folder", good, f"{settings.data}, {free / 1e9:.1f} GB free", advice)
+
+
+def _store(app: App) -> Iterator[Finding]:
+    try:
+        count = sum(1 for _ in app.library.assets(""))
+        yield Finding("store", good=True, says=f"{count} pictures in the library")
+    except FacelabelError as error:
+        yield Finding("store", good=False, says=str(error), advice="see docs/reference/settings.md")
+
+
+def _models(app: App) -> Iterator[Finding]:
+    installed = {pack.name: pack for pack in app.engines.packs() if pack.installed}
+    problems = [text for found in app.engines.problems().values() for text in found]
+    if problems:
+        advice = "`facelabel models pull PACK` repairs it"
+        yield Finding("models", good=False, says="; ".join(problems), advice=advice)
+    elif not installed:
+        advice = "`facelabel models pull`, or let the first picture do it"
+        yield Finding("models", good=True, says="none installed yet", advice=advice)
+    else:
+        yield Finding("models", good=True, says=", ".join(sorted(installed)))
+    yield from _better_models(app)
+
+
+def _better_models(app: App) -> Iterator[Finding]:
+    """The live collection may have been made with the weaker pack, or an uncalibrated one."""
+    live = app.pipeline.ledger.collection()
+    if live is None:
+        return
+    model = app.pipeline.recognizer.model(live)
+    pack = next((pack for pack in app.engines.packs() if pack.model == model), None)
+    if pack is None:
+        advice = "set FACELABEL_PACK to its manifest, or `facelabel index --rebuild`"
+        yield Finding("collection", good=False, says=f"made with {model}, not here", advice=advice)
+    elif not pack.calibrated:
+        advice = "`facelabel eval gallery DIR --calibrate`; no names are written until then"
+        yield Finding("collection", good=False, says=f"{model} is not calibrated", advice=advice)
+    elif pack.name == "classic":
+        advice = (
+            "mobilefacenet recognises far more people in large galleries:"
+            " `facelabel index --rebuild --pack mobilefacenet`"
+        )
+        yield Finding("collection", good=True, says=f"{live}, made with {model}", advice=advice)
+    else:
+        yield Finding("collection", good=True, says=f"{live}, made with {model}")
+
+
+def _index(app: App) -> Finding:
+    if app.pipeline.ledger.collection() is None:
+        advice = "`facelabel index FOLDER` learns from labelled portraits"
+        return Finding("index", good=True, says="nobody is known yet", advice=advice)
+    drift = app.reconciler.check()
+    enrolled = list(app.pipeline.ledger.enrolments(app.pipeline.collection()))
+    people = len({line.person for line in enrolled})
+    says = f"{people} people from {len(enrolled)} images"
+    if app.pipeline.queue.pending() or drift.clean:
+        return Finding("index", good=True, says=says)
+    return Finding("index", good=False, says=f"{says}; it differs from the training folder",
+                   advice="`facelabel index --check` mends it")  # fmt: skip
+
+
+def _queue(app: App) -> Finding:
+    pending, dead = app.pipeline.queue.pending(), app.pipeline.queue.jobs(JobState.DEAD, 1000)
+    advice = "`facelabel jobs list` says why" if dead else ""
+    if pending and not advice:
+        advice = "`facelabel worker` works them"
+    return Finding(
+        "jobs", good=not dead, says=f"{pending} waiting, {len(dead)} failed", advice=advice
+    )

@@ -1,0 +1,167 @@
+"""What every command shares: settings as flags, errors as one line, progress bars, JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from facelabel import bootstrap
+from facelabel import settings as configuration
+from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from facelabel.bootstrap import App
+    from facelabel.settings import Settings
+
+#: sysexits.h: temporary failure, so that scripts can tell "later" from "never".
+EXIT_UNAVAILABLE = 75
+EXIT_CONFIGURATION = 2
+EXIT_REJECTED = 1
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False)
+
+
+def exit_status(error: FacelabelError) -> int:
+    """What the shell is told."""
+    if isinstance(error, ConfigurationError):
+        return EXIT_CONFIGURATION
+    return EXIT_UNAVAILABLE if isinstance(error, Unavailable) else EXIT_REJECTED
+
+
+class Command(click.Command):
+    """A command that takes every setting as a flag and reports our errors in one line."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:  # noqa: ANN401 - click's own
+        """Add the settings to the command's parameters, and examples to its help."""
+        super().__init__(*args, **kwargs)
+        self.params.extend(_setting_options())
+        self.examples = examples
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Read the settings once, then run."""
+        flags = {name: ctx.params.pop(f"setting_{name}") for name in _fields()}
+        try:
+            settings = configuration.load(flags)
+            _log_to_stderr(settings.log_level)
+            ctx.obj = settings
+            return super().invoke(ctx)
+        except FacelabelError as error:
+            err.print(f"facelabel: {error}", style="red", markup=False)
+            ctx.exit(exit_status(error))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The command's own options first, the settings in a section of their own."""
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record:
+                (shared if (param.name or "").startswith("setting_") else own).append(record)
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}facelabel {example}\n")
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+        with formatter.section("Settings"):
+            formatter.write_dl(shared)
+
+
+def _fields() -> list[str]:
+    return list(configuration.Settings.model_fields)
+
+
+def _setting_options() -> list[click.Option]:
+    """One flag for each setting that is no secret; secrets do not belong on a command line."""
+    options = []
+    for name, field in configuration.Settings.model_fields.items():
+        secret = "SecretStr" in str(field.annotation)
+        variables = ", ".join(configuration.variables(name))
+        options.append(
+            click.Option(
+                [configuration.flag(name), f"setting_{name}"],
+                metavar="VALUE",
+                hidden=secret,
+                help=f"{field.description} [{variables}]",
+            )
+        )
+    return options
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator[App]:
+    """The application, with bars for models on their way and notices on standard error."""
+    with _bars("[progress.description]{task.description}") as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(f"getting {name}", total=total)
+            bars.update(tasks[name], completed=done, total=total)
+            if total and done >= total:
+                bars.remove_task(tasks.pop(name))
+
+        def notice(text: str) -> None:
+            err.print(text, style="yellow", markup=False)
+
+        with bootstrap.opened(settings, progress, notice) as app:
+            yield app
+
+
+@contextmanager
+def bar(title: str, total: int | None = None) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on standard error, if that is a terminal; call it with (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True,
+                  disable=not err.is_terminal) as bars:  # fmt: skip
+        task = bars.add_task(title, total=total)
+        yield lambda done, of: bars.update(task, completed=done, total=of)
+
+
+def _bars(text: str) -> Progress:
+    columns = (TextColumn(text), BarColumn(), TaskProgressColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def print_json(value: object) -> None:
+    """Values of the model as JSON on standard output."""
+    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, (bytes, bytearray)):
+        raise TypeError("bytes have no place in our JSON")
+    return str(value)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

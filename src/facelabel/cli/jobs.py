@@ -1,0 +1,127 @@
+"""worker and jobs: the commands about the queue."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from facelabel.cli import report
+from facelabel.cli.framework import Command, application, bar, err, json_option, out, print_json
+from facelabel.errors import NotFound
+from facelabel.model import JobState
+
+if TYPE_CHECKING:
+    from facelabel.model import Job
+    from facelabel.settings import Settings
+    from facelabel.worker import Done
+
+
+@click.command(cls=Command)
+@click.option("--once", is_flag=True, help="Stop when nothing is left to do.")
+@click.pass_obj
+def worker(settings: Settings, *, once: bool) -> None:
+    """Work the queue: learn new portraits, put names on new pictures.
+
+    Several workers may run at once. Ctrl-C ends it after the picture in hand.
+    """
+    with application(settings) as app:
+        if once:
+            with bar("working", app.pipeline.queue.pending()) as advance:
+                tally = report.Tally(advance, app.pipeline.queue.pending)
+                app.worker().drain(tally)
+            out.print(tally.summary())
+            return
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: stop.set())
+        err.print(f"working; data in {settings.data}; Ctrl-C ends", markup=False)
+        app.worker().run(stop, _print_done)
+
+
+def _print_done(done: Done) -> None:
+    if done.outcome is None:
+        end = "refused" if done.buried else "will be tried again"
+        last = done.error.strip().rpartition("\n")[2]
+        out.print(f"{done.job.key}: {end}: {last}", style="red", markup=False)
+    elif done.outcome.public_id:
+        who = ", ".join(done.outcome.names)
+        out.print(f"{done.outcome.public_id}: {done.outcome.kind} {who}".rstrip(), markup=False)
+
+
+@click.group()
+def jobs() -> None:
+    """See what waits or failed; try it again or drop it."""
+
+
+@jobs.command("list", cls=Command)
+@click.option("--all", "everything", is_flag=True, help="Also those that wait or run.")
+@json_option
+@click.pass_obj
+def list_(settings: Settings, *, everything: bool, as_json: bool) -> None:
+    """List the jobs that failed for good, with the reason."""
+    with application(settings) as app:
+        found = app.pipeline.queue.jobs(None if everything else JobState.DEAD, limit=1000)
+        pending = app.pipeline.queue.pending()
+        titles = {job.job_id: _title(app.library.asset(job.key), job) for job in found}
+    if as_json:
+        print_json([{"job": job, "asset": titles[job.job_id]} for job in found])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("job", "what", "state", "tries", "reason"):
+        table.add_column(title, overflow="fold")
+    for job in found:
+        reason = job.reason.strip().rpartition("\n")[2]
+        table.add_row(
+            str(job.job_id), escape(titles[job.job_id]), _state(job), str(job.tries), escape(reason)
+        )
+    if found:
+        out.print(table)
+    out.print(f"{pending} jobs wait or run" + ("" if found else ", none has failed"))
+
+
+def _title(asset: object, job: Job) -> str:
+    public_id = getattr(asset, "public_id", None)
+    return str(public_id or f"{job.kind} {job.key}")
+
+
+def _state(job: Job) -> str:
+    if job.state is JobState.DEAD:
+        return "failed"
+    if job.token and job.run_at > time.time():
+        return "running"
+    wait = job.run_at - time.time()
+    return f"in {wait:.0f} s" if wait > 0 else "waits"
+
+
+@jobs.command(cls=Command)
+@click.argument("job_ids", nargs=-1, type=int)
+@click.option("--all", "everything", is_flag=True, help="All that failed.")
+@click.pass_obj
+def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
+    """Try failed jobs again, by number or --all."""
+    with application(settings) as app:
+        count = app.pipeline.queue.revive(None if everything else _given(job_ids))
+        out.print(f"{count} jobs will be tried again")
+
+
+@jobs.command(cls=Command)
+@click.argument("job_ids", nargs=-1, type=int)
+@click.option("--all", "everything", is_flag=True, help="All that failed.")
+@click.pass_obj
+def drop(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
+    """Forget failed jobs, by number or --all; the pictures stay."""
+    with application(settings) as app:
+        count = app.pipeline.queue.drop(None if everything else _given(job_ids))
+        out.print(f"{count} jobs dropped")
+
+
+def _given(job_ids: tuple[int, ...]) -> tuple[int, ...]:
+    if not job_ids:
+        raise NotFound("which jobs? Give their numbers (`facelabel jobs list`) or --all")
+    return job_ids

@@ -1,0 +1,271 @@
+"""upload, library, show and the commands that change a picture."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from facelabel import actions, names
+from facelabel.cli import report
+from facelabel.cli.framework import (
+    EXIT_REJECTED,
+    Command,
+    application,
+    bar,
+    json_option,
+    out,
+    print_json,
+)
+from facelabel.errors import Rejected
+
+if TYPE_CHECKING:
+    from facelabel.bootstrap import App
+    from facelabel.model import Asset, Search
+    from facelabel.settings import Settings
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        'upload me.jpg --folder training --label "John Doe"',
+        "upload party.jpg --folder assets",
+    ],
+)
+@click.argument("sources", nargs=-1, required=True, metavar="FILE_OR_URL...")
+@click.option("--folder", help="Folder of the library [default: the recognition folder].")
+@click.option("--label", help="Whom a training image shows; its folder is then the training one.")
+@click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
+@click.option("--public-id", help="Name in the library; default: folder and file name.")
+@click.option("--now", is_flag=True, help="Also work the queue now, instead of a worker later.")
+@click.pass_obj
+def upload(
+    settings: Settings,
+    sources: tuple[str, ...],
+    folder: str | None,
+    label: str | None,
+    tags: tuple[str, ...],
+    public_id: str | None,
+    *,
+    now: bool,
+) -> None:
+    """Put pictures into the library.
+
+    Labelled ones in the training folder are learnt, those in the recognition folder get names:
+    by `facelabel worker`, or at once with --now. Folders are walked through.
+    """
+    if public_id and len(sources) > 1:
+        raise Rejected("--public-id names one picture: give one file")
+    home = settings.training_folder if label else settings.face_recognition_folder
+    prefix = settings.face_label_tag_prefix
+    wanted = [*tags, names.label(label.removeprefix(f"{prefix}:"), prefix)] if label else [*tags]
+    place = home if folder is None else folder.strip("/")
+    with application(settings) as app:
+        files = list(_expand(sources))
+        problems, uploaded = [], []
+        with bar("uploading", len(files)) as advance:
+            for number, source in enumerate(files, start=1):
+                try:
+                    data, filename = actions.read(app, source)
+                    uploaded.append(
+                        app.library.upload(
+                            data, folder=place, filename=filename, public_id=public_id,
+                            tags=wanted or None,
+                        )
+                    )  # fmt: skip
+                except Rejected as rejection:
+                    problems.append((source, str(rejection)))
+                advance(number, len(files))
+        for asset in uploaded:
+            out.print(asset.public_id, markup=False)
+        report.print_pairs(problems, "red")
+        if now:
+            _work_now(app, uploaded)
+        elif uploaded:
+            out.print("`facelabel worker --once` looks at them, if no worker is running")
+    if problems:
+        raise click.exceptions.Exit(EXIT_REJECTED)
+
+
+def _expand(sources: tuple[str, ...]) -> list[str]:
+    files: list[str] = []
+    for source in sources:
+        remote = source.startswith(("http://", "https://"))
+        files += [source] if remote else map(str, actions.image_files([Path(source)]))
+    return files
+
+
+def _work_now(app: App, uploaded: list[Asset]) -> None:
+    with bar("working", app.pipeline.queue.pending()) as advance:
+        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+        outcomes = actions.work(app, [asset.asset_id for asset in uploaded], tally)
+    for asset, outcome in zip(uploaded, outcomes, strict=True):
+        found = ", ".join(outcome.names)
+        text = f"{asset.public_id}: {outcome.kind} {found} {outcome.note}"
+        out.print(text.rstrip(), markup=False)
+
+
+@click.command(cls=Command, examples=['library assets --person "John Doe" --person "Mary Roe"'])
+@click.argument("folder", default="")
+@click.option("--person", "people", multiple=True, help="Only with this person; several: together.")
+@click.option("--only", is_flag=True, help="With --person: with nobody else who is known.")
+@json_option
+@click.pass_obj
+def library(
+    settings: Settings, folder: str, people: tuple[str, ...], *, only: bool, as_json: bool
+) -> None:
+    """List the pictures of the library, or of a FOLDER, with tags and what was found."""
+    with application(settings) as app:
+        rows = [(asset, app.pipeline.ledger.search(asset.asset_id))
+                for asset in app.library.assets(folder.strip("/"))]  # fmt: skip
+    wanted = {names.normalise(person) for person in people}
+    rows = [row for row in rows if _shows(row, wanted, only=only)]
+    if as_json:
+        print_json([{**_public(asset), "names": _names(search)} for asset, search in rows])
+        return
+    if not rows:
+        out.print(
+            "no pictures here" if wanted or folder else "the library is empty: `facelabel upload`"
+        )
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("public_id", "folder", "tags", "faces"):
+        table.add_column(title, overflow="fold")
+    for asset, search in rows:
+        faces = "" if search is None else f"{len(search.faces)}, {len(_names(search))} named"
+        table.add_row(
+            escape(asset.public_id), escape(asset.folder), escape(", ".join(asset.tags)), faces
+        )
+    out.print(table)
+    out.print(f"{len(rows)} pictures")
+
+
+def _names(search: Search | None) -> list[str]:
+    return sorted(search.names) if search else []
+
+
+def _shows(row: tuple[Asset, Search | None], wanted: set[str], *, only: bool) -> bool:
+    """Whether everybody wanted is on the picture, by tag: people's own tags count too."""
+    asset, search = row
+    strangers = set(_names(search)) - wanted
+    return wanted <= set(asset.tags) and not (only and strangers)
+
+
+def _public(asset: Asset) -> dict[str, object]:
+    """An asset in the words of Cloudinary's own answers."""
+    return {
+        "asset_id": asset.asset_id, "public_id": asset.public_id, "asset_folder": asset.folder,
+        "version": asset.version, "format": asset.format, "bytes": asset.bytes,
+        "width": asset.width, "height": asset.height, "etag": asset.etag,
+        "tags": asset.tags, "context": dict(asset.context), "original_filename": asset.filename,
+        "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(asset.created_at)),
+    }  # fmt: skip
+
+
+@click.command(cls=Command)
+@click.argument("ident", metavar="ID")
+@json_option
+@click.pass_obj
+def show(settings: Settings, ident: str, *, as_json: bool) -> None:
+    """Show one picture: tags, faces, and why each face got its name, or none.
+
+    ID is a public_id or an asset_id.
+    """
+    with application(settings) as app:
+        asset = actions.find(app, ident)
+        ledger, collection = app.pipeline.ledger, app.pipeline.collection()
+        search = ledger.search(asset.asset_id)
+        enrolment = ledger.enrolment(collection, asset.asset_id)
+        marks = ledger.names(asset.asset_id)
+        references = {e.face_id: e.public_id for e in ledger.enrolments(collection)}
+    if as_json:
+        found = {"enrolment": enrolment, "search": search, "our_names": dict(marks)}
+        print_json({**_public(asset), **found})
+        return
+    for key, value in _public(asset).items():
+        shown = ", ".join(value) if isinstance(value, tuple) else value
+        out.print(f"[bold]{key}[/bold] {escape(str(shown))}")
+    if enrolment:
+        out.print(f"[bold]learnt as[/bold] {escape(enrolment.person)} ({enrolment.face_id})")
+    if search:
+        out.print(f"[bold]searched[/bold] {search.model}, threshold/margin {search.rules}")
+        out.print(report.faces_table(search.faces, references))
+        for face in search.left_out:
+            out.print(f"left out: {', '.join(face.reasons)}")
+    refused = sorted(name for name, state in marks.items() if state == "refused")
+    if refused:
+        out.print("not them, said a person: " + ", ".join(refused), markup=False)
+
+
+@click.command("tag-add", cls=Command, examples=['tag-add assets/party "John Doe"'])
+@click.argument("ident", metavar="ID")
+@click.argument("tags", nargs=-1, required=True)
+@click.pass_obj
+def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
+    """Add tags to a picture."""
+    with application(settings) as app:
+        app.library.add_tags(actions.find(app, ident).asset_id, tags)
+        _print_tags(app, ident)
+
+
+@click.command("tag-remove", cls=Command, examples=['tag-remove assets/party "John Doe"'])
+@click.argument("ident", metavar="ID")
+@click.argument("tags", nargs=-1, required=True)
+@click.pass_obj
+def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
+    """Remove tags from a picture.
+
+    A name that we wrote and you remove is never written to that picture again.
+    """
+    with application(settings) as app:
+        app.library.remove_tags(actions.find(app, ident).asset_id, tags)
+        _print_tags(app, ident)
+
+
+def _print_tags(app: App, ident: str) -> None:
+    asset = actions.find(app, ident)
+    out.print(f"{asset.public_id}: {', '.join(asset.tags) or 'no tags'}", markup=False)
+
+
+@click.command(cls=Command, examples=["move training/me assets"])
+@click.argument("idents", metavar="ID...", nargs=-1, required=True)
+@click.argument("folder")
+@click.pass_obj
+def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
+    """Move pictures to another folder; their public_ids stay."""
+    with application(settings) as app:
+        for ident in idents:
+            asset = app.library.move(actions.find(app, ident).asset_id, folder.strip("/"))
+            out.print(f"{asset.public_id} is in {asset.folder or 'the root folder'}", markup=False)
+
+
+@click.command(cls=Command, examples=["rename assets/img_1 assets/party"])
+@click.argument("ident", metavar="ID")
+@click.argument("public_id", metavar="NEW_ID")
+@click.pass_obj
+def rename(settings: Settings, ident: str, public_id: str) -> None:
+    """Give a picture another public_id."""
+    with application(settings) as app:
+        asset = app.library.rename(actions.find(app, ident).asset_id, public_id)
+        out.print(asset.public_id, markup=False)
+
+
+@click.command(cls=Command, examples=["rm training/me"])
+@click.argument("idents", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
+    """Delete pictures. What was learnt from them is forgotten at once."""
+    with application(settings) as app:
+        assets = [actions.find(app, ident) for ident in idents]
+        if not yes:
+            click.confirm(f"Delete {len(assets)} pictures for good?", abort=True)
+        for asset in assets:
+            app.library.delete(asset.asset_id)
+        # Forgetting must not wait for a worker that may never be started.
+        actions.work(app, [asset.asset_id for asset in assets])
+        out.print(f"{len(assets)} deleted")

@@ -1,0 +1,55 @@
+"""All commands in one group, in the order a user meets them."""
+
+from __future__ import annotations
+
+import click
+
+from facelabel import __version__
+from facelabel.cli import demo, doctor, evaluate, jobs, library, models, recognise
+
+
+class _Group(click.Group):
+    """Lists the commands as they were added, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order added."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="facelabel")
+def cli() -> None:
+    """Put people's names on pictures.
+
+    Label a few portraits, and every picture you add gets the names of the people in it.
+    Everything stays on this computer.
+    """
+
+
+for command in (
+    demo.demo,
+    recognise.index,
+    recognise.identify,
+    library.upload,
+    recognise.tag,
+    library.library,
+    library.show,
+    recognise.people,
+    library.tag_add,
+    library.tag_remove,
+    library.move,
+    library.rename,
+    library.rm,
+    jobs.worker,
+    jobs.jobs,
+    models.models,
+    evaluate.evaluate,
+    doctor.doctor,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the program ``facelabel``."""
+    cli(prog_name="facelabel")

@@ -1,0 +1,79 @@
+"""models: which packs there are, get them, check them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from facelabel.cli.framework import Command, application, json_option, out, print_json
+from facelabel.errors import Rejected
+
+if TYPE_CHECKING:
+    from facelabel.bootstrap import PackState
+    from facelabel.settings import Settings
+
+
+@click.group()
+def models() -> None:
+    """Face models: where they come from, under which licence; get and check them."""
+
+
+@models.command("list", cls=Command)
+@json_option
+@click.pass_obj
+def list_(settings: Settings, *, as_json: bool) -> None:
+    """List the packs: files, origin, licence, size, checksum."""
+    with application(settings) as app:
+        packs = app.engines.packs()
+    if as_json:
+        print_json(packs)
+        return
+    for pack in packs:
+        state = "installed" if pack.installed else "not installed"
+        out.print(
+            f"[bold]{escape(pack.name)}[/bold] ({pack.model}, {state}): {escape(pack.summary)}"
+        )
+        out.print(_files(pack))
+
+
+def _files(pack: PackState) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 2))
+    for column in range(5):
+        table.add_column(overflow="fold", no_wrap=column < 3)  # noqa: PLR2004 - name, licence, size
+    for file in pack.files:
+        size = f"{file.bytes / 1e6:.1f} MB"
+        table.add_row(file.name, file.licence, size, f"sha256 {file.sha256[:16]}…", file.origin)
+    return table
+
+
+@models.command(cls=Command)
+@click.argument("pack", default="auto")
+@click.option(
+    "--from", "folder", metavar="FOLDER", type=click.Path(path_type=Path, exists=True),
+    help="Take the files from this folder instead of the network; checksums must match.",
+)  # fmt: skip
+@click.pass_obj
+def pull(settings: Settings, pack: str, folder: Path | None) -> None:
+    """Get a pack, or what `auto` means; everything after that works offline."""
+    with application(settings) as app:
+        model = app.engines.pull(pack, folder)
+    out.print(f"{model} is installed in {settings.models}", markup=False)
+
+
+@models.command(cls=Command)
+@click.argument("pack", required=False)
+@click.pass_obj
+def verify(settings: Settings, pack: str | None) -> None:
+    """Compare installed files with their checksums."""
+    with application(settings) as app:
+        problems = app.engines.problems(pack)
+    for name, found in problems.items():
+        out.print(f"{name}: {'; '.join(found) or 'good'}", markup=False)
+    if not problems:
+        out.print("no pack is installed: `facelabel models pull`")
+    if any(problems.values()):
+        raise Rejected("`facelabel models pull PACK` repairs it")

@@ -1,0 +1,262 @@
+"""index, identify, tag, people: the commands about faces."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from facelabel import actions
+from facelabel.cli import report
+from facelabel.cli.framework import (
+    EXIT_REJECTED,
+    Command,
+    application,
+    bar,
+    err,
+    json_option,
+    out,
+    print_json,
+)
+from facelabel.errors import FacelabelError, Rejected
+from facelabel.model import JobState
+
+if TYPE_CHECKING:
+    from facelabel.actions import Identification
+    from facelabel.bootstrap import App
+    from facelabel.model import Outcome
+    from facelabel.reconcile import Drift
+    from facelabel.settings import Settings
+
+
+@click.command(
+    cls=Command,
+    examples=["index ~/portraits", "index --check", "index --rebuild --pack mobilefacenet"],
+)
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Compare training folder and index, mend, report.")
+@click.option(
+    "--rebuild", is_flag=True, help="Learn everything anew beside the index, then switch."
+)
+@click.option("--force", is_flag=True, help="With --rebuild: switch even if faces are lost by it.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.pass_obj
+def index(
+    settings: Settings, path: Path | None, *, check: bool, rebuild: bool, force: bool, dry_run: bool
+) -> None:
+    """Learn faces from labelled portraits.
+
+    PATH is a folder with one folder per person, or with files and a labels.csv (lines of
+    url-or-path,label), or a labels.csv. The portraits are uploaded to the training folder and
+    learnt; doing it again changes nothing. Without PATH the training folder is brought in line.
+    """
+    with application(settings) as app:
+        if rebuild:
+            _rebuild(app, force=force, dry_run=dry_run)
+        elif path and not check:
+            _import(app, path, dry_run=dry_run)
+        else:
+            _check(app, dry_run=dry_run)
+
+
+def _import(app: App, path: Path, *, dry_run: bool) -> None:
+    portraits = list(actions.portraits(path, app.pipeline.scheme.prefix))
+    people = {portrait.person for portrait in portraits}
+    if dry_run:
+        out.print(
+            f"{len(portraits)} portraits of {len(people)} people would be uploaded and learnt"
+        )
+        return
+    uploaded: dict[str, str] = {}
+    problems: list[tuple[str, str]] = []
+    with bar("uploading", len(portraits)) as advance:
+        for number, portrait in enumerate(portraits, start=1):
+            try:
+                asset = actions.add_portrait(app, portrait)
+                uploaded[asset.asset_id] = portrait.source
+            except Rejected as rejection:
+                problems.append((portrait.source, str(rejection)))
+            advance(number, len(portraits))
+    outcomes = _work(app, list(uploaded), "learning")
+    problems += report.refusals(zip(uploaded.values(), outcomes, strict=True))
+    _print_learnt(app, outcomes, problems)
+
+
+def _print_learnt(app: App, outcomes: list[Outcome], problems: list[tuple[str, str]]) -> None:
+    learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
+    people = len({e.person for e in app.pipeline.ledger.enrolments(app.pipeline.collection())})
+    out.print(f"{learnt} portraits learnt, {people} people known")
+    report.print_pairs(problems, "red")
+    if problems:
+        raise click.exceptions.Exit(EXIT_REJECTED)
+
+
+def _work(app: App, asset_ids: list[str], title: str) -> list[Outcome]:
+    with bar(title, app.pipeline.queue.pending()) as advance:
+        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+        return actions.work(app, asset_ids, tally)
+
+
+def _check(app: App, *, dry_run: bool) -> None:
+    if not dry_run:
+        _work(app, [], "working the queue")  # what is on its way is no drift
+    drift = app.reconciler.check()
+    _print_drift(drift)
+    if dry_run or drift.clean:
+        return
+    app.reconciler.mend(drift)
+    _work(app, [], "mending")
+    left = app.reconciler.check()
+    out.print("mended" if left.clean else "not all of it could be mended: run it again")
+
+
+def _print_drift(drift: Drift) -> None:
+    if drift.clean:
+        out.print("index and training folder agree")
+    counts = (
+        (drift.missing, "labelled, not learnt"),
+        (drift.extra, "learnt, but image or label is gone"),
+        (drift.lost, "learnt, but the face is missing"),
+        (drift.orphans, "faces that belong to no image"),
+    )
+    for found, what in counts:
+        if found:
+            out.print(f"{len(found)} {what}")
+    report.print_pairs(((asset.public_id, why) for asset, why in drift.refused), "yellow")
+    for group in drift.contradictions:
+        who = " and ".join(f"{line.person} ({line.public_id})" for line in group)
+        err.print(f"the same picture is labelled {who}", style="yellow", markup=False)
+
+
+def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
+    if dry_run:
+        count = len(actions.labelled(app, app.pipeline.scheme.training))
+        pack = app.engines.default_pack()
+        out.print(f"{count} labelled images would be learnt anew with {pack.model}")
+        return
+    collection = app.reconciler.request_rebuild(force=force)
+    with bar("learning anew") as advance:
+        app.rebuild_progress.append(advance)
+        tally = report.Tally(lambda _done, _total: None, app.pipeline.queue.pending)
+        app.worker().drain(tally)
+    if app.pipeline.ledger.collection() != collection:
+        raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
+    people = len({e.person for e in app.pipeline.ledger.enrolments(collection)})
+    out.print(f"rebuilt as {collection}, {people} people known")
+
+
+@click.command(cls=Command, examples=["identify party.jpg *.heic --draw named/"])
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--draw",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Save pictures with boxes and names there.",
+)
+@json_option
+@click.pass_obj
+def identify(
+    settings: Settings, files: tuple[Path, ...], draw: Path | None, *, as_json: bool
+) -> None:
+    """Say who is on pictures. Nothing is stored."""
+    results: list[object] = []
+    failed = False
+    with application(settings) as app:
+        for file in actions.image_files(files):
+            try:
+                data = actions.read_file(app, file)
+                seen = actions.identify(app, data)
+            except Rejected as rejection:
+                failed = True
+                results.append({"file": str(file), "error": str(rejection)})
+                err.print(f"{file}: {rejection}", style="red", markup=False)
+                continue
+            results.append({"file": str(file), "names": _named(seen), "model": seen.model,
+                            "faces": seen.faces, "left_out": seen.left_out})  # fmt: skip
+            if not as_json:
+                _print_identification(file, seen)
+            if draw:
+                _save(draw / f"{file.stem}-named.jpg", app.annotate(data, seen.faces))
+    if as_json:
+        print_json(results)
+    if failed:
+        raise click.exceptions.Exit(EXIT_REJECTED)
+
+
+def _named(seen: Identification) -> list[str]:
+    return sorted(face.name for face in seen.faces if face.name)
+
+
+def _print_identification(file: Path, seen: Identification) -> None:
+    out.print(f"[bold]{escape(str(file))}[/bold]: {escape(report.names_line(seen.faces))}")
+    if seen.faces:
+        out.print(report.faces_table(seen.faces))
+    if seen.left_out:
+        out.print(f"{len(seen.left_out)} more faces were left out (setting max_faces)")
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise FacelabelError(f"{path} cannot be written: {error.strerror or error}") from error
+    err.print(f"saved {path}", markup=False)
+
+
+@click.command(cls=Command)
+@click.argument("folder", required=False)
+@click.option("--dry-run", is_flag=True, help="Only say what would be searched.")
+@click.pass_obj
+def tag(settings: Settings, folder: str | None, *, dry_run: bool) -> None:
+    """Search every picture not searched yet and write the names as tags.
+
+    FOLDER is in the library; default: the whole recognition folder. Stop it at any time: what is
+    left is done by the next run, or by `facelabel worker`.
+    """
+    with application(settings) as app:
+        place = folder.strip("/") if folder else app.pipeline.scheme.recognition
+        work = list(actions.unsearched(app, place))
+        if dry_run:
+            again = sum(app.pipeline.ledger.search(asset.asset_id) is not None for asset in work)
+            out.print(f"{len(work)} pictures would be searched, {again} of them again")
+            report.print_pairs(((asset.public_id, asset.filename) for asset in work[:20]), "dim")
+            return
+        actions.enqueue(app, [asset.asset_id for asset in work])
+        with bar("searching", app.pipeline.queue.pending()) as advance:
+            tally = report.Tally(advance, app.pipeline.queue.pending)
+            app.worker().drain(tally)
+        out.print(tally.summary())
+        left = app.pipeline.queue.pending()
+        if left:
+            out.print(f"{left} jobs wait to be tried again: `facelabel jobs list`")
+
+
+@click.command(cls=Command)
+@json_option
+@click.pass_obj
+def people(settings: Settings, *, as_json: bool) -> None:
+    """List who is known, and from how many photos."""
+    with application(settings) as app:
+        photos = defaultdict(list)
+        for enrolment in app.pipeline.ledger.enrolments(app.pipeline.collection()):
+            photos[enrolment.person].append(enrolment.public_id)
+        refused = len(app.pipeline.queue.jobs(JobState.DEAD))
+    if as_json:
+        print_json([{"name": name, "photos": photos[name]} for name in sorted(photos)])
+        return
+    if not photos:
+        out.print("nobody is known yet: `facelabel index FOLDER` learns from labelled portraits")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("person")
+    table.add_column("photos", justify="right")
+    for name in sorted(photos, key=str.casefold):
+        table.add_row(escape(name), str(len(photos[name])))
+    if photos:
+        out.print(table)
+    if refused:
+        err.print(f"{refused} images were refused: `facelabel jobs list`", style="yellow")

@@ -1,0 +1,126 @@
+"""How faces, names and outcomes look on a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from facelabel.cli.framework import err, out
+from facelabel.model import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from facelabel.model import Candidate, Face, NamedFace, Outcome
+    from facelabel.worker import Done
+
+
+def names_line(faces: Sequence[NamedFace]) -> str:
+    """Who is on a picture, in one line."""
+    if not faces:
+        return "no face"
+    known = sorted(face.name for face in faces if face.name)
+    strangers = len(faces) - len(known)
+    parts = [", ".join(known)] if known else []
+    if strangers:
+        parts.append(f"{strangers} unknown")
+    return " + ".join(parts)
+
+
+def faces_table(faces: Sequence[NamedFace], references: Mapping[str, str] | None = None) -> Table:
+    """One row per face: name, why, similarity, runner-up, where, quality.
+
+    With ``references`` (face_id to public_id) also which image speaks for the name.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("face", "name", "similarity", "runner-up", "box", "quality"):
+        table.add_column(title)
+    if references is not None:
+        table.add_column("reference")
+    for number, face in enumerate(faces, start=1):
+        cells = [str(number), _name(face), _score(face.best), _person(face.runner_up)]
+        cells += [_box(face.face), _quality(face.face)]
+        if references is not None:
+            best = face.best
+            cells.append(escape(references.get(best.face_id, best.face_id)) if best else "")
+        table.add_row(*cells)
+    return table
+
+
+def _name(face: NamedFace) -> str:
+    if face.name:
+        return f"[green]{escape(face.name)}[/green]"
+    closest = f" ({escape(face.best.person)}?)" if _nearly(face) and face.best else ""
+    return f"[dim]unknown: {face.verdict}{closest}[/dim]"
+
+
+def _nearly(face: NamedFace) -> bool:
+    return face.verdict in {Verdict.AMBIGUOUS, Verdict.TAKEN, Verdict.REFUSED}
+
+
+def _score(candidate: Candidate | None) -> str:
+    return f"{candidate.similarity:.1f}" if candidate else ""
+
+
+def _person(candidate: Candidate | None) -> str:
+    return f"{escape(candidate.person)} {candidate.similarity:.1f}" if candidate else ""
+
+
+def _box(face: Face) -> str:
+    box = face.box
+    return f"{box.left:.3f} {box.top:.3f} {box.width:.3f} {box.height:.3f}"
+
+
+def _quality(face: Face) -> str:
+    return ", ".join(face.reasons) or f"sharp {face.sharpness:.0f}, bright {face.brightness:.0f}"
+
+
+class Tally:
+    """Counts outcomes while a queue is worked and prints failures as they come."""
+
+    def __init__(
+        self,
+        advance: Callable[[int, int | None], None],
+        pending: Callable[[], int],
+        *,
+        quiet: bool = False,
+    ) -> None:
+        """Move a bar with ``advance``; ask ``pending`` how much is left.
+
+        A quiet one leaves it to its caller to say what failed.
+        """
+        self._quiet = quiet
+        self.kinds: Counter[str] = Counter()
+        self._advance, self._pending = advance, pending
+        self._done = 0
+
+    def __call__(self, done: Done) -> None:
+        """Note one job."""
+        self._done += 1
+        self._advance(self._done, self._done + self._pending())
+        if done.outcome is None:
+            self.kinds["refused" if done.buried else "to be retried"] += 1
+            last = done.error.strip().rpartition("\n")[2]
+            if not self._quiet:
+                err.print(f"{done.job.key}: {last}", style="red", markup=False)
+            return
+        self.kinds[done.outcome.kind] += 1
+
+    def summary(self) -> str:
+        """The counts in one line."""
+        parts = [f"{count} {kind}" for kind, count in self.kinds.most_common() if kind != "swept"]
+        return ", ".join(parts) or "nothing to do"
+
+
+def refusals(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
+    """What was refused or warned about, by the name the user knows it under."""
+    return [(name, outcome.note) for name, outcome in outcomes if outcome.note]
+
+
+def print_pairs(pairs: Iterable[tuple[str, str]], style: str) -> None:
+    """Lines of the form "thing: remark"."""
+    for thing, remark in pairs:
+        out.print(f"  {thing}: {remark}", style=style, markup=False)

@@ -1,0 +1,301 @@
+"""What every ledger promises."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facelabel.adapters.store.ledger import StoreLedger
+from facelabel.adapters.store.serial import decode_face, decode_named, encode_face, encode_named
+from facelabel.errors import Rejected
+from facelabel.model import (
+    Box,
+    Candidate,
+    Enrolment,
+    Face,
+    NamedFace,
+    NameState,
+    Pose,
+    Reason,
+    Search,
+    Verdict,
+)
+from facelabel.testing import MemoryLedger, some_face
+
+if TYPE_CHECKING:
+    from facelabel.adapters.store.database import Database
+    from facelabel.ports import Ledger
+
+LIVE = "people-1"
+
+
+def enrolment(asset_id: str, face_id: str = "f1", person: str = "Ann") -> Enrolment:
+    return Enrolment(asset_id, f"training/{asset_id}", 1, f"digest-{face_id}", person, face_id)
+
+
+def search(asset_id: str, generation: int = 1, version: int = 1) -> Search:
+    poor = replace(some_face(), pose=Pose(60.5, -1.25, 0.0), reasons=(Reason.EXTREME_POSE,))
+    candidates = (Candidate("Zoë", 99.123456789, "f1"), Candidate("Bob", 12.5, "f2"))
+    return Search(
+        asset_id=asset_id,
+        public_id=f"assets/{asset_id}",
+        version=version,
+        collection=LIVE,
+        generation=generation,
+        rules="80/5",
+        model="memory/1",
+        faces=(
+            NamedFace(some_face(), "Zoë", Verdict.NAMED, candidates),
+            NamedFace(poor, None, Verdict.NO_CANDIDATE),
+        ),
+        left_out=(poor,),
+        searched_at=1_700_000_000.25,
+    )
+
+
+class LedgerContract:
+    """The promises; a subclass provides the fixture ``ledger``."""
+
+    @pytest.fixture
+    def live(self, ledger: Ledger) -> Ledger:
+        ledger.switch(LIVE)
+        return ledger
+
+    def test_a_new_ledger_is_empty(self, ledger: Ledger) -> None:
+        assert ledger.collection() is None
+        assert ledger.generation() == 0
+        assert ledger.enrolment(LIVE, "a") is None
+        assert list(ledger.enrolments(LIVE)) == []
+        assert list(ledger.leftovers(LIVE)) == []
+        assert ledger.intention(LIVE, "a") is None
+        assert ledger.search("a") is None
+        assert ledger.names("a") == {}
+
+    def test_switching_makes_a_collection_live_and_changes_the_gallery(
+        self, ledger: Ledger
+    ) -> None:
+        ledger.switch("people-1")
+        ledger.switch("people-2")
+        assert (ledger.collection(), ledger.generation()) == ("people-2", 2)
+
+    def test_an_enrolment_is_read_as_it_was_written(self, live: Ledger) -> None:
+        line = enrolment("a", person="Zoë Müller")
+        live.enrol(LIVE, line)
+        assert live.enrolment(LIVE, "a") == line
+        assert live.enrolment("other", "a") is None
+        assert list(live.enrolments(LIVE)) == [line]
+        assert list(live.enrolments("other")) == []
+
+    def test_every_enrolment_is_listed_once(self, live: Ledger) -> None:
+        lines = [enrolment(f"a{number:04}", f"f{number}") for number in range(502)]
+        for line in lines:
+            live.enrol(LIVE, line)
+        assert list(live.enrolments(LIVE)) == lines
+
+    def test_enrolling_changes_the_gallery(self, live: Ledger) -> None:
+        before = live.generation()
+        live.enrol(LIVE, enrolment("a"))
+        live.enrol(LIVE, enrolment("a", "f2"))
+        live.unenrol(LIVE, "a")
+        assert live.generation() == before + 3
+
+    def test_what_changes_nothing_is_no_change_of_the_gallery(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a"))
+        before = live.generation()
+        live.enrol(LIVE, enrolment("a"))
+        assert live.unenrol(LIVE, "unknown") is None
+        live.intend(LIVE, "a", "Ann")
+        live.record(search("p"))
+        assert live.generation() == before
+
+    def test_a_collection_that_is_not_live_changes_no_gallery(self, live: Ledger) -> None:
+        before = live.generation()
+        live.enrol("next", enrolment("a"))
+        live.unenrol("next", "a")
+        assert live.generation() == before
+
+    def test_a_replaced_face_is_left_over(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a", "f1"))
+        live.enrol(LIVE, enrolment("a", "f2"))
+        assert list(live.leftovers(LIVE)) == ["f1"]
+        assert list(live.leftovers("other")) == []
+
+    def test_an_unenrolled_face_is_left_over(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a"))
+        assert live.unenrol(LIVE, "a") == enrolment("a")
+        assert live.enrolment(LIVE, "a") is None
+        assert list(live.leftovers(LIVE)) == ["f1"]
+
+    def test_a_face_is_left_over_only_by_its_last_holder(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a"))
+        live.enrol(LIVE, enrolment("copy"))
+        live.enrol("other", enrolment("a"))
+        live.unenrol(LIVE, "a")
+        assert list(live.leftovers(LIVE)) == []
+        live.unenrol(LIVE, "copy")
+        assert list(live.leftovers(LIVE)) == ["f1"]
+
+    def test_a_changed_line_about_the_same_face_leaves_nothing_over(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a"))
+        live.enrol(LIVE, replace(enrolment("a"), version=2))
+        assert list(live.leftovers(LIVE)) == []
+        assert list(live.enrolments(LIVE)) == [replace(enrolment("a"), version=2)]
+
+    def test_a_leftover_enrolled_again_is_none(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a"))
+        live.unenrol(LIVE, "a")
+        live.enrol(LIVE, enrolment("b"))
+        assert list(live.leftovers(LIVE)) == []
+
+    def test_leftovers_are_cleared(self, live: Ledger) -> None:
+        for number in range(3):
+            live.enrol(LIVE, enrolment("a", f"f{number}"))
+        live.cleared("other", ["f0"])
+        live.cleared(LIVE, ["f0", "unknown"])
+        assert list(live.leftovers(LIVE)) == ["f1"]
+        live.cleared(LIVE, [])
+        assert list(live.leftovers(LIVE)) == ["f1"]
+
+    def test_an_intention_stands_until_the_enrolment_or_the_unenrolment(self, live: Ledger) -> None:
+        live.intend(LIVE, "a", "Ann")
+        live.intend(LIVE, "a", "Bob")
+        assert live.intention(LIVE, "a") == "Bob"
+        assert live.intention(LIVE, "b") is live.intention("other", "a") is None
+        live.enrol(LIVE, enrolment("a"))
+        assert live.intention(LIVE, "a") is None
+        live.intend(LIVE, "a", "Cid")
+        live.enrol(LIVE, enrolment("a"))
+        assert live.intention(LIVE, "a") is None
+        live.intend(LIVE, "b", "Dan")
+        live.unenrol(LIVE, "b")
+        assert live.intention(LIVE, "b") is None
+
+    def test_holders_of_the_same_picture_are_found(self, live: Ledger) -> None:
+        for asset_id in ("b", "a"):
+            live.enrol(LIVE, enrolment(asset_id))
+        live.enrol(LIVE, enrolment("c", "f2"))
+        live.enrol("other", enrolment("d"))
+        found = live.holders(LIVE, "digest-f1")
+        assert {line.asset_id for line in found} == {"a", "b"}
+        assert list(live.holders(LIVE, "unknown")) == []
+
+    def test_purging_deletes_a_collection_but_not_the_searches_in_it(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a"))
+        live.enrol(LIVE, enrolment("a", "f2"))
+        live.intend(LIVE, "b", "Bob")
+        live.record(search("p"))
+        live.enrol("next", enrolment("a", "f9"))
+        live.switch("next")
+        live.purge(LIVE)
+        assert list(live.enrolments(LIVE)) == []
+        assert list(live.leftovers(LIVE)) == []
+        assert live.intention(LIVE, "b") is None
+        assert list(live.enrolments("next")) == [enrolment("a", "f9")]
+        assert live.search("p") == search("p")
+
+    def test_the_live_collection_is_not_purged(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("a"))
+        with pytest.raises(Rejected, match=LIVE):
+            live.purge(LIVE)
+        assert live.enrolment(LIVE, "a")
+
+    def test_a_search_is_read_as_it_was_written(self, ledger: Ledger) -> None:
+        ledger.record(search("p"))
+        assert ledger.search("p") == search("p")
+        assert ledger.search("q") is None
+
+    def test_a_newer_search_replaces_and_an_older_one_is_dropped(self, ledger: Ledger) -> None:
+        ledger.record(search("p", generation=5, version=2))
+        newest = replace(search("p", generation=5, version=2), rules="90/5")
+        ledger.record(newest)
+        ledger.record(search("p", generation=4, version=2))
+        ledger.record(search("p", generation=6, version=1))
+        assert ledger.search("p") == newest
+        ledger.record(search("p", generation=4, version=3))
+        assert ledger.search("p") == search("p", generation=4, version=3)
+
+    def test_several_searches_are_read_at_once(self, ledger: Ledger) -> None:
+        for asset_id in "pqr":
+            ledger.record(search(asset_id))
+        ids = ["p", *(f"unknown-{number}" for number in range(1200)), "r"]
+        assert ledger.searches(ids) == {"p": search("p"), "r": search("r")}
+        assert ledger.searches([]) == {}
+
+    def test_stale_searches_come_oldest_first(self, ledger: Ledger) -> None:
+        for asset_id, generation in (("new", 3), ("old", 1), ("middle", 2), ("older", 0)):
+            ledger.record(search(asset_id, generation))
+        assert [line.asset_id for line in ledger.stale(3, 10)] == ["older", "old", "middle"]
+        assert [line.asset_id for line in ledger.stale(3, 2)] == ["older", "old"]
+        assert list(ledger.stale(0, 10)) == []
+
+    def test_marks_are_set_and_deleted(self, ledger: Ledger) -> None:
+        ledger.mark("p", {"Ann": NameState.WRITING, "Zoë": NameState.REFUSED})
+        ledger.mark("p", {"Ann": NameState.WRITTEN, "Bob": None})
+        assert ledger.names("p") == {"Ann": NameState.WRITTEN, "Zoë": NameState.REFUSED}
+        ledger.mark("p", {"Ann": None})
+        assert ledger.names("p") == {"Zoë": NameState.REFUSED}
+        assert ledger.names("q") == {}
+
+    def test_a_picture_that_is_gone_is_forgotten(self, ledger: Ledger) -> None:
+        for asset_id in "pq":
+            ledger.record(search(asset_id))
+            ledger.mark(asset_id, {"Ann": NameState.WRITTEN})
+        ledger.forget_asset("p")
+        ledger.forget_asset("unknown")
+        assert ledger.search("p") is None
+        assert ledger.names("p") == {}
+        assert ledger.search("q") == search("q")
+        assert ledger.names("q") == {"Ann": NameState.WRITTEN}
+
+
+class TestMemoryLedger(LedgerContract):
+    """In memory."""
+
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        return MemoryLedger()
+
+
+class TestSqliteLedger(LedgerContract):
+    """On SQLite."""
+
+    @pytest.fixture
+    def ledger(self, sqlite: Database) -> Ledger:
+        return StoreLedger(sqlite)
+
+
+class TestPostgresqlLedger(LedgerContract):
+    """On PostgreSQL."""
+
+    @pytest.fixture
+    def ledger(self, postgresql: Database) -> Ledger:
+        return StoreLedger(postgresql)
+
+
+numbers = st.floats(allow_nan=False)
+points = st.lists(st.tuples(numbers, numbers), min_size=5, max_size=5).map(tuple)
+faces = st.builds(
+    Face,
+    box=st.builds(Box, *[numbers] * 4),
+    landmarks=points,
+    confidence=numbers,
+    sharpness=numbers,
+    brightness=numbers,
+    pose=st.builds(Pose, *[numbers] * 3),
+    reasons=st.lists(st.sampled_from(Reason)).map(tuple),
+)
+candidates = st.lists(st.builds(Candidate, similarity=numbers)).map(tuple)
+
+
+@given(st.builds(NamedFace, face=faces, candidates=candidates))
+def test_a_named_face_reads_as_it_was_written(named: NamedFace) -> None:
+    assert decode_named(json.loads(json.dumps(encode_named(named)))) == named
+
+
+def test_what_a_newer_version_added_is_passed_over() -> None:
+    assert decode_face({**encode_face(some_face()), "age": 37}) == some_face()

@@ -1,0 +1,205 @@
+"""What every :class:`~facelabel.ports.Recognizer` promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel.adapters.engine.engine import Engine
+from facelabel.adapters.engine.images import Limits
+from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.adapters.vectors import MatrixIndex
+from facelabel.errors import NotFound, UnreadableImage, UnusableFace
+from facelabel.model import Asset, Search
+from facelabel.testing import MemoryRecognizer, MemoryTemplates, portrait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.ports import FaceEngine, Recognizer
+
+    #: Gives a picture of people: "Dad", "Mom", "Son", "Daughter" alone, all together, or nobody.
+    Camera = Callable[..., bytes]
+
+FAMILY = ("Dad", "Mom", "Son", "Daughter")
+
+
+def asset(name: str, version: int = 1) -> Asset:
+    """Return a picture."""
+    return Asset(name, name, "assets", version, "jpg", 1, "")
+
+
+def search(name: str, version: int = 1) -> Search:
+    """Return the ledger's line about a picture."""
+    return Search(name, name, version, "family", 1, "80/1", "", ())
+
+
+class RecognizerContract:
+    """The promises; a subclass makes the recogniser and the pictures."""
+
+    @pytest.fixture
+    def recognizer(self) -> Recognizer:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def camera(self) -> Camera:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def family(self, recognizer: Recognizer, camera: Camera) -> Recognizer:
+        """The recogniser with the four learnt."""
+        recognizer.create("family")
+        for person in FAMILY:
+            recognizer.enrol("family", camera(person), person, asset(person))
+        return recognizer
+
+    def test_everybody_on_a_picture_is_found(self, family: Recognizer, camera: Camera) -> None:
+        sighting = family.identify("family", camera(*FAMILY))
+        assert {face.hits[0].person for face in sighting.faces} == set(FAMILY)
+        for face in sighting.faces:
+            similarities = [hit.similarity for hit in face.hits]
+            assert similarities == sorted(similarities, reverse=True)
+            assert all(0 <= similarity <= 100 for similarity in similarities)
+            assert similarities[0] >= 80
+            assert all(0 <= side <= 1 for side in (face.face.box.width, face.face.box.height))
+
+    def test_hits_show_a_runner_up(self, family: Recognizer, camera: Camera) -> None:
+        (face,) = family.identify("family", camera("Mom")).faces
+        assert face.hits[0].person == "Mom"
+        assert len({hit.person for hit in face.hits}) >= 2
+
+    def test_nobody_on_a_picture_is_a_result(self, family: Recognizer, camera: Camera) -> None:
+        assert family.identify("family", camera()).faces == ()
+
+    def test_an_empty_collection_knows_nobody(self, recognizer: Recognizer, camera: Camera) -> None:
+        recognizer.create("family")
+        (face,) = recognizer.identify("family", camera("Mom")).faces
+        assert face.hits == ()
+
+    def test_what_is_no_image_is_refused(self, family: Recognizer) -> None:
+        with pytest.raises(UnreadableImage):
+            family.identify("family", b"no image")
+        with pytest.raises(UnreadableImage):
+            family.enrol("family", b"no image", "Mom", asset("none"))
+
+    def test_training_needs_one_face(self, family: Recognizer, camera: Camera) -> None:
+        before = list(family.faces("family"))
+        for people in ((), FAMILY):
+            with pytest.raises(UnusableFace) as refused:
+                family.enrol("family", camera(*people), "Mom", asset("wrong"))
+            assert str(refused.value)
+        assert list(family.faces("family")) == before
+
+    def test_the_same_image_and_person_is_the_same_face(
+        self, family: Recognizer, camera: Camera
+    ) -> None:
+        known = {face.person: face for face in family.faces("family")}
+        again = family.enrol("family", camera("Son"), "Son", asset("a copy"))
+        assert again.face_id == known["Son"].face_id
+        assert len(list(family.faces("family"))) == len(FAMILY)
+
+    def test_faces_are_listed(self, family: Recognizer) -> None:
+        faces = list(family.faces("family"))
+        assert sorted(face.person for face in faces) == sorted(FAMILY)
+        assert len({face.face_id for face in faces}) == len(FAMILY)
+        some = [faces[0].face_id, "00000000-0000-0000-0000-000000000000"]
+        assert [face.face_id for face in family.faces("family", some)] == some[:1]
+
+    def test_a_forgotten_face_is_gone(self, family: Recognizer, camera: Camera) -> None:
+        gone = [face.face_id for face in family.faces("family") if face.person == "Dad"]
+        family.forget("family", gone)
+        family.forget("family", gone)
+        (face,) = family.identify("family", camera("Dad")).faces
+        assert "Dad" not in {hit.person for hit in face.hits}
+        assert "Dad" not in {face.person for face in family.faces("family")}
+
+    def test_collections_are_apart(self, family: Recognizer, camera: Camera) -> None:
+        family.create("family")  # once more: nothing changes
+        family.create("others")
+        assert set(family.collections()) >= {"family", "others"}
+        assert list(family.faces("others")) == []
+        (face,) = family.identify("others", camera("Dad")).faces
+        assert face.hits == ()
+        family.drop("others")
+        family.drop("others")
+        assert "others" not in family.collections()
+        assert len(list(family.faces("family"))) == len(FAMILY)
+
+    def test_a_collection_made_again_is_empty(self, family: Recognizer, camera: Camera) -> None:
+        family.drop("family")
+        with pytest.raises(NotFound):
+            family.identify("family", camera("Mom"))
+        family.create("family")
+        assert list(family.faces("family")) == []
+
+    def test_an_unknown_collection_is_told(self, recognizer: Recognizer, camera: Camera) -> None:
+        calls: Sequence[Callable[[], object]] = (
+            lambda: recognizer.model("family"),
+            lambda: list(recognizer.faces("family")),
+            lambda: recognizer.identify("family", camera("Mom")),
+            lambda: recognizer.enrol("family", camera("Mom"), "Mom", asset("Mom")),
+        )
+        for call in calls:
+            with pytest.raises(NotFound):
+                call()
+
+    def test_what_was_kept_of_a_picture_is_searched_again(
+        self, family: Recognizer, camera: Camera
+    ) -> None:
+        dad = [face.face_id for face in family.faces("family") if face.person == "Dad"]
+        family.forget("family", dad)
+        family.identify("family", camera("Dad"), asset("party", version=3))
+        family.enrol("family", camera("Dad"), "Dad", asset("Dad"))
+        recalled = family.recall("family", [search("party", version=3)])
+        # A recogniser that keeps nothing answers nothing; the caller then asks with the image.
+        for sighting in recalled.values():
+            assert [face.hits[0].person for face in sighting.faces] == ["Dad"]
+        assert family.recall("family", [search("party", version=4), search("never")]) == {}
+        family.discard("party")
+        family.discard("party")
+        assert family.recall("family", [search("party", version=3)]) == {}
+
+    def test_sightings_name_engine_and_model(self, family: Recognizer, camera: Camera) -> None:
+        sighting = family.identify("family", camera("Mom"))
+        assert family.model("family") in sighting.model
+
+
+class TestMemoryRecognizer(RecognizerContract):
+    """The fake."""
+
+    @pytest.fixture
+    def recognizer(self) -> Recognizer:
+        return MemoryRecognizer()
+
+    @pytest.fixture
+    def camera(self) -> Camera:
+        return portrait
+
+
+@pytest.fixture(scope="module")
+def engine(mobilefacenet_store: ModelStore) -> FaceEngine:
+    """The real engine."""
+    pack = builtin_packs()["mobilefacenet"]
+    paths = mobilefacenet_store.paths(pack)
+    return Engine(pack, paths.detector, paths.embedder, limits=Limits())
+
+
+class TestLocalRecognizer(RecognizerContract):
+    """The real engine on real photos."""
+
+    @pytest.fixture
+    def recognizer(self, engine: FaceEngine, tmp_path: Path) -> Recognizer:
+        templates = MemoryTemplates()
+        return LocalRecognizer(lambda _: engine, templates, MatrixIndex(templates, tmp_path))
+
+    @pytest.fixture
+    def camera(self, data: Path) -> Camera:
+        def picture(*people: str) -> bytes:
+            names = {0: "groups/017_0.jpg", 1: f"families/Family1-{''.join(people)}1.jpg"}
+            return (data / names.get(len(people), "families/identification1.jpg")).read_bytes()
+
+        return picture

@@ -1,0 +1,214 @@
+"""What every store of templates promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.errors import NotFound
+from facelabel.model import Analysis, Asset, EnrolledFace, Template
+from facelabel.testing import MemoryTemplates, some_face, vector
+
+if TYPE_CHECKING:
+    from facelabel.adapters.store.database import Database
+    from facelabel.ports import Templates
+
+MODEL = "memory/1"
+
+
+def face(number: int, person: str = "Ann") -> EnrolledFace:
+    return EnrolledFace(f"f{number}", person, f"a{number}")
+
+
+def template(number: int) -> Template:
+    return Template(some_face(), vector(1.0, number))
+
+
+def asset(asset_id: str, version: int = 1) -> Asset:
+    return Asset(asset_id, f"assets/{asset_id}", "assets", version, "jpg", 100, "etag")
+
+
+class TemplatesContract:
+    """The promises; a subclass provides the fixture ``templates``."""
+
+    @pytest.fixture
+    def people(self, templates: Templates) -> int:
+        """Return the number of an empty collection "people"."""
+        templates.create("people", MODEL, 2)
+        return self.number(templates)
+
+    def number(self, templates: Templates, collection: str = "people") -> int:
+        number = templates.collection_id(collection)
+        assert number is not None
+        return number
+
+    def add(self, templates: Templates, *numbers: int, collection: str = "people") -> None:
+        for number in numbers:
+            templates.add(collection, face(number), template(number), f"digest-{number}")
+
+    def test_there_are_no_collections_at_first(self, templates: Templates) -> None:
+        assert list(templates.collections()) == []
+        assert templates.model("people") is None
+        assert templates.collection_id("people") is None
+
+    def test_a_collection_keeps_its_model(self, templates: Templates, people: int) -> None:
+        templates.create("people", "other/1", 128)
+        templates.create("next", "other/1", 128)
+        assert templates.model("people") == MODEL
+        assert sorted(templates.collections()) == ["next", "people"]
+        assert self.number(templates) == people != self.number(templates, "next")
+
+    def test_nothing_is_added_to_or_read_from_a_collection_that_is_not_there(
+        self, templates: Templates
+    ) -> None:
+        with pytest.raises(NotFound, match="people"):
+            self.add(templates, 1)
+        with pytest.raises(NotFound, match="people"):
+            templates.faces("people")
+        with pytest.raises(NotFound, match="people"):
+            templates.delete("people", ["f1"])
+
+    def test_faces_come_in_the_order_added(self, templates: Templates, people: int) -> None:
+        self.add(templates, 3, 1, 2)
+        assert list(templates.faces("people")) == [face(3), face(1), face(2)]
+        assert set(templates.faces("people", ["f2", "unknown", "f3"])) == {face(2), face(3)}
+        assert list(templates.faces("people", [])) == []
+
+    def test_every_face_is_listed_once(self, templates: Templates, people: int) -> None:
+        self.add(templates, *range(502))
+        assert list(templates.faces("people")) == [face(number) for number in range(502)]
+
+    def test_a_face_without_an_image_is_a_face(self, templates: Templates, people: int) -> None:
+        nameless = EnrolledFace("f1", "Zoë")
+        templates.add("people", nameless, template(1), "")
+        assert list(templates.faces("people")) == [nameless]
+
+    def test_the_same_face_again_changes_nothing(self, templates: Templates, people: int) -> None:
+        self.add(templates, 1)
+        before = templates.vectors(people, 0, 10)
+        templates.add("people", face(1, "Bob"), template(2), "other")
+        assert list(templates.faces("people")) == [face(1)]
+        assert templates.vectors(people, 0, 10) == before
+
+    def test_collections_are_apart(self, templates: Templates, people: int) -> None:
+        templates.create("next", MODEL, 2)
+        self.add(templates, 1, 2)
+        self.add(templates, 1, collection="next")
+        templates.delete("next", ["f1", "f2"])
+        assert list(templates.faces("people")) == [face(1), face(2)]
+        assert list(templates.faces("next")) == []
+        assert list(templates.deleted(people, 0)) == []
+
+    def test_vectors_come_by_row_number_and_page(self, templates: Templates, people: int) -> None:
+        self.add(templates, 1, 2, 3)
+        everything = list(templates.vectors(people, 0, 10))
+        rows = [row for row, _ in everything]
+        assert rows == sorted(rows)
+        assert [vector for _, vector in everything] == [template(n).vector for n in (1, 2, 3)]
+        assert list(templates.vectors(people, 0, 2)) == everything[:2]
+        assert list(templates.vectors(people, rows[1], 2)) == everything[2:]
+        assert list(templates.vectors(people + 1000, 0, 10)) == []
+
+    def test_labels_of_rows(self, templates: Templates, people: int) -> None:
+        self.add(templates, 1, 2)
+        one, two = (row for row, _ in templates.vectors(people, 0, 10))
+        templates.delete("people", ["f1"])
+        assert templates.labels(people, [one, two, 10**6]) == {two: face(2)}
+        assert templates.labels(people + 1000, [two]) == {}
+
+    def test_a_deleted_face_leaves_its_row_number(self, templates: Templates, people: int) -> None:
+        self.add(templates, 1, 2, 3)
+        one, two, three = (row for row, _ in templates.vectors(people, 0, 10))
+        templates.delete("people", ["f2", "unknown"])
+        ((first, row),) = templates.deleted(people, 0)
+        assert row == two
+        templates.delete("people", ["f3", "f2", "f1"])
+        deletions = templates.deleted(people, first)
+        assert {row for _, row in deletions} == {one, three}
+        assert [number for number, _ in deletions] == sorted(number for number, _ in deletions)
+        assert list(templates.faces("people")) == []
+        assert list(templates.vectors(people, 0, 10)) == []
+
+    def test_a_row_number_is_never_used_again(self, templates: Templates, people: int) -> None:
+        self.add(templates, 1)
+        ((first, _),) = templates.vectors(people, 0, 10)
+        templates.delete("people", ["f1"])
+        self.add(templates, 1)
+        ((second, _),) = templates.vectors(people, first, 10)
+        assert second > first
+
+    def test_many_faces_are_deleted_at_once(self, templates: Templates, people: int) -> None:
+        self.add(templates, *range(20))
+        ids = [f"f{number}" for number in range(40_000)]
+        templates.delete("people", ids[1:])
+        assert list(templates.faces("people", ids)) == [face(0)]
+        assert len(templates.deleted(people, 0)) == 19
+
+    def test_a_dropped_collection_is_gone_and_its_number_with_it(
+        self, templates: Templates, people: int
+    ) -> None:
+        self.add(templates, 1, 2)
+        templates.delete("people", ["f1"])
+        templates.drop("people")
+        templates.drop("people")
+        assert templates.collection_id("people") is None
+        assert list(templates.vectors(people, 0, 10)) == []
+        assert list(templates.deleted(people, 0)) == []
+        templates.create("people", "other/1", 2)
+        assert self.number(templates) > people
+        assert list(templates.faces("people")) == []
+
+    def test_what_was_seen_in_a_picture_is_kept(self, templates: Templates) -> None:
+        seen = Analysis(640, 480, (template(1), template(2)), (some_face(),))
+        nothing = Analysis(10, 10, ())
+        templates.keep(asset("p", version=7), MODEL, seen)
+        templates.keep(asset("q"), MODEL, nothing)
+        ids = ["p", *(f"unknown-{number}" for number in range(1200)), "q"]
+        assert templates.kept(ids, MODEL) == {"p": (7, seen), "q": (1, nothing)}
+        assert templates.kept(ids, "other/1") == templates.kept([], MODEL) == {}
+
+    def test_what_was_kept_is_replaced_and_discarded(self, templates: Templates) -> None:
+        seen = Analysis(640, 480, (template(1),))
+        templates.keep(asset("p"), MODEL, seen)
+        again = replace(seen, templates=())
+        templates.keep(asset("p", version=2), "other/1", again)
+        assert templates.kept(["p"], MODEL) == {}
+        assert templates.kept(["p"], "other/1") == {"p": (2, again)}
+        templates.discard("p")
+        templates.discard("p")
+        assert templates.kept(["p"], "other/1") == {}
+
+
+class TestMemoryTemplates(TemplatesContract):
+    """In memory."""
+
+    @pytest.fixture
+    def templates(self) -> Templates:
+        return MemoryTemplates()
+
+
+class StoreTemplatesContract(TemplatesContract):
+    """What the database adds."""
+
+    def test_a_vector_of_another_length_is_refused(self, templates: Templates, people: int) -> None:
+        with pytest.raises(ValueError, match="2 dimensions"):
+            templates.add("people", face(1), Template(some_face(), vector(1, 2, 3)), "")
+
+
+class TestSqliteTemplates(StoreTemplatesContract):
+    """On SQLite."""
+
+    @pytest.fixture
+    def templates(self, sqlite: Database) -> Templates:
+        return StoreTemplates(sqlite)
+
+
+class TestPostgresqlTemplates(StoreTemplatesContract):
+    """On PostgreSQL."""
+
+    @pytest.fixture
+    def templates(self, postgresql: Database) -> Templates:
+        return StoreTemplates(postgresql)

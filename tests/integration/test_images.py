@@ -1,0 +1,390 @@
+"""Reading pictures of every kind, and refusing the rest."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import threading
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pillow_heif
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from facelabel.adapters.engine.images import Limits, decode
+from facelabel.errors import UnreadableImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+#: Decodes one file under 1 GB, prints what it read or the refusal, then peak MB and seconds.
+HOSTILE = """
+import resource, sys, time
+from pathlib import Path
+from facelabel.adapters.engine.images import Limits, decode
+from facelabel.errors import UnreadableImage
+data = Path(sys.argv[1]).read_bytes()
+started = time.monotonic()
+try:
+    picture = decode(data, Limits())
+    print(picture.width, picture.height)
+except UnreadableImage as error:
+    print(error)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(peak // (1 << 20 if sys.platform == "darwin" else 1 << 10))
+print(time.monotonic() - started)
+"""
+#: What each file of data/hostile comes to: its upright size, or a part of the refusal.
+EXPECTED = {
+    "Landscape_8.jpg": "1800 1200",
+    "Portrait_6.jpg": "1200 1800",
+    "heif_images_heif_special_200MP.heic": "too much memory",
+    "pillow_broken_data_stream.png": "damaged or incomplete",
+    "pillow_decompression_bomb.gif": "too large",
+    "pillow_invalid-exif.jpg": "200 200",
+    "pillow_iss634.webp": "245 245",
+    "pillow_pil_sample_cmyk.jpg": "100 100",
+    "pillow_truncated_image.png": "damaged or incomplete",
+    "pillow_truncated_jpeg.jpg": "damaged or incomplete",
+    "sharp_16-bit-grey-alpha.png": "109 96",
+    "sharp_4.webp": "1024 772",
+    "sharp_65536-uint32-limit.png": "at most 200,000,000 pixels",
+    "sharp_Channel_digital_image_CMYK_color.jpg": "500 333",
+    "sharp_check.svg": "not a picture",
+    "sharp_corrupt-header.jpg": "damaged or incomplete",
+    "sharp_giant-image.jpg": "at most 200,000,000 pixels",
+    "sharp_rotating-squares.gif": "80 80",
+    "sharp_rotating-squares.webp": "80 80",
+    "sharp_truncated.jpg": "damaged or incomplete",
+    "sharp_truncated.png": "damaged or incomplete",
+}
+#: Red, green / blue, white quarters: every turn and mirror image of it looks different.
+QUARTERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+
+
+def quarters(height: int = 64, width: int = 96) -> Image.Image:
+    picture = QUARTERS.repeat(height // 2, axis=0).repeat(width // 2, axis=1)
+    return Image.fromarray(picture)
+
+
+def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
+    if kind == "HEIF":
+        return heif(picture, **options)
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def heif(picture: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def corners(pixels: Pixels) -> Pixels:
+    """The middle of each quarter."""
+    height, width = pixels.shape[:2]
+    return pixels[height // 4 :: height // 2, width // 4 :: width // 2]
+
+
+def close(found: Pixels, expected: Pixels, tolerance: int = 12) -> bool:
+    return bool(np.abs(found.astype(int) - expected.astype(int)).max() <= tolerance)
+
+
+class TestFormats:
+    """Seven formats, told by content."""
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"])
+    def test_every_format(self, kind: str) -> None:
+        picture = decode(saved(quarters(), kind), Limits())
+        assert (picture.width, picture.height) == (96, 64)
+        assert picture.pixels.shape == (64, 96, 3)
+        assert picture.pixels.dtype == np.uint8
+        assert close(corners(picture.pixels), QUARTERS, 30)
+
+    @pytest.mark.parametrize("kind", ["BMP", "PPM", "ICO", "JPEG2000", "TGA", "EPS", "PDF"])
+    def test_nothing_else_is_tried(self, kind: str) -> None:
+        with pytest.raises(UnreadableImage, match="not a picture in JPEG"):
+            decode(saved(quarters(), kind), Limits())
+
+    @pytest.mark.parametrize("data", [b"", b"<svg/>", b"RIFF1234WAVE", b"\0\0\0\x14ftypmp42", b"x"])
+    def test_no_picture(self, data: bytes) -> None:
+        with pytest.raises(UnreadableImage):
+            decode(data, Limits())
+
+    @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
+    def test_the_first_of_several(self, kind: str) -> None:
+        second = Image.new("RGB", (96, 64), "black")
+        data = saved(quarters(), kind, save_all=True, append_images=[second])
+        assert close(corners(decode(data, Limits()).pixels), QUARTERS, 30)
+
+
+class TestColours:
+    """Every colour mode becomes RGB."""
+
+    @pytest.mark.parametrize(
+        ("mode", "kind"),
+        [
+            ("CMYK", "JPEG"),
+            ("CMYK", "TIFF"),
+            ("P", "PNG"),
+            ("P", "GIF"),
+            ("RGBA", "PNG"),
+            ("RGBA", "WEBP"),
+            ("RGBA", "HEIF"),
+            ("YCbCr", "TIFF"),
+            ("LAB", "TIFF"),
+        ],
+    )
+    def test_colour_survives(self, mode: str, kind: str) -> None:
+        picture = quarters().convert(mode) if mode != "LAB" else lab()
+        assert close(corners(decode(saved(picture, kind), Limits()).pixels), QUARTERS, 40)
+
+    def test_transparent_is_white(self) -> None:
+        half = quarters().convert("RGBA")
+        half.putalpha(Image.new("L", half.size, 0))
+        assert (decode(saved(half, "PNG"), Limits()).pixels == 255).all()
+
+    def test_a_transparent_palette_colour_is_white(self) -> None:
+        picture = Image.new("P", (8, 8), 1)
+        picture.putpalette([0, 0, 0, 255, 0, 0])
+        data = saved(picture, "PNG", transparency=1)
+        assert (decode(data, Limits()).pixels == 255).all()
+
+    def test_half_transparent_is_mixed_with_white_also_when_reduced(self) -> None:
+        picture = Image.new("RGBA", (64, 64), (255, 0, 0, 128))
+        pixels = decode(saved(picture, "PNG"), Limits(), max_side=16).pixels
+        assert close(pixels, np.full_like(pixels, (255, 127, 127)), 2)
+
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+    def test_16_bit_grey_is_scaled(self, kind: str) -> None:
+        ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(8, axis=0)
+        pixels = decode(saved(Image.fromarray(ramp), kind), Limits()).pixels
+        assert close(pixels[0, :, 0], np.arange(256, dtype=np.uint8), 1)
+
+    def test_32_bit_floats_are_stretched(self) -> None:
+        ramp = np.linspace(-1.0, 1.0, 256).astype(np.float32)[None].repeat(8, axis=0)
+        ramp[0, 0] = np.nan
+        pixels = decode(saved(Image.fromarray(ramp), "TIFF"), Limits()).pixels
+        assert close(pixels[1, :, 0], np.arange(256, dtype=np.uint8), 1)
+
+    @pytest.mark.parametrize("mode", ["1", "L", "LA"])
+    def test_grey(self, mode: str) -> None:
+        pixels = decode(saved(Image.new("L", (9, 7), 255).convert(mode), "PNG"), Limits()).pixels
+        assert pixels.shape == (7, 9, 3)
+        assert (pixels == 255).all()
+
+
+def lab() -> Image.Image:
+    from PIL import ImageCms  # noqa: PLC0415 - an optional part of Pillow
+
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    turned = ImageCms.profileToProfile(quarters(), *profiles, outputMode="LAB")
+    assert turned
+    return turned
+
+
+#: What a camera stores of the upright picture, by EXIF orientation.
+STORED: Mapping[int, Callable[[Pixels], Pixels]] = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: np.rot90,
+    7: lambda upright: upright[::-1, ::-1].swapaxes(0, 1),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+class TestOrientation:
+    """EXIF orientation."""
+
+    @pytest.mark.parametrize("turn", range(1, 9))
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+    def test_upright(self, kind: str, turn: int) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        stored = STORED[turn](np.asarray(quarters()))
+        data = saved(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif)
+        picture = decode(data, Limits())
+        assert (picture.width, picture.height) == (96, 64)
+        assert close(corners(picture.pixels), QUARTERS, 30)
+
+    @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"junk"])
+    def test_metadata_that_cannot_be_read_turns_nothing(self, exif: bytes) -> None:
+        picture = decode(saved(quarters(), "JPEG", exif=exif), Limits())
+        assert (picture.width, picture.height) == (96, 64)
+
+
+class TestReduction:
+    """Pixels are reduced, the size told is the original's."""
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
+    def test_the_original_size_is_told(self, kind: str) -> None:
+        picture = decode(saved(quarters(1500, 3000), kind), Limits(), max_side=400)
+        assert (picture.width, picture.height) == (3000, 1500)
+        assert picture.pixels.shape == (200, 400, 3)
+        assert close(corners(picture.pixels), QUARTERS, 30)
+
+    def test_small_pictures_are_left_alone(self) -> None:
+        assert decode(saved(quarters(), "JPEG"), Limits(), max_side=96).pixels.shape == (64, 96, 3)
+
+    def test_full_size(self) -> None:
+        data = saved(quarters(1500, 3000), "JPEG")
+        assert decode(data, Limits(), max_side=None).pixels.shape == (1500, 3000, 3)
+
+    def test_a_thin_strip_keeps_a_pixel(self) -> None:
+        data = saved(Image.new("RGB", (4000, 2), "red"), "PNG")
+        assert decode(data, Limits(), max_side=100).pixels.shape == (1, 100, 3)
+
+    def test_a_reduced_photo_looks_like_the_photo(self, data: Path) -> None:
+        photo = (data / "groups" / "002_A.jpg").read_bytes()
+        full = Image.fromarray(decode(photo, Limits(), max_side=None).pixels)
+        reduced = decode(photo, Limits(), max_side=500).pixels
+        expected = np.asarray(full.resize(reduced.shape[1::-1], Image.Resampling.BICUBIC))
+        assert np.abs(reduced.astype(int) - expected.astype(int)).mean() < 3.0
+
+
+class TestLimits:
+    """What is refused from the header."""
+
+    @pytest.mark.parametrize(
+        ("limits", "reason"),
+        [
+            (Limits(bytes=100), "bytes; 1 to 100 are read"),
+            (Limits(pixels=96 * 64 - 1), "96 x 64 pixels; at most 6,143 pixels"),
+            (Limits(side=95), "95 on a side"),
+            (Limits(memory=96 * 64), "too much memory or time"),
+        ],
+    )
+    def test_over_a_limit(self, limits: Limits, reason: str) -> None:
+        with pytest.raises(UnreadableImage, match=reason):
+            decode(saved(quarters(), "PNG"), limits)
+
+    def test_at_the_limit(self) -> None:
+        data = saved(quarters(), "PNG")
+        decode(data, Limits(bytes=len(data), pixels=96 * 64, side=96))
+
+    def test_scans_of_a_progressive_jpeg_are_work(self) -> None:
+        data = saved(quarters(), "JPEG", progressive=True)
+        scans = data.count(b"\xff\xda")
+        assert scans > 3
+        decode(data, Limits(work=scans * 96 * 64))
+        with pytest.raises(UnreadableImage, match="too much memory or time"):
+            decode(data, Limits(work=scans * 96 * 64 - 1))
+
+    def test_a_thumbnails_scan_is_none_of_the_picture(self) -> None:
+        thumbnail = saved(quarters(), "JPEG")
+        data = saved(quarters(), "JPEG", exif=b"Exif\0\0" + thumbnail)
+        assert data.count(b"\xff\xda") == 2
+        decode(data, Limits(work=96 * 64))
+
+    @pytest.mark.parametrize("where", ["pnginfo", "icc_profile"])
+    def test_metadata_that_unpacks_without_end_is_refused(self, where: str) -> None:
+        text = PngImagePlugin.PngInfo()
+        text.add_text("bomb", "a" * 5_000_000, zip=True)
+        bomb = {"pnginfo": text, "icc_profile": bytes(5_000_000)}
+        with pytest.raises(UnreadableImage, match="damaged or incomplete"):
+            decode(saved(quarters(), "PNG", **{where: bomb[where]}), Limits())
+
+    def test_a_tile_larger_than_its_picture_is_counted(self) -> None:
+        data = tiled_tiff(side=60_000)
+        with pytest.raises(UnreadableImage, match="too much memory or time"):
+            decode(data, Limits())
+
+
+def tiled_tiff(side: int) -> bytes:
+    """A picture of 16 x 16 in one tile that claims to be ``side`` x ``side``."""
+    tile = zlib.compress(bytes(10_000))
+    tags = [
+        (256, 3, 16),
+        (257, 3, 16),
+        (258, 3, 8),
+        (259, 3, 8),
+        (262, 3, 1),
+        (277, 3, 1),
+        (322, 4, side),
+        (323, 4, side),
+        (324, 4, 8),
+        (325, 4, len(tile)),
+    ]
+    entries = b"".join(
+        tag.to_bytes(2, "little")
+        + kind.to_bytes(2, "little")
+        + (1).to_bytes(4, "little")
+        + value.to_bytes(4, "little")
+        for tag, kind, value in tags
+    )
+    start = (8 + len(tile)).to_bytes(4, "little")
+    return b"II*\0" + start + tile + len(tags).to_bytes(2, "little") + entries + bytes(4)
+
+
+class TestDamage:
+    """Damaged files."""
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"])
+    @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+    def test_half_a_file_is_refused(self, kind: str, share: float) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+        data = saved(Image.fromarray(noise), kind)
+        with pytest.raises(UnreadableImage):
+            decode(data[: int(len(data) * share)], Limits())
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"]),
+        st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),
+    )
+    def test_flipped_bytes_are_read_or_refused(
+        self, kind: str, changes: list[tuple[float, int]]
+    ) -> None:
+        data = bytearray(saved(quarters(), kind))
+        for place, value in changes:
+            data[int(place * len(data))] = value
+        try:
+            picture = decode(bytes(data), Limits(pixels=1_000_000))
+        except UnreadableImage:
+            return
+        assert picture.pixels.ndim == 3
+
+    def test_threads_do_not_disturb_each_other(self) -> None:
+        exif = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"
+        data = saved(quarters(), "JPEG", exif=exif)
+        read: list[int] = []
+
+        def work() -> None:
+            read.extend(decode(data, Limits()).width for _ in range(30))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert read == [96] * 120
+
+
+class TestHostileFiles:
+    """Files made to break readers."""
+
+    def test_every_file_is_expected(self, data: Path) -> None:
+        assert {path.name for path in (data / "hostile").iterdir()} == set(EXPECTED)
+
+    @pytest.mark.parametrize("name", EXPECTED)
+    def test_within_a_gigabyte_and_five_seconds(self, data: Path, name: str) -> None:
+        command = [sys.executable, "-W", "error", "-c", HOSTILE, str(data / "hostile" / name)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        said, peak, seconds = done.stdout.splitlines()
+        assert EXPECTED[name] in said
+        assert int(peak) < 1024
+        assert float(seconds) < 5.0

@@ -1,0 +1,353 @@
+"""The database itself: its migrations, several processes at once, and processes that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from facelabel.adapters.store import migration
+from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.ledger import StoreLedger
+from facelabel.adapters.store.queue import StoreQueue
+from facelabel.adapters.store.schema import HEAD, VERSION_TABLE, metadata
+from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.errors import ConfigurationError, Unavailable
+from facelabel.model import EnrolledFace, Enrolment, JobKind, Template
+from facelabel.testing import ManualClock, some_face, vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Return an empty database of either kind."""
+    made = request.getfixturevalue(request.param)
+    assert isinstance(made, Database)
+    return made
+
+
+def python(program: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start another process that runs the program with ``database`` opened."""
+    opening = """
+        import sys
+        from facelabel.adapters.store.database import Database
+        database = Database(sys.argv[1])
+    """
+    source = textwrap.dedent(opening) + textwrap.dedent(program)
+    return subprocess.Popen(
+        [sys.executable, "-c", source, *arguments], stdout=subprocess.PIPE, text=True
+    )
+
+
+def finish(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
+    """Wait for processes that must succeed; return what they printed."""
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    return outputs
+
+
+def tables(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(inspect(connection).get_table_names())
+
+
+class TestMigrations:
+    """From nothing to the schema and back."""
+
+    def test_the_schema_is_what_the_migrations_make(self, database: Database) -> None:
+        with database.read() as connection:
+            options = {"compare_type": True, "version_table": VERSION_TABLE}
+            context = MigrationContext.configure(connection, opts=options)
+            assert compare_metadata(context, metadata) == []
+
+    def test_the_newest_revision_is_the_one_the_code_knows(self) -> None:
+        assert migration.revisions()[0] == HEAD
+
+    def test_every_migration_can_be_undone_and_done_again(self, database: Database) -> None:
+        before = tables(database)
+        with database.transaction() as connection:
+            migration.downgrade(connection)
+        assert tables(database) == {VERSION_TABLE}
+        with database.transaction() as connection:
+            migration.upgrade(connection)
+        assert tables(database) == before
+        assert StoreLedger(database).generation() == 0
+
+    def test_a_migration_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
+        path = tmp_path / "facelabel.db"
+        with sqlite3.connect(path) as raw:
+            raw.execute("CREATE TABLE kept (in_the_way)")
+        with pytest.raises(Exception, match="kept"):
+            Database(f"sqlite:///{path}")
+        with sqlite3.connect(path) as raw:
+            assert list(raw.execute("SELECT name FROM sqlite_master")) == [("kept",)]
+
+    def test_a_database_of_a_newer_version_is_refused(self, database: Database) -> None:
+        with database.transaction() as connection:
+            connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+        with pytest.raises(ConfigurationError, match=r"newer version.*9999.*upgrade"):
+            Database(database.url)
+
+    def test_an_unchanged_database_opens_without_alembic(self, database: Database) -> None:
+        program = "print('alembic' in sys.modules)"
+        assert finish([python(program, database.url)]) == ["False\n"]
+
+    def test_processes_may_open_a_new_database_at_once(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path / 'facelabel.db'}"
+        finish([python("", url) for _ in range(2)])
+        assert StoreLedger(Database(url)).generation() == 0
+
+    def test_threads_may_open_a_new_database_at_once(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path / 'facelabel.db'}"
+        failures: list[BaseException] = []
+
+        def open_it() -> None:
+            try:
+                Database(url).close()
+            except Exception as error:  # noqa: BLE001 - shown by the assertion
+                failures.append(error)
+
+        threads = [threading.Thread(target=open_it) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+
+
+class TestSettings:
+    """What may be given as a database, and what is said about the rest."""
+
+    @pytest.mark.parametrize(
+        "url",
+        ["", "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://a/b", "sqlite+aiosqlite:///x"],
+    )
+    def test_what_is_no_database_of_ours_is_refused(self, url: str) -> None:
+        with pytest.raises(ConfigurationError):
+            Database(url)
+
+    def test_a_folder_that_is_not_there_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="unable to open database file"):
+            Database(f"sqlite:///{tmp_path / 'missing' / 'facelabel.db'}")
+
+    def test_a_file_that_is_no_database_is_said(self, tmp_path: Path) -> None:
+        path = tmp_path / "facelabel.db"
+        path.write_bytes(b"not a database " * 1000)
+        with pytest.raises(ConfigurationError, match="not a database"):
+            Database(f"sqlite:///{path}")
+
+    def test_a_server_that_is_not_there_is_unavailable(self) -> None:
+        with pytest.raises(Unavailable, match="refused"):
+            Database("postgresql://127.0.0.1:1/facelabel")
+
+    def test_a_database_that_is_not_there_is_said(self, postgresql_server: str) -> None:
+        with pytest.raises(ConfigurationError, match="does not exist"):
+            Database(postgresql_server.format("unknown"))
+
+    def test_a_password_is_not_shown(self) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            Database("mysql://user:secret@host/db")
+        assert "secret" not in str(caught.value)
+
+
+class TestSqlite:
+    """What SQLite is told."""
+
+    def test_commits_are_durable_and_deleted_rows_overwritten(self, sqlite: Database) -> None:
+        pragmas = ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
+        with sqlite.transaction() as connection:
+            values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+        assert values == ["wal", 2, 1, 1]
+
+    def test_only_what_need_not_outlive_a_power_cut_is_not_waited_for(
+        self, sqlite: Database
+    ) -> None:
+        for durable, level in ((True, 2), (False, 1), (True, 2)):
+            with sqlite.transaction(durable=durable) as connection:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+
+    def test_a_forgotten_vector_is_not_in_the_file(self, sqlite: Database, tmp_path: Path) -> None:
+        templates = StoreTemplates(sqlite)
+        templates.create("people", "model/1", 2)
+        secret = vector(0.123, 0.456)
+        templates.add("people", EnrolledFace("f1", "Ann"), Template(some_face(), secret), "")
+        sqlite.close()
+        assert secret in (tmp_path / "facelabel.db").read_bytes()
+        templates.delete("people", ["f1"])
+        sqlite.close()
+        assert secret not in (tmp_path / "facelabel.db").read_bytes()
+
+    def test_a_lock_held_too_long_is_unavailable(self, sqlite: Database) -> None:
+        impatient = Database(sqlite.url, busy_timeout=0.05)
+        with sqlite.transaction(), pytest.raises(Unavailable, match="locked"):
+            StoreQueue(impatient, ManualClock()).enqueue(JobKind.ASSET, "a")
+        impatient.close()
+
+    def test_a_full_disk_is_unavailable(self, sqlite: Database) -> None:
+        with sqlite.transaction() as connection:  # of this connection, which the pool gives again
+            size = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {size}")
+        queue = StoreQueue(sqlite, ManualClock())
+        with pytest.raises(Unavailable, match="full"):
+            queue.enqueue(JobKind.ASSET, "a", {"filling": "x" * 100_000})
+        assert queue.pending() == 0
+
+
+class TestConcurrency:
+    """Several processes and threads at once."""
+
+    def test_reading_and_then_writing_loses_nothing(self, database: Database) -> None:
+        program = """
+            from sqlalchemy import text
+            for _ in range(50):
+                with database.transaction(alone="gallery") as connection:
+                    n = connection.execute(text("SELECT generation FROM gallery")).scalar()
+                    connection.execute(text("UPDATE gallery SET generation = :n"), {"n": n + 1})
+        """
+        finish([python(program, database.url) for _ in range(4)])
+        assert StoreLedger(database).generation() == 200
+
+    def test_every_job_is_claimed_by_one_process(self, database: Database) -> None:
+        queue = StoreQueue(database, ManualClock())
+        for number in range(60):
+            queue.enqueue(JobKind.ASSET, f"a{number}")
+        program = """
+            from facelabel.adapters.store.queue import StoreQueue
+            from facelabel.testing import ManualClock
+            queue = StoreQueue(database, ManualClock())
+            while job := queue.claim():
+                print(job.key)
+                assert queue.finish(job)
+        """
+        outputs = finish([python(program, database.url) for _ in range(3)])
+        keys = [key for output in outputs for key in output.split()]
+        assert sorted(keys) == sorted(f"a{number}" for number in range(60))
+        assert queue.pending() == 0
+
+    def test_a_reader_sees_one_moment(self, database: Database) -> None:
+        ledger = StoreLedger(database)
+        ledger.switch("one")
+        count = text("SELECT generation FROM gallery")
+        with database.read() as connection:
+            before = connection.execute(count).scalar()
+            ledger.switch("two")
+            assert connection.execute(count).scalar() == before
+        assert ledger.generation() == 2
+
+    def test_the_last_of_two_copies_unenrolled_at_once_leaves_the_face(
+        self, database: Database
+    ) -> None:
+        ledger = StoreLedger(database)
+        for round_ in range(10):
+            start = threading.Barrier(2)
+
+            def unenrol(asset_id: str, start: threading.Barrier = start) -> None:
+                start.wait()
+                ledger.unenrol("people", asset_id)
+
+            face_id = f"f{round_}"
+            for asset_id in "ab":
+                ledger.enrol("people", Enrolment(asset_id, asset_id, 1, "digest", "Ann", face_id))
+            threads = [threading.Thread(target=unenrol, args=(asset_id,)) for asset_id in "ab"]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert list(ledger.leftovers("people")) == [face_id]
+            ledger.cleared("people", [face_id])
+
+    def test_a_follower_of_row_numbers_misses_none(self, database: Database) -> None:
+        templates = StoreTemplates(database)
+        templates.create("people", "model/1", 2)
+        number = templates.collection_id("people")
+        assert number is not None
+
+        def add(name: str) -> None:
+            for count in range(30):
+                face = EnrolledFace(f"{name}-{count}", "Ann")
+                templates.add("people", face, Template(some_face(), vector(1, count)), "")
+
+        threads = [threading.Thread(target=add, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        seen: list[int] = []
+        while any(thread.is_alive() for thread in threads) or len(seen) < 90:
+            seen += [row for row, _ in templates.vectors(number, seen[-1] if seen else 0, 100)]
+            assert len(seen) == len(set(seen))
+            time.sleep(0.001)
+            if not any(thread.is_alive() for thread in threads):
+                seen += [row for row, _ in templates.vectors(number, seen[-1], 100)]
+                break
+        assert len(seen) == 90
+
+    def test_two_databases_of_one_process_do_not_deadlock(self, database: Database) -> None:
+        other = Database(database.url)
+        with database.read() as connection:
+            connection.execute(text("SELECT generation FROM gallery"))
+            StoreLedger(other).switch("next")
+        other.close()
+        assert StoreLedger(database).collection() == "next"
+
+
+class TestDeath:
+    """A process that is killed leaves all of a transaction or nothing."""
+
+    def test_a_killed_transaction_leaves_nothing_and_no_lock(self, database: Database) -> None:
+        program = """
+            import time
+            from facelabel.adapters.store.queue import StoreQueue
+            from facelabel.model import JobKind
+            from facelabel.testing import ManualClock
+            queue = StoreQueue(database, ManualClock())
+            queue.enqueue(JobKind.ASSET, "promised")
+            with database.transaction(alone="gallery") as connection:
+                queue.enqueue_in(connection, JobKind.ASSET, "undone")
+                print("ready", flush=True)
+                time.sleep(60)
+        """
+        process = python(program, database.url)
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+        process.communicate()
+        StoreLedger(database).enrol("people", Enrolment("a", "a", 1, "d", "Ann", "f"))
+        assert [job.key for job in StoreQueue(database, ManualClock()).jobs()] == ["promised"]
+
+    def test_what_was_promised_survives_kills_at_any_moment(self, database: Database) -> None:
+        program = """
+            from facelabel.adapters.store.queue import StoreQueue
+            from facelabel.model import JobKind
+            from facelabel.testing import ManualClock
+            queue = StoreQueue(database, ManualClock())
+            for number in range(1_000_000):
+                queue.enqueue(JobKind.ASSET, f"{sys.argv[2]}-{number}")
+                print(number, flush=True)
+        """
+        for round_ in range(3):
+            process = python(program, database.url, str(round_))
+            assert process.stdout
+            promised = [process.stdout.readline() for _ in range(20 + 7 * round_)]
+            os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            promised += process.communicate()[0].split()
+            keys = {job.key for job in StoreQueue(database, ManualClock()).jobs(limit=10**6)}
+            assert {f"{round_}-{int(number)}" for number in promised} <= keys
+
+    def test_a_lost_connection_is_unavailable_once(self, postgresql: Database) -> None:
+        ledger = StoreLedger(postgresql)
+        with pytest.raises(Unavailable), postgresql.transaction() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert ledger.generation() == 0

@@ -1,0 +1,106 @@
+"""The core on its in-memory ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel.model import JobKind, JobState
+from facelabel.pipeline import ERROR_KEY, Pipeline, Scheme
+from facelabel.reconcile import Reconciler
+from facelabel.testing import (
+    ManualClock,
+    MemoryLedger,
+    MemoryLibrary,
+    MemoryQueue,
+    MemoryRecognizer,
+    portrait,
+)
+from facelabel.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facelabel.model import Asset, Job
+    from facelabel.worker import Done
+
+
+class Bench:
+    """A library, an index and a worker, in memory."""
+
+    def __init__(self, scheme: Scheme | None = None) -> None:
+        """Start empty."""
+        self.clock = ManualClock()
+        self.queue = MemoryQueue(self.clock)
+        self.library = MemoryLibrary(self.clock, lambda i: self.queue.enqueue(JobKind.ASSET, i))
+        self.recognizer = MemoryRecognizer()
+        self.ledger = MemoryLedger()
+        self.pipeline = Pipeline(
+            self.library.silently(), self.recognizer, self.ledger, self.queue, self.clock,
+            scheme or Scheme(),
+        )  # fmt: skip
+        self.reconciler = Reconciler(self.pipeline)
+        handlers = {
+            JobKind.ASSET: self.pipeline.examine,
+            JobKind.SWEEP: self.pipeline.sweep,
+            JobKind.REBUILD: self.reconciler.rebuild,
+        }
+        self.worker = Worker(self.queue, handlers, self.clock)
+
+    def upload(
+        self, *people: str, folder: str = "assets", tags: Sequence[str] = (), name: str = ""
+    ) -> str:
+        """Upload a picture of these people; return its asset_id."""
+        public_id = name or f"{folder}/{len(list(self.library.assets('')))}"
+        data = portrait(*people)
+        asset = self.library.upload(data, folder=folder, public_id=public_id, tags=tags)
+        return asset.asset_id
+
+    def learn(self, person: str, label: str | None = None) -> str:
+        """Upload a labelled portrait and work."""
+        tags = [f"faceLabel:{label or person.capitalize()}"]
+        asset_id = self.upload(person, folder="training", tags=tags)
+        self.work()
+        return asset_id
+
+    def work(self) -> list[Done]:
+        """Work until nothing is left that is due soon; return what was done."""
+        done: list[Done] = []
+        self.worker.drain(done.append)
+        return done
+
+    def asset(self, asset_id: str) -> Asset:
+        """The asset as it is now."""
+        asset = self.library.asset(asset_id)
+        assert asset is not None
+        return asset
+
+    def names(self, asset_id: str) -> set[str]:
+        """The tags of an asset but labels and face ids."""
+        return {t for t in self.asset(asset_id).tags if not t.startswith(("faceLabel:", "faceId:"))}
+
+    def error(self, asset_id: str) -> str | None:
+        """What the image says is wrong with it."""
+        return self.asset(asset_id).context.get(ERROR_KEY)
+
+    def enrolled(self) -> dict[str, str]:
+        """Person by face_id, checked to be the same in ledger and collection."""
+        collection = self.pipeline.collection()
+        faces = {face.face_id: face.person for face in self.recognizer.faces(collection)}
+        assert faces == {e.face_id: e.person for e in self.ledger.enrolments(collection)}
+        return faces
+
+    def people(self) -> list[str]:
+        """Who is enrolled, once for each face."""
+        return sorted(self.enrolled().values())
+
+    def dead(self) -> list[Job]:
+        """The dead letters."""
+        return list(self.queue.jobs(JobState.DEAD))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Return an empty library with a worker, in memory."""
+    return Bench()

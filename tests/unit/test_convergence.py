@@ -1,0 +1,462 @@
+"""Whatever people do, in whatever order, and whenever a worker dies: all ends as it should be.
+
+People upload, label, move, overwrite, type names and take them away; between that, workers take
+turns and are killed before or after any call of any port, are told "not now", or are overtaken by
+another worker or another person. Then the queue is drained, and everything must be what a few
+lines that know nothing of jobs (:meth:`World.gallery`, :meth:`World.recognised`) say it should be.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from facelabel.errors import Unavailable
+from facelabel.model import JobKind, JobState, NameState
+from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Scheme
+from facelabel.reconcile import Reconciler
+from facelabel.testing import (
+    ManualClock,
+    MemoryLedger,
+    MemoryLibrary,
+    MemoryQueue,
+    MemoryRecognizer,
+)
+from facelabel.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facelabel.model import Asset
+
+Port = TypeVar("Port")
+
+SHOWN = ("ann", "ben", "cid")
+NAMES = ("Ann", "Ben", "Cid", "Granny")
+FOLDERS = ("training", "training/old", "assets", "assets/2024", "elsewhere", "trainings")
+LABEL = "faceLabel:"
+FACE = "faceId:"
+LEASE = 60.0
+WRITES = ("add_tags", "remove_tags", "set_context")
+
+
+class Crash(BaseException):
+    """The process was killed."""
+
+
+def shot(people: Sequence[str], take: int = 0) -> bytes:
+    """A picture of these people; another take is another file."""
+    return json.dumps({"people": people, "take": take}).encode()
+
+
+def _nothing() -> None:
+    """Happens most of the time."""
+
+
+@dataclass
+class Fate:
+    """Counts the calls of all ports, and lets something happen before or after one of them."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    #: How many calls remain until it strikes; 0 is never.
+    countdown: int = 0
+    after: bool = False
+    event: Callable[[], None] = _nothing
+    #: Looks on after every call.
+    watch: Callable[[], None] = _nothing
+
+    def strike(self, *, after: bool) -> None:
+        """Let it happen, if this is the call and the side of it."""
+        if self.countdown == 1 and self.after is after:
+            self.countdown = 0
+            self.event()
+
+    def around(self, name: str, call: Callable[..., object], *args: object, **kw: object) -> object:
+        """Make the call."""
+        self.calls[name] += 1
+        self.strike(after=False)
+        result = call(*args, **kw)
+        self.strike(after=True)
+        self.countdown = max(0, self.countdown - 1)
+        self.watch()
+        return result
+
+
+class _Fated:
+    """A port, every call of which goes through fate."""
+
+    def __init__(self, port: object, fate: Fate) -> None:
+        self._port, self._fate = port, fate
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        call = getattr(self._port, name)
+        return lambda *args, **kw: self._fate.around(name, call, *args, **kw)
+
+
+def fated(port: Port, fate: Fate) -> Port:
+    """The port under fate's eyes."""
+    return cast("Port", _Fated(port, fate))
+
+
+class World:
+    """A library with its people, its workers, and the truth about names typed and refused."""
+
+    def __init__(self) -> None:
+        """Start empty; jobs come late by turns, so that they come out of order."""
+        self.clock = ManualClock()
+        self.queue = MemoryQueue(self.clock, LEASE)
+        self.library = MemoryLibrary(self.clock, self._announce)
+        self.recognizer = MemoryRecognizer()
+        self.ledger = MemoryLedger()
+        self.fate = Fate()
+        self.lateness = 0
+        self.crashes = 0
+        self.known: dict[str, None] = {}
+        self.typed: defaultdict[str, set[str]] = defaultdict(set)
+        self.refused: defaultdict[str, set[str]] = defaultdict(set)
+        #: People acted while a killed worker had a name half written: either end is right.
+        self.doubtful: defaultdict[str, set[str]] = defaultdict(set)
+        self.calm, self.pipeline = self._staff(Fate())
+        self.ill_fated, _ = self._staff(self.fate)
+        self.reconciler = Reconciler(self.pipeline)
+
+    def _staff(self, fate: Fate) -> tuple[Worker, Pipeline]:
+        queue = fated(self.queue, fate)
+        pipeline = Pipeline(
+            fated(self.library.silently(), fate), fated(self.recognizer, fate),
+            fated(self.ledger, fate), queue, self.clock, Scheme(),
+        )  # fmt: skip
+        handlers = {
+            JobKind.ASSET: pipeline.examine,
+            JobKind.SWEEP: pipeline.sweep,
+            JobKind.REBUILD: Reconciler(pipeline).rebuild,
+        }
+        return Worker(queue, handlers, self.clock), pipeline
+
+    def _announce(self, asset_id: str) -> None:
+        self.known[asset_id] = None
+        self.lateness = (self.lateness * 7 + 3) % 11
+        self.queue.enqueue(JobKind.ASSET, asset_id, delay=float(self.lateness % 4))
+
+    # ---- what people do; a, b, c are any numbers
+
+    def assets(self) -> list[Asset]:
+        """All there are, in a stable order."""
+        return sorted(self.library.assets(""), key=lambda asset: asset.public_id)
+
+    def pick(self, a: int) -> Asset | None:
+        """Some asset."""
+        assets = self.assets()
+        return assets[a % len(assets)] if assets else None
+
+    def enlist(self, a: int, b: int, c: int) -> None:
+        """Upload a portrait to be learnt: labelled rightly, wrongly, or not at all."""
+        name = (*NAMES, "")[(a % len(SHOWN) if c % 3 else c) % 5]
+        tags = [LABEL + name] if name else []
+        self.upload([SHOWN[a % len(SHOWN)]], b % 2, FOLDERS[b % 2], tags)
+
+    def shoot(self, a: int, b: int, _c: int) -> None:
+        """Upload a group picture."""
+        people = [who for number, who in enumerate(SHOWN) if a >> number & 1]
+        self.upload(people, b % 2, FOLDERS[2 + b % 2], [])
+
+    def upload(self, people: Sequence[str], take: int, folder: str, tags: Sequence[str]) -> None:
+        """Upload a new picture."""
+        public_id = f"{folder}/p{len(self.known):03}"
+        self.library.upload(shot(people, take), folder=folder, public_id=public_id, tags=tags)
+
+    def overwrite(self, a: int, b: int, c: int) -> None:
+        """Upload other content under the same name, keeping the tags or not."""
+        asset = self.pick(a)
+        people = [who for number, who in enumerate(SHOWN) if b >> number & 1]
+        data = shot(people, c)
+        if asset and self.library.fetch(asset) != data:
+            self.refused[asset.asset_id].clear()
+            if c % 2:
+                self.typed[asset.asset_id].clear()
+            tags = () if c % 2 else None
+            self.library.upload(data, folder=asset.folder, public_id=asset.public_id, tags=tags)
+
+    def label(self, a: int, b: int, _c: int) -> None:
+        """Add a label; there may be one already."""
+        if asset := self.pick(a):
+            self.library.add_tags(asset.asset_id, [LABEL + NAMES[b % len(NAMES)]])
+
+    def relabel(self, a: int, b: int, _c: int) -> None:
+        """Take all labels away and put one."""
+        if asset := self.pick(a):
+            self.library.remove_tags(asset.asset_id, [t for t in asset.tags if LABEL in t])
+            self.library.add_tags(asset.asset_id, [LABEL + NAMES[b % len(NAMES)]])
+
+    def spoil(self, a: int, _b: int, _c: int) -> None:
+        """Add a label without a name."""
+        if asset := self.pick(a):
+            self.library.add_tags(asset.asset_id, [LABEL])
+
+    def unlabel(self, a: int, b: int, _c: int) -> None:
+        """Take one label away."""
+        asset = self.pick(a)
+        labels = [tag for tag in asset.tags if LABEL in tag] if asset else []
+        if asset and labels:
+            self.library.remove_tags(asset.asset_id, [labels[b % len(labels)]])
+
+    def move(self, a: int, b: int, _c: int) -> None:
+        """Put a picture into another folder."""
+        if asset := self.pick(a):
+            folder = FOLDERS[b % len(FOLDERS)]
+            self.library.move(asset.asset_id, folder)
+            if folder.startswith("training/") or folder == "training":
+                # A training image is not searched: what was refused on it may be forgotten.
+                self.doubtful[asset.asset_id] |= self.refused.pop(asset.asset_id, set())
+
+    def rename(self, a: int, b: int, _c: int) -> None:
+        """Give a picture another public_id."""
+        if asset := self.pick(a):
+            self.library.rename(asset.asset_id, f"renamed/{asset.asset_id}-{b}")
+
+    def delete(self, a: int, _b: int, _c: int) -> None:
+        """Delete a picture."""
+        if asset := self.pick(a):
+            self.library.delete(asset.asset_id)
+
+    def type_name(self, a: int, b: int, _c: int) -> None:
+        """Type a name by hand: a new one, or one that we wrote and that was taken away."""
+        asset = self.pick(a)
+        name = NAMES[b % len(NAMES)]
+        if asset is None or name in asset.tags:
+            return
+        mark = self.ledger.names(asset.asset_id).get(name)
+        if mark in {NameState.WRITING, NameState.REMOVING}:
+            self.doubtful[asset.asset_id].add(name)
+        elif mark is not NameState.WRITTEN:  # else nobody saw it gone: it stays ours
+            self.typed[asset.asset_id].add(name)
+        self.refused[asset.asset_id].discard(name)
+        self.library.add_tags(asset.asset_id, [name])
+
+    def erase(self, a: int, b: int, _c: int) -> None:
+        """Take a name away, whoever put it there."""
+        asset = self.pick(a)
+        present = [name for name in NAMES if asset and name in asset.tags]
+        if asset and present:
+            name = present[b % len(present)]
+            self._count_refusal(asset, name)
+            self.library.remove_tags(asset.asset_id, [name])
+
+    def _count_refusal(self, asset: Asset, name: str) -> None:
+        mark = self.ledger.names(asset.asset_id).get(name)
+        search = self.ledger.search(asset.asset_id)
+        settled = search and search.version == asset.version and not Scheme().trains(asset)
+        if name in self.typed[asset.asset_id]:
+            self.typed[asset.asset_id].remove(name)
+            if mark:  # typed back after a refusal, which no worker has seen yet
+                self.doubtful[asset.asset_id].add(name)
+        elif mark is NameState.WRITTEN and settled:
+            self.refused[asset.asset_id].add(name)
+        else:
+            self.doubtful[asset.asset_id].add(name)
+
+    # ---- what machines do
+
+    def repeat(self, a: int, b: int, _c: int) -> None:
+        """Deliver a job once more, perhaps one for an asset that is gone."""
+        if self.known and b % 4:
+            self.queue.enqueue(JobKind.ASSET, list(self.known)[a % len(self.known)])
+        else:
+            self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+
+    def rebuild(self, a: int, _b: int, _c: int) -> None:
+        """Ask for a new collection in place of the one there is."""
+        self.pipeline.collection()
+        self.reconciler.request_rebuild(force=bool(a % 2))
+
+    def wait(self, a: int, _b: int, _c: int) -> None:
+        """Let some seconds pass."""
+        self.clock.time += a % 7
+
+    def work(self, a: int, _b: int, _c: int) -> None:
+        """Take some turns."""
+        for _ in range(a % 8 + 1):
+            self.clock.time += 1
+            self.calm.run_one()
+
+    def settle(self, _a: int, _b: int, _c: int) -> None:
+        """Work until nothing is left, however late."""
+        self.drain(self.calm)
+
+    def trouble(self, a: int, b: int, c: int) -> None:
+        """Take a turn in which something happens at a certain call."""
+        self.fate.event = self._event(b, c)
+        self.fate.countdown, self.fate.after = a % 24 + 1, bool(c % 2)
+        self.clock.time += 4
+        self.turn()
+        self.fate.countdown = 0
+
+    def turn(self) -> None:
+        """One turn of the worker that fate is after."""
+        try:
+            self.ill_fated.run_one()
+        except (Crash, Unavailable):  # at the queue itself, "not now" is as good as a crash
+            self.clock.time += LEASE + 1
+
+    def _event(self, b: int, c: int) -> Callable[[], None]:
+        acts = [self.label, self.unlabel, self.move, self.overwrite, self.delete, self.enlist]
+        chosen = acts[c % len(acts)]
+        return (self.crash, self.fail, self._overtake, lambda: chosen(b, c, b + c))[b % 4]
+
+    def crash(self) -> None:
+        """Kill the worker, but not so often that a job is given up."""
+        self.crashes += 1
+        if self.crashes < 10:
+            raise Crash
+
+    def fail(self) -> None:
+        """Be unavailable."""
+        self.crashes += 1
+        if self.crashes < 10:
+            raise Unavailable("not now")
+
+    def _overtake(self) -> None:
+        for _ in range(3):
+            self.clock.time += 1
+            self.calm.run_one()
+
+    def drain(self, worker: Worker) -> None:
+        """Work until nothing is left, moving the clock to whatever is due."""
+        for _ in range(2000):
+            if worker.run_one() is None:
+                due = self.queue.next_due()
+                if due is None:
+                    return
+                self.clock.time = max(due, self.clock.time)
+        raise AssertionError(f"never done: {self.queue.jobs()}")
+
+    # ---- what should be
+
+    def training(self) -> list[Asset]:
+        """Images to be learnt from."""
+        return [a for a in self.assets() if (a.folder + "/").startswith("training/")]
+
+    def people_on(self, asset: Asset) -> list[str]:
+        """Who is really on a picture."""
+        people: list[str] = json.loads(self.library.fetch(asset))["people"]
+        return people
+
+    def gallery(self) -> dict[str, tuple[str, str]]:
+        """Of each asset to be enrolled: the name, and who is really on it."""
+        found = {}
+        for asset in self.training():
+            labels = {tag.removeprefix(LABEL) for tag in asset.tags if LABEL in tag}
+            people = self.people_on(asset)
+            if len(labels) == len(people) == 1 and "" not in labels:
+                found[asset.asset_id] = (labels.pop(), people[0])
+        return found
+
+    def recognised(self, asset: Asset) -> set[str]:
+        """Names for the people on a picture: best first, and all matches are equally good."""
+        known, refused = self.gallery().values(), self.refused[asset.asset_id]
+        places = range(len(self.people_on(asset)))
+        pairs = {(n, i) for n, who in known for i in places if self.people_on(asset)[i] == who}
+        named: dict[int, str] = {}
+        for name, place in sorted(pairs):
+            if name not in refused and name not in named.values():
+                named.setdefault(place, name)
+        return set(named.values())
+
+    def tidy(self) -> None:
+        """People mend what was refused: labels that contradict each other, or name nobody."""
+        enrolled = {e.asset_id: e.person for e in self.ledger.enrolments(self.live)}
+        for asset in self.training():
+            labels = [tag for tag in asset.tags if LABEL in tag]
+            if len(labels) > 1 or labels == [LABEL]:
+                assert ERROR_KEY in asset.context
+                assert LABEL + enrolled.get(asset.asset_id, "") in [LABEL, *labels]
+                self.library.remove_tags(asset.asset_id, labels)
+
+    @property
+    def live(self) -> str:
+        """The live collection."""
+        return self.pipeline.collection()
+
+    def verify(self) -> None:
+        """Assert that all is as it should be, and that working on changes nothing."""
+        self.drain(self.calm)
+        self.tidy()
+        self.drain(self.calm)
+        self._verify_gallery()
+        for asset in self.assets():
+            self._verify_tags(asset)
+        self._verify_ledger()
+        self._verify_rest()
+
+    def _verify_gallery(self) -> None:
+        lines = list(self.ledger.enrolments(self.live))
+        assert {e.asset_id: e.person for e in lines} == {i: n for i, (n, _) in self.gallery().items()}
+        faces = {f.face_id: f.person for f in self.recognizer.faces(self.live)}
+        assert faces == {e.face_id: e.person for e in lines}
+        assert not self.ledger.leftovers(self.live)
+        assert self.reconciler.check().clean
+
+    def _verify_tags(self, asset: Asset) -> None:
+        line = self.ledger.enrolment(self.live, asset.asset_id)
+        assert {t for t in asset.tags if FACE in t} == ({FACE + line.face_id} if line else set())
+        searched = not Scheme().trains(asset) and self.ledger.search(asset.asset_id)
+        assert searched or not asset.in_folder("assets")
+        names = self.recognised(asset) if searched else set()
+        expected = names | self.typed[asset.asset_id]
+        present = {tag for tag in asset.tags if LABEL not in tag and FACE not in tag}
+        assert present ^ expected <= self.doubtful[asset.asset_id]
+        labelled = any(LABEL in tag for tag in asset.tags)
+        refused = asset in self.training() and labelled and not line
+        assert (ERROR_KEY in asset.context) is refused
+
+    def _verify_ledger(self) -> None:
+        for asset_id in self.known:
+            half = {NameState.WRITING, NameState.REMOVING}
+            assert not half & set(self.ledger.names(asset_id).values())
+            assert self.ledger.intention(self.live, asset_id) is None
+            if self.library.asset(asset_id) is None:
+                assert not self.ledger.search(asset_id)
+        assert not self.ledger.stale(self.ledger.generation(), 1)
+
+    def _verify_rest(self) -> None:
+        """Look at everything again: nobody writes anything."""
+        before = self.library.assets(""), self.ledger.generation()
+        for asset_id in self.known:
+            self.queue.enqueue(JobKind.ASSET, asset_id)
+        self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+        self.fate.calls.clear()
+        self.drain(self.ill_fated)
+        assert [name for name in WRITES if self.fate.calls[name]] == []
+        assert (list(before[0]), before[1]) == (self.assets(), self.ledger.generation())
+
+
+ACTS = tuple(
+    act
+    for act, weight in {
+        "enlist": 4, "shoot": 4, "overwrite": 2, "label": 2, "relabel": 2, "spoil": 1,
+        "unlabel": 2, "move": 3, "rename": 1, "delete": 2, "type_name": 3, "erase": 4,
+        "repeat": 2, "rebuild": 1, "wait": 1, "work": 6, "settle": 2, "trouble": 8,
+    }.items()
+    for _ in range(weight)
+)  # fmt: skip
+NUMBER = st.integers(0, 40)
+STEP = st.tuples(st.sampled_from(ACTS), NUMBER, NUMBER, NUMBER)
+
+
+def live_through(steps: Sequence[tuple[str, int, int, int]]) -> None:
+    world = World()
+    for act, a, b, c in steps:
+        getattr(world, act)(a, b, c)
+    world.verify()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(STEP, min_size=5, max_size=40))
+def test_everything_ends_as_it_should_be(steps: Sequence[tuple[str, int, int, int]]) -> None:
+    live_through(steps)

@@ -1,0 +1,164 @@
+"""Packs and the mistakes people make in manifests."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel.adapters.engine.manifest import (
+    ARCFACE_TEMPLATE,
+    Distribution,
+    Local,
+    Url,
+    builtin_packs,
+    load_pack,
+)
+from facelabel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODEL = b"an ONNX file"
+MANIFEST = """\
+name = "mine"
+version = 3
+calibration = [[0.9, 99], [1.1, 80]]
+[detector]
+from = "mobilefacenet"
+[embedder]
+file = "models/mine.onnx"
+size = 224
+template = "arcface"
+order = "BGR"
+mean = [127.5, 127.5, 127.5]
+scale = 128
+dimensions = 512
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.onnx").write_bytes(MODEL)
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_built_in_packs_are_complete_and_pinned() -> None:
+    packs = builtin_packs()
+    assert list(packs) == ["mobilefacenet", "classic", "opencv-zoo"]
+    assert [pack.model for pack in packs.values()] == [f"{name}/1" for name in packs]
+    for file in (file for pack in packs.values() for file in pack.files):
+        assert len(file.sha256) == 64
+        assert file.bytes > 100_000
+        assert file.licence in {"MIT", "Apache-2.0", "CC0-1.0"}
+
+
+def test_classic_needs_the_package_index_alone() -> None:
+    assert all(isinstance(file.source, Distribution) for file in builtin_packs()["classic"].files)
+
+
+def test_sface_is_not_calibrated() -> None:
+    assert builtin_packs()["opencv-zoo"].calibration is None
+
+
+def test_a_users_manifest(folder: Path) -> None:
+    pack = load_pack(written(folder, MANIFEST))
+    assert pack.model == "mine/3"
+    assert pack.detector == builtin_packs()["mobilefacenet"].detector
+    assert pack.calibration == ((0.9, 99.0), (1.1, 80.0))
+    file = pack.embedder.file
+    assert file.source == Local(folder / "models" / "mine.onnx")
+    assert (file.bytes, file.sha256) == (len(MODEL), hashlib.sha256(MODEL).hexdigest())
+    assert (file.name, file.licence, file.convert) == ("mine.onnx", "the user's", None)
+
+
+def test_the_usual_template_is_scaled_to_the_chip(folder: Path) -> None:
+    template = load_pack(written(folder, MANIFEST)).embedder.template
+    assert template == tuple((2 * x, 2 * y) for x, y in ARCFACE_TEMPLATE)
+
+
+def test_a_manifest_may_name_an_address(folder: Path) -> None:
+    text = MANIFEST.replace(
+        'file = "models/mine.onnx"',
+        f'file = "mine.onnx"\nurl = "https://example.org/mine.onnx"\nsha256 = "{"AB" * 32}"\n'
+        'bytes = 12\nlicence = "MIT"\nconvert = "free-batch"',
+    )
+    file = load_pack(written(folder, text)).embedder.file
+    assert file.source == Url("https://example.org/mine.onnx")
+    assert file.sha256 == "ab" * 32
+    assert file.convert == "free-batch"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('name = "mine"', "", "name: missing"),
+        ('name = "mine"', 'name = "../evil"', "name: '../evil'"),
+        ('name = "mine"', 'name = "classic"', "name: 'classic'"),
+        ("version = 3", 'version = "3"', "version: '3'"),
+        ("version = 3", "version = true", "version: True"),
+        ("version = 3", "version = 3\ncolour = 1", "colour: no such key"),
+        ("[0.9, 99], [1.1, 80]", "[0.9, 80], [1.1, 99]", "calibration: "),
+        ("[0.9, 99], [1.1, 80]", "0.9, 99", "calibration: "),
+        ('from = "mobilefacenet"', 'from = "yolo"', "detector: from: 'yolo'"),
+        ('from = "mobilefacenet"', 'kind = "yolo"', "detector: kind: 'yolo'"),
+        ('[detector]\nfrom = "mobilefacenet"', "detector = 1", "detector: must be a table"),
+        ('"models/mine.onnx"', '"models/none.onnx"', "embedder: file: "),
+        ("size = 224", "size = 224.5", "embedder: size: 224.5"),
+        ("size = 224", "size = 8", "embedder: size: 8"),
+        ('"arcface"', '"mtcnn"', "embedder: template: 'mtcnn'"),
+        ('"arcface"', "[[1, 2], [3, 4]]", "embedder: template: "),
+        ('"arcface"', "[[1, 2], [3, 4], [5, 6], [7, 8], [9, 225]]", "embedder: template: "),
+        ('"BGR"', '"bgr"', "embedder: order: 'bgr'"),
+        ("[127.5, 127.5, 127.5]", "[127.5]", "embedder: mean: "),
+        ("[127.5, 127.5, 127.5]", "[127.5, nan, 1]", "embedder: mean: "),
+        ("scale = 128", "scale = 0", "embedder: scale: "),
+        ("dimensions = 512", "dimensions = 512\nconvert = 'onnx'", "embedder: convert: 'onnx'"),
+        ("dimensions = 512", f"dimensions = 512\nsha256 = '{'0' * 64}'", "embedder: sha256: "),
+        ("dimensions = 512", "dimensions = 512\nsha256 = 'abc'", "embedder: sha256: 'abc'"),
+        ('"models/mine.onnx"', '"m.onnx"\nurl = "http://example.org/m"', "embedder: sha256"),
+        ("version = 3", "version = [", "not valid TOML"),
+    ],
+)
+def test_every_mistake_names_its_key(folder: Path, old: str, new: str, key: str) -> None:
+    assert old in MANIFEST
+    path = written(folder, MANIFEST.replace(old, new))
+    with pytest.raises(ConfigurationError) as error:
+        load_pack(path)
+    assert str(path) in str(error.value)
+    assert key in str(error.value)
+
+
+def test_a_missing_manifest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml cannot be read"):
+        load_pack(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/x",
+        "http://127.0.0.1.example.org/x",
+        "http://127.0.0.1@example.org/x",
+        "ftp://example.org/x",
+        "file:///etc/passwd",
+        "https://",
+        "",
+    ],
+)
+def test_an_address_that_others_can_change_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="https"):
+        Url(url)
+
+
+@pytest.mark.parametrize("url", ["https://example.org/x", "http://127.0.0.1:8000/x"])
+def test_https_and_this_computer_are_accepted(url: str) -> None:
+    assert Url(url).url == url

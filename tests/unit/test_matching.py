@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facelabel.matching import KEPT_CANDIDATES, Rules, assign, rank
+from facelabel.model import Hit, SearchedFace, Verdict
+from facelabel.testing import some_face
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from facelabel.model import NamedFace
+
+PEOPLE = ("Ann", "Ben", "Cid", "Dan")
+
+
+def seen(place: int = 0, **similarities: float) -> SearchedFace:
+    """A face that resembles these people, each by one reference face."""
+    hits = tuple(Hit(f"{person}-1", person, s) for person, s in similarities.items())
+    return SearchedFace(some_face(left=place / 10), hits)
+
+
+def names(*faces: SearchedFace, margin: float = 1.0, refused: tuple[str, ...] = ()) -> list[str | None]:
+    return [face.name for face in assign(faces, Rules(80, margin), refused)]
+
+
+def test_a_person_counts_by_the_best_reference_face() -> None:
+    hits = [Hit("b1", "Ben", 70), Hit("a1", "Ann", 60), Hit("a2", "Ann", 90), Hit("b2", "Ben", 70)]
+    ranked = [(c.person, c.similarity, c.face_id) for c in rank(hits)]
+    assert ranked == [("Ann", 90, "a2"), ("Ben", 70, "b2")]
+
+
+def test_the_threshold_is_enough_and_less_is_not() -> None:
+    near, far, nobody = assign(
+        [seen(0, Ann=80.0), seen(1, Ben=79.99), seen(2)], Rules(threshold=80)
+    )
+    assert (near.name, near.verdict) == ("Ann", Verdict.NAMED)
+    assert (far.name, far.verdict) == (None, Verdict.BELOW_THRESHOLD)
+    assert far.best is not None
+    assert far.best.person == "Ben"
+    assert (nobody.verdict, nobody.candidates) == (Verdict.NO_CANDIDATE, ())
+
+
+def test_a_person_stands_where_they_match_best_and_the_other_face_falls_to_its_next() -> None:
+    faces = [seen(0, Ann=90, Ben=85), seen(1, Ann=95, Ben=70)]
+    assert names(*faces) == ["Ben", "Ann"]
+
+
+def test_a_face_whose_only_person_stands_elsewhere_says_so() -> None:
+    first, second = assign([seen(0, Ann=90), seen(1, Ann=95)], Rules())
+    assert (first.name, first.verdict) == (None, Verdict.TAKEN)
+    assert second.name == "Ann"
+
+
+def test_a_refused_person_gives_way_to_the_next() -> None:
+    assert names(seen(0, Ann=95, Ben=85), refused=("Ann",)) == ["Ben"]
+    (face,) = assign([seen(0, Ann=95)], Rules(), refused=["Ann"])
+    assert (face.name, face.verdict) == (None, Verdict.REFUSED)
+
+
+def test_a_runner_up_too_close_leaves_a_face_without_a_name() -> None:
+    (face,) = assign([seen(0, Ann=95, Ben=91)], Rules(margin=2))
+    assert (face.name, face.verdict) == (None, Verdict.AMBIGUOUS)
+    assert [c.person for c in face.candidates] == ["Ann", "Ben"]
+    assert names(seen(0, Ann=95, Ben=90), margin=2) == ["Ann"]
+
+
+def test_a_runner_up_below_the_threshold_is_a_rival_too() -> None:
+    assert names(seen(0, Ann=82, Ben=79), margin=2) == [None]
+
+
+def test_another_reference_face_of_the_same_person_is_no_rival() -> None:
+    hits = (Hit("a1", "Ann", 95), Hit("a2", "Ann", 94.9))
+    assert names(SearchedFace(some_face(), hits), margin=5) == ["Ann"]
+
+
+def test_a_runner_up_who_stands_elsewhere_with_a_better_match_is_no_rival() -> None:
+    """Two siblings side by side: each explains why the other face resembles them."""
+    assert names(seen(0, Ann=95, Ben=94), seen(1, Ben=97, Ann=80), margin=2) == ["Ann", "Ben"]
+    assert names(seen(0, Ann=95, Ben=94), seen(1, Ben=94.5, Ann=93), margin=2) == ["Ann", "Ben"]
+
+
+def test_a_runner_up_who_stands_elsewhere_with_a_worse_match_is_one() -> None:
+    assert names(seen(0, Ann=95, Ben=94), seen(1, Ben=85), margin=2) == [None, "Ben"]
+
+
+def test_a_runner_up_whose_place_elsewhere_is_ambiguous_is_a_rival() -> None:
+    faces = [seen(0, Ann=95, Ben=94), seen(1, Ben=96, Cid=95.9)]
+    assert names(*faces, margin=2) == [None, None]
+
+
+def test_a_refused_runner_up_is_no_rival() -> None:
+    assert names(seen(0, Ann=95, Ben=94), margin=2, refused=("Ben",)) == ["Ann"]
+
+
+def test_the_winner_leads_the_candidates_and_only_a_few_are_kept() -> None:
+    many = {f"P{n}": 90.0 - n for n in range(9)}
+    first, second = assign([seen(0, P0=99), seen(1, **many)], Rules(threshold=50))
+    assert first.best is not None
+    assert first.runner_up is None
+    assert second.name == "P1"
+    assert [c.person for c in second.candidates] == ["P1", "P0", "P2", "P3", "P4"]
+    assert len(second.candidates) == KEPT_CANDIDATES
+
+
+def test_searches_under_other_rules_are_told_apart() -> None:
+    rules = [Rules(), Rules(threshold=80.5), Rules(margin=1.25), Rules(80.5, 1.25)]
+    assert len({r.fingerprint for r in rules}) == 4
+    assert Rules(80).fingerprint == Rules(80.0).fingerprint
+
+
+# ---- whatever the photo
+
+SIMILARITY = st.one_of(st.integers(0, 100).map(float), st.sampled_from([79.0, 80.0, 81.0]))
+PHOTOS = st.lists(st.dictionaries(st.sampled_from(PEOPLE), SIMILARITY), max_size=5)
+RULES = st.builds(Rules, st.sampled_from([0.0, 50.0, 80.0]), st.sampled_from([1.0, 1.5, 3.0]))
+REFUSED = st.frozensets(st.sampled_from(PEOPLE), max_size=2)
+
+
+def photo(faces: list[dict[str, float]]) -> list[SearchedFace]:
+    return [seen(place, **face) for place, face in enumerate(faces)]
+
+
+@given(PHOTOS, RULES, REFUSED)
+def test_nobody_twice_nobody_below_nobody_refused(
+    faces: list[dict[str, float]], rules: Rules, refused: frozenset[str]
+) -> None:
+    decided = assign(photo(faces), rules, refused)
+    named = [face.name for face in decided if face.name]
+    assert len(decided) == len(faces)
+    assert len(named) == len(set(named))
+    assert not refused & set(named)
+    for face, decision in zip(faces, decided, strict=True):
+        assert (decision.name is not None) == (decision.verdict is Verdict.NAMED)
+        if decision.name:
+            assert face[decision.name] >= rules.threshold
+
+
+@given(PHOTOS, st.sampled_from([0.0, 50.0, 80.0]), REFUSED)
+def test_no_face_and_person_who_are_not_together_would_both_rather_be(
+    faces: list[dict[str, float]], threshold: float, refused: frozenset[str]
+) -> None:
+    decided = assign(photo(faces), Rules(threshold), refused)
+    places = {decision.name: place for place, decision in enumerate(decided)}
+    for place, face in enumerate(faces):
+        mine = decided[place].name
+        for person in face.keys() - refused - {mine}:
+            theirs = faces[places[person]][person] if person in places else -1.0
+            wanted = face[person] >= threshold and face[person] > theirs
+            assert not (wanted and (mine is None or face[person] > face[mine]))
+
+
+@given(PHOTOS, RULES, REFUSED)
+def test_the_runner_up_of_a_name_is_clearly_worse_or_stands_elsewhere(
+    faces: list[dict[str, float]], rules: Rules, refused: frozenset[str]
+) -> None:
+    pairs = paired(faces, rules, refused)
+    for face, decision in zip(faces, assign(photo(faces), rules, refused), strict=True):
+        winner = face.get(decision.name or "", -1.0)
+        for person in face.keys() - refused - {decision.name}:
+            clear = 100 - face[person] >= rules.margin * (100 - winner)
+            assert decision.name is None or clear or pairs.get(person, -1.0) >= face[person]
+
+
+def paired(
+    faces: list[dict[str, float]], rules: Rules, refused: frozenset[str]
+) -> Mapping[str, float]:
+    """How well everyone matches where they stand, if no margin were asked for."""
+    decided = assign(photo(faces), Rules(rules.threshold), refused)
+    return {d.name: face[d.name] for face, d in zip(faces, decided, strict=True) if d.name}
+
+
+@given(PHOTOS, RULES)
+def test_a_margin_only_takes_names_away(faces: list[dict[str, float]], rules: Rules) -> None:
+    strict = assign(photo(faces), rules)
+    lax = assign(photo(faces), Rules(rules.threshold))
+    assert all(s.name in {None, free.name} for s, free in zip(strict, lax, strict=True))
+
+
+@given(PHOTOS, RULES, REFUSED)
+def test_the_order_of_faces_and_of_hits_means_nothing(
+    faces: list[dict[str, float]], rules: Rules, refused: frozenset[str]
+) -> None:
+    forwards = photo(faces)
+    backwards = [SearchedFace(face.face, face.hits[::-1]) for face in forwards]
+    by_place = decisions(forwards, rules, refused)
+    for shuffled in itertools.islice(itertools.permutations(backwards), 24):
+        assert decisions(list(shuffled), rules, refused) == by_place
+
+
+def decisions(
+    faces: list[SearchedFace], rules: Rules, refused: frozenset[str]
+) -> dict[float, NamedFace]:
+    decided = assign(faces, rules, refused)
+    assert [d.face for d in decided] == [f.face for f in faces]
+    return {face.face.box.left: face for face in decided}

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facelabel import names
+from facelabel.errors import LabelRefused
+
+
+@pytest.mark.parametrize(
+    "name", ["John Doe", "žofie Nováková", "דוד כהן", "山田太郎", "O'Neill-Smith (jr.)", "李: 四", "👩🏽‍🚀"]
+)
+def test_any_letter_case_and_space_is_kept(name: str) -> None:
+    tag = names.label(name, "faceLabel")
+    assert tag == f"faceLabel:{name}"
+    assert names.labelled_people([tag], "faceLabel") == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "no name"),
+        ("  ", "no name"),
+        ("\u200b\u200d", "no name"),
+        ("Doe, John", "comma"),
+        ("a\x00b", "control"),
+        ("a\u2028b", "control"),
+        ("a\ue000b", "control"),
+        ("x" * 246, "over 255"),
+        ("faceId:1", "our own tags"),
+        ("faceLabel:Ann", "our own tags"),
+    ],
+)
+def test_what_cannot_be_a_name_is_refused_with_the_reason(name: str, reason: str) -> None:
+    with pytest.raises(LabelRefused, match=reason):
+        names.label(name, "faceLabel")
+
+
+def test_the_longest_label_there_may_be() -> None:
+    assert len(names.label("x" * 245, "faceLabel")) == 255
+
+
+def test_two_spellings_of_one_name_are_one_person() -> None:
+    tags = ["faceLabel:Jos\u00e9", "faceLabel:Jose\u0301", "faceLabel: Jos\u00e9 "]
+    assert names.labelled_people(tags, "faceLabel") == {"José"}
+
+
+@pytest.mark.parametrize(
+    "tag", ["facelabel:Ann", "faceLabel", "faceLabelAnn", "faceLabels:Ann", " faceLabel:Ann", "Ann"]
+)
+def test_only_the_exact_prefix_and_colon_is_a_label(tag: str) -> None:
+    assert names.labelled_people([tag], "faceLabel") == frozenset()
+
+
+def test_everyone_labelled_is_found_and_other_tags_are_left_alone() -> None:
+    tags = ["beach", "who:Ann", "who:Ben", "faceId:1"]
+    assert names.labelled_people(tags, "who") == {"Ann", "Ben"}
+    assert names.face_id_tags(tags) == {"faceId:1"}
+    assert names.face_id_tag("1") == "faceId:1"
+
+
+def test_one_bad_label_refuses_all() -> None:
+    with pytest.raises(LabelRefused, match="no name"):
+        names.labelled_people(["faceLabel:Ann", "faceLabel:"], "faceLabel")
+
+
+def test_a_label_is_found_beside_bad_ones_and_in_any_spelling() -> None:
+    tags = ["faceLabel:", "faceLabel: Jose\u0301"]
+    assert names.is_labelled(tags, "José", "faceLabel")
+    assert not names.is_labelled(tags, "Jos", "faceLabel")
+    assert not names.is_labelled(["José"], "José", "faceLabel")
+
+
+@given(st.text(max_size=60))
+def test_a_label_is_refused_or_read_back_as_the_same_name(text: str) -> None:
+    try:
+        tag = names.label(text, "faceLabel")
+    except LabelRefused:
+        return
+    assert names.labelled_people([tag], "faceLabel") == {names.normalise(text)}
+    assert tag == unicodedata.normalize("NFC", tag)
+    assert "," not in tag
+    assert len(tag) <= 255
