@@ -119,8 +119,7 @@ def add_portrait(app: App, portrait: Portrait) -> Asset:
 def read(app: App, source: str) -> tuple[bytes, str]:
     """The bytes and the file name of a path or an http(s) URL, within the size limit."""
     if source.startswith(("http://", "https://")):
-        fetched = app.fetcher.fetch(source)
-        return fetched.data, fetched.filename
+        return app.fetch(source)
     return read_file(app, Path(source)), Path(source).name
 
 
@@ -140,7 +139,9 @@ def read_file(app: App, path: Path) -> bytes:
 def work(
     app: App, asset_ids: Collection[str], on_done: Callable[[Done], None] = lambda _: None
 ) -> list[Outcome]:
-    """Work the queue here and now; return what became of these assets, in their order.
+    """Look at these assets here and now; return what became of them, in their order.
+
+    Whatever else waits in the queue is worked too.
 
     The kind of an outcome is "refused" where the image is at fault, "waiting" where the job goes
     on later or in another worker; ``note`` says why.
@@ -153,6 +154,7 @@ def work(
             results[key] = done.outcome or _failure(done)
         on_done(done)
 
+    enqueue(app, asset_ids)
     app.worker().drain(note)
     waiting = Outcome("waiting", note="another worker has it")
     return [results.get(asset_id, waiting) for asset_id in asset_ids]

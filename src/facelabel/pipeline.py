@@ -4,8 +4,9 @@ A job never says what happened, only which asset to look at: the asset is read a
 everything about it is brought to what it should be. So jobs may come twice, late or out of
 order. The order of the steps lets a process die between any two of them:
 
-* enrol: note whom we enrol, ask the recogniser, record. A face that nobody holds any more is
-  first a *leftover* in the ledger, then forgotten, then cleared.
+* enrol: note whom we enrol, ask the recogniser, record. A face found enrolled and not recorded is
+  recorded by the next job. A face that nobody holds any more is first a *leftover* in the ledger,
+  then forgotten, then cleared.
 * identify: read the generation of the gallery, search, record, mark and write the names. If the
   gallery changed meanwhile the recorded generation is too old, and a sweep looks again.
 """
@@ -36,6 +37,8 @@ SWEEP_BATCH = 256
 SWEEP_DELAY = 1.0
 #: Stands for the rules of a search that a sweep left to the picture's own job.
 UNDECIDED = ""
+#: Of an enrolment that nobody knows the image of any more; real ones are greater.
+_NO_VERSION = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ class Pipeline:
             if self.library.asset(job.key) is None:  # deleted while we worked
                 return self._gone(job.key)
             self._report(asset, str(rejection))
+            self.schedule_sweep()
             raise
+        self.schedule_sweep()
         return replace(outcome, asset_id=asset.asset_id, public_id=asset.public_id)
 
     def sweep(self, _job: Job) -> Outcome:
@@ -122,7 +127,11 @@ class Pipeline:
         return last is None or not self._fresh(last, asset, self.ledger.generation())
 
     def schedule_sweep(self) -> None:
-        """Have pictures searched again that were searched before the gallery last changed."""
+        """Have pictures searched again that were searched before the gallery last changed.
+
+        Every job about an asset ends with this: it, or another one at the same time, may have
+        changed the gallery, and a process that died before this line runs the job again.
+        """
         if self.ledger.stale(self.ledger.generation(), 1):
             self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY, delay=SWEEP_DELAY)
 
@@ -144,11 +153,11 @@ class Pipeline:
             kind, enrolment = "enrolled", self._enrol(asset, person, collection)
         self._forget_leftovers(collection)
         self._tag_face(asset, enrolment.face_id)
-        self.schedule_sweep()
         return Outcome(kind, names=(person,), note=self._contradiction(enrolment, collection))
 
     def _current(self, asset: Asset, collection: str) -> Enrolment | None:
         """The image's enrolment; one whose face the collection has lost is ended."""
+        self._adopt_abandoned(asset.asset_id, collection)
         current = self.ledger.enrolment(collection, asset.asset_id)
         if current and not self._stands(current, collection):
             self._unenrol(asset.asset_id, collection)
@@ -177,7 +186,6 @@ class Pipeline:
 
     def _enrol(self, asset: Asset, person: str, collection: str) -> Enrolment:
         image = self.library.fetch(asset)
-        self._forget_abandoned(asset.asset_id, collection)
         self.ledger.intend(collection, asset.asset_id, person)
         try:
             face = self.recognizer.enrol(collection, image, person, asset)
@@ -200,10 +208,9 @@ class Pipeline:
         return self._unenrol(asset.asset_id, collection)
 
     def _unenrol(self, asset_id: str, collection: str) -> bool:
-        self._forget_abandoned(asset_id, collection)
+        self._adopt_abandoned(asset_id, collection)
         gone = self.ledger.unenrol(collection, asset_id)
         self._forget_leftovers(collection)
-        self.schedule_sweep()  # also where a process died between the lines above
         return gone is not None
 
     def _forget_leftovers(self, collection: str) -> None:
@@ -219,14 +226,23 @@ class Pipeline:
             if enrolment.face_id in forgotten:
                 self.queue.enqueue(JobKind.ASSET, enrolment.asset_id)
 
-    def _forget_abandoned(self, asset_id: str, collection: str) -> None:
-        """Forget a face enrolled for this asset by a process that died before recording it."""
+    def _adopt_abandoned(self, asset_id: str, collection: str) -> None:
+        """Record what a process enrolled for this asset and died before recording.
+
+        From then on it is an out-of-date enrolment like any other: pictures may already have
+        been named by it.
+        """
         person = self.ledger.intention(collection, asset_id)
-        if person:
-            held = {enrolment.face_id for enrolment in self.ledger.enrolments(collection)}
-            faces = self.recognizer.faces(collection)
-            lost = [f.face_id for f in faces if (f.asset_id, f.person) == (asset_id, person)]
-            self.recognizer.forget(collection, [face for face in lost if face not in held])
+        if person is None:
+            return
+        held = {enrolment.face_id for enrolment in self.ledger.enrolments(collection)}
+        for face in self.recognizer.faces(collection):
+            if (face.asset_id, face.person) == (asset_id, person) and face.face_id not in held:
+                line = Enrolment(asset_id, "", _NO_VERSION, face.face_id, person, face.face_id)
+                self.ledger.enrol(collection, line)
+        current = self.ledger.enrolment(collection, asset_id)
+        if current:
+            self.ledger.enrol(collection, current)  # clears the intention
 
     def _tag_face(self, asset: Asset, face_id: str | None) -> None:
         """Leave exactly the tag of this face on the image."""
@@ -270,7 +286,6 @@ class Pipeline:
         plan = naming.plan(marks, frozenset(asset.tags), search.names)
         if search is not last:
             self.ledger.record(search)
-            self.schedule_sweep()  # the gallery may have changed since we read its generation
         self._write(asset, plan)
         return Outcome(
             "unchanged" if search is last and not (plan.add or plan.remove) else "identified",
@@ -333,7 +348,7 @@ class Pipeline:
         if sighting:
             marks = self.ledger.names(search.asset_id)
             again = self._decide(search, sighting, collection, generation, marks)
-            if again.names == search.names:
+            if again.names == search.names and search.rules != UNDECIDED:
                 self.ledger.record(again)
                 return
         self.queue.enqueue(JobKind.ASSET, search.asset_id)
@@ -357,6 +372,7 @@ class Pipeline:
                 self._unenrol(asset_id, live)
         self.recognizer.discard(asset_id)
         self.ledger.forget_asset(asset_id)
+        self.schedule_sweep()
         return Outcome("gone", asset_id=asset_id)
 
     @contextmanager

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from facelabel import names
 from facelabel.errors import LabelRefused, Rejected
@@ -105,8 +105,10 @@ class Reconciler:
         new = str(job.payload["collection"])
         live = self.pipeline.collection()
         if new != live:
-            if not self._build(new, progress):
-                self.pipeline.queue.enqueue(JobKind.REBUILD, REBUILD_KEY, job.payload)
+            refused = set(cast("list[str]", job.payload.get("refused", [])))
+            if not self._build(new, refused, progress):
+                payload: Json = {**job.payload, "refused": [*sorted(refused)]}
+                self.pipeline.queue.enqueue(JobKind.REBUILD, REBUILD_KEY, payload)
                 return Outcome("rebuilding", note=new)
             lost = self._lost(new, live)
             if lost and not job.payload.get("force"):
@@ -142,37 +144,46 @@ class Reconciler:
         held = {e.face_id for e in self.pipeline.ledger.enrolments(collection)}
         self.pipeline.recognizer.forget(collection, [o for o in orphans if o not in held])
 
-    def _build(self, new: str, progress: Callable[[int, int], None] | None) -> bool:
-        """Enrol what is not yet in the new collection; False if the turn's time ran out."""
+    def _build(
+        self, new: str, refused: set[str], progress: Callable[[int, int], None] | None
+    ) -> bool:
+        """Enrol what is not yet in the new collection; False if the turn's time ran out.
+
+        Every turn gets on by one image at least: those that cannot be learnt join ``refused``.
+        """
         pipe = self.pipeline
         pipe.recognizer.create(new)
         end = pipe.clock.now() + TURN_SECONDS
-        work = [(asset, person) for asset, person, _ in self._labelled() if person]
+        built = {line.asset_id: line for line in pipe.ledger.enrolments(new)}
+        labelled = [(asset, person) for asset, person, _ in self._labelled() if person]
+        work = [pair for pair in labelled if pair[0].asset_id not in refused]
         for number, (asset, person) in enumerate(work):
             if progress:
                 progress(number, len(work))
-            current = pipe.ledger.enrolment(new, asset.asset_id)
+            current = built.get(asset.asset_id)
             if current and (current.person, current.version) == (person, asset.version):
                 continue
+            if not self._enrol(new, asset, person):
+                refused.add(asset.asset_id)
             if pipe.clock.now() > end:
                 return False
-            self._enrol(new, asset, person)
         if progress:
             progress(len(work), len(work))
         return True
 
-    def _enrol(self, new: str, asset: Asset, person: str) -> None:
+    def _enrol(self, new: str, asset: Asset, person: str) -> bool:
         pipe = self.pipeline
         try:
             image = pipe.library.fetch(asset)
             face = pipe.recognizer.enrol(new, image, person, asset)
         except Rejected:
-            return  # it is counted when the collection is verified
+            return False  # it is counted when the collection is verified
         digest = hashlib.sha256(image).hexdigest()
         line = Enrolment(
             asset.asset_id, asset.public_id, asset.version, digest, person, face.face_id
         )
         pipe.ledger.enrol(new, line)
+        return True
 
     def _lost(self, new: str, live: str) -> list[str]:
         """public_ids learnt in the live collection and not in the new one, or without a face."""
@@ -198,8 +209,9 @@ class Reconciler:
         pipe = self.pipeline
         held = {line.asset_id for line in pipe.ledger.enrolments(live)}
         for line in pipe.ledger.enrolments(old):
-            if line.asset_id not in held and pipe.library.asset(line.asset_id):
-                pipe.library.remove_tags(line.asset_id, [names.face_id_tag(line.face_id)])
+            asset = None if line.asset_id in held else pipe.library.asset(line.asset_id)
+            if asset:
+                pipe.library.remove_tags(asset.asset_id, sorted(names.face_id_tags(asset.tags)))
 
     def _drop(self, collection: str) -> None:
         """Drop a collection, last of all in the recogniser: while it stands there we come back."""

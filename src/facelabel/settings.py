@@ -154,6 +154,12 @@ class Settings(BaseSettings):
         le=256,
         description="Threads for face models and search; default: one per core, 8 at most.",
     )
+    lease: float = Field(
+        default=60.0,
+        ge=2.0,
+        le=86_400.0,
+        description="Seconds after which the job of a worker that died is taken over by another.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="warning", description="What is logged to standard error."
     )

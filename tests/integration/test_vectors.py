@@ -23,7 +23,7 @@ from facelabel.model import EnrolledFace, Template
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from facelabel.ports import Templates
 
@@ -92,6 +92,9 @@ def test_a_tail_torn_at_any_byte_is_cut_or_derived_again(
 
 def test_what_a_killed_append_left_behind_is_cut(memory: MemoryTemplates, file: Path) -> None:
     three = file.read_bytes()
+    file.write_bytes(three + unit(3))
+    assert_exact(MatrixIndex(memory, file.parent), memory)
+    assert file.read_bytes() == three
     add(memory, [3, 4])
     for length in range(1, 2 * (8 + 4 * DIMENSIONS) + 1):
         file.write_bytes(three + bytes([255]) * length)
@@ -176,6 +179,40 @@ def test_a_reader_keeps_its_rows_while_another_compacts(
         assert_exact(writer, memory)
         if seed % 7 == 0:
             assert_exact(reader, memory)
+
+
+class Interrupted(MemoryTemplates):
+    """Lets something happen right after a reader has looked for deletions."""
+
+    def __init__(self) -> None:
+        """Let nothing happen yet."""
+        super().__init__()
+        self.then: Callable[[], object] | None = None
+
+    def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
+        """See :class:`facelabel.ports.Templates`."""
+        found = super().deleted(collection_id, after)
+        then, self.then = self.then, None
+        if then:
+            then()
+        return found
+
+
+def test_a_face_erased_in_the_middle_of_a_search_is_not_returned(tmp_path: Path) -> None:
+    templates = Interrupted()
+    templates.create(PEOPLE, "model/1", DIMENSIONS)
+    add(templates, range(10))
+    reader, writer = MatrixIndex(templates, tmp_path), MatrixIndex(templates, tmp_path)
+    assert_exact(reader, templates)
+    assert_exact(writer, templates)
+
+    def forget() -> None:
+        remove(templates, [3])
+        assert_exact(writer, templates)
+
+    templates.then = forget
+    (hits,) = reader.search(number(templates), [unit(3)], 10)
+    assert sorted(row for row, _ in hits) == [1, 2, 3, 5, 6, 7, 8, 9, 10]
 
 
 def test_many_blocks_and_a_big_batch(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class Bench:
 
     def dead(self) -> list[Job]:
         """The dead letters."""
-        return list(self.queue.jobs(JobState.DEAD))
+        return list(self.queue.jobs(JobState.DEAD, limit=10_000))
 
 
 @pytest.fixture

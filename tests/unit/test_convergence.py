@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facelabel.errors import Unavailable
-from facelabel.model import JobKind, JobState, NameState
+from facelabel.model import JobKind, NameState
 from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Scheme
 from facelabel.reconcile import Reconciler
 from facelabel.testing import (
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from facelabel.model import Asset
 
 Port = TypeVar("Port")
+#: What happens, and three numbers that say to whom and how.
+Step = tuple[str, int, int, int]
 
 SHOWN = ("ann", "ben", "cid")
 NAMES = ("Ann", "Ben", "Cid", "Granny")
@@ -122,7 +124,8 @@ class World:
         self.refused: defaultdict[str, set[str]] = defaultdict(set)
         #: People acted while a killed worker had a name half written: either end is right.
         self.doubtful: defaultdict[str, set[str]] = defaultdict(set)
-        self.calm, self.pipeline = self._staff(Fate())
+        self.bystander, self.pipeline = self._staff(Fate())
+        self.calm = self.bystander
         self.ill_fated, _ = self._staff(self.fate)
         self.reconciler = Reconciler(self.pipeline)
 
@@ -275,7 +278,7 @@ class World:
         self.pipeline.collection()
         self.reconciler.request_rebuild(force=bool(a % 2))
 
-    def wait(self, a: int, _b: int, _c: int) -> None:
+    def pause(self, a: int, _b: int, _c: int) -> None:
         """Let some seconds pass."""
         self.clock.time += a % 7
 
@@ -283,7 +286,7 @@ class World:
         """Take some turns."""
         for _ in range(a % 8 + 1):
             self.clock.time += 1
-            self.calm.run_one()
+            self.turn(self.calm)
 
     def settle(self, _a: int, _b: int, _c: int) -> None:
         """Work until nothing is left, however late."""
@@ -294,20 +297,21 @@ class World:
         self.fate.event = self._event(b, c)
         self.fate.countdown, self.fate.after = a % 24 + 1, bool(c % 2)
         self.clock.time += 4
-        self.turn()
+        self.turn(self.ill_fated)
         self.fate.countdown = 0
 
-    def turn(self) -> None:
-        """One turn of the worker that fate is after."""
+    def turn(self, worker: Worker) -> bool:
+        """Let a worker take one turn; whether there was anything to do."""
         try:
-            self.ill_fated.run_one()
+            return worker.run_one() is not None
         except (Crash, Unavailable):  # at the queue itself, "not now" is as good as a crash
             self.clock.time += LEASE + 1
+            return True
 
     def _event(self, b: int, c: int) -> Callable[[], None]:
         acts = [self.label, self.unlabel, self.move, self.overwrite, self.delete, self.enlist]
         chosen = acts[c % len(acts)]
-        return (self.crash, self.fail, self._overtake, lambda: chosen(b, c, b + c))[b % 4]
+        return (self.crash, self.fail, self.overtake, lambda: chosen(b, c, b + c))[b % 4]
 
     def crash(self) -> None:
         """Kill the worker, but not so often that a job is given up."""
@@ -321,20 +325,26 @@ class World:
         if self.crashes < 10:
             raise Unavailable("not now")
 
-    def _overtake(self) -> None:
+    def overtake(self) -> None:
+        """Have another worker take some turns in between."""
         for _ in range(3):
             self.clock.time += 1
-            self.calm.run_one()
+            self.bystander.run_one()
 
     def drain(self, worker: Worker) -> None:
         """Work until nothing is left, moving the clock to whatever is due."""
         for _ in range(2000):
-            if worker.run_one() is None:
+            if not self.turn(worker):
                 due = self.queue.next_due()
                 if due is None:
                     return
                 self.clock.time = max(due, self.clock.time)
         raise AssertionError(f"never done: {self.queue.jobs()}")
+
+    def through(self, steps: Sequence[Step]) -> None:
+        """Live through these steps."""
+        for act, a, b, c in steps:
+            getattr(self, act)(a, b, c)
 
     # ---- what should be
 
@@ -378,6 +388,13 @@ class World:
                 assert LABEL + enrolled.get(asset.asset_id, "") in [LABEL, *labels]
                 self.library.remove_tags(asset.asset_id, labels)
 
+    def look_whole(self) -> None:
+        """Assert that everybody is in the live collection."""
+        faces = self.recognizer.faces(self.ledger.collection() or "")
+        assert sorted(face.person for face in faces) == sorted(
+            n for n, _ in self.gallery().values()
+        )
+
     @property
     def live(self) -> str:
         """The live collection."""
@@ -396,7 +413,9 @@ class World:
 
     def _verify_gallery(self) -> None:
         lines = list(self.ledger.enrolments(self.live))
-        assert {e.asset_id: e.person for e in lines} == {i: n for i, (n, _) in self.gallery().items()}
+        assert {e.asset_id: e.person for e in lines} == {
+            i: n for i, (n, _) in self.gallery().items()
+        }
         faces = {f.face_id: f.person for f in self.recognizer.faces(self.live)}
         assert faces == {e.face_id: e.person for e in lines}
         assert not self.ledger.leftovers(self.live)
@@ -420,8 +439,6 @@ class World:
             half = {NameState.WRITING, NameState.REMOVING}
             assert not half & set(self.ledger.names(asset_id).values())
             assert self.ledger.intention(self.live, asset_id) is None
-            if self.library.asset(asset_id) is None:
-                assert not self.ledger.search(asset_id)
         assert not self.ledger.stale(self.ledger.generation(), 1)
 
     def _verify_rest(self) -> None:
@@ -432,6 +449,8 @@ class World:
         self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
         self.fate.calls.clear()
         self.drain(self.ill_fated)
+        gone = [i for i in self.known if self.library.asset(i) is None]
+        assert not self.ledger.searches(gone)
         assert [name for name in WRITES if self.fate.calls[name]] == []
         assert (list(before[0]), before[1]) == (self.assets(), self.ledger.generation())
 
@@ -441,7 +460,7 @@ ACTS = tuple(
     for act, weight in {
         "enlist": 4, "shoot": 4, "overwrite": 2, "label": 2, "relabel": 2, "spoil": 1,
         "unlabel": 2, "move": 3, "rename": 1, "delete": 2, "type_name": 3, "erase": 4,
-        "repeat": 2, "rebuild": 1, "wait": 1, "work": 6, "settle": 2, "trouble": 8,
+        "repeat": 2, "rebuild": 1, "pause": 1, "work": 6, "settle": 2, "trouble": 8,
     }.items()
     for _ in range(weight)
 )  # fmt: skip
@@ -449,14 +468,122 @@ NUMBER = st.integers(0, 40)
 STEP = st.tuples(st.sampled_from(ACTS), NUMBER, NUMBER, NUMBER)
 
 
-def live_through(steps: Sequence[tuple[str, int, int, int]]) -> None:
+def live_through(steps: Sequence[Step]) -> None:
     world = World()
-    for act, a, b, c in steps:
-        getattr(world, act)(a, b, c)
+    world.through(steps)
     world.verify()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(QUICK, max_examples=20_000)
+
+
+@QUICK
 @given(st.lists(STEP, min_size=5, max_size=40))
-def test_everything_ends_as_it_should_be(steps: Sequence[tuple[str, int, int, int]]) -> None:
+def test_everything_ends_as_it_should_be(steps: list[Step]) -> None:
     live_through(steps)
+
+
+@pytest.mark.soak
+@LONG
+@given(st.lists(STEP, min_size=20, max_size=80))
+def test_everything_ends_as_it_should_be_after_a_long_time(steps: list[Step]) -> None:
+    live_through(steps)
+
+
+# ---- races that once went wrong
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(
+            [
+                ("enlist", 2, 30, 1), ("settle", 0, 0, 0), ("rebuild", 33, 0, 0),
+                ("trouble", 22, 27, 0), ("rebuild", 27, 0, 0), ("settle", 0, 0, 0),
+                ("relabel", 14, 17, 0), ("trouble", 1, 19, 2),
+            ],
+            id="two rebuilds around an image with two labels that then moves out",
+        ),
+        pytest.param(
+            [
+                ("enlist", 37, 31, 26), ("delete", 20, 36, 10), ("work", 15, 26, 25),
+                ("shoot", 3, 3, 31), ("shoot", 2, 17, 21), ("shoot", 18, 36, 36),
+                ("shoot", 4, 31, 7), ("enlist", 4, 6, 1), ("work", 4, 26, 35),
+                ("unlabel", 4, 25, 13), ("trouble", 20, 19, 20), ("trouble", 8, 30, 0),
+                ("enlist", 25, 37, 17),
+            ],
+            id="a sweep overtaken by the job it left a picture to",
+        ),
+        pytest.param(
+            [("enlist", 0, 0, 1), ("shoot", 1, 0, 0), ("trouble", 10, 0, 1), ("unlabel", 1, 0, 0)],
+            id="a face enrolled, not recorded, seen by a search, and then not wanted",
+        ),
+    ],
+)  # fmt: skip
+def test_what_once_went_wrong(steps: list[Step]) -> None:
+    live_through(steps)
+
+
+# ---- every single call
+
+STORY: list[Step] = [
+    ("enlist", 0, 0, 1), ("shoot", 3, 0, 0), ("settle", 0, 0, 0), ("enlist", 1, 0, 1),
+    ("type_name", 0, 3, 0), ("erase", 0, 0, 0), ("relabel", 1, 3, 0), ("shoot", 7, 1, 0),
+    ("settle", 0, 0, 0), ("move", 3, 2, 0), ("overwrite", 0, 2, 0), ("spoil", 2, 0, 0),
+    ("move", 0, 0, 0), ("rebuild", 0, 0, 0), ("settle", 0, 0, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "after"),
+    [
+        ("crash", False),
+        ("crash", True),
+        pytest.param("fail", False, marks=pytest.mark.soak),
+        ("fail", True),
+        ("overtake", False),
+        pytest.param("overtake", True, marks=pytest.mark.soak),
+    ],
+)
+def test_trouble_at_any_call_of_any_port(what: str, *, after: bool) -> None:
+    """A story in which nearly everything happens, told again with trouble at each of its calls."""
+    calls = tell(0, what, after=after)
+    assert calls > 300
+    for number in range(1, calls + 1):
+        tell(number, what, after=after)
+
+
+def tell(number: int, what: str, *, after: bool) -> int:
+    """Live through the story with trouble at that call; return how many there were."""
+    world = World()
+    world.calm = world.ill_fated
+    world.fate.countdown, world.fate.after = number, after
+    world.fate.event = getattr(world, what)
+    world.through(STORY)
+    calls = world.fate.calls.total()
+    world.verify()
+    return calls
+
+
+# ---- rebuilding
+
+
+@pytest.mark.parametrize("what", ["crash", "fail"])
+def test_the_live_collection_is_whole_at_any_moment_of_a_rebuild(what: str) -> None:
+    """Looked at after every call, with trouble at each of them in turn."""
+    number = calls = 1
+    while number <= calls:
+        world = World()
+        for person in range(len(SHOWN)):
+            world.enlist(person, 0, 1)
+        world.drain(world.calm)
+        world.rebuild(0, 0, 0)
+        world.fate.countdown, world.fate.event = number, getattr(world, what)
+        world.fate.watch = lambda world=world: world.look_whole()  # type: ignore[misc]
+        world.drain(world.ill_fated)
+        calls = world.fate.calls.total()
+        assert world.live != Scheme().collection
+        world.verify()
+        number += 1
+    assert calls > 60

@@ -1,3 +1,5 @@
+"""The error tree is the one drawn in its module."""
+
 from __future__ import annotations
 
 import re
@@ -28,7 +30,9 @@ def test_the_drawing_is_the_tree() -> None:
 
 def test_an_error_without_a_message_says_what_its_class_says() -> None:
     assert str(errors.UnreadableImage()) == "The file is not an image that can be read."
-    assert str(errors.Unavailable()) == "Not possible right now; the same call may go through later."
+    assert (
+        str(errors.Unavailable()) == "Not possible right now; the same call may go through later."
+    )
     assert str(errors.NotFound("no asset 7")) == "no asset 7"
 
 

@@ -1,3 +1,5 @@
+"""Who is on a photo, and when nothing is said."""
+
 from __future__ import annotations
 
 import itertools
@@ -24,7 +26,9 @@ def seen(place: int = 0, **similarities: float) -> SearchedFace:
     return SearchedFace(some_face(left=place / 10), hits)
 
 
-def names(*faces: SearchedFace, margin: float = 1.0, refused: tuple[str, ...] = ()) -> list[str | None]:
+def names(
+    *faces: SearchedFace, margin: float = 1.0, refused: tuple[str, ...] = ()
+) -> list[str | None]:
     return [face.name for face in assign(faces, Rules(80, margin), refused)]
 
 

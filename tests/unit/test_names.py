@@ -1,3 +1,5 @@
+"""Tags and names, both ways."""
+
 from __future__ import annotations
 
 import unicodedata
@@ -11,7 +13,16 @@ from facelabel.errors import LabelRefused
 
 
 @pytest.mark.parametrize(
-    "name", ["John Doe", "žofie Nováková", "דוד כהן", "山田太郎", "O'Neill-Smith (jr.)", "李: 四", "👩🏽‍🚀"]
+    "name",
+    [
+        "John Doe",
+        "žofie Nováková",
+        "דוד כהן",
+        "山田太郎",
+        "O'Neill-Smith (jr.)",
+        "李: 四",
+        "👩🏽‍🚀",
+    ],
 )
 def test_any_letter_case_and_space_is_kept(name: str) -> None:
     tag = names.label(name, "faceLabel")

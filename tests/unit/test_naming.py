@@ -1,3 +1,5 @@
+"""Whose name on a picture is whose."""
+
 from __future__ import annotations
 
 import pytest
@@ -24,7 +26,7 @@ REMOVING, REFUSED = NameState.REMOVING, NameState.REFUSED
     ],
 )
 def test_what_people_decided_since_our_last_visit(
-    mark: NameState, tagged: bool, new_content: bool, change: dict[str, NameState | None]
+    mark: NameState, *, tagged: bool, new_content: bool, change: dict[str, NameState | None]
 ) -> None:
     tags = {"Ann"} if tagged else set()
     assert naming.decisions({"Ann": mark}, tags, new_content=new_content) == change
@@ -63,7 +65,7 @@ def test_a_name_that_stands_as_it_should_costs_nothing() -> None:
 @pytest.mark.parametrize("tagged", [True, False])
 @pytest.mark.parametrize("wanted", [True, False])
 def test_half_done_work_is_brought_to_its_end(
-    mark: NameState, tagged: bool, wanted: bool
+    mark: NameState, *, tagged: bool, wanted: bool
 ) -> None:
     tags, wish = ({"Ann"} if tagged else set()), ({"Ann"} if wanted else set())
     plan = naming.plan({"Ann": mark}, tags, wish)

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import json
 import logging
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,10 @@ EXIT_UNAVAILABLE = 75
 EXIT_CONFIGURATION = 2
 EXIT_REJECTED = 1
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+#: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
+_FILE_WIDTH = 10_000
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def exit_status(error: FacelabelError) -> int:

@@ -136,10 +136,12 @@ def library(
     for title in ("public_id", "folder", "tags", "faces"):
         table.add_column(title, overflow="fold")
     for asset, search in rows:
-        faces = "" if search is None else f"{len(search.faces)}, {len(_names(search))} named"
-        table.add_row(
-            escape(asset.public_id), escape(asset.folder), escape(", ".join(asset.tags)), faces
-        )
+        machine = names.face_id_tags(asset.tags)
+        tags = ", ".join(tag for tag in asset.tags if tag not in machine)
+        faces = "learnt" if machine else ""
+        if search:
+            faces = f"{len(search.faces)}, {len(_names(search))} named"
+        table.add_row(escape(asset.public_id), escape(asset.folder), escape(tags), faces)
     out.print(table)
     out.print(f"{len(rows)} pictures")
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from facelabel.cli.framework import Command, application, json_option, out, print_json
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
-    from facelabel.bootstrap import PackState
     from facelabel.settings import Settings
 
 
@@ -37,17 +35,10 @@ def list_(settings: Settings, *, as_json: bool) -> None:
         out.print(
             f"[bold]{escape(pack.name)}[/bold] ({pack.model}, {state}): {escape(pack.summary)}"
         )
-        out.print(_files(pack))
-
-
-def _files(pack: PackState) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 2))
-    for column in range(5):
-        table.add_column(overflow="fold", no_wrap=column < 3)  # noqa: PLR2004 - name, licence, size
-    for file in pack.files:
-        size = f"{file.bytes / 1e6:.1f} MB"
-        table.add_row(file.name, file.licence, size, f"sha256 {file.sha256[:16]}…", file.origin)
-    return table
+        for file in pack.files:
+            size = f"{file.bytes / 1e6:.1f} MB"
+            out.print(f"  {file.name}, {file.licence}, {size}", markup=False)
+            out.print(f"    from {file.origin}\n    sha256 {file.sha256}", markup=False)
 
 
 @models.command(cls=Command)

@@ -37,9 +37,9 @@ def faces_table(faces: Sequence[NamedFace], references: Mapping[str, str] | None
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("face", "name", "similarity", "runner-up", "box", "quality"):
-        table.add_column(title)
+        table.add_column(title, overflow="fold")
     if references is not None:
-        table.add_column("reference")
+        table.add_column("reference", overflow="fold")
     for number, face in enumerate(faces, start=1):
         cells = [str(number), _name(face), _score(face.best), _person(face.runner_up)]
         cells += [_box(face.face), _quality(face.face)]

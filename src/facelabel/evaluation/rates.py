@@ -20,7 +20,7 @@ STEP = 1e-4
 #: L2 distance of two opposite unit vectors.
 FARTHEST = 2.0
 #: The thresholds looked at.
-GRID: Floats = np.arange(round(FARTHEST / STEP) + 1) * STEP
+GRID: Floats = np.linspace(0.0, FARTHEST, round(FARTHEST / STEP) + 1)
 #: Distance of a pair that no threshold accepts.
 NEVER = math.inf
 #: Distance of a pair that every threshold accepts.

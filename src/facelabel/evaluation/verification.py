@@ -11,15 +11,13 @@ from facelabel.evaluation import photos, rates
 from facelabel.evaluation.rates import ALWAYS, GRID, NEVER, Distances
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from facelabel.evaluation.lfw import Pair
     from facelabel.evaluation.photos import Problem, Seen
     from facelabel.evaluation.rates import EqualError
-
-    #: 0..100 for an L2 distance.
-    Similarity = Callable[[float], float]
+    from facelabel.evaluation.searching import Similarity
 
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 

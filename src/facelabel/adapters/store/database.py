@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 #: Rows read at a time, and values in one IN (…): SQLite binds at most 32,766 of them.
 PAGE = 500
+_EXPECTED = "sqlite:///path or postgresql://user@host/name is expected"
 _OLDEST_SQLITE = (3, 35)  # RETURNING
 
 
@@ -135,12 +136,14 @@ class Database:
             self._migrate()
 
     def _migrate(self) -> None:
-        engine = self._connected(migrating=True).execution_options(writes=True)
-        with translated(), engine.begin() as connection:
-            if not self._sqlite:
-                _prepare_postgresql(connection, "migration")
-            _upgrade(connection)
-        engine.dispose()
+        engine = self._connected(migrating=True)
+        try:
+            with translated(), engine.execution_options(writes=True).begin() as connection:
+                if not self._sqlite:
+                    _prepare_postgresql(connection, "migration")
+                _upgrade(connection)
+        finally:
+            engine.dispose()
 
 
 def batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
@@ -153,16 +156,14 @@ def batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
 def _checked(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError(f"not a database URL: {url!r}") from error
+    except (ArgumentError, ValueError):  # from None, and not shown: it may hold a password
+        raise ConfigurationError(f"not a database URL: {_EXPECTED}") from None
     backend = parsed.get_backend_name() if "+" not in parsed.drivername else ""
     if backend == "sqlite":
         return _checked_sqlite(parsed)
     if backend in {"postgres", "postgresql"}:
         return parsed.set(drivername="postgresql+psycopg")
-    raise ConfigurationError(
-        f"database must be sqlite:///… or postgresql://…, not {parsed.drivername}://…"
-    )
+    raise ConfigurationError(f"not a database we use: {parsed.drivername}; {_EXPECTED}")
 
 
 def _checked_sqlite(url: URL) -> URL:
@@ -217,7 +218,13 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def _postgresql_engine(url: URL, busy_timeout: float) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10},
+        # Whatever the server's default: after waiting for a lock, the others' changes are seen.
+        isolation_level="READ COMMITTED",
+    )
 
     @event.listens_for(engine, "connect")
     def setup(connection: DBAPIConnection, _: object) -> None:

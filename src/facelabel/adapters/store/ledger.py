@@ -92,17 +92,19 @@ class StoreLedger:
             connection.execute(self._put(schema.intention, place, {"person": person}))
 
     def enrol(self, collection: str, enrolment: Enrolment) -> None:
-        """Record an enrolment, replacing the asset's former one; the same again changes nothing.
+        """Record an enrolment, replacing the asset's former one.
 
-        Changes the generation if the collection is the live one. In the same transaction a face
-        that no enrolment holds any more becomes a leftover, and the intention is cleared.
+        The same line again changes nothing, unless an intention was noted: pictures may have
+        been searched with a face that did not last. Otherwise it changes the generation if the
+        collection is the live one. In the same transaction a face that no enrolment holds any
+        more becomes a leftover, and the intention is cleared.
         """
         place = {"collection": collection, "asset_id": enrolment.asset_id}
         held = _at(schema.leftover, collection=collection, face_id=enrolment.face_id)
         with self._changing_gallery() as connection:
-            connection.execute(delete(schema.intention).where(_at(schema.intention, **place)))
+            intended = _delete(connection, schema.intention, **place)
             former = _enrolment(connection, **place)
-            if former == enrolment:
+            if former == enrolment and not intended:
                 return
             connection.execute(self._put(schema.enrolment, place, _columns(enrolment, _LINE)))
             connection.execute(delete(schema.leftover).where(held))
@@ -111,14 +113,14 @@ class StoreLedger:
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
         """Delete and return the asset's enrolment, leaving a leftover if it was the last.
 
-        Clears the intention. Changes the generation if the collection is the live one.
+        Clears the intention. Changes the generation if the collection is the live one and there
+        was an enrolment or an intention.
         """
         place = {"collection": collection, "asset_id": asset_id}
         with self._changing_gallery() as connection:
             former = _enrolment(connection, **place)
-            for table in (schema.intention, schema.enrolment):
-                connection.execute(delete(table).where(_at(table, **place)))
-            if former:
+            intended = _delete(connection, schema.intention, **place)
+            if _delete(connection, schema.enrolment, **place) or intended:
                 self._change(connection, collection, former)
         return former
 
@@ -171,7 +173,8 @@ class StoreLedger:
         values["faces"] = [encode_named(face) for face in search.faces]
         values["left_out"] = [encode_face(face) for face in search.left_out]
         place = {"asset_id": values.pop("asset_id")}
-        with self._database.transaction() as connection:
+        # Not waited for: a power cut that takes this back takes back the end of its job, too.
+        with self._database.transaction(durable=False) as connection:
             connection.execute(self._put(schema.search, place, values, only_if=_is_not_older))
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
@@ -240,6 +243,11 @@ class StoreLedger:
 def _at(table: Table, **place: str) -> ColumnElement[bool]:
     conditions = [table.c[name] == value for name, value in place.items()]
     return and_(*conditions)
+
+
+def _delete(connection: Connection, table: Table, **place: str) -> bool:
+    """Delete the line at this place; whether there was one."""
+    return connection.execute(delete(table).where(_at(table, **place))).rowcount > 0
 
 
 def _columns(line: object, columns: Iterable[Column[Any]]) -> dict[str, Any]:

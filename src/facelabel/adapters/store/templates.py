@@ -160,7 +160,8 @@ class StoreTemplates:
             "vectors": b"".join(template.vector for template in analysis.templates),
         }
         new = self._database.insert(schema.kept).values(asset_id=asset.asset_id, **values)
-        with self._database.transaction() as connection:
+        # Not waited for: without it the picture is looked at again, that is all.
+        with self._database.transaction(durable=False) as connection:
             connection.execute(
                 new.on_conflict_do_update(index_elements=[_KEPT.asset_id], set_=values)
             )

@@ -1,0 +1,308 @@
+"""eval: accuracy on labelled sets, and calibration on a set of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from facelabel import actions
+from facelabel.cli.framework import Command, application, bar, err, json_option, out, print_json
+from facelabel.errors import ConfigurationError
+from facelabel.evaluation import (
+    fitting,
+    identification,
+    labelled,
+    lfw,
+    photos,
+    plots,
+    verification,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from facelabel.bootstrap import App
+    from facelabel.evaluation.fitting import FittedPoint
+    from facelabel.evaluation.identification import Identification
+    from facelabel.evaluation.photos import Problem, Seen
+    from facelabel.evaluation.rates import Distances, Share
+    from facelabel.evaluation.searching import Similarity
+    from facelabel.evaluation.sheets import SheetReport
+    from facelabel.evaluation.verification import Verification
+    from facelabel.ports import FaceEngine
+    from facelabel.settings import Settings
+
+#: Longer lists of failures are cut; --json has all.
+SHOWN_PROBLEMS = 20
+
+plot_option = click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save the trade-off curve and the histograms of distances there (extra: plot).",
+)
+
+
+@click.group("eval")
+def evaluate() -> None:
+    """Accuracy on labelled pictures: what the numbers are on yours, which threshold to take."""
+
+
+@evaluate.command(cls=Command, examples=["eval pairs pairs.txt lfw/ --plot roc.png"])
+@click.argument("pairs_txt", metavar="PAIRS.TXT", type=click.Path(path_type=Path))
+@click.argument("root", type=click.Path(path_type=Path))
+@plot_option
+@json_option
+@click.pass_obj
+def pairs(
+    settings: Settings, pairs_txt: Path, root: Path, plot: Path | None, *, as_json: bool
+) -> None:
+    """Tell pairs of one person from pairs of two, as in Labeled Faces in the Wild.
+
+    PAIRS.TXT lists pairs in LFW's form, with or without its header; the pictures are
+    ROOT/Name/Name_0001.jpg. The face nearest the middle of a picture is compared. A pair with a
+    picture in which no face was found counts as a wrong decision in every number.
+    """
+    if plot:
+        plots.check()
+    listed = lfw.read_pairs(pairs_txt, root)
+    with application(settings) as app:
+        engine = app.engines(None)
+        files = {file for pair in listed for file in (pair.left, pair.right)}
+        seen = _look(app, engine, sorted(files))
+        scores = verification.score(listed, seen)
+        result = verification.report(scores, engine.model, seen, root, _similarity(engine))
+    _print_verification(result, as_json=as_json)
+    if plot:
+        genuine, impostor = map(verification.together, (scores.genuine, scores.impostor))
+        _plot(plot, f"{engine.model}, {pairs_txt.name}", genuine, impostor)
+
+
+def _plot(path: Path, title: str, genuine: Distances, impostor: Distances) -> None:
+    plots.save(path, title, ("pairs of one person", genuine), ("pairs of two", impostor))
+    err.print(f"saved {path}", markup=False)
+
+
+def _look(app: App, engine: FaceEngine, files: Collection[Path]) -> dict[Path, Seen]:
+    with bar("looking at pictures", len(files)) as advance:
+        return photos.look(engine, partial(actions.read_file, app), files, advance)
+
+
+def _similarity(engine: FaceEngine) -> Similarity | None:
+    """The engine's calibration, None where it has none."""
+    try:
+        engine.similarity(0.0)
+    except ConfigurationError:
+        return None
+    return engine.similarity
+
+
+@evaluate.command(
+    cls=Command,
+    examples=["eval gallery people/ --pack classic", "eval gallery people/ --calibrate"],
+)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--enrol", default=1, show_default=True, metavar="N", type=click.IntRange(1),
+    help="Pictures of each person to learn; the others are searched.",
+)  # fmt: skip
+@click.option(
+    "--strangers", default=0.2, show_default=True, metavar="FRACTION", type=click.FloatRange(0, 1),
+    help="Share of the people who are not learnt and must not be named.",
+)  # fmt: skip
+@click.option(
+    "--calibrate", is_flag=True,
+    help="Fit the similarity of a pack that has none to these pictures, and keep it.",
+)  # fmt: skip
+@plot_option
+@json_option
+@click.pass_obj
+def gallery(
+    settings: Settings,
+    folder: Path,
+    enrol: int,
+    strangers: float,
+    plot: Path | None,
+    *,
+    calibrate: bool,
+    as_json: bool,
+) -> None:
+    """Recognise known people and leave strangers unnamed.
+
+    DIR has folders gallery/, probe/ and perhaps strangers/ with files named after the person, and
+    perhaps groups/ with a labels.json; or one folder per person; or files named after the person
+    and a number. A picture without a face counts as a failure in every number.
+    """
+    if plot:
+        plots.check()
+    people = labelled.read_set(folder, enrol=enrol, strangers=strangers)
+    with application(settings) as app:
+        if calibrate:
+            _refuse_calibrated(app)
+        engine = app.engines(None)
+        seen = _look(app, engine, people.files)
+        scores = identification.score(people, seen)
+        points = _calibrate(app, engine, scores.impostor) if calibrate else ()
+        similarity = fitting.curve(points) if points else _similarity(engine)
+        rules = app.pipeline.scheme.rules
+        result = identification.report(people, seen, scores, rules, engine.model, similarity)
+    _print_identification(replace(result, calibration=points), as_json=as_json)
+    if plot:
+        _plot(plot, f"{engine.model}, {folder.name}", scores.genuine, scores.impostor)
+
+
+def _refuse_calibrated(app: App) -> None:
+    pack = app.engines.default_pack()
+    if pack.calibration is not None:
+        raise ConfigurationError(
+            f"the model pack {pack.name!r} has a calibration of its own, made from far more pairs"
+            " than a set like this: --calibrate is for packs without one"
+        )
+
+
+def _calibrate(app: App, engine: FaceEngine, impostor: Distances) -> tuple[FittedPoint, ...]:
+    points = fitting.fit(impostor)
+    path = app.engines.calibrate(engine.model, fitting.pairs(points))
+    err.print(f"calibration of {engine.model} saved to {path}", markup=False)
+    return points
+
+
+def _print_verification(result: Verification, *, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    folds = result.accuracy
+    out.print(
+        f"{result.model}: {result.genuine:,} pairs of one person, {result.impostor:,} of two,"
+        f" {result.pictures:,} pictures"
+    )
+    out.print(
+        f"accuracy {folds.accuracy:.2%} ± {folds.standard_error:.2%} ({folds.folds} folds, each"
+        " with the threshold that is best on the others)"
+    )
+    out.print(f"chosen threshold {_threshold(folds.distance, folds.similarity)}, mean of the folds")
+    equal = result.equal_error
+    out.print(f"equal error rate {equal.rate:.2%} at L2 {equal.distance:.4f}")
+    table = _table("FAR", "TAR", "L2", "similarity", "")
+    for point in result.points:
+        cells = (_percent(point.tar), _number(point.distance, 4), _number(point.similarity, 1))
+        table.add_row(f"{point.far:.0e}", *cells, point.reason)
+    out.print(table)
+    _print_problems("pictures without a face, each pair with one is a failure", result.problems)
+
+
+def _print_identification(result: Identification, *, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    out.print(
+        f"{result.model}: {result.people} people known from {result.references} pictures,"
+        f" {result.probes} probes, {result.strangers} pictures of strangers"
+    )
+    if result.calibration:
+        _print_calibration(result.calibration)
+    out.print(_rates(result))
+    out.print(_points(result))
+    if result.false_matches:
+        out.print(_false_matches(result))
+    _print_problems("pictures not learnt, the people's probes are failures", result.not_enrolled)
+    _print_problems("pictures without a face, each is a failure", result.undetected)
+
+
+def _rates(result: Identification) -> Table:
+    table = _table("", "rate", "count", "95 %")
+    table.add_row("rank-1", *_share(result.rank_1))
+    if rule := result.rule:
+        at = f"at threshold {rule.threshold:g}, margin {rule.margin:g}"
+        table.add_row(f"TPIR {at}", *_share(rule.tpir))
+        table.add_row(f"FPIR {at}", *_share(rule.fpir))
+        table.add_row("probes given a wrong name", *_share(rule.misnamed))
+    else:
+        table.add_row("TPIR and FPIR", "", "", "the pack is not calibrated: see --calibrate")
+    if sheets := result.sheets:
+        for title, count, of in _sheet_lines(sheets):
+            table.add_row(title, "", f"{count} of {of}" if of is not None else str(count))
+    return table
+
+
+def _sheet_lines(sheets: SheetReport) -> Iterator[tuple[str, int, int | None]]:
+    yield f"faces found on {sheets.sheets} sheets", sheets.found, sheets.faces
+    yield "faces found where nobody is", sheets.extra, None
+    yield "known people named on sheets", sheets.known_named, sheets.known
+    yield "strangers named on sheets", sheets.strangers_named, sheets.strangers
+    yield "wrong names on sheets", sheets.wrong_names, None
+
+
+def _points(result: Identification) -> Table:
+    """What each threshold would give, the margin aside."""
+    table = _table("FPIR (no margin)", "TPIR", "count", "95 %", "L2", "similarity")
+    for point in result.points:
+        where = (_number(point.distance, 4), _number(point.similarity, 1))
+        table.add_row(f"{point.fpir:g}", *(_share(point.tpir, point.reason)), *where)
+    if chosen := result.chosen:
+        where = (f"{chosen.distance:.4f}", _number(chosen.similarity, 1))
+        table.add_row("we would choose", *_share(chosen.tpir), *where)
+        table.add_row("  its FPIR", *_share(chosen.fpir))
+    return table
+
+
+def _false_matches(result: Identification) -> Table:
+    title = f"similarity ({result.impostor_pairs:,} pairs of two people)"
+    table = _table(title, "L2", "should match", "matched", "count", "95 %")
+    for line in result.false_matches:
+        cells = _share(line.measured, digits=4)
+        table.add_row(
+            f"{line.similarity:g}", f"{line.distance:.4f}", f"{line.expected:.4%}", *cells
+        )
+    return table
+
+
+def _print_calibration(points: Sequence[FittedPoint]) -> None:
+    table = _table("fitted similarity", "L2", "false match rate", "")
+    for point in points:
+        how = "measured" if point.measured else "extended from the decades measured, cautiously"
+        table.add_row(f"{point.similarity:g}", f"{point.distance:.4f}", f"{point.rate:.4%}", how)
+    out.print(table)
+    out.print("the numbers below are those of the very pictures it was fitted to")
+
+
+def _print_problems(title: str, problems: Sequence[Problem]) -> None:
+    if problems:
+        out.print(f"[yellow]{len(problems)} {title}:[/yellow]")
+    for problem in problems[:SHOWN_PROBLEMS]:
+        out.print(f"  {problem.file}: {problem.reason}", markup=False)
+    if len(problems) > SHOWN_PROBLEMS:
+        out.print(f"  and {len(problems) - SHOWN_PROBLEMS} more: --json lists all")
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(escape(title))
+    return table
+
+
+def _share(found: Share | None, reason: str = "", *, digits: int = 1) -> tuple[str, str, str]:
+    """Rate, count and interval."""
+    if found is None:
+        return "", "", reason or "nothing to count"
+    interval = f"{found.low:.{digits}%} to {found.high:.{digits}%}"
+    return f"{found.rate:.{digits}%}", f"{found.count:,} of {found.of:,}", interval
+
+
+def _threshold(distance: float, similarity: float | None) -> str:
+    return f"L2 {distance:.4f}" + (f", similarity {similarity:.1f}" if similarity else "")
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,116 @@
+"""The people known in an evaluation, and searching them as the product does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facelabel import matching
+from facelabel.evaluation import photos
+from facelabel.evaluation.photos import Problem
+from facelabel.evaluation.rates import Distances
+from facelabel.model import Hit, SearchedFace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from facelabel.evaluation.labelled import Photo
+    from facelabel.evaluation.photos import Seen, Vectors
+    from facelabel.model import NamedFace, Template
+
+    #: 0..100 for an L2 distance.
+    Similarity = Callable[[float], float]
+
+#: Nearest people each face is compared with by name, as many as the product looks at first.
+NEIGHBOURS = 16
+#: Rows compared with all others at once: bounds the memory.
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """References by row."""
+
+    people: tuple[str, ...]
+    vectors: Vectors
+    #: Pictures that could not be learnt, and why.
+    failures: tuple[tuple[Path, str], ...] = ()
+
+    def refused(self, root: Path) -> tuple[Problem, ...]:
+        """The pictures that could not be learnt."""
+        return tuple(Problem(photos.name_under(root, file), why) for file, why in self.failures)
+
+    def nearest(self, template: Template) -> tuple[str, float]:
+        """The person of the nearest reference and its L2 distance."""
+        found = photos.distances(photos.matrix([template]), self.vectors)[0]
+        return self.people[at := int(found.argmin())], float(found[at])
+
+    def search(
+        self, templates: Sequence[Template], similarity: Similarity
+    ) -> tuple[SearchedFace, ...]:
+        """Each face with the nearest reference of the people nearest to it."""
+        if not templates:
+            return ()
+        found = photos.distances(photos.matrix(templates), self.vectors)
+        return tuple(
+            SearchedFace(template.face, tuple(self._hits(row, similarity)))
+            for template, row in zip(templates, found, strict=True)
+        )
+
+    def _hits(self, distances: Vectors, similarity: Similarity) -> Iterator[Hit]:
+        people: set[str] = set()
+        for row in np.argsort(distances, kind="stable"):
+            person = self.people[row]
+            if person in people:
+                continue
+            people.add(person)
+            yield Hit(str(row), person, similarity(float(distances[row])))
+            if len(people) == NEIGHBOURS:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Namer:
+    """Names the faces of pictures by the matching that names them in the product."""
+
+    gallery: Gallery
+    rules: matching.Rules
+    similarity: Similarity
+
+    def name(self, seen: Seen) -> tuple[NamedFace, ...]:
+        """One decision for each face of the picture."""
+        return matching.assign(self.gallery.search(seen.templates, self.similarity), self.rules)
+
+    def names(self, seen: Seen) -> set[str]:
+        """Everyone who is recognised on the picture."""
+        return {face.name for face in self.name(seen) if face.name}
+
+
+def build_gallery(pictures: Sequence[Photo], seen: Mapping[Path, Seen]) -> Gallery:
+    """Learn from pictures by the rule of training."""
+    learnt = [(photo, photos.usable(seen[photo.file])) for photo in pictures]
+    people = [(photo.person, face) for photo, face in learnt if not isinstance(face, str)]
+    return Gallery(
+        people=tuple(person for person, _ in people),
+        vectors=photos.matrix([face for _, face in people]),
+        failures=tuple((photo.file, face) for photo, face in learnt if isinstance(face, str)),
+    )
+
+
+def compare_all(faces: Sequence[tuple[str, Template]]) -> tuple[Distances, Distances]:
+    """Distances of all pairs of one person, and of all pairs of two."""
+    vectors = photos.matrix([template for _, template in faces])
+    numbers = {person: number for number, (person, _) in enumerate(faces)}
+    who = np.array([numbers[person] for person, _ in faces])
+    genuine = impostor = Distances.of([])
+    for start in range(0, len(faces), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        found = photos.distances(vectors[block], vectors[start:])
+        later = np.triu(np.ones(found.shape, bool), k=1)
+        same = who[block, None] == who[None, start:]
+        genuine += Distances.of(found[later & same])
+        impostor += Distances.of(found[later & ~same])
+    return genuine, impostor

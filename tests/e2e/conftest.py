@@ -1,0 +1,106 @@
+"""The program as a user starts it: another process, a data folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from facelabel.cli import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from facelabel.adapters.engine.model_store import ModelStore
+
+#: A command that takes longer hangs.
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Program:
+    """``facelabel`` with an environment of its own."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    def __call__(self, *arguments: str | Path, status: int = 0) -> str:
+        """Run a command, expect its exit status, return what it printed (both streams)."""
+        result = subprocess.run(
+            self.command(*arguments), env=self.environment, cwd=self.folder, timeout=SECONDS,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == status, result.stdout
+        assert "Traceback" not in result.stdout
+        return result.stdout
+
+    def json(self, *arguments: str | Path, status: int = 0) -> Any:  # noqa: ANN401 - JSON
+        """Run a command with --json and return what it says; standard output alone."""
+        result = subprocess.run(
+            self.command(*arguments, "--json"), env=self.environment, cwd=self.folder,
+            timeout=SECONDS, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == status, result.stdout + result.stderr
+        return json.loads(result.stdout)
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """Start a command and return at once."""
+        return subprocess.Popen(
+            self.command(*arguments), env=self.environment, cwd=self.folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        """The command line."""
+        return [sys.executable, "-m", "facelabel", *map(str, arguments)]
+
+
+class Inside(Program):
+    """The same commands in this process: no interpreter to start, warnings are errors."""
+
+    def __call__(self, *arguments: str | Path, status: int = 0) -> str:
+        """Run a command, expect its exit status, return what it printed (both streams)."""
+        result = self._invoke(*arguments)
+        assert result.exit_code == status, result.output
+        return result.output
+
+    def json(self, *arguments: str | Path, status: int = 0) -> Any:  # noqa: ANN401 - JSON
+        """Run a command with --json and return what it says; standard output alone."""
+        result = self._invoke(*arguments, "--json")
+        assert result.exit_code == status, result.output
+        return json.loads(result.stdout)
+
+    def _invoke(self, *arguments: str | Path) -> Result:
+        with contextlib.chdir(self.folder):
+            return CliRunner(env=self.environment).invoke(
+                cli, [str(argument) for argument in arguments], catch_exceptions=False
+            )
+
+
+@pytest.fixture
+def facelabel(program: Program) -> Program:
+    """The program inside this process."""
+    return Inside(program.environment, program.folder)
+
+
+@pytest.fixture
+def program(tmp_path: Path, model_cache: Path, classic_pack_store: ModelStore) -> Program:
+    """The program with an empty data folder and the pack "classic"."""
+    ours = {
+        "FACELABEL_DATA": str(tmp_path / "data"),
+        "FACELABEL_MODELS": str(model_cache),
+        "FACELABEL_PACK": "classic",
+    }
+    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("FACELABEL")}
+    work = tmp_path / "work"
+    work.mkdir()
+    return Program({**kept, **ours}, work)

@@ -1,0 +1,238 @@
+"""The main job from the command line, on photos of two public figures."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from facelabel.adapters.engine.samples import two_people
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Program
+
+
+@pytest.fixture
+def portraits(samples: Path, tmp_path: Path) -> Path:
+    """A folder per person."""
+    for name, person in (("obama.jpg", "Barack Obama"), ("biden.jpg", "Joe Biden")):
+        (tmp_path / "portraits" / person).mkdir(parents=True)
+        shutil.copy(samples / name, tmp_path / "portraits" / person / name)
+    return tmp_path / "portraits"
+
+
+@pytest.fixture
+def party(samples: Path, tmp_path: Path) -> Path:
+    """A picture with both."""
+    path = tmp_path / "party.jpg"
+    path.write_bytes(two_people(samples))
+    return path
+
+
+def _tags(facelabel: Program, public_id: str) -> set[str]:
+    return set(facelabel.json("show", public_id)["tags"])
+
+
+def test_another_process(program: Program, portraits: Path, party: Path) -> None:
+    """The shortest way to a name, as a shell starts it."""
+    assert "2 portraits learnt, 2 people known" in program("index", portraits)
+    program("upload", party)
+    assert "1 identified" in program("worker", "--once")
+    assert set(program.json("show", "assets/party")["tags"]) == {"Barack Obama", "Joe Biden"}
+    assert "no such command" in program("unknown", status=2).lower()
+
+
+def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples: Path) -> None:
+    """Index, identify, upload, work, tag; then correct, relabel, forget."""
+    assert "nobody is known yet" in facelabel("people")
+    assert "2 portraits of 2 people would be" in facelabel("index", portraits, "--dry-run")
+    assert "2 portraits learnt, 2 people known" in facelabel("index", portraits)
+    assert "0 portraits learnt, 2 people known" in facelabel("index", portraits)
+
+    seen, stranger = facelabel.json("identify", party, samples / "32bit.png")
+    assert seen["names"] == ["Barack Obama", "Joe Biden"]
+    best, runner_up = seen["faces"][0]["candidates"]
+    assert best["similarity"] > 95
+    assert runner_up["similarity"] < 60
+    assert set(seen["faces"][0]["face"]["box"]) == {"left", "top", "width", "height"}
+    assert stranger["model"] == "facelabel classic/1"
+
+    facelabel("upload", party, "--folder", "assets")
+    facelabel("upload", samples / "obama2.jpg", "--folder", "assets")
+    assert "2 identified" in facelabel("worker", "--once")
+    assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
+    assert _tags(facelabel, "assets/obama2") == {"Barack Obama"}
+    together = facelabel.json("library", "--person", "Joe Biden", "--person", "Barack Obama")
+    assert [row["public_id"] for row in together] == ["assets/party"]
+    alone = facelabel.json("library", "assets", "--person", "Barack Obama", "--only")
+    assert [row["public_id"] for row in alone] == ["assets/obama2"]
+
+    # "Not them" sticks; a name typed by hand stays.
+    facelabel("tag-remove", "assets/obama2", "Barack Obama")
+    facelabel("tag-add", "assets/obama2", "holiday", "Michelle Obama")
+    facelabel("worker", "--once")
+    facelabel("tag")
+    assert _tags(facelabel, "assets/obama2") == {"holiday", "Michelle Obama"}
+    assert "not them, said a person: Barack Obama" in facelabel("show", "assets/obama2")
+
+    # A relabelled portrait carries its new name to every picture.
+    (biden,) = (p["photos"][0] for p in facelabel.json("people") if p["name"] == "Joe Biden")
+    facelabel("tag-add", biden, "faceLabel:President Biden")
+    assert "two labels" in facelabel("worker", "--once")
+    assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
+    facelabel("tag-remove", biden, "faceLabel:Joe Biden")
+    facelabel("worker", "--once")
+    assert _tags(facelabel, "assets/party") == {"Barack Obama", "President Biden"}
+    assert "facelabel_error" not in facelabel.json("show", biden)["context"]
+
+    # Deleting the portrait forgets the person at once, everywhere.
+    facelabel("rm", biden, "--yes")
+    assert [p["name"] for p in facelabel.json("people")] == ["Barack Obama"]
+    assert _tags(facelabel, "assets/party") == {"Barack Obama"}
+    assert "index and training folder agree" in facelabel("index", "--check")
+    facelabel("doctor")
+
+
+def test_a_picture_searched_before_a_person_was_learnt(
+    facelabel: Program, portraits: Path, party: Path
+) -> None:
+    """It gets the name later, by itself, without the image."""
+    facelabel("upload", party)
+    facelabel("worker", "--once")
+    assert _tags(facelabel, "assets/party") == set()
+    for original in (facelabel.folder.parent / "data" / "originals").rglob("*"):
+        if original.is_file():
+            original.unlink()  # the kept faces must do
+    facelabel("index", portraits)
+    assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
+
+
+def test_moving_and_renaming(facelabel: Program, samples: Path, party: Path) -> None:
+    """What leaves the training folder is un-learnt; a rename changes nothing else."""
+    label = ("--label", "Barack Obama")
+    facelabel("upload", samples / "obama.jpg", "--folder", "training", *label, "--now")
+    facelabel("upload", party, "--now")
+    assert _tags(facelabel, "assets/party") == {"Barack Obama"}
+    facelabel("rename", "training/obama", "portraits/president")
+    facelabel("worker", "--once")
+    assert [p["name"] for p in facelabel.json("people")] == ["Barack Obama"]
+    facelabel("move", "portraits/president", "archive")
+    facelabel("worker", "--once")
+    assert facelabel.json("people") == []
+    assert _tags(facelabel, "portraits/president") == {"faceLabel:Barack Obama"}
+    assert _tags(facelabel, "assets/party") == set()
+
+
+def test_refusals_are_told_where_the_user_looks(
+    facelabel: Program, samples: Path, party: Path, tmp_path: Path
+) -> None:
+    """On the image, in the jobs list, by the exit status; and cleared when mended."""
+    facelabel("upload", party, "--label", "Both", "--public-id", "training/both")
+    facelabel("worker", "--once")
+    assert "2 " in facelabel.json("show", "training/both")["context"]["facelabel_error"]
+    assert "training/both" in facelabel("jobs", "list")
+    facelabel("upload", samples / "obama.jpg", "--label", "Both", "--public-id", "training/both")
+    facelabel("worker", "--once")
+    assert facelabel.json("show", "training/both")["context"] == {}
+    assert "none has failed" in facelabel("jobs", "list")
+
+    text = tmp_path / "notes.jpg"
+    text.write_text("no picture")
+    assert "not a picture" in facelabel("upload", text, status=1)
+    assert "not a picture" in facelabel("identify", text, status=1)
+    assert facelabel.json("identify", text, party, status=1)[1]["faces"]
+    assert "comma" in facelabel("upload", party, "--label", "Smith, John", status=1)
+    assert "there is no picture" in facelabel("show", "nothing", status=1)
+    assert "--confidence-threshold=x" in facelabel(
+        "people", "--confidence-threshold", "x", status=2
+    )
+    assert "outside" in facelabel("tag", "elsewhere", status=1)
+    assert "neither folders named" in facelabel("index", facelabel.folder, status=1)
+
+
+def test_labels_csv(facelabel: Program, samples: Path, tmp_path: Path) -> None:
+    """Files and labels.csv, with the prefix or without, header or not; bad lines are named."""
+    folder = tmp_path / "listed"
+    folder.mkdir()
+    shutil.copy(samples / "obama.jpg", folder)
+    shutil.copy(samples / "biden.jpg", folder)
+    lines = "url-or-path,label\nobama.jpg,faceLabel:Barack Obama\nbiden.jpg,Joe Biden\n"
+    (folder / "labels.csv").write_text(lines)
+    assert "2 people known" in facelabel("index", folder)
+    (folder / "labels.csv").write_text(lines + "missing.jpg,Nobody\nhttp://127.0.0.1/x.jpg,Me\n")
+    printed = facelabel("index", folder, status=1)
+    assert "missing.jpg" in printed
+    assert "127.0.0.1" in printed
+    (folder / "labels.csv").write_text("obama.jpg\n")
+    assert "line 1" in facelabel("index", folder, status=1)
+
+
+def test_changing_the_label_in_the_list_moves_the_face(
+    facelabel: Program, samples: Path, tmp_path: Path
+) -> None:
+    """The same file under another label is the same image with a new label."""
+    shutil.copy(samples / "obama.jpg", tmp_path)
+    for name in ("Barack Obama", "B. Obama"):
+        (tmp_path / "labels.csv").write_text(f"obama.jpg,{name}\n")
+        assert "1 people known" in facelabel("index", tmp_path / "labels.csv")
+        assert [p["name"] for p in facelabel.json("people")] == [name]
+
+
+def test_rebuild_and_drawing(facelabel: Program, portraits: Path, party: Path) -> None:
+    """A rebuilt index names the same people; annotated pictures are pictures."""
+    facelabel("index", portraits)
+    facelabel("upload", party, "--now")
+    assert "rebuilt as cld-rekog-" in facelabel("index", "--rebuild")
+    assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
+    facelabel("identify", party, "--draw", "drawn")
+    with Image.open(facelabel.folder / "drawn" / "party-named.jpg") as drawn:
+        assert drawn.size == (1096, 640)
+    assert "index and training folder agree" in facelabel("index", "--check", "--dry-run")
+
+
+def test_tag_is_a_backfill_that_says_what_it_would_do(
+    facelabel: Program, portraits: Path, party: Path
+) -> None:
+    """Dry run first; a new threshold decides anew without searching twice."""
+    facelabel("upload", party)
+    assert "1 pictures would be searched" in facelabel("tag", "--dry-run")
+    facelabel("index", portraits)
+    assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
+    strict = ("--confidence-threshold", "100")
+    assert "1 pictures would be searched, 1 of them again" in facelabel("tag", "--dry-run", *strict)
+    facelabel("tag", *strict)
+    assert _tags(facelabel, "assets/party") == set()
+
+
+def test_models(facelabel: Program) -> None:
+    """What is installed can be listed and verified."""
+    packs = {pack["name"]: pack for pack in facelabel.json("models", "list")}
+    assert packs["classic"]["installed"]
+    assert {file["licence"] for file in packs["classic"]["files"]} == {"MIT", "CC0-1.0"}
+    assert "classic: good" in facelabel("models", "verify", "classic")
+    assert "Apache-2.0" in facelabel("models", "list")
+    assert "there is no model pack" in facelabel("models", "pull", "nonsense", status=2)
+
+
+def test_the_demo(facelabel: Program) -> None:
+    """From nothing to names, ending by itself, leaving nothing in the data folder."""
+    facelabel.environment["CLOUDINARY_URL"] = "cloudinary://key:hush@never-called"
+    printed = facelabel("demo")
+    for picture in ("obama2.jpg", "obama3.jpg", "obama_partial_face.jpg"):
+        assert f"{picture}: Barack Obama" in printed
+    assert "two-people.jpg: Barack Obama, Joe Biden" in printed
+    assert "re-encoded" in printed
+    assert "hush" not in printed
+    assert len(list((facelabel.folder / "demo-output").glob("*.jpg"))) == 5
+    assert not (facelabel.folder.parent / "data").exists()
+
+
+def test_the_demo_with_own_pictures(facelabel: Program, portraits: Path, party: Path) -> None:
+    """PORTRAITS and PHOTOS."""
+    printed = facelabel("demo", "--portraits", portraits, "--photos", party)
+    assert "party.jpg: Barack Obama, Joe Biden" in printed
+    assert "give both" in facelabel("demo", "--photos", party, status=1)

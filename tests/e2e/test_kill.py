@@ -1,0 +1,96 @@
+"""kill -9 of worker and command line at random moments loses and doubles nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel.adapters.engine.samples import two_people
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Program
+
+#: Kills come within this many seconds of a start; a whole run takes less.
+WINDOW = 3.5
+
+
+def _kill_at_random(facelabel: Program, moment: random.Random, *command: str | Path) -> None:
+    """Start a command in a process group of its own and kill it, unless it ends before."""
+    process = facelabel.start(*command)
+    end = time.monotonic() + moment.uniform(0.3, WINDOW)
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _settle(facelabel: Program) -> None:
+    """Work until nothing is left: leases of the dead end after two seconds."""
+    for _ in range(10):
+        facelabel("worker", "--once")
+        if "0 jobs wait or run" in facelabel("jobs", "list"):
+            return
+    pytest.fail("the queue does not come to an end")
+
+
+def _kill_again_and_again(facelabel: Program, samples: Path, folder: Path, kills: int) -> None:
+    facelabel.environment["FACELABEL_LEASE"] = "2"
+    portraits = folder / "portraits.csv"
+    portraits.write_text(
+        f"{samples / 'obama.jpg'},Barack Obama\n{samples / 'biden.jpg'},Joe Biden\n"
+    )
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for number in range(4):
+        (pictures / f"both{number}.jpg").write_bytes(two_people(samples) + bytes(number))
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")  # noqa: T201 - shown when the test fails
+    moment = random.Random(seed)
+    commands: list[tuple[str | Path, ...]] = [
+        ("index", portraits),
+        ("upload", pictures),
+        ("worker", "--once"),
+        ("index", "--rebuild"),
+        ("worker",),
+        ("tag",),
+    ]
+    for number in range(kills):
+        _kill_at_random(facelabel, moment, *commands[number % len(commands)])
+    facelabel("index", portraits)
+    facelabel("upload", pictures)
+    _settle(facelabel)
+    _assert_whole(facelabel)
+
+
+def _assert_whole(facelabel: Program) -> None:
+    """Two people from one photo each, both on every picture, no drift, nothing buried."""
+    people = {row["name"]: len(row["photos"]) for row in facelabel.json("people")}
+    assert people == {"Barack Obama": 1, "Joe Biden": 1}
+    pictures = facelabel.json("library", "assets")
+    assert len(pictures) == 4
+    for picture in pictures:
+        assert sorted(picture["tags"]) == ["Barack Obama", "Joe Biden"]
+    training = facelabel.json("library", "training")
+    assert sorted(len(image["tags"]) for image in training) == [2, 2]  # label and faceId
+    assert "index and training folder agree" in facelabel("index", "--check", "--dry-run")
+    assert "none has failed" in facelabel("jobs", "list")
+    assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
+
+
+def test_a_few_kills(program: Program, samples: Path, tmp_path: Path) -> None:
+    """The short version."""
+    _kill_again_and_again(program, samples, tmp_path, kills=6)
+
+
+@pytest.mark.soak
+def test_fifty_kills(program: Program, samples: Path, tmp_path: Path) -> None:
+    """The long version."""
+    _kill_again_and_again(program, samples, tmp_path, kills=50)

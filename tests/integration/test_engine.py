@@ -1,0 +1,261 @@
+"""The engine on real photos: who is who, how good each face is, and how it fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+from facelabel.adapters.engine.engine import Engine
+from facelabel.adapters.engine.images import Limits
+from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.errors import ConfigurationError, UnreadableImage
+from facelabel.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.model import Face, Template
+    from facelabel.ports import FaceEngine
+
+    Vector = npt.NDArray[np.float32]
+
+
+def built(store: ModelStore, name: str, **options: int) -> Engine:
+    pack = builtin_packs()[name]
+    paths = store.paths(pack)
+    return Engine(pack, paths.detector, paths.embedder, limits=Limits(), **options)
+
+
+@pytest.fixture(scope="module")
+def mobilefacenet(mobilefacenet_store: ModelStore) -> Engine:
+    return built(mobilefacenet_store, "mobilefacenet")
+
+
+@pytest.fixture(scope="module")
+def classic(classic_pack_store: ModelStore) -> Engine:
+    return built(classic_pack_store, "classic")
+
+
+@pytest.fixture(scope="module", params=["mobilefacenet", "classic"])
+def engine(request: pytest.FixtureRequest) -> FaceEngine:
+    found: FaceEngine = request.getfixturevalue(request.param)
+    return found
+
+
+def vector(template: Template) -> Vector:
+    return np.frombuffer(template.vector, "<f4")
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "JPEG", quality=92)
+    return file.getvalue()
+
+
+def only_face(engine: FaceEngine, image: bytes) -> Face:
+    (template,) = engine.analyse(image).templates
+    return template.face
+
+
+def portrait_vectors(engine: FaceEngine, paths: Iterable[Path]) -> dict[str, Vector]:
+    """Return the vector of the one face of each portrait, by file name."""
+    found = {path.stem: engine.analyse(path.read_bytes()).templates for path in sorted(paths)}
+    return {name: vector(template) for name, (template,) in found.items()}
+
+
+def test_vectors_are_unit_and_little_endian(engine: FaceEngine, data: Path) -> None:
+    analysis = engine.analyse((data / "groups/016_8.jpg").read_bytes())
+    vectors = np.stack([vector(template) for template in analysis.templates])
+    assert vectors.shape == (8, engine.dimensions)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_everyone_in_the_family_photo_is_nearest_to_their_own_portraits(
+    engine: FaceEngine, data: Path
+) -> None:
+    known = portrait_vectors(engine, (data / "families").glob("Family*.jpg"))
+    names, gallery = list(known), np.stack(list(known.values()))
+    seen = engine.analyse((data / "families/identification1.jpg").read_bytes()).templates
+    nearest = [names[int((gallery @ vector(template)).argmax())][:-1] for template in seen]
+    assert sorted(nearest) == ["Family1-Dad", "Family1-Daughter", "Family1-Mom", "Family1-Son"]
+
+
+def test_portraits_nine_years_apart(engine: FaceEngine, data: Path) -> None:
+    """Rank-1 is perfect, and similarity 80 separates the known from the others."""
+    gallery = portrait_vectors(engine, (data / "portraits/gallery").glob("*.jpg"))
+    probes = portrait_vectors(engine, (data / "portraits/probe").glob("*.jpg"))
+    strangers = portrait_vectors(engine, (data / "portraits/strangers").glob("*.jpg"))
+    names, matrix = list(gallery), np.stack(list(gallery.values()))
+
+    def best(probe: Vector) -> tuple[str, float]:
+        distances = np.linalg.norm(matrix - probe, axis=1)
+        return names[int(distances.argmin())], engine.similarity(float(distances.min()))
+
+    found = {name: best(probe) for name, probe in probes.items()}
+    named = sum(similarity >= 80 for _, similarity in found.values())
+    false = sum(best(stranger)[1] >= 80 for stranger in strangers.values())
+    assert [name for name, (who, _) in found.items() if who != name] == []
+    tpir, fpir = (0.99, 0.01) if "mobilefacenet" in engine.model else (0.96, 0.03)
+    assert named / len(probes) >= tpir
+    assert false / len(strangers) <= fpir
+
+
+def test_portraits_are_good_enough_to_enrol(engine: FaceEngine, data: Path) -> None:
+    portraits = [*(data / "portraits").glob("[gps]*e*/*.jpg"), *(data / "families").glob("F*.jpg")]
+    portraits = [path for path in portraits if path.parent.name != "groups"]
+    faces = {path.stem: only_face(engine, path.read_bytes()) for path in portraits}
+    assert {name: face.reasons for name, face in faces.items() if face.reasons} == {}
+    assert len(portraits) > 200
+
+
+@pytest.fixture(scope="module")
+def portraits(data: Path) -> list[Image.Image]:
+    """Return a handful of portraits of all tones of skin and sizes."""
+    paths = [*sorted((data / "portraits/gallery").glob("*.jpg"))[::16], data / "groups/006_A.jpg"]
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    for picture in pictures:
+        picture.thumbnail((1200, 1200))
+    return pictures
+
+
+def shrunk_to(side: float, picture: Image.Image, face: Face) -> Image.Image:
+    scale = side / (face.box.width * picture.width)
+    return picture.resize((round(picture.width * scale), round(picture.height * scale)))
+
+
+def test_poor_copies_get_their_reason(engine: FaceEngine, portraits: list[Image.Image]) -> None:
+    for picture in portraits:
+        face = only_face(engine, jpeg(picture))
+        blur = ImageFilter.GaussianBlur(0.04 * face.box.width * picture.width)
+        dark = ImageEnhance.Brightness(picture).enhance(0.15)
+        poor = {
+            Reason.LOW_SHARPNESS: picture.filter(blur),
+            Reason.LOW_BRIGHTNESS: dark,
+            Reason.SMALL_BOUNDING_BOX: shrunk_to(24, picture, face),
+        }
+        for reason, copy in poor.items():
+            assert reason in only_face(engine, jpeg(copy)).reasons
+        assert face.reasons == ()
+
+
+def test_a_face_in_profile_is_an_extreme_pose(engine: FaceEngine, data: Path) -> None:
+    """The second child of this photo looks at its sister."""
+    faces = [t.face for t in engine.analyse((data / "groups/012_4.jpg").read_bytes()).templates]
+    turned = min(faces, key=lambda face: face.pose.yaw)
+    straight = min(faces, key=lambda face: abs(face.pose.yaw))
+    assert turned.pose.yaw < -45
+    assert turned.reasons == (Reason.EXTREME_POSE,)
+    assert straight.reasons == ()
+
+
+def test_a_mirror_image_looks_the_other_way(engine: FaceEngine, data: Path) -> None:
+    with Image.open(data / "groups/012_4.jpg") as photo:
+        there, back = photo, photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        yaws = [
+            sorted(t.face.pose.yaw for t in engine.analyse(jpeg(picture)).templates)
+            for picture in (there, back)
+        ]
+    assert yaws[0] == pytest.approx([-yaw for yaw in reversed(yaws[1])], abs=12)
+
+
+def test_a_picture_turned_clockwise_rolls_the_face(engine: FaceEngine, data: Path) -> None:
+    with Image.open(data / "families/Family2-Lady1.jpg") as photo:
+        upright, turned = (
+            only_face(engine, jpeg(photo.rotate(-angle, Image.Resampling.BICUBIC)))
+            for angle in (0, 20)
+        )
+    assert turned.pose.roll - upright.pose.roll == pytest.approx(20, abs=8)
+
+
+def test_faces_come_largest_first_with_ratios_of_the_picture(
+    engine: FaceEngine, data: Path
+) -> None:
+    analysis = engine.analyse((data / "groups/013_4.jpg").read_bytes())
+    faces = [template.face for template in analysis.templates]
+    areas = [face.box.width * face.box.height for face in faces]
+    assert areas == sorted(areas, reverse=True)
+    assert (analysis.width, analysis.height) == (800, 533)
+    noses = json.loads((data / "groups/labels.json").read_text())["noses"]["013_4.jpg"]
+    found = sorted((face.landmarks[2][0] * 800, face.landmarks[2][1] * 533) for face in faces)
+    assert np.abs(np.array(found) - sorted(map(tuple, noses))).max() < 8
+
+
+def test_a_reduced_picture_gives_the_ratios_of_the_original(engine: FaceEngine, data: Path) -> None:
+    analysis = engine.analyse((data / "groups/004_A.jpg").read_bytes())
+    ((nose_x, nose_y),) = json.loads((data / "groups/labels.json").read_text())["noses"][
+        "004_A.jpg"
+    ]
+    x, y = analysis.templates[0].face.landmarks[2]
+    assert (analysis.width, analysis.height) == (3024, 4032)
+    assert (x * 3024, y * 4032) == pytest.approx((nose_x, nose_y), abs=80)
+
+
+def test_faces_beyond_the_limit_are_reported_not_embedded(
+    mobilefacenet: Engine, mobilefacenet_store: ModelStore, data: Path
+) -> None:
+    image = (data / "groups/016_8.jpg").read_bytes()
+    everyone = mobilefacenet.analyse(image)
+    limited = built(mobilefacenet_store, "mobilefacenet", max_faces=3).analyse(image)
+    assert [t.face for t in limited.templates] == [t.face for t in everyone.templates[:3]]
+    assert [f.box for f in limited.left_out] == [t.face.box for t in everyone.templates[3:]]
+    assert all(face.reasons[0] is Reason.EXCEEDS_MAX_FACES for face in limited.left_out)
+    assert everyone.left_out == ()
+
+
+def test_no_face_is_a_result(engine: FaceEngine, data: Path) -> None:
+    analysis = engine.analyse((data / "groups/017_0.jpg").read_bytes())
+    assert (analysis.width, analysis.height, analysis.templates) == (565, 339, ())
+
+
+def test_what_is_no_picture_is_refused(mobilefacenet: Engine) -> None:
+    with pytest.raises(UnreadableImage):
+        mobilefacenet.analyse(b"not a picture")
+
+
+def test_threads_share_an_engine(mobilefacenet_store: ModelStore, data: Path) -> None:
+    """Also the first use, which loads the networks."""
+    images = [path.read_bytes() for path in sorted((data / "groups").glob("01*.jpg"))] * 2
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(built(mobilefacenet_store, "mobilefacenet").analyse, images))
+    alone = built(mobilefacenet_store, "mobilefacenet")
+    assert [(a.width, len(a.templates)) for a in together] == [
+        (a.width, len(a.templates)) for a in map(alone.analyse, images)
+    ]
+
+
+def test_similarity_is_the_packs_calibration(engine: FaceEngine) -> None:
+    pack = builtin_packs()[engine.model.partition("/")[0]]
+    assert pack.calibration is not None
+    assert [engine.similarity(distance) for distance, _ in pack.calibration] == [99, 90, 80, 70, 50]
+
+
+def test_similarity_without_calibration_says_what_to_do(tmp_path: Path) -> None:
+    engine = Engine(builtin_packs()["opencv-zoo"], tmp_path, tmp_path, limits=Limits())
+    with pytest.raises(ConfigurationError, match="eval --calibrate"):
+        engine.similarity(1.0)
+
+
+def test_a_file_that_is_no_model_is_named_at_the_first_use(tmp_path: Path, data: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    engine = Engine(builtin_packs()["mobilefacenet"], broken, broken, limits=Limits())
+    with pytest.raises(ConfigurationError, match=r"broken\.onnx"):
+        engine.analyse((data / "groups/010_2.jpg").read_bytes())
+
+
+def test_importing_facelabel_loads_no_runtime() -> None:
+    """The check is made in a process of its own: this one has loaded everything."""
+    program = "import sys, facelabel; sys.exit('onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,588 @@
+"""Accuracy: numbers known beforehand, the rule of failures, lists and folders of all kinds."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facelabel.adapters.engine.calibration import FALSE_MATCH_RATES
+from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.errors import FacelabelError, NotFound, Rejected, UnreadableImage, UnusableFace
+from facelabel.evaluation import (
+    fitting,
+    identification,
+    labelled,
+    lfw,
+    photos,
+    plots,
+    rates,
+    verification,
+)
+from facelabel.evaluation.photos import Seen
+from facelabel.evaluation.rates import ALWAYS, NEVER, Distances, share
+from facelabel.matching import Rules
+from facelabel.model import Analysis, Asset, Box, Reason, Template
+from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
+
+if TYPE_CHECKING:
+    from facelabel.evaluation.sheets import SheetReport
+
+NOBODY = Seen(Analysis(100, 100, ()))
+
+
+def turned(degrees: float) -> bytes:
+    """Return a unit vector at this angle: its distance from another is 2 sin(half the angle)."""
+    return vector(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
+
+
+def shows(*degrees: float) -> Seen:
+    """Return a picture with good faces at these angles, side by side."""
+    width = 1 / max(len(degrees), 1)
+    faces = (some_face(left=at * width, width=width) for at in range(len(degrees)))
+    return Seen(Analysis(100, 100, tuple(map(Template, faces, map(turned, degrees)))))
+
+
+def falling(distance: float) -> float:
+    """Similarity from 100 to 0."""
+    return 100 - 50 * distance
+
+
+def files(root: Path, *names: str) -> None:
+    """Make empty files: reading a set looks at names alone."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+class TestRates:
+    """Counting and the rates that come of it."""
+
+    @pytest.mark.parametrize(
+        ("count", "of", "low", "high"),
+        [(0, 50, 0.0, 0.0713), (50, 50, 0.9287, 1.0), (8, 10, 0.4902, 0.9433)],
+    )
+    def test_wilson(self, count: int, of: int, low: float, high: float) -> None:
+        found = share(count, of)
+        assert found
+        assert found.rate == count / of
+        assert [found.low, found.high] == pytest.approx([low, high], abs=1e-4)
+
+    def test_nothing_to_count_has_no_rate(self) -> None:
+        assert share(0, 0) is None
+
+    @given(st.lists(st.floats(0, 2), min_size=1), st.floats(0, 2))
+    def test_counted_as_by_hand(self, distances: list[float], threshold: float) -> None:
+        """To a step of the grid."""
+        within = Distances.of(distances).within(threshold)
+        assert sum(d <= threshold - rates.STEP for d in distances) <= within
+        assert within <= sum(d <= threshold + rates.STEP for d in distances)
+
+    @given(st.lists(st.integers(0, 20_000)))
+    def test_a_distance_on_the_grid_is_within_itself(self, steps: list[int]) -> None:
+        """Whatever float arithmetic makes of it."""
+        counted = Distances.of([step * rates.STEP for step in steps])
+        for step in steps:
+            assert counted.within(step * rates.STEP) == sum(other <= step for other in steps)
+
+    def test_undetected_faces_fail_at_every_threshold(self) -> None:
+        counted = Distances.of([ALWAYS, NEVER, 1.0])
+        assert (counted.within(0.0), counted.within(2.0), counted.total) == (1, 2, 3)
+
+    def test_widest_threshold_within_a_rate(self) -> None:
+        impostor = Distances.of([0.5, 1.0, 1.5, 2.0])
+        assert impostor.widest(0.25) == pytest.approx(1.0 - rates.STEP)
+        assert impostor.widest(0.2) == pytest.approx(0.5 - rates.STEP)
+        assert impostor.widest(1.0) == 2.0
+        assert Distances.of([ALWAYS, 1.0]).widest(0.4) is None
+
+    def test_equal_error_of_known_overlap(self) -> None:
+        genuine, impostor = Distances.of([0.2, 0.3, 0.4, 1.1]), Distances.of([0.9, 1.2, 1.3, 1.4])
+        found = rates.equal_error(genuine, impostor)
+        assert found.rate == pytest.approx(0.25)
+        assert 0.9 <= found.distance < 1.1
+
+    def test_best_threshold_is_in_the_middle_of_the_gap(self) -> None:
+        at = rates.best_threshold(Distances.of([0.4, 0.5]), Distances.of([1.0, 1.2]))
+        assert rates.GRID[at] == pytest.approx(0.75, abs=0.001)
+
+
+class TestPairsList:
+    """Lists of pairs, good and bad."""
+
+    NAMES = tuple(
+        f"{name}/{name}_{number:04d}.jpg" for name in ("Al_Bo", "Cy") for number in (1, 2, 3)
+    )
+
+    def listed(self, root: Path, text: str) -> tuple[lfw.Pair, ...]:
+        files(root, *self.NAMES)
+        (root / "pairs.txt").write_text(text, "utf-8")
+        return lfw.read_pairs(root / "pairs.txt", root)
+
+    def test_lfw_with_its_header(self, tmp_path: Path) -> None:
+        fold = "Al_Bo\t1\t2\nCy\t1\t3\nAl_Bo\t1\tCy\t2\nCy\t3\tAl_Bo\t3\n"
+        pairs = self.listed(tmp_path, "2\t2\n" + fold + fold)
+        assert [(pair.same, pair.fold) for pair in pairs] == [
+            (same, at) for at in (0, 1) for same in (True, True, False, False)
+        ]
+        assert pairs[0].left == tmp_path / "Al_Bo/Al_Bo_0001.jpg"
+        assert pairs[0].right == tmp_path / "Al_Bo/Al_Bo_0002.jpg"
+        assert pairs[2].right == tmp_path / "Cy/Cy_0002.jpg"
+
+    def test_plain_list_is_dealt_to_folds(self, tmp_path: Path) -> None:
+        pairs = self.listed(tmp_path, "Cy 1 2\nCy 1 3\n\nCy 1 Al_Bo 1\nCy 2 Al_Bo 1\n")
+        assert [(pair.same, pair.fold) for pair in pairs] == [
+            (True, 0), (True, 1), (False, 0), (False, 1),
+        ]  # fmt: skip
+
+    def test_names_with_blanks_where_tabs_separate(self, tmp_path: Path) -> None:
+        files(tmp_path, "A B/A B_0001.jpg", "A B/A B_0002.png")
+        pairs = self.listed(tmp_path, "A B\t1\t2\nCy\t1\t2\nA B\t1\tCy\t1\nA B\t2\tCy\t1\n")
+        assert pairs[0].right.name == "A B_0002.png"
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("Cy 1 2\nCy 1\n", "line 2: expected 3 or 4 fields"),
+            ("Cy 1 x\n", "line 1: 'x' is not the number"),
+            ("Cy 1 99999999999\n", "is not the number"),
+            ("../etc 1 2\n", "is not the name of a folder"),
+            ("..\t1\t2\n", "is not the name of a folder"),
+            ("Cy 1 2\nCy 1 3\n", "at least 2 of each"),
+            ("", "at least 2 of each"),
+            ("10\t300\nCy\t1\t2\nCy\t1\t3\nCy\t1\tAl_Bo\t1\nCy\t2\tAl_Bo\t1\n", "says 3000 pairs"),
+        ],
+    )
+    def test_what_is_no_list_is_refused_with_the_line(
+        self, tmp_path: Path, text: str, says: str
+    ) -> None:
+        with pytest.raises(Rejected, match=says):
+            self.listed(tmp_path, text)
+
+    def test_absent_pictures_are_counted(self, tmp_path: Path) -> None:
+        with pytest.raises(NotFound, match="2 pictures are not under"):
+            self.listed(tmp_path, "Cy 1 8\nCy 1 9\nCy 1 Al_Bo 1\nCy 2 Al_Bo 1\n")
+
+    def test_no_list(self, tmp_path: Path) -> None:
+        with pytest.raises(NotFound):
+            lfw.read_pairs(tmp_path / "pairs.txt", tmp_path)
+        (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x81")
+        with pytest.raises(Rejected, match="UTF-8"):
+            lfw.read_pairs(tmp_path / "binary", tmp_path)
+
+    def test_a_list_of_endless_size_is_not_read(self, tmp_path: Path) -> None:
+        with (tmp_path / "huge").open("wb") as file:
+            file.truncate(lfw.MAX_LIST_BYTES + 1)
+        with pytest.raises(Rejected, match="larger than 64 MB"):
+            lfw.read_pairs(tmp_path / "huge", tmp_path)
+
+
+class TestVerification:
+    """Pairs of one person and of two."""
+
+    def scores(self, seen: dict[str, Seen], *lines: tuple[str, str, bool]) -> verification.Scores:
+        looked = {Path(name): picture for name, picture in seen.items()}
+        pairs = [
+            lfw.Pair(Path(left), Path(right), same, at // 2)
+            for at, (left, right, same) in enumerate(lines)
+        ]
+        return verification.score(pairs, looked)
+
+    def test_separable_pairs(self) -> None:
+        seen = {"a1": shows(0), "a2": shows(10), "b1": shows(90), "b2": shows(100)}
+        scores = self.scores(
+            seen, ("a1", "a2", True), ("a1", "b1", False), ("b1", "b2", True), ("a2", "b2", False)
+        )
+        found = verification.report(scores, "m/1", {}, Path(), falling)
+        assert found.accuracy.accuracy == 1.0
+        assert found.accuracy.standard_error == 0.0
+        assert 2 * math.sin(math.radians(5)) < found.accuracy.distance < math.sqrt(2)
+        assert found.accuracy.similarity == pytest.approx(falling(found.accuracy.distance))
+        assert found.equal_error.rate == 0.0
+
+    def test_a_pair_without_a_face_is_an_error_of_either_kind(self) -> None:
+        seen = {"a1": shows(0), "a2": shows(10), "b1": shows(90), "none": NOBODY}
+        unread = Seen(None, "not an image")
+        scores = self.scores(
+            {**seen, "unread": unread},
+            ("a1", "a2", True), ("a1", "b1", False),
+            ("a1", "none", True), ("b1", "unread", False),
+        )  # fmt: skip
+        looked = {Path("none"): NOBODY, Path("unread"): unread, Path("a1"): shows(0)}
+        found = verification.report(scores, "m/1", looked, Path(), None)
+        assert found.accuracy.accuracy == 0.5
+        assert found.accuracy.standard_error == pytest.approx(0.5)
+        assert [(p.file, p.reason) for p in found.problems] == [
+            ("none", "no face was found"), ("unread", "not an image"),
+        ]  # fmt: skip
+
+    def test_rates_beyond_the_number_of_pairs_stay_blank(self) -> None:
+        genuine, impostor = Distances.of([0.5, 1.0]), Distances.of(np.linspace(1.0, 1.9, 10))
+        measured = verification.operating_point(genuine, impostor, 1e-1, falling)
+        assert (measured.tar, measured.reason) == (1.0, "")
+        assert measured.distance == pytest.approx(1.1 - rates.STEP)
+        blank = verification.operating_point(genuine, impostor, 1e-2, falling)
+        assert blank.tar is None
+        assert blank.reason == "needs 100 pairs of two people, there are 10"
+
+    def test_the_subject_is_in_the_middle_not_the_largest(self) -> None:
+        large = replace(some_face(), box=Box(0.0, 0.0, 0.4, 0.9))
+        middle = replace(some_face(), box=Box(0.45, 0.4, 0.1, 0.2))
+        seen = Seen(Analysis(9, 9, (Template(large, b"large"), Template(middle, b"middle"))))
+        subject = photos.subject(seen)
+        assert subject
+        assert subject.vector == b"middle"
+        assert photos.subject(NOBODY) is None
+
+
+class TestLabelledSets:
+    """Three layouts of labelled pictures."""
+
+    def test_gallery_and_probes(self, tmp_path: Path) -> None:
+        files(
+            tmp_path, "gallery/A1.jpg", "gallery/Bo/x.png", "gallery/Bo/y.png", "probe/A1.jpg",
+            "strangers/Z.jpg", "groups/g.jpg", "probe/notes.txt",
+        )  # fmt: skip
+        tiles = [{"person": "Bo", "tile": [0, 0, 9, 9]}, {"person": None, "tile": [9, 0, 9, 9]}]
+        (tmp_path / "groups/labels.json").write_text(json.dumps({"g.jpg": tiles}))
+        found = labelled.read_set(tmp_path)
+        assert [photo.person for photo in found.gallery] == ["A1", "Bo", "Bo"]
+        assert [photo.person for photo in found.probes] == ["A1"]
+        assert [photo.person for photo in found.strangers] == ["Z"]
+        assert found.sheets[0].tiles[1] == labelled.Tile(None, (9, 0, 9, 9))
+        assert len(found.files) == 6
+
+    def test_one_folder_per_person(self, tmp_path: Path) -> None:
+        files(tmp_path, "Al/1.jpg", "Al/2.jpg", "Al/3.jpg", "Bo/1.jpg")
+        found = labelled.read_set(tmp_path, enrol=2, strangers=0)
+        assert [(p.person, p.file.name) for p in found.gallery] == [
+            ("Al", "1.jpg"), ("Al", "2.jpg"), ("Bo", "1.jpg"),
+        ]  # fmt: skip
+        assert [(p.person, p.file.name) for p in found.probes] == [("Al", "3.jpg")]
+
+    def test_files_named_after_the_person(self, tmp_path: Path) -> None:
+        files(tmp_path, "Family1-Dad1.jpg", "Family1-Dad2.jpg", "Al_Bo_0001.jpg", "1234.jpg")
+        found = labelled.read_set(tmp_path, strangers=0)
+        assert [photo.person for photo in found.gallery] == ["1234", "Al_Bo", "Family1-Dad"]
+        assert [photo.person for photo in found.probes] == ["Family1-Dad"]
+
+    def test_strangers_are_people_held_out_by_name_alone(self, tmp_path: Path) -> None:
+        files(tmp_path, *(f"P{person:02d}/{at}.jpg" for person, at in product(range(20), (1, 2))))
+        found = labelled.read_set(tmp_path, strangers=0.25)
+        out = {photo.person for photo in found.strangers}
+        assert len(out) == 5
+        assert len(found.strangers) == 10
+        assert not out & {photo.person for photo in (*found.gallery, *found.probes)}
+        files(tmp_path, "P00/3.jpg")
+        assert {p.person for p in labelled.read_set(tmp_path, strangers=0.25).strangers} == out
+
+    @pytest.mark.parametrize(
+        ("names", "says"),
+        [
+            ((), "no labelled pictures: expected"),
+            (("gallery/A.jpg",), "must both have pictures"),
+            (("gallery/A.jpg", "probe/B.jpg"), "1 people have no picture in .*gallery"),
+        ],
+    )
+    def test_incomplete_sets_are_refused(
+        self, tmp_path: Path, names: tuple[str, ...], says: str
+    ) -> None:
+        files(tmp_path, *names)
+        with pytest.raises(Rejected, match=says):
+            labelled.read_set(tmp_path)
+
+    @pytest.mark.parametrize(
+        "labels", ["[", "[1]", '{"g.jpg": 3}', '{"g.jpg": [{"person": 1, "tile": [1, 2, 3, 4]}]}',
+                   '{"g.jpg": [{"person": "A", "tile": [1, 2]}]}', '{"g.jpg": [{"tile": null}]}']
+    )  # fmt: skip
+    def test_labels_that_are_none(self, tmp_path: Path, labels: str) -> None:
+        files(tmp_path, "gallery/A.jpg", "probe/A.jpg", "groups/g.jpg")
+        (tmp_path / "groups/labels.json").write_text(labels)
+        with pytest.raises(Rejected, match=r"labels\.json is not a list of tiles"):
+            labelled.read_set(tmp_path)
+
+    def test_what_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(NotFound):
+            labelled.read_set(tmp_path / "nowhere")
+        files(tmp_path, "gallery/A.jpg", "probe/A.jpg", "groups/x")
+        (tmp_path / "groups/labels.json").write_text('{"g.jpg": []}')
+        with pytest.raises(NotFound, match=r"g\.jpg"):
+            labelled.read_set(tmp_path)
+
+
+class TestIdentification:
+    """Al at 0°, Bo at 40°; Cy's portrait has no face. Nobody else is known."""
+
+    def evaluate(
+        self, probes: dict[str, Seen], strangers: dict[str, Seen] | None = None,
+        *, margin: float = 1.0, threshold: float = 80.0, calibrated: bool = True,
+    ) -> identification.Identification:  # fmt: skip
+        """Probes are named after the person and, where there are several, a number."""
+        root = Path("set")
+        parts = {
+            "gallery": {"Al": shows(0), "Bo": shows(40), "Cy": NOBODY},
+            "probe": probes,
+            "strangers": strangers or {},
+        }
+        seen = {root / part / n: p for part, pictures in parts.items() for n, p in pictures.items()}
+        gallery, probe, others = (
+            tuple(labelled.Photo(root / part / name, name.rstrip("12")) for name in pictures)
+            for part, pictures in parts.items()
+        )
+        people = labelled.LabelledSet(root, gallery, probe, others)
+        scores = identification.score(people, seen)
+        similarity = falling if calibrated else None
+        return identification.report(
+            people, seen, scores, Rules(threshold, margin), "m/1", similarity
+        )
+
+    def test_known_people_and_strangers(self) -> None:
+        found = self.evaluate(
+            {"Al1": shows(5), "Al2": shows(30), "Bo": shows(42), "Cy": shows(80)},
+            {"X": shows(180), "Y": shows(3)},
+        )
+        assert found.people == 2
+        assert found.rank_1
+        assert (found.rank_1.count, found.rank_1.of) == (2, 4)
+        assert found.rule
+        assert found.rule.tpir
+        assert found.rule.tpir.count == 2
+        assert found.rule.misnamed
+        assert found.rule.misnamed.count == 1
+        assert found.rule.fpir
+        assert (found.rule.fpir.count, found.rule.fpir.of) == (1, 2)
+        assert [problem.file for problem in found.not_enrolled] == ["gallery/Cy"]
+
+    def test_undetected_faces_are_failures_everywhere(self) -> None:
+        found = self.evaluate({"Al": NOBODY, "Bo": shows(40)}, {"X": NOBODY, "Y": shows(180)})
+        assert found.rank_1
+        assert (found.rank_1.count, found.rank_1.of) == (1, 2)
+        assert found.rule
+        assert found.rule.tpir
+        assert (found.rule.tpir.count, found.rule.tpir.of) == (1, 2)
+        assert found.rule.fpir
+        assert (found.rule.fpir.count, found.rule.fpir.of) == (1, 2)
+        assert found.chosen is None  # no threshold keeps one in two strangers out
+        assert [problem.file for problem in found.undetected] == ["probe/Al", "strangers/X"]
+
+    def test_the_margin_is_the_products_own(self) -> None:
+        probes = {"Al": shows(18)}
+        for margin, named in ((1.0, 1), (1.5, 0)):
+            rule = self.evaluate(probes, threshold=60.0, margin=margin).rule
+            assert rule
+            assert rule.tpir
+            assert rule.tpir.count == named
+
+    def test_the_chosen_threshold_keeps_strangers_out(self) -> None:
+        strangers = {f"X{at}": shows(at) for at in range(60, 180, 2)}
+        found = self.evaluate({"Al": shows(5), "Bo": shows(42)}, strangers)
+        assert found.chosen
+        assert found.chosen.similarity == pytest.approx(
+            math.ceil(10 * falling(2 * math.sin(math.radians(10)))) / 10
+        )
+        assert found.chosen.fpir
+        assert found.chosen.fpir.count == 0
+        assert found.chosen.tpir
+        assert found.chosen.tpir.rate == 1.0
+
+    def test_open_set_points_need_enough_strangers(self) -> None:
+        found = self.evaluate({"Al": shows(5)}, {f"X{at}": shows(60 + at) for at in range(10)})
+        assert [point.reason for point in found.points] == [
+            "", "needs 100 strangers, there are 10", "needs 1,000 strangers, there are 10",
+        ]  # fmt: skip
+        assert found.points[0].tpir
+        assert found.points[0].tpir.rate == 1.0
+
+    def test_false_matches_by_hand(self) -> None:
+        """Al, Bo, the probe: two pairs of two people, 40° and 34° apart."""
+        found = self.evaluate({"Al": shows(6)})
+        assert (found.genuine_pairs, found.impostor_pairs) == (1, 2)
+        measured = {line.similarity: line for line in found.false_matches}
+        assert list(measured) == sorted(FALSE_MATCH_RATES)
+        for level, count in ((50, 2), (70, 1), (80, 0)):
+            line = measured[level]
+            assert line.measured
+            assert line.measured.count == count, level
+            assert line.distance == pytest.approx((100 - level) / 50, abs=rates.STEP)
+            assert line.expected == FALSE_MATCH_RATES[level]
+
+    def test_without_calibration_there_are_distances_alone(self) -> None:
+        found = self.evaluate({"Al": shows(5)}, {"X": shows(90)}, calibrated=False)
+        assert found.rule is None
+        assert found.false_matches == ()
+        assert found.rank_1
+        assert found.rank_1.rate == 1.0
+        assert found.chosen
+        assert found.chosen.similarity is None
+
+
+class TestSheets:
+    """Two people known, a stranger beside them."""
+
+    def report(self, picture: Seen) -> SheetReport:
+        root = Path()
+        tiles = (
+            labelled.Tile("Al", (0, 0, 30, 100)), labelled.Tile("Bo", (30, 0, 30, 100)),
+            labelled.Tile(None, (60, 0, 30, 100)),
+        )  # fmt: skip
+        gallery = (labelled.Photo(Path("al"), "Al"), labelled.Photo(Path("bo"), "Bo"))
+        sheet = labelled.Sheet(Path("sheet"), tiles)
+        people = labelled.LabelledSet(root, gallery, (), (), (sheet,))
+        seen = {Path("al"): shows(0), Path("bo"): shows(40), Path("sheet"): picture}
+        scores = identification.score(people, seen)
+        found = identification.report(people, seen, scores, Rules(80.0), "m/1", falling)
+        assert found.sheets
+        return found.sheets
+
+    def placed(self, *faces: tuple[float, float]) -> Seen:
+        """Faces by left edge and angle."""
+        return Seen(Analysis(100, 100, tuple(
+            Template(some_face(left=left, width=0.2), turned(degrees)) for left, degrees in faces
+        )))  # fmt: skip
+
+    def test_everybody_right(self) -> None:
+        found = self.report(self.placed((0.05, 2), (0.35, 41), (0.65, 120)))
+        assert (found.faces, found.found, found.extra) == (3, 3, 0)
+        assert (found.known_named, found.strangers_named, found.wrong_names) == (2, 0, 0)
+
+    def test_wrong_names_and_strangers(self) -> None:
+        """Al's tile shows Bo, the stranger resembles Al, and a face lies in no tile."""
+        found = self.report(self.placed((0.05, 41), (0.65, 2), (0.9, 120)))
+        assert (found.found, found.extra, found.known_named) == (2, 1, 0)
+        assert (found.strangers_named, found.wrong_names) == (1, 1)
+
+    def test_a_sheet_without_faces(self) -> None:
+        found = self.report(Seen(None, "not an image"))
+        assert (found.faces, found.found, found.known, found.known_named) == (3, 0, 2, 0)
+
+
+REASONS = st.lists(st.sampled_from(list(Reason)), max_size=2, unique=True).map(tuple)
+
+
+@given(st.lists(REASONS, max_size=3), st.integers(0, 2))
+def test_enrols_what_the_product_enrols(reasons: list[tuple[Reason, ...]], left_out: int) -> None:
+    """For every combination of good and poor faces."""
+    faces = tuple(
+        Template(replace(some_face(), reasons=each), turned(at)) for at, each in enumerate(reasons)
+    )
+    analysis = Analysis(9, 9, faces, (some_face(),) * left_out)
+    found = photos.usable(Seen(analysis))
+    assert (None if isinstance(found, str) else found) == _enrolled(analysis)
+
+
+def _enrolled(analysis: Analysis) -> Template | None:
+    """What the recogniser learns from a picture like that."""
+
+    class Engine:
+        model, dimensions = "m/1", 2
+
+        def analyse(self, image: bytes) -> Analysis:
+            del image
+            return analysis
+
+        def similarity(self, distance: float) -> float:
+            return falling(distance)
+
+    templates = MemoryTemplates()
+    recognizer = LocalRecognizer(lambda _: Engine(), templates, MemoryIndex(templates))
+    recognizer.create("people")
+    try:
+        recognizer.enrol("people", b"", "Al", Asset("a", "a", "", 1, "jpg", 1, ""))
+    except UnusableFace:
+        return None
+    number = templates.collection_id("people")
+    assert number is not None
+    ((_, learnt),) = templates.vectors(number, 0, 9)
+    return next(template for template in analysis.templates if template.vector == learnt)
+
+
+def test_what_cannot_be_read_is_part_of_the_answer(tmp_path: Path) -> None:
+    class Engine:
+        model, dimensions = "m/1", 2
+
+        def analyse(self, image: bytes) -> Analysis:
+            if image == b"bad":
+                raise UnreadableImage("not an image")
+            return Analysis(9, 9, ())
+
+        def similarity(self, distance: float) -> float:
+            return falling(distance)
+
+    (tmp_path / "bad").write_bytes(b"bad")
+    (tmp_path / "empty").write_bytes(b"")
+    paths = [tmp_path / "bad", tmp_path / "empty"]
+    calls: list[tuple[int, int]] = []
+    seen = photos.look(Engine(), Path.read_bytes, paths, lambda done, of: calls.append((done, of)))
+    assert [seen[path].failure for path in paths] == ["not an image", "no face was found"]
+    assert calls == [(1, 2), (2, 2)]
+
+
+class TestFit:
+    """Calibration on a set of one's own."""
+
+    @staticmethod
+    def gaussian(count: int, mean: float = 1.4, deviation: float = 0.085) -> Distances:
+        """Distances of strangers, about as they lie for one of our packs."""
+        return Distances.of(np.random.default_rng(5).normal(mean, deviation, count))
+
+    @pytest.mark.parametrize(("mean", "deviation"), [(1.4, 0.085), (0.56, 0.065)])
+    def test_measured_rates_are_quantiles(self, mean: float, deviation: float) -> None:
+        impostor = self.gaussian(100_000, mean, deviation)
+        points = {point.rate: point for point in fitting.fit(impostor)}
+        for rate in (1e-2, 1e-3, 1e-4):
+            assert points[rate].measured
+            assert impostor.within(points[rate].distance) / impostor.total == pytest.approx(
+                rate, rel=0.05
+            )
+        assert not points[1e-5].measured
+
+    def test_what_is_extended_asks_for_more_than_is_needed(self) -> None:
+        """Against the true quantiles, from 100 times as many pairs."""
+        truth = self.gaussian(3_000_000)
+        for point in fitting.fit(self.gaussian(30_000)):
+            if not point.measured:
+                assert truth.within(point.distance) / truth.total <= 1.3 * point.rate
+
+    def test_the_least_number_of_pairs(self) -> None:
+        with pytest.raises(Rejected, match="there are 999: pictures of 46 different people"):
+            fitting.fit(self.gaussian(999))
+        assert [point.measured for point in fitting.fit(self.gaussian(1_000))] == [False] * 4 + [
+            True
+        ]
+
+    def test_46_different_people_are_enough(self) -> None:
+        assert 46 * 45 / 2 >= fitting.LEAST_PAIRS > 45 * 44 / 2
+
+    @given(st.lists(st.floats(0, 2), min_size=1, max_size=20))
+    def test_always_a_valid_calibration(self, distances: list[float]) -> None:
+        """Strictly rising from 0 to 2, whatever the faces."""
+        points = fitting.fit(Distances.of(distances * 1_000))
+        similarity = fitting.curve(points)
+        assert similarity(points[0].distance) == pytest.approx(99)
+        assert [similarity for _, similarity in fitting.pairs(points)] == [99, 90, 80, 70, 50]
+
+
+class TestPlots:
+    """Pictures of the numbers."""
+
+    def test_a_picture_is_saved(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib")
+        accepted, rejected = Distances.of([0.5, 0.6]), Distances.of([1.2, 1.3, 1.4])
+        plots.save(tmp_path / "roc.png", "m/1", ("same", accepted), ("others", rejected))
+        assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_a_file_that_cannot_be_written(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib")
+        some = ("some", Distances.of([1.0]))
+        for path in (tmp_path / "nowhere" / "roc.png", tmp_path / "roc.xyz"):
+            with pytest.raises(FacelabelError, match="cannot be written"):
+                plots.save(path, "m/1", some, some)

@@ -1,0 +1,429 @@
+"""One asset at a time, and sweeps, on the in-memory ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel import pipeline as pipeline_module
+from facelabel.matching import Rules
+from facelabel.model import Asset, JobKind, JobState, NameState
+from facelabel.pipeline import SWEEP_KEY, Pipeline, Scheme
+from facelabel.testing import portrait
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Bench
+
+
+# ---- which folder means what
+
+
+@pytest.mark.parametrize(
+    ("folder", "trains", "searches"),
+    [
+        ("training", True, False),
+        ("training/2024/may", True, False),
+        ("trainings", False, False),
+        ("assets", False, True),
+        ("assets/training", False, True),
+        ("", False, False),
+    ],
+)
+def test_folders_are_compared_by_path_segment(folder: str, *, trains: bool, searches: bool) -> None:
+    asset = Asset("1", "p", folder, 1, "jpg", 1, "e")
+    assert (Scheme().trains(asset), Scheme().searches(asset)) == (trains, searches)
+
+
+@pytest.mark.parametrize(
+    ("training", "recognition", "folder", "trains"),
+    [
+        ("a/training", "a", "a/training/x", True),
+        ("a/training", "a", "a/x", False),
+        ("a", "a/party", "a/party", False),
+        ("a", "a/party", "a/x", True),
+        ("training", "", "training", True),
+        ("training", "", "elsewhere", False),
+    ],
+)
+def test_where_folders_nest_the_inner_one_decides(
+    training: str, recognition: str, folder: str, *, trains: bool
+) -> None:
+    scheme = Scheme(training, recognition)
+    asset = Asset("1", "p", folder, 1, "jpg", 1, "e")
+    assert (scheme.trains(asset), scheme.searches(asset)) == (trains, not trains)
+
+
+# ---- learning
+
+
+def test_a_labelled_portrait_is_learnt_and_says_so(bench: Bench) -> None:
+    asset_id = bench.upload("ann", folder="training", tags=["faceLabel:Ann Ó", "beach"])
+    (done,) = bench.work()
+    assert done.outcome is not None
+    assert (done.outcome.kind, done.outcome.names) == ("enrolled", ("Ann Ó",))
+    (face_id,) = bench.enrolled()
+    assert bench.asset(asset_id).tags == ("faceLabel:Ann Ó", "beach", f"faceId:{face_id}")
+
+
+@pytest.mark.parametrize(
+    ("people", "tags", "reason"),
+    [
+        ((), ["faceLabel:Ann"], "no faces"),
+        (("ann", "ben"), ["faceLabel:Ann"], "2 faces"),
+        (("ann",), ["faceLabel:"], "no name"),
+        (("ann",), ["faceLabel:Ann", "faceLabel:Ben"], "two labels: Ann and Ben"),
+    ],
+)
+def test_what_cannot_be_learnt_is_buried_and_says_why_until_it_is_mended(
+    bench: Bench, people: tuple[str, ...], tags: list[str], reason: str
+) -> None:
+    asset_id = bench.upload(*people, folder="training", tags=tags)
+    bench.work()
+    assert reason in (bench.error(asset_id) or "")
+    assert reason in bench.dead()[0].reason
+    assert bench.people() == []
+    bench.library.upload(
+        portrait("ann"), public_id=bench.asset(asset_id).public_id, folder="training",
+        tags=["faceLabel:Ann"],
+    )  # fmt: skip
+    bench.work()
+    assert bench.error(asset_id) is None
+    assert not bench.dead()
+    assert bench.people() == ["Ann"]
+
+
+def test_an_image_that_is_no_image_says_so(bench: Bench) -> None:
+    asset = bench.library.upload(b"%PDF", folder="training", tags=["faceLabel:Ann"])
+    bench.work()
+    assert bench.error(asset.asset_id) == "The file is not an image that can be read."
+
+
+def test_without_a_label_nothing_is_learnt_and_nothing_is_wrong(bench: Bench) -> None:
+    asset_id = bench.upload("ann", folder="training", tags=["Ann"])
+    bench.work()
+    assert (bench.people(), bench.error(asset_id), bench.dead()) == ([], None, [])
+    assert bench.names(asset_id) == {"Ann"}
+
+
+def test_a_new_label_moves_the_face(bench: Bench) -> None:
+    asset_id = bench.learn("ann")
+    before = set(bench.enrolled())
+    bench.library.add_tags(asset_id, ["faceLabel:Anne"])
+    bench.work()
+    assert bench.people() == ["Ann"]  # the old one stays until one label remains
+    assert bench.error(asset_id) == "two labels: Ann and Anne"
+    bench.library.remove_tags(asset_id, ["faceLabel:Ann"])
+    bench.work()
+    assert bench.people() == ["Anne"]
+    assert bench.error(asset_id) is None
+    assert not before & set(bench.enrolled())
+    tags = [tag for tag in bench.asset(asset_id).tags if tag.startswith("faceId:")]
+    assert tags == [f"faceId:{face_id}" for face_id in bench.enrolled()]
+
+
+def test_between_two_labels_the_old_one_must_still_be_there(bench: Bench) -> None:
+    asset_id = bench.learn("ann")
+    bench.library.remove_tags(asset_id, ["faceLabel:Ann"])
+    bench.library.add_tags(asset_id, ["faceLabel:Ben", "faceLabel:Cid"])
+    bench.work()
+    assert bench.people() == []
+    assert set(bench.asset(asset_id).tags) == {"faceLabel:Ben", "faceLabel:Cid"}
+
+
+def test_a_label_in_another_spelling_keeps_the_enrolment_between_two(bench: Bench) -> None:
+    asset_id = bench.learn("jose", "Jose\u0301")
+    bench.library.add_tags(asset_id, ["faceLabel:Ben"])
+    bench.work()
+    assert bench.people() == ["José"]
+
+
+@pytest.mark.parametrize("end", ["unlabel", "delete", "move", "overwrite"])
+def test_a_face_goes_with_its_label_its_image_and_its_folder(bench: Bench, end: str) -> None:
+    asset_id = bench.learn("ann")
+    public_id = bench.asset(asset_id).public_id
+    if end == "unlabel":
+        bench.library.remove_tags(asset_id, ["faceLabel:Ann"])
+    elif end == "delete":
+        bench.library.delete(asset_id)
+    elif end == "move":
+        bench.library.move(asset_id, "assets")
+    else:
+        bench.library.upload(portrait("ann", "ben"), public_id=public_id, folder="training")
+    bench.work()
+    assert bench.people() == []
+    left = bench.library.asset(asset_id)
+    assert not left or not [tag for tag in left.tags if tag.startswith("faceId:")]
+
+
+def test_the_same_picture_twice_is_one_face_until_the_last_copy_goes(bench: Bench) -> None:
+    one, other = bench.learn("ann"), bench.learn("ann")
+    assert bench.people() == ["Ann"]
+    (face_id,) = bench.enrolled()
+    for asset_id in (one, other):
+        assert f"faceId:{face_id}" in bench.asset(asset_id).tags
+    bench.library.delete(one)
+    bench.work()
+    assert bench.people() == ["Ann"]
+    bench.library.delete(other)
+    bench.work()
+    assert bench.people() == []
+
+
+def test_the_same_picture_under_two_names_is_warned_of(bench: Bench) -> None:
+    bench.learn("ann")
+    bench.upload("ann", folder="training", tags=["faceLabel:Eve"], name="training/copy")
+    (done, *_) = bench.work()
+    assert done.outcome is not None
+    assert done.outcome.note == "the same picture is also labelled Ann (training/0)"
+
+
+def test_a_face_the_collection_lost_is_enrolled_again(bench: Bench) -> None:
+    asset_id, photo = bench.learn("ann"), bench.upload("ann")
+    faces = bench.enrolled()
+    bench.recognizer.forget(bench.pipeline.collection(), list(faces))
+    bench.work()
+    assert bench.names(photo) == set()
+    bench.queue.enqueue(JobKind.ASSET, asset_id)
+    bench.work()
+    assert bench.enrolled() == faces
+    assert bench.names(photo) == {"Ann"}
+
+
+# ---- naming
+
+
+def test_people_get_their_names_and_strangers_none(bench: Bench) -> None:
+    bench.learn("ann")
+    bench.learn("ben")
+    photo = bench.upload("stranger", "ben", "ann")
+    (done,) = bench.work()
+    assert done.outcome is not None
+    assert (done.outcome.kind, done.outcome.added) == ("identified", ("Ann", "Ben"))
+    assert bench.names(photo) == {"Ann", "Ben"}
+    search = bench.ledger.search(photo)
+    assert search is not None
+    assert [face.name for face in search.faces] == [None, "Ben", "Ann"]
+    best = search.faces[1].best
+    assert best is not None
+    assert bench.enrolled()[best.face_id] == "Ben"
+    assert (search.model, search.rules) == ("memory/1", Rules().fingerprint)
+
+
+def test_a_picture_searched_before_a_person_was_known_is_searched_again(bench: Bench) -> None:
+    photo = bench.upload("ann", "ben")
+    bench.learn("ann")
+    assert bench.names(photo) == {"Ann"}
+    reference = bench.learn("ben")
+    assert bench.names(photo) == {"Ann", "Ben"}
+    bench.library.delete(reference)
+    bench.work()
+    assert bench.names(photo) == {"Ann"}
+
+
+def test_searching_again_needs_no_image(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    bench.work()
+    bench.library._data[photo] = b"gone"  # noqa: SLF001 - an original that cannot be read
+    bench.learn("ann")
+    assert bench.names(photo) == {"Ann"}
+    assert bench.error(photo) is None
+
+
+def test_a_photo_without_faces_is_no_error(bench: Bench) -> None:
+    photo = bench.upload()
+    bench.work()
+    assert (bench.names(photo), bench.error(photo), bench.dead()) == (set(), None, [])
+
+
+def test_a_picture_outside_our_folders_is_left_alone(bench: Bench) -> None:
+    bench.learn("ann")
+    tags = ["faceLabel:Ann", "faceId:of-another-program"]
+    photo = bench.upload("ann", folder="elsewhere", tags=tags)
+    (done,) = bench.work()
+    assert done.outcome is not None
+    assert done.outcome.kind == "ignored"
+    assert list(bench.asset(photo).tags) == tags
+    assert bench.ledger.search(photo) is None
+
+
+def test_a_name_typed_by_a_person_is_never_ours_to_remove(bench: Bench) -> None:
+    photo = bench.upload("ann", tags=["Ann", "Granny"])
+    reference = bench.learn("ann")
+    bench.library.delete(reference)
+    bench.work()
+    assert bench.names(photo) == {"Ann", "Granny"}
+
+
+def test_a_name_taken_away_is_never_written_again_unless_typed_back(bench: Bench) -> None:
+    bench.learn("ann")
+    photo = bench.upload("ann")
+    bench.work()
+    bench.library.remove_tags(photo, ["Ann"])
+    bench.work()
+    assert bench.ledger.names(photo) == {"Ann": NameState.REFUSED}
+    bench.learn("ben")
+    bench.queue.enqueue(JobKind.ASSET, photo)
+    bench.work()
+    assert bench.names(photo) == set()
+    bench.library.add_tags(photo, ["Ann"])
+    bench.work()
+    assert bench.ledger.names(photo) == {}
+    assert bench.names(photo) == {"Ann"}
+
+
+def test_a_refused_face_falls_to_its_next_candidate(bench: Bench) -> None:
+    bench.learn("ann", "Ann")
+    bench.learn("ann", "Eve")
+    photo = bench.upload("ann")
+    bench.work()
+    assert bench.names(photo) == {"Ann"}
+    bench.library.remove_tags(photo, ["Ann"])
+    bench.work()
+    assert bench.names(photo) == {"Eve"}
+
+
+def test_new_content_is_looked_at_with_new_eyes(bench: Bench) -> None:
+    bench.learn("ann")
+    bench.learn("ben")
+    photo = bench.upload("ann", "ben", tags=["Granny"])
+    bench.work()
+    bench.library.remove_tags(photo, ["Ann"])
+    bench.work()
+    assert bench.names(photo) == {"Ben", "Granny"}
+    bench.library.upload(portrait("ann"), public_id=bench.asset(photo).public_id, folder="assets")
+    bench.work()
+    assert bench.names(photo) == {"Ann", "Granny"}
+
+
+def test_tags_lost_with_an_overwritten_image_are_no_refusal(bench: Bench) -> None:
+    bench.learn("ann")
+    photo = bench.upload("ann")
+    bench.work()
+    public_id = bench.asset(photo).public_id
+    bench.library.upload(portrait("ann", "x"), public_id=public_id, folder="assets", tags=[])
+    bench.work()
+    assert bench.names(photo) == {"Ann"}
+
+
+def test_a_photo_that_becomes_a_training_image_loses_our_names_only(bench: Bench) -> None:
+    bench.learn("ann")
+    photo = bench.upload("ann", tags=["Granny"])
+    bench.work()
+    assert bench.names(photo) == {"Ann", "Granny"}
+    bench.library.move(photo, "training")
+    bench.work()
+    assert bench.names(photo) == {"Granny"}
+    assert bench.ledger.search(photo) is None
+    assert bench.ledger.names(photo) == {}
+
+
+def test_a_searched_photo_that_is_moved_elsewhere_keeps_being_looked_after(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    bench.work()
+    bench.library.move(photo, "albums")
+    bench.learn("ann")
+    assert bench.names(photo) == {"Ann"}
+
+
+def test_nothing_stays_of_a_deleted_photo(bench: Bench) -> None:
+    bench.learn("ann")
+    photo = bench.upload("ann")
+    bench.work()
+    bench.library.delete(photo)
+    (done,) = bench.work()
+    assert done.outcome is not None
+    assert (done.outcome.kind, done.outcome.asset_id) == ("gone", photo)
+    assert bench.ledger.search(photo) is None
+    assert bench.ledger.names(photo) == {}
+
+
+def test_looking_again_changes_and_writes_nothing(bench: Bench) -> None:
+    ids = [bench.learn("ann"), bench.upload("ann"), bench.upload("ann", folder="elsewhere")]
+    bench.work()
+    before = [bench.asset(i) for i in ids], bench.ledger.generation()
+    for asset_id in ids:
+        bench.queue.enqueue(JobKind.ASSET, asset_id)
+    kinds = [done.outcome.kind for done in bench.work() if done.outcome]
+    assert kinds == ["unchanged", "unchanged", "ignored"]
+    assert ([bench.asset(i) for i in ids], bench.ledger.generation()) == before
+
+
+def test_new_rules_make_a_search_out_of_date(bench: Bench) -> None:
+    bench.learn("ann")
+    photo = bench.upload("ann")
+    assert bench.pipeline.needs_search(bench.asset(photo))
+    bench.work()
+    assert not bench.pipeline.needs_search(bench.asset(photo))
+    strict = pipeline_with(bench.pipeline, Scheme(rules=Rules(threshold=99.5)))
+    assert strict.needs_search(bench.asset(photo))
+    bench.queue.enqueue(JobKind.ASSET, photo)
+    job = bench.queue.claim()
+    assert job is not None
+    assert strict.examine(job).removed == ("Ann",)
+
+
+def pipeline_with(one: Pipeline, scheme: Scheme) -> Pipeline:
+    """The same pipeline under another scheme."""
+    return Pipeline(one.library, one.recognizer, one.ledger, one.queue, one.clock, scheme)
+
+
+# ---- sweeps
+
+
+def test_a_sweep_of_many_pictures_takes_turns_and_ends(bench: Bench) -> None:
+    count = pipeline_module.SWEEP_BATCH + 20
+    photos = [bench.upload("ann", name=f"assets/{number}") for number in range(count)]
+    bench.work()
+    bench.learn("ann")
+    assert all(bench.names(photo) == {"Ann"} for photo in photos)
+    assert not bench.queue.jobs()
+
+
+def test_a_sweep_goes_on_past_pictures_that_cannot_be_looked_at(bench: Bench) -> None:
+    """A whole turn of them waits for an original that is away; the last one does not."""
+    photos = [bench.upload("ben") for _ in range(pipeline_module.SWEEP_BATCH)]
+    bench.work()
+    bench.learn("ann")
+    last = bench.upload("ben")
+    bench.work()
+    for photo in photos:
+        bench.recognizer.discard(photo)
+    bench.library._data.update(dict.fromkeys(photos, b"went bad"))  # noqa: SLF001 - no other way
+    bench.learn("ben")
+    assert bench.names(last) == {"Ben"}
+    assert len(bench.dead()) == len(photos)
+    assert not bench.queue.pending()
+
+
+def test_several_portraits_learnt_together_cost_one_sweep(bench: Bench) -> None:
+    bench.upload("x")
+    bench.work()
+    for person in ("ann", "ben", "cid"):
+        bench.upload(person, folder="training", tags=[f"faceLabel:{person}"])
+    kinds = [done.job.kind for done in bench.work()]
+    assert kinds.count(JobKind.SWEEP) == 1
+
+
+def test_a_sweep_does_not_hurry_jobs_twice(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    bench.work()
+    bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    bench.worker.run_one()
+    bench.clock.time += 2
+    bench.worker.run_one()  # the sweep
+    assert [job.key for job in bench.queue.jobs(JobState.READY)] == [photo]
+    bench.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+    assert not bench.ledger.stale(bench.ledger.generation(), 1)
+    bench.work()
+    assert bench.names(photo) == {"Ann"}
+
+
+# ---- the first need
+
+
+def test_the_collection_is_made_at_the_first_need_whoever_died_before(bench: Bench) -> None:
+    bench.recognizer.create("cld-rekog")
+    assert bench.pipeline.collection() == "cld-rekog"
+    assert bench.ledger.collection() == "cld-rekog"
+    assert list(bench.recognizer.collections()) == ["cld-rekog"]

@@ -1,0 +1,110 @@
+"""Quality is measured the way Rekognition words it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from facelabel.adapters.engine import quality
+from facelabel.model import Box, Face, Pose, Reason
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: A head in millimetres: x right, y down, z towards the viewer.
+HEAD = np.array([(-32.0, 0, 0), (32, 0, 0), (0, 36, 26), (-28, 63, 2), (28, 63, 2)], np.float64)
+GOOD = Face(
+    box=Box(0.25, 0.25, 0.5, 0.5),
+    landmarks=((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.4, 0.6), (0.6, 0.6)),
+    confidence=95,
+    sharpness=85,
+    brightness=55,
+    pose=Pose(0, 0, 0),
+)
+
+
+def seen(
+    *, yaw: float = 0, pitch: float = 0, roll: float = 0, scale: float = 1.0
+) -> npt.NDArray[np.float32]:
+    """Return where the landmarks of a head turned like this appear."""
+    y, p, r = (math.radians(angle) for angle in (yaw, pitch, roll))
+    nod = np.array([[1, 0, 0], [0, math.cos(p), -math.sin(p)], [0, math.sin(p), math.cos(p)]])
+    turn = np.array([[math.cos(y), 0, math.sin(y)], [0, 1, 0], [-math.sin(y), 0, math.cos(y)]])
+    tilt = np.array([[math.cos(r), -math.sin(r), 0], [math.sin(r), math.cos(r), 0], [0, 0, 1]])
+    points = HEAD @ (tilt @ turn @ nod).T
+    seen_from_afar: npt.NDArray[np.float32] = (points[:, :2] * scale + 500).astype(np.float32)
+    return seen_from_afar
+
+
+@pytest.mark.parametrize("angle", [-60, -30, 0, 30, 60])
+def test_yaw_is_positive_to_the_viewers_right(angle: float) -> None:
+    found = quality.pose(seen(yaw=angle))
+    assert found.yaw == pytest.approx(angle, abs=6)
+    assert found.roll == pytest.approx(0, abs=3)
+
+
+@pytest.mark.parametrize("angle", [-40, -20, 0, 20, 40])
+def test_pitch_is_positive_upwards(angle: float) -> None:
+    found = quality.pose(seen(pitch=angle))
+    assert found.pitch == pytest.approx(angle, abs=6)
+    assert found.yaw == pytest.approx(0, abs=1)
+
+
+@pytest.mark.parametrize("angle", [-170, -90, -20, 0, 20, 90, 170])
+def test_roll_is_clockwise(angle: float) -> None:
+    assert quality.pose(seen(roll=angle)).roll == pytest.approx(angle, abs=1)
+
+
+def test_pose_does_not_depend_on_size() -> None:
+    large, small = (quality.pose(seen(yaw=25, pitch=-10, scale=s)) for s in (10, 0.2))
+    assert (large.yaw, large.pitch) == pytest.approx((small.yaw, small.pitch), abs=0.1)
+
+
+def test_pose_of_landmarks_that_all_coincide_is_a_number() -> None:
+    found = quality.pose(np.full((5, 2), 3, np.float32))
+    assert all(math.isfinite(angle) for angle in (found.yaw, found.pitch, found.roll))
+
+
+def test_sharpness_falls_with_blur_and_stays_within_0_and_100() -> None:
+    noise = np.random.default_rng(0).uniform(0, 255, (81, 81)).astype(np.float32)
+    blurs = [noise]
+    for _ in range(4):
+        last = blurs[-1]
+        blurs.append((last[:-1, :-1] + last[1:, :-1] + last[:-1, 1:] + last[1:, 1:]) / 4)
+    values = [quality.sharpness(light) for light in blurs]
+    assert values == sorted(values, reverse=True)
+    assert 0 < values[-1] < values[0] < 100
+    assert quality.sharpness(np.full((80, 72), 128, np.float32)) == 0
+
+
+def test_sharpness_is_of_the_picture_not_of_its_light() -> None:
+    noise = np.random.default_rng(0).uniform(0, 255, (80, 72)).astype(np.float32)
+    assert quality.sharpness(noise / 4 + 20) == pytest.approx(quality.sharpness(noise))
+
+
+def test_a_good_face_has_no_reasons() -> None:
+    assert list(quality.reasons(GOOD, 100, 100)) == []
+
+
+@pytest.mark.parametrize(
+    ("face", "reason"),
+    [
+        (replace(GOOD, sharpness=quality.MIN_SHARPNESS - 1), Reason.LOW_SHARPNESS),
+        (replace(GOOD, brightness=quality.MIN_BRIGHTNESS - 1), Reason.LOW_BRIGHTNESS),
+        (replace(GOOD, confidence=quality.MIN_CONFIDENCE - 1), Reason.LOW_CONFIDENCE),
+        (replace(GOOD, pose=Pose(quality.MAX_YAW + 1, 0, 0)), Reason.EXTREME_POSE),
+        (replace(GOOD, pose=Pose(0, -quality.MAX_PITCH - 1, 0)), Reason.EXTREME_POSE),
+        (replace(GOOD, box=Box(0.5, 0.5, 0.29, 0.5)), Reason.SMALL_BOUNDING_BOX),
+        (replace(GOOD, box=Box(0.5, 0.5, 0.5, 0.29)), Reason.SMALL_BOUNDING_BOX),
+    ],
+)
+def test_each_fault_has_its_reason(face: Face, reason: Reason) -> None:
+    assert list(quality.reasons(face, 100, 100)) == [reason]
+
+
+def test_a_face_upside_down_can_still_be_enrolled() -> None:
+    assert list(quality.reasons(replace(GOOD, pose=Pose(0, 0, 180)), 100, 100)) == []

@@ -1,0 +1,256 @@
+"""Drift between folder and index is found and mended; rebuilding leaves no gap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel.model import JobKind, JobState
+from facelabel.reconcile import TURN_SECONDS, Drift
+from facelabel.testing import portrait
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Bench
+
+PEOPLE = ("ann", "ben", "cid")
+
+
+@pytest.fixture
+def family(bench: Bench) -> dict[str, str]:
+    """Three people learnt and one photo of them all; asset_ids by name."""
+    ids = {person: bench.learn(person) for person in PEOPLE}
+    ids["photo"] = bench.upload(*PEOPLE)
+    bench.work()
+    assert bench.reconciler.check() == Drift()
+    return ids
+
+
+def silently(bench: Bench) -> None:
+    """Forget the jobs of what was just changed: notifications that never came."""
+    for job in bench.queue.jobs():
+        claimed = bench.queue.claim()
+        assert claimed is not None
+        assert bench.queue.finish(claimed), job
+
+
+def test_what_is_not_enrolled_or_under_another_label_or_version_is_missing(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    new = bench.upload("dan", folder="training", tags=["faceLabel:Dan"])
+    bench.library.remove_tags(family["ann"], ["faceLabel:Ann"])
+    bench.library.add_tags(family["ann"], ["faceLabel:Anne"])
+    public_id = bench.asset(family["ben"]).public_id
+    bench.library.upload(b'{"people": ["ben"]} ', public_id=public_id, folder="training")
+    silently(bench)
+    drift = bench.reconciler.check()
+    assert {asset.asset_id for asset in drift.missing} == {new, family["ann"], family["ben"]}
+    assert not drift.clean
+    mend(bench, drift)
+    assert bench.people() == ["Anne", "Ben", "Cid", "Dan"]
+    assert bench.names(family["photo"]) == {"Anne", "Ben", "Cid"}
+
+
+def mend(bench: Bench, drift: Drift) -> None:
+    """Mend, work, and see that all is well."""
+    bench.reconciler.mend(drift)
+    bench.work()
+    assert bench.reconciler.check().clean
+    assert not bench.ledger.leftovers(bench.pipeline.collection())
+
+
+def test_what_is_enrolled_without_label_or_image_is_extra(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    bench.library.remove_tags(family["ann"], ["faceLabel:Ann"])
+    bench.library.delete(family["ben"])
+    bench.library.move(family["cid"], "elsewhere")
+    silently(bench)
+    drift = bench.reconciler.check()
+    assert set(drift.extra) == {family[person] for person in PEOPLE}
+    mend(bench, drift)
+    assert bench.people() == []
+    assert bench.names(family["photo"]) == set()
+
+
+def test_a_face_the_collection_lost_is_learnt_again(bench: Bench, family: dict[str, str]) -> None:
+    faces = bench.enrolled()
+    lost = [face_id for face_id, person in faces.items() if person == "Ann"]
+    bench.recognizer.forget(bench.pipeline.collection(), lost)
+    drift = bench.reconciler.check()
+    assert [line.asset_id for line in drift.lost] == [family["ann"]]
+    mend(bench, drift)
+    assert bench.enrolled() == faces
+
+
+def test_a_face_nobody_holds_is_forgotten(bench: Bench, family: dict[str, str]) -> None:
+    collection = bench.pipeline.collection()
+    asset = bench.asset(family["photo"])
+    orphan = bench.recognizer.enrol(collection, portrait("eve"), "Eve", asset)
+    drift = bench.reconciler.check()
+    assert drift.orphans == (orphan.face_id,)
+    mend(bench, drift)
+    assert bench.people() == ["Ann", "Ben", "Cid"]
+
+
+def test_an_orphan_enrolled_since_we_looked_is_kept(bench: Bench, family: dict[str, str]) -> None:
+    new = bench.upload("dan", folder="training", tags=["faceLabel:Dan"])
+    asset = bench.asset(new)
+    collection = bench.pipeline.collection()
+    bench.recognizer.enrol(collection, bench.library.fetch(asset), "Dan", asset)
+    drift = bench.reconciler.check()
+    assert len(drift.orphans) == 1
+    bench.work()
+    bench.reconciler.mend(drift)
+    assert bench.people() == ["Ann", "Ben", "Cid", "Dan"]
+
+
+def test_refusals_and_contradictions_are_shown_and_left_to_people(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    crowd = bench.upload("x", "y", folder="training", tags=["faceLabel:X"], name="training/x")
+    two = bench.upload("z", folder="training", tags=["faceLabel:Z", "faceLabel:Y"])
+    bench.learn("ann", "Eve")
+    drift = bench.reconciler.check()
+    assert drift.clean
+    assert {asset.asset_id: reason for asset, reason in drift.refused} == {
+        crowd: "2 faces where one was expected",
+        two: "two labels: Y and Z",
+    }
+    (group,) = drift.contradictions
+    assert {line.person for line in group} == {"Ann", "Eve"}
+
+
+# ---- rebuilding
+
+
+def rebuild(bench: Bench, *, force: bool = False) -> str:
+    """Ask for it and work."""
+    bench.clock.time += 1
+    new = bench.reconciler.request_rebuild(force=force)
+    bench.work()
+    return new
+
+
+def test_a_rebuild_makes_a_new_collection_and_drops_the_old_one(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    before = set(bench.enrolled())
+    new = rebuild(bench)
+    assert bench.ledger.collection() == new
+    assert list(bench.recognizer.collections()) == [new]
+    assert bench.people() == ["Ann", "Ben", "Cid"]
+    assert not before & set(bench.enrolled())
+    assert bench.reconciler.check() == Drift()
+    for asset_id in (family[person] for person in PEOPLE):
+        tags = [tag for tag in bench.asset(asset_id).tags if tag.startswith("faceId:")]
+        line = bench.ledger.enrolment(new, asset_id)
+        assert line is not None
+        assert tags == [f"faceId:{line.face_id}"]
+    assert bench.names(family["photo"]) == {"Ann", "Ben", "Cid"}
+
+
+def test_a_rebuild_for_another_model_looks_at_every_photo_again(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    bench.recognizer.new_model = "memory/2"
+    new = rebuild(bench)
+    search = bench.ledger.search(family["photo"])
+    assert search is not None
+    assert (search.model, search.collection) == ("memory/2", new)
+    assert bench.names(family["photo"]) == {"Ann", "Ben", "Cid"}
+
+
+def test_a_long_rebuild_takes_turns_and_the_live_collection_is_whole_all_the_time(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    seen: list[tuple[str | None, list[str]]] = []
+    steps: list[tuple[int, int]] = []
+
+    def look(done: int, count: int) -> None:
+        steps.append((done, count))
+        seen.append((bench.ledger.collection(), bench.people()))
+        bench.clock.time += TURN_SECONDS * 0.7
+
+    new = bench.reconciler.request_rebuild()
+    turns = []
+    while job := bench.queue.claim():
+        turns.append(
+            bench.reconciler.rebuild(job, look).kind if job.kind is JobKind.REBUILD else ""
+        )
+        bench.queue.finish(job)
+        if "rebuilt" in turns:
+            break
+    assert turns.count("rebuilding") >= 1
+    assert steps[-1] == (3, 3)
+    assert {names for _, people in seen for names in people} == {"Ann", "Ben", "Cid"}
+    assert all(len(people) == 3 for _, people in seen)
+    assert bench.ledger.collection() == new
+
+
+def test_a_rebuild_that_would_lose_people_is_refused(bench: Bench, family: dict[str, str]) -> None:
+    live, before = bench.ledger.collection(), bench.enrolled()
+    bench.library._data[family["ann"]] = b"an original that went bad"  # noqa: SLF001 - no other way
+    rebuild(bench)
+    (dead,) = bench.queue.jobs(JobState.DEAD)
+    assert "would lose 1 of the images" in dead.reason
+    assert "training/0" in dead.reason
+    assert bench.ledger.collection() == live
+    assert list(bench.recognizer.collections()) == [live]
+    assert bench.enrolled() == before
+
+
+def test_with_force_the_loss_is_accepted(bench: Bench, family: dict[str, str]) -> None:
+    bench.library._data[family["ann"]] = b"an original that went bad"  # noqa: SLF001 - no other way
+    new = rebuild(bench, force=True)
+    assert bench.ledger.collection() == new
+    assert bench.people() == ["Ben", "Cid"]
+    assert not [tag for tag in bench.asset(family["ann"]).tags if tag.startswith("faceId:")]
+    assert bench.error(family["ann"]) is not None
+
+
+def test_a_rebuild_follows_changes_made_while_it_ran(bench: Bench, family: dict[str, str]) -> None:
+    def change(done: int, _count: int) -> None:
+        if done == 2 and bench.library.asset(family["ann"]):
+            bench.library.delete(family["ann"])
+            bench.library.move(family["cid"], "assets")
+            bench.upload("dan", folder="training", tags=["faceLabel:Dan"])
+
+    bench.reconciler.request_rebuild()
+    job = bench.queue.claim()
+    assert job is not None
+    bench.reconciler.rebuild(job, change)
+    bench.queue.finish(job)
+    bench.work()
+    assert bench.people() == ["Ben", "Dan"]
+    assert bench.reconciler.check().clean
+    assert bench.names(family["photo"]) == {"Ben"}
+    assert not [tag for tag in bench.asset(family["cid"]).tags if tag.startswith("faceId:")]
+
+
+def test_only_collections_of_ours_are_dropped(bench: Bench, family: dict[str, str]) -> None:
+    theirs = ["cld-rekog-holiday", "cld-rekog2", "other", "x-cld-rekog"]
+    for name in (*theirs, "cld-rekog-20200101000000"):
+        bench.recognizer.create(name)
+    new = rebuild(bench)
+    assert sorted(bench.recognizer.collections()) == sorted([*theirs, new])
+
+
+def test_a_turn_full_of_refused_images_gets_on_all_the_same(bench: Bench) -> None:
+    for number in range(5):
+        name = f"training/{number}"
+        bench.upload("x", "y", folder="training", tags=["faceLabel:X"], name=name)
+    bench.learn("ann")
+    bench.work()
+    turns = 0
+    new = bench.reconciler.request_rebuild()
+    while bench.ledger.collection() != new:
+        job = bench.queue.claim()
+        assert job is not None
+        bench.reconciler.rebuild(job, lambda *_: bench.clock.sleep(TURN_SECONDS * 0.6))
+        bench.queue.finish(job)
+        turns += 1
+        assert turns < 20
+    assert turns > 2
+    bench.work()
+    assert bench.people() == ["Ann"]

@@ -1,0 +1,290 @@
+"""Claim, handle, and then finish, retry or bury."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from facelabel.errors import Rejected, Unavailable
+from facelabel.model import JobKind, JobState, Outcome
+from facelabel.testing import ManualClock, MemoryQueue
+from facelabel.worker import Backoff, Done, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facelabel.model import Job
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@dataclass
+class Shop:
+    """A queue and a worker whose only handler does what it is told."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    troubles: list[BaseException] = field(default_factory=list)
+    worked: list[Job] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Put one job in the queue."""
+        self.queue = MemoryQueue(self.clock, lease=60)
+        self.worker = Worker(self.queue, {JobKind.ASSET: self.handle}, self.clock)
+        self.queue.enqueue(JobKind.ASSET, "a")
+
+    def handle(self, job: Job) -> Outcome:
+        """Raise the next trouble, if there is one."""
+        self.worked.append(job)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return Outcome("identified")
+
+    def only_job(self) -> Job:
+        """The one job there is."""
+        (job,) = self.queue.jobs()
+        return job
+
+    def forward(self) -> float:
+        """Move the clock to the next job; return by how much."""
+        due = self.queue.next_due()
+        assert due is not None
+        waited = due - self.clock.time
+        self.clock.time = due
+        return waited
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """Return a worker with one job to do."""
+    return Shop()
+
+
+def test_a_job_done_is_gone(shop: Shop) -> None:
+    done = shop.worker.run_one()
+    assert done == Done(shop.worked[0], Outcome("identified"))
+    assert not shop.queue.jobs()
+    assert shop.worker.run_one() is None
+
+
+def test_rejected_is_buried_with_its_reason(shop: Shop) -> None:
+    shop.troubles = [Rejected("two faces")]
+    done = shop.worker.run_one()
+    assert done is not None
+    assert (done.error, done.buried, done.outcome) == ("two faces", True, None)
+    assert (shop.only_job().state, shop.only_job().reason) == (JobState.DEAD, "two faces")
+    assert shop.worker.run_one() is None
+
+
+def test_unavailable_is_retried_later_and_later_until_it_is_given_up(shop: Shop) -> None:
+    shop.troubles = [Unavailable("no network") for _ in range(99)]
+    waits = []
+    while shop.queue.pending():
+        shop.worker.run_one()
+        if shop.queue.pending():
+            assert shop.only_job().reason == "no network"
+            waits.append(shop.forward())
+    assert len(shop.worked) == 12
+    for number, wait in enumerate(waits):
+        usual = min(600, 2 * 2**number)
+        assert 0.5 * usual <= wait <= 1.5 * usual
+    assert (shop.only_job().state, shop.only_job().reason) == (JobState.DEAD, "no network")
+
+
+def test_retries_of_many_jobs_spread() -> None:
+    waits = {round(Backoff().delay(5), 3) for _ in range(50)}
+    assert len(waits) > 40
+    assert max(waits) > 1.5 * min(waits)
+
+
+def test_the_other_side_may_ask_for_more_patience(shop: Shop) -> None:
+    shop.troubles = [Unavailable("quota", retry_after=333)]
+    shop.worker.run_one()
+    assert shop.forward() == 333
+    done = shop.worker.run_one()
+    assert done is not None
+    assert done.outcome is not None
+
+
+def test_being_asked_for_less_patience_does_not_shorten_ours(shop: Shop) -> None:
+    shop.troubles = [Unavailable("busy", retry_after=0.1)]
+    shop.worker.run_one()
+    assert shop.forward() >= 1
+
+
+def test_a_bug_is_retried_and_ends_as_a_dead_letter_with_its_traceback(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.troubles = [ZeroDivisionError("oops") for _ in range(12)]
+    with caplog.at_level(logging.CRITICAL):
+        shop.worker.run_one()
+        assert shop.only_job().state is JobState.READY
+        while shop.queue.pending():
+            shop.forward()
+            shop.worker.run_one()
+    assert len(shop.worked) == 12
+    assert shop.only_job().state is JobState.DEAD
+    for expected in ("Traceback", "in handle", "ZeroDivisionError: oops"):
+        assert expected in shop.only_job().reason
+
+
+def test_a_job_that_kills_its_worker_every_time_ends_dead(shop: Shop) -> None:
+    shop.troubles = [Killed() for _ in range(99)]
+    for _ in range(12):
+        with pytest.raises(Killed):
+            shop.worker.run_one()
+        assert shop.worker.run_one() is None  # its lease still runs
+        assert shop.forward() == 60
+    done = shop.worker.run_one()
+    assert done is not None
+    assert done.buried
+    assert len(shop.worked) == 12
+    assert "kills its worker" in shop.only_job().reason
+
+
+def test_a_job_enqueued_while_it_was_worked_runs_once_more(shop: Shop) -> None:
+    def enqueue_again(job: Job) -> Outcome:
+        shop.queue.enqueue(job.kind, job.key)
+        return Outcome("identified")
+
+    Worker(shop.queue, {JobKind.ASSET: enqueue_again}, shop.clock).run_one()
+    assert shop.worker.run_one() is not None
+    assert shop.worker.run_one() is None
+
+
+@pytest.mark.parametrize("trouble", [None, Rejected("bad"), Unavailable("away")])
+def test_a_worker_that_lost_its_lease_leaves_the_job_alone(
+    shop: Shop, trouble: Exception | None
+) -> None:
+    taken: list[Job | None] = []
+
+    def slow(_job: Job) -> Outcome:
+        shop.clock.time += 61
+        taken.append(shop.queue.claim())
+        if trouble:
+            raise trouble
+        return Outcome("identified")
+
+    Worker(shop.queue, {JobKind.ASSET: slow}, shop.clock).run_one()
+    assert taken == [shop.only_job()]
+    assert taken[0] is not None
+    assert shop.queue.finish(taken[0])
+
+
+def test_heartbeats_keep_the_lease_through_long_work(shop: Shop) -> None:
+    beaten = threading.Event()
+
+    class Listening(MemoryQueue):
+        def heartbeat(self, job: Job) -> bool:
+            kept = super().heartbeat(job)
+            beaten.set()
+            return kept
+
+    def long_work(_job: Job) -> Outcome:
+        for _ in range(5):
+            shop.clock.time += 50
+            beaten.clear()
+            assert beaten.wait(5)
+            assert queue.claim() is None
+        return Outcome("identified")
+
+    queue = Listening(shop.clock, lease=60)
+    queue.enqueue(JobKind.ASSET, "a")
+    worker = Worker(queue, {JobKind.ASSET: long_work}, shop.clock, heartbeat=0.005)
+    done = worker.run_one()
+    assert done is not None
+    assert done.outcome is not None
+    assert not queue.jobs()
+
+
+def test_heartbeats_go_on_after_trouble_and_end_with_the_lease_or_the_job(shop: Shop) -> None:
+    beats: list[str] = []
+
+    class Flaky(MemoryQueue):
+        def heartbeat(self, job: Job) -> bool:
+            beats.append(job.key)
+            if len(beats) == 1:
+                raise Unavailable("the database is away")
+            return len(beats) < 3
+
+    def long_work(_job: Job) -> Outcome:
+        until(lambda: len(beats) >= 3)
+        time.sleep(0.03)  # no fourth: the lease was lost
+        return Outcome("identified")
+
+    queue = Flaky(shop.clock)
+    queue.enqueue(JobKind.ASSET, "a")
+    Worker(queue, {JobKind.ASSET: long_work}, shop.clock, heartbeat=0.002).run_one()
+    assert beats == ["a"] * 3
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it, but not for ever."""
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_drain_waits_for_what_is_due_soon_and_leaves_the_rest(shop: Shop) -> None:
+    shop.queue.enqueue(JobKind.ASSET, "soon", delay=4)
+    shop.queue.enqueue(JobKind.ASSET, "late", delay=20)
+    start = shop.clock.time
+    seen: list[Done] = []
+    shop.worker.drain(seen.append, patience=5)
+    assert [done.job.key for done in seen] == ["a", "soon"]
+    assert 4 <= shop.clock.time - start < 5
+    assert shop.only_job().key == "late"
+
+
+def test_drain_works_what_its_jobs_enqueue(shop: Shop) -> None:
+    def chain(job: Job) -> Outcome:
+        shop.worked.append(job)
+        if len(shop.worked) < 5:
+            shop.queue.enqueue(JobKind.ASSET, f"{len(shop.worked)}", delay=1)
+        return Outcome("identified")
+
+    Worker(shop.queue, {JobKind.ASSET: chain}, shop.clock).drain()
+    assert len(shop.worked) == 5
+
+
+def test_run_outlives_trouble_with_the_queue_and_stops_when_told(shop: Shop) -> None:
+    class Away(MemoryQueue):
+        claims = 0
+
+        def claim(self) -> Job | None:
+            self.claims += 1
+            if self.claims == 1:
+                raise Unavailable("the database is away")
+            return super().claim()
+
+    queue = Away(shop.clock)
+    queue.enqueue(JobKind.ASSET, "a")
+    worker = Worker(queue, {JobKind.ASSET: shop.handle}, shop.clock)
+    stop = threading.Event()
+    seen: list[str] = []
+
+    def on_done(done: Done) -> None:
+        seen.append(done.job.key)
+        stop.set()
+
+    worker.run(stop, on_done)
+    assert seen == ["a"]
+
+
+def test_many_workers_share_a_queue_and_each_job_is_done_once(shop: Shop) -> None:
+    for number in range(200):
+        shop.queue.enqueue(JobKind.ASSET, f"{number}")
+    threads = [threading.Thread(target=shop.worker.drain) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(job.key for job in shop.worked) == sorted(["a", *map(str, range(200))])
+    assert not shop.queue.jobs()
