@@ -41,7 +41,7 @@ soak: $(VENV)/facelabel $(VENV)/dev ## Run the long versions of the load and kil
 	$(BIN)/python -m pytest -m soak
 
 bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks, side by side with other libraries.
-	@for program in engine search store pipeline; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	@for program in engine search store; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 
 docs: $(VENV)/facelabel ## Write the reference pages from the program.
 	$(BIN)/python docs/generate.py

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from facelabel.bootstrap import App
     from facelabel.evaluation.labelled import LabelledSet, Photo
     from facelabel.evaluation.photos import Seen
     from facelabel.evaluation.searching import Similarity
@@ -76,7 +75,8 @@ def centroid(probe: Vectors, references: Vectors) -> float:
 
 
 def _distances(probe: Vectors, references: Vectors) -> Vectors:
-    return photos.distances(probe[None], references)[0]
+    found: Vectors = photos.distances(probe[None], references)[0]
+    return found
 
 
 SCORES: Mapping[str, Callable[[Vectors, Vectors], float]] = {
@@ -100,8 +100,9 @@ class ScoreLine:
     #: Share of genuine searches accepted where one in a hundred, in a thousand impostors is.
     tar_1e2: float
     tar_1e3: float
-    farthest_genuine: float
     nearest_impostor: float
+    farthest_genuine: float
+    second_farthest: float
 
 
 @dataclass(frozen=True)
@@ -189,22 +190,20 @@ def same_person(data: Path) -> tuple[Photo, ...]:
 def score_line(
     pack: str, score: str, searched: Sequence[Photo], crowd: LabelledSet, seen: Looked
 ) -> ScoreLine:
-    """Search each picture among all others."""
-    rows = [(photo, photos.matrix(seen[photo.file].templates[:1])) for photo in searched]
-    rows += [(photo, photos.matrix(seen[photo.file].templates[:1])) for photo in crowd.photos]
-    genuine, impostor, first = [], [], 0
-    for photo, vector in rows[: len(searched)]:
-        found = scored(SCORES[score], photo, vector[0], rows)
-        own = found.pop(photo.person, None)
+    """Search each picture among all others, and the crowd among the searched."""
+    own = rows_of(searched, seen)
+    others = rows_of(crowd.photos, seen)
+    genuine, rivals, impostor = [], [], list[float]()
+    for photo, vector in own:
+        found = scored(SCORES[score], photo, vector, [*own, *others])
+        if photo.person in found:
+            genuine.append(found.pop(photo.person))
+            rivals.append(min(found.values()))
         impostor += found.values()
-        if own is not None:
-            genuine.append(own)
-            first += own < min(found.values())
-    for photo, vector in rows[len(searched) :]:
-        people = {other.person for other, _ in rows[: len(searched)]}
-        among = [row for row in rows if row[0].person in people]
-        impostor += scored(SCORES[score], photo, vector[0], among).values()
+    for photo, vector in others:
+        impostor += scored(SCORES[score], photo, vector, own).values()
     accepted, rejected = Distances.of(genuine), Distances.of(impostor)
+    first = sum(mine < rival for mine, rival in zip(genuine, rivals, strict=True))
     return ScoreLine(
         pack=pack,
         score=score,
@@ -214,9 +213,15 @@ def score_line(
         equal_error=round(equal_error(accepted, rejected).rate, 4),
         tar_1e2=_tar(accepted, rejected, 1e-2),
         tar_1e3=_tar(accepted, rejected, 1e-3),
-        farthest_genuine=round(max(genuine), 3),
         nearest_impostor=round(min(impostor), 3),
+        farthest_genuine=round(max(genuine), 3),
+        second_farthest=round(sorted(genuine)[-2], 3),
     )
+
+
+def rows_of(pictures: Sequence[Photo], seen: Looked) -> list[tuple[Photo, Vectors]]:
+    """The vector of each picture's largest face."""
+    return [(p, photos.matrix(seen[p.file].templates[:1])[0]) for p in pictures]
 
 
 def scored(
@@ -230,7 +235,7 @@ def scored(
     for other, reference in rows:
         if other.file != photo.file:
             references[other.person].append(reference)
-    return {person: score(vector, np.concatenate(own)) for person, own in references.items()}
+    return {person: score(vector, np.stack(own)) for person, own in references.items()}
 
 
 def _tar(genuine: Distances, impostor: Distances, rate: float) -> float:

@@ -1,7 +1,7 @@
 """From resembling faces to names: who is on a photo, and when to say nothing.
 
 A person's score is that of the reference face most like the searched one (measured against
-means and centroids in ``docs/performance.md``). Faces and people of one photo are paired best
+means and centroids in ``docs/accuracy.md``). Faces and people of one photo are paired best
 first: no face and person who are both left could prefer each other, which makes the pairing the
 only stable one. A pair counts only above the threshold and where the runner-up is clearly worse.
 """

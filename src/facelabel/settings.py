@@ -111,7 +111,7 @@ class Settings(BaseSettings):
         description="Least similarity (0-100) for a name; 80 lets 1 stranger pair in 10,000 pass.",
     )
     margin: float = Field(
-        default=1.15,
+        default=1.25,
         ge=1.0,
         le=100.0,
         allow_inf_nan=False,

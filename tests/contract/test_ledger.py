@@ -109,20 +109,9 @@ class LedgerContract:
         before = live.generation()
         live.enrol(LIVE, enrolment("a"))
         assert live.unenrol(LIVE, "unknown") is None
-        live.intend(LIVE, "b", "Ann")
+        live.intend(LIVE, "a", "Ann")
         live.record(search("p"))
         assert live.generation() == before
-
-    def test_what_came_of_an_intention_changes_the_gallery(self, live: Ledger) -> None:
-        live.enrol(LIVE, enrolment("a"))
-        before = live.generation()
-        live.intend(LIVE, "a", "Ann")
-        live.enrol(LIVE, enrolment("a"))
-        assert live.generation() == before + 1
-        live.intend(LIVE, "b", "Bob")
-        assert live.unenrol(LIVE, "b") is None
-        assert live.generation() == before + 2
-        assert list(live.leftovers(LIVE)) == []
 
     def test_a_collection_that_is_not_live_changes_no_gallery(self, live: Ledger) -> None:
         before = live.generation()

@@ -13,7 +13,7 @@ from facelabel.adapters.engine.samples import two_people
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Program
+    from tests.e2e.conftest import Program
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from facelabel.adapters.engine.samples import two_people
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Program
+    from tests.e2e.conftest import Program
 
 #: Kills come within this many seconds of a start; a whole run takes less.
 WINDOW = 3.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from facelabel.model import JobKind, JobState
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from facelabel.model import Asset, Job
     from facelabel.worker import Done
+
+# The same examples on every machine, however slow it is today; `make soak` draws new ones.
+hypothesis.settings.register_profile("unit", deadline=None, database=None, derandomize=True)
+hypothesis.settings.load_profile("unit")
 
 
 class Bench:

@@ -124,11 +124,14 @@ def test_a_new_label_moves_the_face(bench: Bench) -> None:
 
 def test_between_two_labels_the_old_one_must_still_be_there(bench: Bench) -> None:
     asset_id = bench.learn("ann")
+    photo = bench.upload("ann")
+    bench.work()
     bench.library.remove_tags(asset_id, ["faceLabel:Ann"])
     bench.library.add_tags(asset_id, ["faceLabel:Ben", "faceLabel:Cid"])
     bench.work()
     assert bench.people() == []
     assert set(bench.asset(asset_id).tags) == {"faceLabel:Ben", "faceLabel:Cid"}
+    assert bench.names(photo) == set()
 
 
 def test_a_label_in_another_spelling_keeps_the_enrolment_between_two(bench: Bench) -> None:

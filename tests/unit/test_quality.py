@@ -74,7 +74,9 @@ def test_sharpness_falls_with_blur_and_stays_within_0_and_100() -> None:
     blurs = [noise]
     for _ in range(4):
         last = blurs[-1]
-        blurs.append((last[:-1, :-1] + last[1:, :-1] + last[:-1, 1:] + last[1:, 1:]) / 4)
+        blurs.append(
+            (last[:-1, :-1] + last[1:, :-1] + last[:-1, 1:] + last[1:, 1:]) / np.float32(4)
+        )
     values = [quality.sharpness(light) for light in blurs]
     assert values == sorted(values, reverse=True)
     assert 0 < values[-1] < values[0] < 100
@@ -83,7 +85,9 @@ def test_sharpness_falls_with_blur_and_stays_within_0_and_100() -> None:
 
 def test_sharpness_is_of_the_picture_not_of_its_light() -> None:
     noise = np.random.default_rng(0).uniform(0, 255, (80, 72)).astype(np.float32)
-    assert quality.sharpness(noise / 4 + 20) == pytest.approx(quality.sharpness(noise))
+    assert quality.sharpness(noise / np.float32(4) + np.float32(20)) == pytest.approx(
+        quality.sharpness(noise)
+    )
 
 
 def test_a_good_face_has_no_reasons() -> None:

@@ -85,7 +85,7 @@ def pairs(
 
 
 def _plot(path: Path, title: str, genuine: Distances, impostor: Distances) -> None:
-    plots.save(path, title, ("pairs of one person", genuine), ("pairs of two", impostor))
+    plots.save(path, title, ("pairs of one person", genuine), ("pairs of two people", impostor))
     err.print(f"saved {path}", markup=False)
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.engine.calibration import FALSE_MATCH_RATES, similarity, validate
+import numpy as np
+
 from facelabel.errors import Rejected
-from facelabel.evaluation.rates import STEP
+from facelabel.evaluation.rates import FARTHEST, STEP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from facelabel.evaluation.rates import Distances
     from facelabel.evaluation.searching import Similarity
 
+#: How often two strangers reach a similarity: 80 is reached by one pair in ten thousand.
+FALSE_MATCH_RATES: Mapping[float, float] = {99: 1e-6, 90: 1e-5, 80: 1e-4, 70: 1e-3, 50: 1e-2}
 #: With fewer pairs of two people nothing rarer than one in a hundred is measured.
 LEAST_PAIRS = 1_000
 #: A rate counts as measured when so many pairs lie below its distance.
@@ -58,7 +60,7 @@ def fit(impostor: Distances) -> tuple[FittedPoint, ...]:
             f" there are {impostor.total:,}: pictures of 46 different people are enough"
         )
     points: list[FittedPoint] = []
-    before = 2.0
+    before = FARTHEST
     for level, rate in sorted(FALSE_MATCH_RATES.items()):
         distance, measured = _distance(impostor, rate)
         # Strictly nearer than the point before, and never at 0, which is "identical".
@@ -75,9 +77,10 @@ def pairs(points: Sequence[FittedPoint]) -> tuple[tuple[float, float], ...]:
 
 
 def curve(points: Sequence[FittedPoint]) -> Similarity:
-    """Similarity by these points."""
-    validate(pairs(points))
-    return partial(similarity, pairs(points))
+    """Similarity by these points: linear between them, 100 at distance 0 and 0 at 2."""
+    distances = [0.0, *(point.distance for point in points), FARTHEST]
+    levels = [100.0, *(point.similarity for point in points), 0.0]
+    return lambda distance: float(np.interp(distance, distances, levels))
 
 
 def _distance(impostor: Distances, rate: float) -> tuple[float, bool]:

@@ -72,7 +72,9 @@ class LabelledSet:
         return (*(p.file for p in self.photos), *(sheet.file for sheet in self.sheets))
 
 
-def read_set(root: Path, *, enrol: int = 1, strangers: float = 0.2) -> LabelledSet:
+def read_set(
+    root: Path, *, enrol: int = 1, strangers: float = 0.2, limit: int = MAX_PHOTOS
+) -> LabelledSet:
     """Read a labelled set in one of three layouts.
 
     * Folders ``gallery``, ``probe`` and perhaps ``strangers``, files named after the person (or in
@@ -89,8 +91,8 @@ def read_set(root: Path, *, enrol: int = 1, strangers: float = 0.2) -> LabelledS
     if not root.is_dir():
         raise NotFound(f"{root} is not a folder")
     labelled = _divided(root) if (root / GALLERY).is_dir() else _dealt(root, enrol, strangers)
-    if len(labelled.files) > MAX_PHOTOS:
-        raise Rejected(f"{root} has more than {MAX_PHOTOS:,} pictures")
+    if len(labelled.files) > limit:
+        raise Rejected(f"{root} has more than {limit:,} pictures")
     return labelled
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.network import Floats, Pixels
 
 #: Chips in one run of the network, mirror images included: more are no faster and take memory.
-_BATCH = 16
+_BATCH = 8
 
 
 class Embedding:

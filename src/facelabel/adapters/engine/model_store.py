@@ -166,7 +166,6 @@ class ModelStore:
 
         Raises NotFound for a file that is not there, Rejected for one of another checksum.
         """
-
         from facelabel.adapters.engine import fetching  # noqa: PLC0415 - see _fetcher
 
         def read(file: ModelFile) -> bytes:

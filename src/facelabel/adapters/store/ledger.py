@@ -92,35 +92,33 @@ class StoreLedger:
             connection.execute(self._put(schema.intention, place, {"person": person}))
 
     def enrol(self, collection: str, enrolment: Enrolment) -> None:
-        """Record an enrolment, replacing the asset's former one.
+        """Record an enrolment, replacing the asset's former one; the same again changes nothing.
 
-        The same line again changes nothing, unless an intention was noted: pictures may have
-        been searched with a face that did not last. Otherwise it changes the generation if the
-        collection is the live one. In the same transaction a face that no enrolment holds any
-        more becomes a leftover, and the intention is cleared.
+        Changes the generation if the collection is the live one. In the same transaction a face
+        that no enrolment holds any more becomes a leftover, and the intention is cleared.
         """
         place = {"collection": collection, "asset_id": enrolment.asset_id}
-        held = _at(schema.leftover, collection=collection, face_id=enrolment.face_id)
         with self._changing_gallery() as connection:
-            intended = _delete(connection, schema.intention, **place)
+            _delete(connection, schema.intention, **place)
             former = _enrolment(connection, **place)
-            if former == enrolment and not intended:
+            if former == enrolment:
                 return
             connection.execute(self._put(schema.enrolment, place, _columns(enrolment, _LINE)))
-            connection.execute(delete(schema.leftover).where(held))
+            held = {"collection": collection, "face_id": enrolment.face_id}
+            _delete(connection, schema.leftover, **held)
             self._change(connection, collection, former)
 
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
         """Delete and return the asset's enrolment, leaving a leftover if it was the last.
 
-        Clears the intention. Changes the generation if the collection is the live one and there
-        was an enrolment or an intention.
+        Clears the intention. Changes the generation if the collection is the live one.
         """
         place = {"collection": collection, "asset_id": asset_id}
         with self._changing_gallery() as connection:
+            _delete(connection, schema.intention, **place)
             former = _enrolment(connection, **place)
-            intended = _delete(connection, schema.intention, **place)
-            if _delete(connection, schema.enrolment, **place) or intended:
+            if former:
+                _delete(connection, schema.enrolment, **place)
                 self._change(connection, collection, former)
         return former
 
@@ -146,7 +144,7 @@ class StoreLedger:
             if connection.execute(select(schema.gallery.c.collection)).scalar_one() == collection:
                 raise Rejected(f"{collection!r} is the live collection")
             for table in (schema.enrolment, schema.intention, schema.leftover):
-                connection.execute(delete(table).where(table.c.collection == collection))
+                _delete(connection, table, collection=collection)
 
     def search(self, asset_id: str) -> Search | None:
         """Return the last search of a picture."""
@@ -200,9 +198,7 @@ class StoreLedger:
             for name, state in sorted(states.items()):
                 place = {"asset_id": asset_id, "name": name}
                 if state is None:
-                    connection.execute(
-                        delete(schema.name_mark).where(_at(schema.name_mark, **place))
-                    )
+                    _delete(connection, schema.name_mark, **place)
                 else:
                     connection.execute(self._put(schema.name_mark, place, {"state": state}))
 
@@ -210,7 +206,7 @@ class StoreLedger:
         """Delete the search and the names of a picture that is gone."""
         with self._database.transaction() as connection:
             for table in (schema.search, schema.name_mark):
-                connection.execute(delete(table).where(table.c.asset_id == asset_id))
+                _delete(connection, table, asset_id=asset_id)
 
     def _changing_gallery(self) -> AbstractContextManager[Connection]:
         """One at a time: whether a face is still held depends on every other enrolment."""
@@ -245,9 +241,8 @@ def _at(table: Table, **place: str) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def _delete(connection: Connection, table: Table, **place: str) -> bool:
-    """Delete the line at this place; whether there was one."""
-    return connection.execute(delete(table).where(_at(table, **place))).rowcount > 0
+def _delete(connection: Connection, table: Table, **place: str) -> None:
+    connection.execute(delete(table).where(_at(table, **place)))
 
 
 def _columns(line: object, columns: Iterable[Column[Any]]) -> dict[str, Any]:
