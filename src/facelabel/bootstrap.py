@@ -67,6 +67,8 @@ class App:
     fetch: Callable[[str], tuple[bytes, str]]
     #: Draws boxes and names: (image file, decisions) -> JPEG.
     annotate: Callable[[bytes, tuple[NamedFace, ...]], bytes]
+    #: Deletes originals that an upload killed in the middle left behind; returns how many.
+    tidy: Callable[[], int]
     #: Told how far a rebuild is.
     rebuild_progress: list[Callable[[int, int], None]]
 
@@ -288,15 +290,17 @@ def opened(
         clock,
         scheme(settings),
     )
+    library = LocalLibrary(database, originals, clock, on_change=follow_up, check=check)
     try:
         yield App(
             settings=settings,
-            library=LocalLibrary(database, originals, clock, on_change=follow_up, check=check),
+            library=library,
             pipeline=pipeline,
             reconciler=Reconciler(pipeline),
             engines=engines,
             fetch=lambda url: _fetch(url, allowed.bytes),
             annotate=lambda data, faces: annotate(data, faces, allowed),
+            tidy=library.sweep_orphans,
             rebuild_progress=[],
         )
     finally:

@@ -40,6 +40,7 @@ def worker(settings: Settings, *, once: bool) -> None:
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: stop.set())
+        app.tidy()
         err.print(f"working; data in {settings.data}; Ctrl-C ends", markup=False)
         app.worker().run(stop, _print_done)
 
