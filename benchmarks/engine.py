@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 PACKS = ("mobilefacenet", "classic")
 TURNS = 5
+THEIRS_INSTALLED = all(
+    map(importlib.util.find_spec, ("dlib", "face_recognition", "face_recognition_models"))
+)
 SHEET_COLUMNS, SHEET_TILE = 10, (335, 410)
 
 
@@ -248,7 +251,7 @@ def _race(*contestants: Callable[[], object]) -> list[float]:
 
 
 def _dlib() -> Any:  # noqa: ANN401 - it has no types
-    if not all(map(importlib.util.find_spec, ("dlib", "face_recognition_models"))):
+    if not THEIRS_INSTALLED:
         return None
     import dlib  # type: ignore[import-not-found,import-untyped,unused-ignore] # noqa: PLC0415 - optional
 
@@ -264,7 +267,7 @@ def _dlib_models() -> Path:
 
 def _face_recognition() -> Any:  # noqa: ANN401 - it has no types
     """Import the library past its models package, which needs a setuptools of long ago."""
-    if _dlib() is None or not importlib.util.find_spec("face_recognition"):
+    if not THEIRS_INSTALLED:
         return None
     files = {
         "face_recognition_model_location": "dlib_face_recognition_resnet_model_v1.dat",

@@ -80,7 +80,12 @@ def know_strangers(app: App, people: int, dimensions: int) -> None:
     columns = schema.collection.c
     with database.transaction() as connection:
         number = connection.scalar(sqlalchemy.select(columns.id).where(columns.name == collection))
-        same: dict[str, object] = {"collection_id": number, "asset_id": "", "digest": "", "face": {}}
+        same: dict[str, object] = {
+            "collection_id": number,
+            "asset_id": "",
+            "digest": "",
+            "face": {},
+        }
         rows = []
         for index, vector in enumerate(vectors):
             name = f"stranger-{people}-{index}"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Context key that tells the owner of an image why it was refused.
 ERROR_KEY = "facelabel_error"
+#: Characters of it; context values are limited.
+MAX_REASON = 500
 SWEEP_KEY = "all"
 #: Pictures one turn of the sweep looks at; other jobs come between two turns.
 SWEEP_BATCH = 256
@@ -90,7 +92,7 @@ class Pipeline:
         except Rejected as rejection:
             if self.library.asset(job.key) is None:  # deleted while we worked
                 return self._gone(job.key)
-            self._report(asset, str(rejection))
+            self._report(asset, str(rejection)[:MAX_REASON])
             self.schedule_sweep()
             raise
         self.schedule_sweep()
@@ -281,7 +283,12 @@ class Pipeline:
         if last and not decided and self._fresh(last, asset, generation):
             search = last
         else:
-            sighting = self._sighting(asset, last, collection)
+            try:
+                sighting = self._sighting(asset, last, collection)
+            except Rejected:
+                if new_content:  # our names are about a picture that is gone
+                    self._write(asset, naming.plan(marks, frozenset(asset.tags), frozenset()))
+                raise
             search = self._decide(asset, sighting, collection, generation, marks)
         plan = naming.plan(marks, frozenset(asset.tags), search.names)
         if search is not last:

@@ -248,7 +248,8 @@ class MemoryLibrary:
         wanted = public_id or "/".join(filter(None, [folder, filename.partition(".")[0] or digest]))
         old = self.find(wanted)
         if old and public_id is None and old.etag != digest:
-            wanted, old = f"{wanted}_{digest[:6]}", None
+            wanted = f"{wanted}_{digest[:6]}"
+            old = self.find(wanted)
         if old and old.etag == digest:
             self._replace(old.asset_id, tags=old.tags if tags is None else tuple(tags))
             return self._assets[old.asset_id]

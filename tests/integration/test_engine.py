@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -259,3 +261,12 @@ def test_importing_facelabel_loads_no_runtime() -> None:
     """The check is made in a process of its own: this one has loaded everything."""
     program = "import sys, facelabel; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_hostile_files_are_refused_or_searched_in_time(data: Path, engine: FaceEngine) -> None:
+    """Detection and embedding behind the decoder, whose own limits have a test of their own."""
+    for path in sorted((data / "hostile").iterdir()):
+        started = time.monotonic()
+        with contextlib.suppress(UnreadableImage):
+            engine.analyse(path.read_bytes())
+        assert time.monotonic() - started < 5, path.name

@@ -8,6 +8,7 @@ lines that know nothing of jobs (:meth:`World.gallery`, :meth:`World.recognised`
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -515,14 +516,63 @@ def test_everything_ends_as_it_should_be_after_a_long_time(steps: list[Step]) ->
             ],
             id="a sweep overtaken by the job it left a picture to",
         ),
-        pytest.param(
-            [("enlist", 0, 0, 1), ("shoot", 1, 0, 0), ("trouble", 10, 0, 1), ("unlabel", 1, 0, 0)],
-            id="a face enrolled, not recorded, seen by a search, and then not wanted",
-        ),
     ],
 )  # fmt: skip
 def test_what_once_went_wrong(steps: list[Step]) -> None:
     live_through(steps)
+
+
+CRASH, OVERTAKE = 0, 2
+
+
+@pytest.mark.parametrize(
+    ("before", "what", "after"),
+    [
+        pytest.param(
+            [("enlist", 0, 0, 1), ("pause", 6, 0, 0), ("shoot", 1, 0, 0)],
+            CRASH,
+            [("unlabel", 1, 0, 0)],
+            id="a face enrolled, not recorded, seen by a search, and then not wanted",
+        ),
+        pytest.param(
+            [("enlist", 0, 0, 1), ("settle", 0, 0, 0), ("relabel", 0, 1, 0)],
+            CRASH,
+            [("relabel", 0, 0, 0)],
+            id="a new label taken back after its worker died",
+        ),
+        pytest.param(
+            [
+                ("enlist", 0, 0, 1), ("settle", 0, 0, 0), ("delete", 0, 0, 0), ("pause", 6, 0, 0),
+                ("enlist", 0, 0, 1),
+            ],
+            OVERTAKE,
+            [],
+            id="a face forgotten with its last image while a copy is enrolled",
+        ),
+        pytest.param(
+            [
+                ("enlist", 0, 0, 1), ("settle", 0, 0, 0), ("enlist", 0, 0, 1), ("pause", 6, 0, 0),
+                ("delete", 0, 0, 0),
+            ],
+            OVERTAKE,
+            [],
+            id="a copy enrolled while the face is forgotten with its last image",
+        ),
+        pytest.param(
+            [
+                ("enlist", 0, 0, 1), ("settle", 0, 0, 0), ("shoot", 1, 0, 0), ("pause", 6, 0, 0),
+                ("rebuild", 0, 0, 0),
+            ],
+            OVERTAKE,
+            [],
+            id="a picture searched in a collection that a rebuild drops",
+        ),
+    ],
+)  # fmt: skip
+def test_races(before: list[Step], what: int, after: list[Step]) -> None:
+    """Trouble of one kind at each call of the turn between these steps."""
+    for call, side in itertools.product(range(24), (0, 1)):
+        live_through([*before, ("trouble", call, what, side), *after])
 
 
 # ---- every single call

@@ -38,6 +38,11 @@ def test_a_person_counts_by_the_best_reference_face() -> None:
     assert ranked == [("Ann", 90, "a2"), ("Ben", 70, "b2")]
 
 
+def test_of_equal_reference_faces_the_same_one_speaks_in_any_order() -> None:
+    hits = [Hit("a1", "Ann", 90), Hit("a2", "Ann", 90), Hit("b1", "Ben", 90)]
+    assert {rank(order) for order in itertools.permutations(hits)} == {rank(hits)}
+
+
 def test_the_threshold_is_enough_and_less_is_not() -> None:
     near, far, nobody = assign(
         [seen(0, Ann=80.0), seen(1, Ben=79.99), seen(2)], Rules(threshold=80)

@@ -9,7 +9,7 @@ import pytest
 from facelabel import pipeline as pipeline_module
 from facelabel.matching import Rules
 from facelabel.model import Asset, JobKind, JobState, NameState
-from facelabel.pipeline import SWEEP_KEY, Pipeline, Scheme
+from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Scheme
 from facelabel.testing import portrait
 
 if TYPE_CHECKING:
@@ -297,6 +297,20 @@ def test_new_content_is_looked_at_with_new_eyes(bench: Bench) -> None:
     bench.library.upload(portrait("ann"), public_id=bench.asset(photo).public_id, folder="assets")
     bench.work()
     assert bench.names(photo) == {"Ann", "Granny"}
+
+
+def test_a_photo_overwritten_with_something_unreadable_loses_our_names(bench: Bench) -> None:
+    """They were about a picture that is gone; what a person typed stays."""
+    bench.learn("ann")
+    photo = bench.upload("ann", tags=["holiday"])
+    bench.work()
+    assert set(bench.asset(photo).tags) == {"holiday", "Ann"}
+    bench.clock.time += 1
+    bench.library.upload(b"no picture", public_id=bench.asset(photo).public_id, folder="assets")
+    (done,) = bench.work()
+    assert done.buried
+    assert set(bench.asset(photo).tags) == {"holiday"}
+    assert ERROR_KEY in bench.asset(photo).context
 
 
 def test_tags_lost_with_an_overwritten_image_are_no_refusal(bench: Bench) -> None:

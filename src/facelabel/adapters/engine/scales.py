@@ -24,17 +24,21 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.detection import Detector
     from facelabel.adapters.engine.network import Floats, Pixels
 
-#: Sizes, in pixels of the picture as the detector sees it, at which landmarks are exact. A smaller
-#: face is looked at more closely; there may be others, smaller still.
+#: Sizes, in pixels of the picture as the detector sees it, at which landmarks are exact.
 _COMFORTABLE = (40.0, 200.0)
+#: A smaller face is looked at more closely; there may be others, smaller still.
+_SMALL = 24.0
 #: Where the first look shows no face smaller than this, a quarter of the picture, it is a
 #: portrait; else people in the background may be too small to be seen from here.
 _PORTRAIT = 104.0
 #: The look at the background. Faces of 25 pixels in it are found.
 _BACKGROUND = 1280.0
-#: How large the smallest face becomes by stepping closer, and how far a step goes at least.
-_AIM, _STEP = 60.0, 1.5
-#: Pixels of the closest look. Faces 15 pixels wide are found in it; CenterFace needs 300 bytes for
+#: How large the smallest face becomes by stepping closer; where the picture has not the pixels
+#: for it, the second number, well above the one that would ask for another step.
+_AIM, _ENOUGH = 60.0, 32.0
+#: A look that is not this much closer than the one before shows nothing new.
+_STEP = 1.5
+#: Pixels of the closest look. Faces 20 pixels wide are found in it; CenterFace needs 300 bytes for
 #: each pixel, and this keeps the process under 700 MB.
 _CLOSEST = 1_750_000
 #: A picture is not enlarged more than this: that shows no more faces.
@@ -112,10 +116,10 @@ def _closer(seen: _Seen, picture: Image.Image) -> float | None:
     closest = enlarged * max(picture.size)
     side = seen.scale * max(picture.size)
     smallest = max(seen.smallest, 1.0)
-    if smallest >= _COMFORTABLE[0] or side >= closest:
+    if smallest >= _SMALL or side >= closest:
         return None
-    # Enlarging a picture adds no detail, so it is done for comfort only.
-    aim = max(min(side * _AIM / smallest, max(picture.size)), side * _COMFORTABLE[0] / smallest)
+    # Enlarging a picture adds no detail, so it is done as far as it must be.
+    aim = max(min(side * _AIM / smallest, max(picture.size)), side * _ENOUGH / smallest)
     return min(closest, max(side * _STEP, aim))
 
 
