@@ -7,6 +7,7 @@ VENV ?= .venv
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := $(VENV)/bin
+DATA ?= $(or $(FACELABEL_TEST_DATA),../shared/data)
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f -not -name '*.pyc')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -40,8 +41,12 @@ imports: $(VENV)/facelabel $(VENV)/dev
 soak: $(VENV)/facelabel $(VENV)/dev ## Run the long versions of the load and kill tests.
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks, side by side with other libraries.
-	@for program in engine search store; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other libraries; DATA=folder of labelled photos.
+	$(BIN)/python benchmarks/engine.py "$(DATA)"
+	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/growth.py "$(DATA)"
+	$(BIN)/python benchmarks/person_score.py "$(DATA)"
 
 docs: $(VENV)/facelabel ## Write the reference pages from the program.
 	$(BIN)/python docs/generate.py
@@ -73,6 +78,7 @@ $(VENV)/dev: requirements/dev.txt | $(VENV)/run
 
 $(VENV)/bench: benchmarks/requirements.txt | $(VENV)/dev
 	@$(PIP) install -r $<
+	@$(PIP) install --no-deps face_recognition==1.3.0 face_recognition_models==0.3.0
 	@touch $@
 
 # A real wheel, not a link to src: what is missing in the wheel is missing in the tests.
