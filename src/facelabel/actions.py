@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from facelabel.bootstrap import App
-    from facelabel.model import Asset, Face, NamedFace
+    from facelabel.model import Asset, Enrolment, Face, NamedFace
     from facelabel.worker import Done
 
 #: What we pick up when we walk through a folder; files named outright are tried whatever they are.
@@ -74,7 +74,9 @@ def portraits(path: Path, prefix: str) -> Iterator[Portrait]:
         raise NotFound(f"{path} is neither a folder nor a labels.csv")
     if (path / LABELS_FILE).is_file():
         return _listed(path / LABELS_FILE, prefix)
-    people = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    people = sorted(
+        folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")
+    )
     found = [
         Portrait(str(file), folder.name) for folder in people for file in image_files([folder])
     ]
@@ -87,13 +89,14 @@ def portraits(path: Path, prefix: str) -> Iterator[Portrait]:
 
 
 def image_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files named, and the pictures in the folders named, by path."""
+    """The files named, and the pictures in the folders named, by path; hidden ones are left."""
     for path in paths:
         if not path.is_dir():
             yield path
             continue
         for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."):
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.suffix.lower() in IMAGE_SUFFIXES and not hidden and not file.is_dir():
                 yield file
 
 
@@ -131,6 +134,8 @@ def read_file(app: App, path: Path) -> bytes:
             data = file.read(limit + 1)
     except OSError as error:
         raise UnreadableImage(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name, out of a labels.csv
+        raise UnreadableImage(f"cannot be read: {error}") from error
     if len(data) > limit:
         raise UnreadableImage(f"larger than {app.settings.max_image_mb} MB")
     return data
@@ -158,6 +163,12 @@ def work(
     app.worker().drain(note)
     waiting = Outcome("waiting", note="another worker has it")
     return [results.get(asset_id, waiting) for asset_id in asset_ids]
+
+
+def enrolments(app: App) -> list[Enrolment]:
+    """What the live collection was learnt from; nothing while there is none."""
+    live = app.pipeline.ledger.collection()
+    return list(app.pipeline.ledger.enrolments(live)) if live else []
 
 
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:

@@ -1,21 +1,21 @@
 """Builds the application from settings: the only module that picks adapters.
 
-Nothing heavy happens here: the database is opened at the first query, models are loaded (and
-pulled, at the very first use) when the first face is looked at.
+The database is opened, and brought to this code's schema, at once; models are loaded (and pulled,
+at the very first use) when the first face is looked at.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facelabel import matching
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.engine import images
+from facelabel.adapters.engine import cache_folder, calibration, images
 from facelabel.adapters.engine.drawing import annotate
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.images import Limits
@@ -129,6 +129,8 @@ class Engines:
     def __call__(self, model: str | None) -> FaceEngine:
         """The engine of a collection's model; None: the one for new collections."""
         with self._lock:
+            if model in self._loaded:  # without a look at the packs: a user's files are hashed
+                return self._loaded[model]
             pack = self._pack_of(model) if model else self.default_pack()
             if pack.model not in self._loaded:
                 self._loaded[pack.model] = self._load(pack)
@@ -167,7 +169,7 @@ class Engines:
         """Keep a calibration measured on the user's own faces; return where it is."""
         path = self._calibration_file(model)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(points), "utf-8")
+        cache_folder.write(path, json.dumps(points).encode())
         return path
 
     def _known(self) -> list[Pack]:
@@ -209,7 +211,14 @@ class Engines:
         path = self._calibration_file(pack.model)
         if pack.calibration is not None or not path.exists():
             return pack
-        points = tuple((float(d), float(s)) for d, s in json.loads(path.read_text("utf-8")))
+        try:
+            points = tuple((float(d), float(s)) for d, s in json.loads(path.read_text("utf-8")))
+            calibration.validate(points)
+        except (OSError, ValueError, TypeError, ConfigurationError) as error:
+            raise ConfigurationError(
+                f"the calibration {path} cannot be used: {error}; delete it, then run"
+                " `facelabel eval gallery DIR --calibrate`"
+            ) from error
         return replace(pack, calibration=points)
 
     def _calibration_file(self, model: str) -> Path:
@@ -264,12 +273,16 @@ def opened(
 
     """
     _make_data_folder(settings.data)
+    with closing(Database(settings.store_url)) as database:
+        yield _app(settings, database, Engines(settings, progress, notice))
+
+
+def _app(settings: Settings, database: Database, engines: Engines) -> App:
     clock = SystemClock()
-    database = Database(settings.store_url)
-    engines = Engines(settings, progress, notice)
     allowed = limits(settings)
     queue = StoreQueue(database, clock, settings.lease)
     templates = StoreTemplates(database)
+    index = MatrixIndex(templates, settings.data / "vectors", threads=settings.threads)
 
     def check(data: bytes) -> ImageInfo:
         return ImageInfo(*images.inspect(data, allowed))
@@ -278,33 +291,26 @@ def opened(
         queue.enqueue_in(connection, JobKind.ASSET, asset_id)
 
     originals = settings.data / "originals"
+    library = LocalLibrary(database, originals, clock, on_change=follow_up, check=check)
     pipeline = Pipeline(
         LocalLibrary(database, originals, clock, on_change=None, check=check),
-        LocalRecognizer(
-            engines,
-            templates,
-            MatrixIndex(templates, settings.data / "vectors", threads=settings.threads),
-        ),
+        LocalRecognizer(engines, templates, index),
         StoreLedger(database),
         queue,
         clock,
         scheme(settings),
     )
-    library = LocalLibrary(database, originals, clock, on_change=follow_up, check=check)
-    try:
-        yield App(
-            settings=settings,
-            library=library,
-            pipeline=pipeline,
-            reconciler=Reconciler(pipeline),
-            engines=engines,
-            fetch=lambda url: _fetch(url, allowed.bytes),
-            annotate=lambda data, faces: annotate(data, faces, allowed),
-            tidy=library.sweep_orphans,
-            rebuild_progress=[],
-        )
-    finally:
-        database.close()
+    return App(
+        settings=settings,
+        library=library,
+        pipeline=pipeline,
+        reconciler=Reconciler(pipeline),
+        engines=engines,
+        fetch=lambda url: _fetch(url, allowed.bytes),
+        annotate=lambda data, faces: annotate(data, faces, allowed),
+        tidy=library.sweep_orphans,
+        rebuild_progress=[],
+    )
 
 
 def _fetch(url: str, max_bytes: int) -> tuple[bytes, str]:

@@ -118,9 +118,8 @@ class Pipeline:
         """Return the live collection, made at the first need."""
         live = self.ledger.collection()
         if live is None:
-            live = self.scheme.collection
-            self.recognizer.create(live)
-            self.ledger.switch(live)
+            self.recognizer.create(self.scheme.collection)
+            live = self.ledger.begin(self.scheme.collection)
         return live
 
     def needs_search(self, asset: Asset) -> bool:

@@ -69,7 +69,9 @@ class EditableLibrary(Library, Protocol):
         """Store an image; same public_id replaces content, and tags where given.
 
         Without a public_id one is made from folder and file name, made unique unless the same
-        content already stands there. Raises UnreadableImage, Rejected (bad public_id, tag …).
+        content already stands there; that asset gets the tags in addition. Context is set key by
+        key, and an asset that stands there keeps the folder and the file name that are not given.
+        Raises UnreadableImage, Rejected (bad public_id, tag …).
         """
 
     def move(self, asset_id: str, folder: str) -> Asset:
@@ -169,15 +171,21 @@ class Templates(Protocol):
         """Return a number never reused, even when a collection of that name is made again."""
 
     def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
-        """Add a reference face; the same face_id again changes nothing."""
+        """Add a reference face; the same face_id again changes nothing.
+
+        Raises NotFound without the collection, ValueError for a vector of another length.
+        """
 
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Delete faces for good."""
+        """Delete faces for good; NotFound without the collection."""
 
     def faces(
         self, collection: str, face_ids: Sequence[str] | None = None
     ) -> Iterator[EnrolledFace]:
-        """Every face of the collection, in the order added, or those of the given ids."""
+        """Every face of the collection, in the order added, or those of the given ids.
+
+        Raises NotFound without the collection.
+        """
 
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """Return the faces of these row numbers; deleted ones are absent."""
@@ -218,6 +226,9 @@ class Ledger(Protocol):
 
     def collection(self) -> str | None:
         """Return the live collection."""
+
+    def begin(self, collection: str) -> str:
+        """Make a collection the live one, in one step, if there is none; return the live one."""
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
@@ -262,7 +273,10 @@ class Ledger(Protocol):
         """Note that leftovers are gone."""
 
     def purge(self, collection: str) -> None:
-        """Delete every line about a collection that is not live."""
+        """Delete every line about a collection; Rejected if it is the live one.
+
+        Searches stay: they are about pictures, and being stale they are made again.
+        """
 
     def search(self, asset_id: str) -> Search | None:
         """Return the last search of a picture."""
@@ -297,8 +311,9 @@ class Queue(Protocol):
     ) -> None:
         """Promise a job; on return it is on disk.
 
-        A waiting job of the same kind and key is brought forward, a running one runs once more
-        afterwards, a dead one is revived.
+        A waiting job of the same kind and key is brought forward, a dead one is revived, and a
+        running one runs once more, ``delay`` seconds from now and not before it has ended. Should
+        its worker die, the run that takes over is that one. The newest payload counts.
         """
 
     def claim(self) -> Job | None:
@@ -314,10 +329,16 @@ class Queue(Protocol):
         """
 
     def retry(self, job: Job, reason: str, delay: float) -> bool:
-        """Give the job back, to be claimed again after ``delay`` seconds."""
+        """Give the job back, to be claimed again after ``delay`` seconds.
+
+        Or sooner, if it was enqueued meanwhile. False if the lease was lost.
+        """
 
     def bury(self, job: Job, reason: str) -> bool:
-        """Make the job a dead letter with its reason (or ready, if enqueued meanwhile)."""
+        """Make the job a dead letter with its reason (or ready, if enqueued meanwhile).
+
+        False if the lease was lost.
+        """
 
     def pending(self) -> int:
         """How many jobs are ready, running and waiting ones included."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from facelabel.model import Asset, Job, Json
     from facelabel.pipeline import Pipeline
 
-REBUILD_KEY = "collection"
 #: Seconds one turn of a rebuild works; other jobs come between two turns.
 TURN_SECONDS = 15.0
 
@@ -56,9 +55,9 @@ class Reconciler:
 
     def check(self) -> Drift:
         """Compare every labelled image with the ledger, and the ledger with the collection."""
-        pipe, collection = self.pipeline, self.pipeline.collection()
-        enrolled = {e.asset_id: e for e in pipe.ledger.enrolments(collection)}
-        faces = {face.face_id for face in pipe.recognizer.faces(collection)}
+        pipe, live = self.pipeline, self.pipeline.ledger.collection()
+        enrolled = {e.asset_id: e for e in pipe.ledger.enrolments(live)} if live else {}
+        faces = {face.face_id for face in pipe.recognizer.faces(live)} if live else set()
         missing, refused, wanted = [], [], set()
         for asset, person, reason in self._labelled():
             wanted.add(asset.asset_id)
@@ -79,11 +78,12 @@ class Reconciler:
 
     def mend(self, drift: Drift) -> None:
         """Enqueue the jobs, and forget the faces, that end this drift."""
-        pipe, collection = self.pipeline, self.pipeline.collection()
+        pipe = self.pipeline
         assets = [asset.asset_id for asset in drift.missing] + list(drift.extra)
         for asset_id in [*assets, *(e.asset_id for e in drift.lost)]:
             pipe.queue.enqueue(JobKind.ASSET, asset_id)
-        self._forget_orphans(drift.orphans, collection)
+        if drift.orphans:
+            self._forget_orphans(drift.orphans, pipe.collection())
 
     def request_rebuild(self, *, force: bool = False) -> str:
         """Enqueue a rebuild; return the name of the collection it will make.
@@ -93,7 +93,9 @@ class Reconciler:
         stamp = datetime.fromtimestamp(self.pipeline.clock.now(), UTC)
         collection = f"{self.pipeline.scheme.collection}-{stamp:%Y%m%d%H%M%S}"
         payload: Json = {"collection": collection, "force": force}
-        self.pipeline.queue.enqueue(JobKind.REBUILD, REBUILD_KEY, payload)
+        # Made here, because the worker that fills it may have other face models in its settings.
+        self.pipeline.recognizer.create(collection)
+        self.pipeline.queue.enqueue(JobKind.REBUILD, collection, payload)
         return collection
 
     def rebuild(self, job: Job, progress: Callable[[int, int], None] | None = None) -> Outcome:
@@ -108,7 +110,7 @@ class Reconciler:
             refused = set(cast("list[str]", job.payload.get("refused", [])))
             if not self._build(new, refused, progress):
                 payload: Json = {**job.payload, "refused": [*sorted(refused)]}
-                self.pipeline.queue.enqueue(JobKind.REBUILD, REBUILD_KEY, payload)
+                self.pipeline.queue.enqueue(JobKind.REBUILD, new, payload)
                 return Outcome("rebuilding", note=new)
             lost = self._lost(new, live)
             if lost and not job.payload.get("force"):

@@ -116,6 +116,9 @@ class Worker:
         except Exception:
             log.exception("job %s %s failed", job.kind, job.key)
             return self._retry(job, traceback.format_exc(limit=-8))
+        except KeyboardInterrupt:
+            self.queue.retry(job, "interrupted", 0.0)  # nobody need wait for the lease to end
+            raise
         self.queue.finish(job)
         log.info("%s %s: %s %s", job.kind, job.key, outcome.kind, outcome.public_id)
         return Done(job, outcome)

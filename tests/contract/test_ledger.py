@@ -83,6 +83,13 @@ class LedgerContract:
         ledger.switch("people-2")
         assert (ledger.collection(), ledger.generation()) == ("people-2", 2)
 
+    def test_the_first_collection_is_begun_only_where_none_is_live(self, ledger: Ledger) -> None:
+        assert ledger.begin("people-1") == "people-1"
+        assert ledger.begin("people-1") == ledger.begin("people-2") == "people-1"
+        assert (ledger.collection(), ledger.generation()) == ("people-1", 1)
+        ledger.switch("people-2")
+        assert ledger.begin("people-1") == "people-2"
+
     def test_an_enrolment_is_read_as_it_was_written(self, live: Ledger) -> None:
         line = enrolment("a", person="Zoë Müller")
         live.enrol(LIVE, line)
@@ -232,6 +239,11 @@ class LedgerContract:
         assert [line.asset_id for line in ledger.stale(3, 10)] == ["older", "old", "middle"]
         assert [line.asset_id for line in ledger.stale(3, 2)] == ["older", "old"]
         assert list(ledger.stale(0, 10)) == []
+
+    def test_of_one_generation_the_search_made_first_comes_first(self, ledger: Ledger) -> None:
+        for asset_id, moment in (("a", 3.0), ("b", 1.0), ("c", 2.0)):
+            ledger.record(replace(search(asset_id), searched_at=moment))
+        assert [line.asset_id for line in ledger.stale(2, 10)] == ["b", "c", "a"]
 
     def test_marks_are_set_and_deleted(self, ledger: Ledger) -> None:
         ledger.mark("p", {"Ann": NameState.WRITING, "Zoë": NameState.REFUSED})

@@ -141,6 +141,42 @@ class LibraryContract:
         assert library.upload(BOB, public_id=ann.public_id, tags=[]).tags == ()
         assert changes == [ann.asset_id] * 2
 
+    def test_the_same_content_under_the_same_name_gets_the_tags_in_addition(
+        self, library: EditableLibrary, ann: Asset, changes: list[str]
+    ) -> None:
+        again = library.upload(ANN, folder="training", filename="ann.jpg", tags=["two"])
+        assert again.tags == ("one", "two")
+        assert changes == [ann.asset_id]
+
+    def test_a_replaced_picture_keeps_folder_and_file_name_that_are_not_given(
+        self, library: EditableLibrary, ann: Asset
+    ) -> None:
+        new = library.upload(BOB, public_id=ann.public_id)
+        assert (new.folder, new.filename) == ("training", "ann.jpg")
+        new = library.upload(BOB, public_id=ann.public_id, folder="/assets/", filename="b.jpg")
+        assert (new.folder, new.filename) == ("assets", "b.jpg")
+
+    def test_the_same_content_again_may_change_folder_and_file_name(
+        self, library: EditableLibrary, ann: Asset
+    ) -> None:
+        new = library.upload(ANN, public_id=ann.public_id, folder="assets", filename="b.jpg")
+        assert new == dataclasses.replace(ann, folder="assets", filename="b.jpg")
+
+    def test_an_upload_sets_context_key_by_key(self, library: EditableLibrary, ann: Asset) -> None:
+        library.set_context(ann.asset_id, {"a": "1", "b": "2"})
+        for data in (ANN, BOB):
+            new = library.upload(data, public_id=ann.public_id, context={"b": data.hex()})
+            assert new.context == {"a": "1", "b": data.hex()}
+
+    @pytest.mark.parametrize(
+        ("filename", "public_id"), [("archive.tar.gz", "archive.tar"), ("me", "me"), ("", "image")]
+    )
+    def test_a_public_id_is_the_file_name_without_its_ending(
+        self, library: EditableLibrary, filename: str, public_id: str
+    ) -> None:
+        asset = library.upload(ANN, folder="/a/", filename=filename)
+        assert (asset.public_id, asset.folder) == (f"a/{public_id}", "a")
+
     def test_tags_are_added_and_removed(
         self, library: EditableLibrary, ann: Asset, changes: list[str]
     ) -> None:
@@ -329,21 +365,6 @@ class LocalLibraryContract(LibraryContract):
         ours.add_tags(ann.asset_id, ["Ann"])
         ours.delete(ann.asset_id)
         assert changes == []
-
-    def test_the_same_content_under_the_same_name_gets_the_tags_in_addition(
-        self, library: LocalLibrary, ann: Asset, changes: list[str]
-    ) -> None:
-        again = library.upload(ANN, folder="training", filename="ann.jpg", tags=["two"])
-        assert again.tags == ("one", "two")
-        assert changes == [ann.asset_id]
-
-    def test_a_replaced_picture_keeps_folder_and_file_name_that_are_not_given(
-        self, library: LocalLibrary, ann: Asset
-    ) -> None:
-        new = library.upload(BOB, public_id=ann.public_id)
-        assert (new.folder, new.filename) == ("training", "ann.jpg")
-        new = library.upload(BOB, public_id=ann.public_id, folder="assets", filename="b.jpg")
-        assert (new.folder, new.filename) == ("assets", "b.jpg")
 
     def test_a_damaged_original_is_reported_and_mended_by_uploading_again(
         self, library: LocalLibrary, root: Path, ann: Asset

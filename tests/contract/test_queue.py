@@ -117,6 +117,38 @@ class QueueContract:
         again = claimed(queue)
         assert (again.state, again.tries) == (JobState.READY, 1)
 
+    def test_a_delayed_wish_while_running_is_kept_until_it_is_due(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        job = claimed(queue)
+        queue.enqueue(JobKind.ASSET, "a", delay=30.0)
+        queue.enqueue(JobKind.ASSET, "a", delay=10.0)
+        queue.finish(job)
+        assert queue.next_due() == clock.now() + 10.0
+
+    def test_a_wish_that_met_a_dead_worker_is_answered_by_the_next_run(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        claimed(queue)
+        queue.enqueue(JobKind.ASSET, "a")
+        clock.sleep(LEASE)
+        assert queue.finish(claimed(queue))
+        assert queue.pending() == 0
+
+    def test_a_wish_while_running_brings_the_retry_forward(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        job = claimed(queue)
+        queue.enqueue(JobKind.ASSET, "a")
+        queue.retry(job, "busy", 900.0)
+        again = claimed(queue)
+        assert again.tries == 2
+        assert queue.finish(again)
+        assert queue.pending() == 0
+
     def test_the_job_of_a_dead_worker_comes_back_after_its_lease(
         self, queue: Queue, clock: ManualClock
     ) -> None:
@@ -252,38 +284,6 @@ class StoreQueueContract(QueueContract):
         with database.transaction() as connection:
             queue.enqueue_in(connection, JobKind.ASSET, "done", {"n": 1}, delay=0.0)
         assert [job.key for job in queue.jobs()] == ["done"]
-
-    def test_a_delayed_wish_while_running_is_kept_until_it_is_due(
-        self, queue: StoreQueue, clock: ManualClock
-    ) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        job = claimed(queue)
-        queue.enqueue(JobKind.ASSET, "a", delay=30.0)
-        queue.enqueue(JobKind.ASSET, "a", delay=10.0)
-        queue.finish(job)
-        assert queue.next_due() == clock.now() + 10.0
-
-    def test_a_wish_that_met_a_dead_worker_is_answered_by_the_next_run(
-        self, queue: StoreQueue, clock: ManualClock
-    ) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        claimed(queue)
-        queue.enqueue(JobKind.ASSET, "a")
-        clock.sleep(LEASE)
-        assert queue.finish(claimed(queue))
-        assert queue.pending() == 0
-
-    def test_a_wish_while_running_brings_the_retry_forward(
-        self, queue: StoreQueue, clock: ManualClock
-    ) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        job = claimed(queue)
-        queue.enqueue(JobKind.ASSET, "a")
-        queue.retry(job, "busy", 900.0)
-        again = claimed(queue)
-        assert again.tries == 2
-        assert queue.finish(again)
-        assert queue.pending() == 0
 
     def test_a_reason_is_kept_to_its_end_and_whatever_it_holds(self, queue: StoreQueue) -> None:
         queue.enqueue(JobKind.ASSET, "a")

@@ -71,6 +71,10 @@ class TemplatesContract:
         with pytest.raises(NotFound, match="people"):
             templates.delete("people", ["f1"])
 
+    def test_a_vector_of_another_length_is_refused(self, templates: Templates, people: int) -> None:
+        with pytest.raises(ValueError, match="2 dimensions"):
+            templates.add("people", face(1), Template(some_face(), vector(1, 2, 3)), "")
+
     def test_faces_come_in_the_order_added(self, templates: Templates, people: int) -> None:
         self.add(templates, 3, 1, 2)
         assert list(templates.faces("people")) == [face(3), face(1), face(2)]
@@ -190,15 +194,7 @@ class TestMemoryTemplates(TemplatesContract):
         return MemoryTemplates()
 
 
-class StoreTemplatesContract(TemplatesContract):
-    """What the database adds."""
-
-    def test_a_vector_of_another_length_is_refused(self, templates: Templates, people: int) -> None:
-        with pytest.raises(ValueError, match="2 dimensions"):
-            templates.add("people", face(1), Template(some_face(), vector(1, 2, 3)), "")
-
-
-class TestSqliteTemplates(StoreTemplatesContract):
+class TestSqliteTemplates(TemplatesContract):
     """On SQLite."""
 
     @pytest.fixture
@@ -206,7 +202,7 @@ class TestSqliteTemplates(StoreTemplatesContract):
         return StoreTemplates(sqlite)
 
 
-class TestPostgresqlTemplates(StoreTemplatesContract):
+class TestPostgresqlTemplates(TemplatesContract):
     """On PostgreSQL."""
 
     @pytest.fixture

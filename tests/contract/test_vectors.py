@@ -140,9 +140,6 @@ class TestMatrixIndex(IndexContract):
         index = self.index(templates, tmp_path)
         with pytest.raises(ValueError, match="a vector of 4 bytes among vectors of 32"):
             index.search(people, [bytes(4)], 1)
-        add(templates, "people", bytes(4))
-        with pytest.raises(ValueError, match="a vector of 4 bytes among vectors of 32"):
-            index.search(people, [unit(1)], 1)
 
 
 Step = tuple[str, int]

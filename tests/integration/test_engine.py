@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,19 @@ def test_everyone_in_the_family_photo_is_nearest_to_their_own_portraits(
     seen = engine.analyse((data / "families/identification1.jpg").read_bytes()).templates
     nearest = [names[int((gallery @ vector(template)).argmax())][:-1] for template in seen]
     assert sorted(nearest) == ["Family1-Dad", "Family1-Daughter", "Family1-Mom", "Family1-Son"]
+
+
+def test_every_small_portrait_is_nearest_to_another_of_the_same_person(
+    engine: FaceEngine, data: Path
+) -> None:
+    """Faces of 80 pixels that fill their picture: the look whose landmarks are exact is kept."""
+    known = portrait_vectors(engine, (data / "families").glob("Family*.jpg"))
+    people = Counter(name[:-1] for name in known)
+    for name in (name for name in known if people[name[:-1]] > 1):
+        others = [other for other in known if other != name]
+        nearest = max(others, key=lambda other: float(known[other] @ known[name]))
+        assert nearest[:-1] == name[:-1]
+        assert engine.similarity(float(np.linalg.norm(known[nearest] - known[name]))) >= 80
 
 
 def test_portraits_nine_years_apart(engine: FaceEngine, data: Path) -> None:

@@ -452,6 +452,16 @@ class TestAuto:
         assert "Using tiny instead" in notice
         assert ModelStore(cache).installed(pack)
 
+    def test_the_fallback_where_the_way_leads_off_https(
+        self, cache: Path, pack: Pack, site: Site, tmp_path: Path
+    ) -> None:
+        insecure = load_pack(write_manifest(tmp_path / "better.toml", f"{site.url}/redirect"))
+        notices: list[str] = []
+        chosen = ModelStore(cache).pull_first(insecure, pack, None, notices.append)
+        assert chosen is pack
+        (notice,) = notices
+        assert "not https" in notice
+
 
 class TestPackageIndex:
     """From the package index, for real."""

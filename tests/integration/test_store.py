@@ -16,6 +16,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from facelabel.adapters.store import migration
 from facelabel.adapters.store.database import Database
@@ -163,6 +164,14 @@ class TestSettings:
         with pytest.raises(ConfigurationError) as caught:
             Database(url)
         assert "secret" not in str(caught.value)
+
+    def test_an_error_does_not_repeat_the_values_of_a_statement(self, database: Database) -> None:
+        with (
+            pytest.raises(DBAPIError) as failure,
+            database.transaction() as connection,
+        ):
+            connection.execute(text("INSERT INTO nowhere VALUES (:name)"), {"name": "Zoë Müller"})
+        assert "Zoë" not in str(failure.value)
 
 
 class TestSqlite:

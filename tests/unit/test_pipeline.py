@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from facelabel import pipeline as pipeline_module
 from facelabel.matching import Rules
 from facelabel.model import Asset, JobKind, JobState, NameState
 from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Scheme
-from facelabel.testing import portrait
+from facelabel.testing import MemoryLedger, portrait
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Bench
@@ -444,3 +445,22 @@ def test_the_collection_is_made_at_the_first_need_whoever_died_before(bench: Ben
     assert bench.pipeline.collection() == "cld-rekog"
     assert bench.ledger.collection() == "cld-rekog"
     assert list(bench.recognizer.collections()) == ["cld-rekog"]
+
+
+# ---- the first collection
+
+
+class OvertakenLedger(MemoryLedger):
+    """Another process makes a collection live just after it was looked whether there is one."""
+
+    def collection(self) -> str | None:
+        """What was live before that."""
+        live = super().collection()
+        self.begin("cld-rekog-20240131120000")
+        return live
+
+
+def test_the_collection_of_a_rebuild_that_was_quicker_stays_live(bench: Bench) -> None:
+    overtaken = dataclasses.replace(bench.pipeline, ledger=OvertakenLedger())
+    assert overtaken.collection() == "cld-rekog-20240131120000"
+    assert overtaken.collection() == "cld-rekog-20240131120000"

@@ -254,3 +254,26 @@ def test_a_turn_full_of_refused_images_gets_on_all_the_same(bench: Bench) -> Non
     assert turns > 2
     bench.work()
     assert bench.people() == ["Ann"]
+
+
+def test_the_models_of_a_rebuild_are_those_of_whoever_asked(bench: Bench) -> None:
+    """Not those of the worker that happens to do it."""
+    bench.learn("ann")
+    bench.recognizer.new_model = "memory/2"
+    bench.reconciler.request_rebuild()
+    bench.recognizer.new_model = "memory/1"
+    bench.work()
+    assert bench.recognizer.model(bench.pipeline.collection()) == "memory/2"
+
+
+def test_two_rebuilds_asked_for_end_with_one_collection(bench: Bench) -> None:
+    """Each keeps what was asked of it; the index is whole whichever ends last."""
+    bench.learn("ann")
+    bench.reconciler.request_rebuild()
+    bench.clock.time += 1
+    bench.reconciler.request_rebuild(force=True)
+    bench.work()
+    live = bench.pipeline.collection()
+    assert list(bench.recognizer.collections()) == [live]
+    assert [face.person for face in bench.recognizer.faces(live)] == ["Ann"]
+    assert bench.reconciler.check().clean

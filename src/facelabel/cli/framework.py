@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import io
 import json
 import logging
 import sys
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
 EXIT_UNAVAILABLE = 75
 EXIT_CONFIGURATION = 2
 EXIT_REJECTED = 1
+#: What shells give a program ended by Ctrl-C.
+EXIT_INTERRUPTED = 130
 
 #: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
 _FILE_WIDTH = 10_000
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+_TERMINAL = sys.stdout is not None and sys.stdout.isatty()  # None where the shell closed it: >&-
+out = Console(highlight=False, soft_wrap=True, width=None if _TERMINAL else _FILE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -69,6 +73,14 @@ class Command(click.Command):
         except FacelabelError as error:
             err.print(f"facelabel: {error}", style="red", markup=False)
             ctx.exit(exit_status(error))
+        except BrokenPipeError:
+            raise  # click ends quietly: `facelabel library | head -1`
+        except OSError as error:
+            err.print(f"facelabel: {error}", style="red", markup=False)
+            ctx.exit(EXIT_UNAVAILABLE)
+        except KeyboardInterrupt:
+            err.print("facelabel: stopped; the same command goes on from here", style="yellow")
+            ctx.exit(EXIT_INTERRUPTED)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own options first, the settings in a section of their own."""
@@ -93,7 +105,7 @@ def _fields() -> list[str]:
 
 
 def _setting_options() -> list[click.Option]:
-    """One flag for each setting that is no secret; secrets do not belong on a command line."""
+    """One flag for each setting; help hides those of secrets, which other users can see there."""
     options = []
     for name, field in configuration.Settings.model_fields.items():
         secret = "SecretStr" in str(field.annotation)
@@ -151,8 +163,20 @@ def _bars(text: str) -> Progress:
 
 
 def print_json(value: object) -> None:
-    """Values of the model as JSON on standard output."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    """Values of the model as JSON on standard output, readable where its encoding allows."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, default=_plain, indent=2)
+    click.echo(text)
+
+
+def lenient_streams() -> None:
+    """Have names that the terminal cannot show escaped, instead of dying of them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _plain(value: object) -> object:

@@ -24,6 +24,8 @@ from facelabel.cli.framework import (
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from facelabel.bootstrap import App
     from facelabel.model import Asset, Search
     from facelabel.settings import Settings
@@ -60,12 +62,14 @@ def upload(
     """
     if public_id and len(sources) > 1:
         raise Rejected("--public-id names one picture: give one file")
-    home = settings.training_folder if label else settings.face_recognition_folder
-    prefix = settings.face_label_tag_prefix
-    wanted = [*tags, names.label(label.removeprefix(f"{prefix}:"), prefix)] if label else [*tags]
-    place = home if folder is None else folder.strip("/")
+    place, wanted = _place(settings, folder, label), [*tags]
+    if label is not None:
+        prefix = settings.face_label_tag_prefix
+        wanted.append(names.label(label.removeprefix(f"{prefix}:"), prefix))
     with application(settings) as app:
         files = list(_expand(sources))
+        if not files:
+            raise Rejected("there are no pictures in " + ", ".join(sources))
         problems, uploaded = [], []
         with bar("uploading", len(files)) as advance:
             for number, source in enumerate(files, start=1):
@@ -89,6 +93,19 @@ def upload(
             out.print("`facelabel worker --once` looks at them, if no worker is running")
     if problems:
         raise click.exceptions.Exit(EXIT_REJECTED)
+
+
+def _place(settings: Settings, folder: str | None, label: str | None) -> str:
+    """The folder to upload to; Rejected if a label would teach nothing there."""
+    training = settings.training_folder
+    if folder is None:
+        return settings.face_recognition_folder if label is None else training
+    place = folder.strip("/")
+    if label is not None and not f"{place}/".startswith(f"{training}/" if training else ""):
+        raise Rejected(
+            f"a label teaches only in the training folder {training!r}, not in {place!r}"
+        )
+    return place
 
 
 def _expand(sources: tuple[str, ...]) -> list[str]:
@@ -179,17 +196,17 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
     """
     with application(settings) as app:
         asset = actions.find(app, ident)
-        ledger, collection = app.pipeline.ledger, app.pipeline.collection()
-        search = ledger.search(asset.asset_id)
-        enrolment = ledger.enrolment(collection, asset.asset_id)
-        marks = ledger.names(asset.asset_id)
-        references = {e.face_id: e.public_id for e in ledger.enrolments(collection)}
+        search = app.pipeline.ledger.search(asset.asset_id)
+        marks = app.pipeline.ledger.names(asset.asset_id)
+        enrolments = actions.enrolments(app)
+    enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)
+    references = {e.face_id: e.public_id for e in enrolments}
     if as_json:
         found = {"enrolment": enrolment, "search": search, "our_names": dict(marks)}
         print_json({**_public(asset), **found})
         return
     for key, value in _public(asset).items():
-        shown = ", ".join(value) if isinstance(value, tuple) else value
+        shown = ", ".join(_entries(value)) if isinstance(value, (tuple, dict)) else value
         out.print(f"[bold]{key}[/bold] {escape(str(shown))}")
     if enrolment:
         out.print(f"[bold]learnt as[/bold] {escape(enrolment.person)} ({enrolment.face_id})")
@@ -201,6 +218,12 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
     refused = sorted(name for name, state in marks.items() if state == "refused")
     if refused:
         out.print("not them, said a person: " + ", ".join(refused), markup=False)
+
+
+def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
+    if isinstance(value, dict):
+        return (f"{key}: {text}" for key, text in value.items())
+    return iter(value)
 
 
 @click.command("tag-add", cls=Command, examples=['tag-add assets/party "John Doe"'])
@@ -263,7 +286,7 @@ def rename(settings: Settings, ident: str, public_id: str) -> None:
 def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
     """Delete pictures. What was learnt from them is forgotten at once."""
     with application(settings) as app:
-        assets = [actions.find(app, ident) for ident in idents]
+        assets = list({a.asset_id: a for a in (actions.find(app, i) for i in idents)}.values())
         if not yes:
             click.confirm(f"Delete {len(assets)} pictures for good?", abort=True)
         for asset in assets:

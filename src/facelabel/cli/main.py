@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from facelabel import __version__
-from facelabel.cli import demo, doctor, evaluate, jobs, library, models, recognise
+from facelabel.cli import demo, doctor, evaluate, framework, jobs, library, models, recognise
 
 
 class _Group(click.Group):
@@ -52,4 +52,5 @@ for command in (
 
 def main() -> None:
     """Entry point of the program ``facelabel``."""
+    framework.lenient_streams()
     cli(prog_name="facelabel")

@@ -22,11 +22,13 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.errors import FacelabelError, Rejected
+from facelabel.errors import FacelabelError, Rejected, Unavailable
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
-    from facelabel.actions import Identification
+    from collections.abc import Iterator
+
+    from facelabel.actions import Identification, Portrait
     from facelabel.bootstrap import App
     from facelabel.model import Outcome
     from facelabel.reconcile import Drift
@@ -54,10 +56,14 @@ def index(
     url-or-path,label), or a labels.csv. The portraits are uploaded to the training folder and
     learnt; doing it again changes nothing. Without PATH the training folder is brought in line.
     """
+    if (path is not None) + check + rebuild > 1:
+        raise click.UsageError("give one of PATH, --check and --rebuild")
+    if force and not rebuild:
+        raise click.UsageError("--force goes with --rebuild")
     with application(settings) as app:
         if rebuild:
             _rebuild(app, force=force, dry_run=dry_run)
-        elif path and not check:
+        elif path:
             _import(app, path, dry_run=dry_run)
         else:
             _check(app, dry_run=dry_run)
@@ -71,24 +77,33 @@ def _import(app: App, path: Path, *, dry_run: bool) -> None:
             f"{len(portraits)} portraits of {len(people)} people would be uploaded and learnt"
         )
         return
-    uploaded: dict[str, str] = {}
+    uploaded: dict[str, Portrait] = {}
     problems: list[tuple[str, str]] = []
     with bar("uploading", len(portraits)) as advance:
         for number, portrait in enumerate(portraits, start=1):
             try:
                 asset = actions.add_portrait(app, portrait)
-                uploaded[asset.asset_id] = portrait.source
-            except Rejected as rejection:
-                problems.append((portrait.source, str(rejection)))
+            except (Rejected, Unavailable) as trouble:
+                problems.append((portrait.source, str(trouble)))
+            else:
+                problems += _overruled(uploaded.get(asset.asset_id), portrait)
+                uploaded[asset.asset_id] = portrait
             advance(number, len(portraits))
     outcomes = _work(app, list(uploaded), "learning")
-    problems += report.refusals(zip(uploaded.values(), outcomes, strict=True))
+    sources = [portrait.source for portrait in uploaded.values()]
+    problems += report.refusals(zip(sources, outcomes, strict=True))
     _print_learnt(app, outcomes, problems)
+
+
+def _overruled(former: Portrait | None, portrait: Portrait) -> Iterator[tuple[str, str]]:
+    """Tell of a picture that stands there for two people: it counts for the last."""
+    if former and former.person != portrait.person:
+        yield former.source, f"is not {former.person}'s: the same picture is {portrait.source}"
 
 
 def _print_learnt(app: App, outcomes: list[Outcome], problems: list[tuple[str, str]]) -> None:
     learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
-    people = len({e.person for e in app.pipeline.ledger.enrolments(app.pipeline.collection())})
+    people = len({enrolment.person for enrolment in actions.enrolments(app)})
     out.print(f"{learnt} portraits learnt, {people} people known")
     report.print_pairs(problems, "red")
     if problems:
@@ -164,9 +179,10 @@ def identify(
 ) -> None:
     """Say who is on pictures. Nothing is stored."""
     results: list[object] = []
+    drawn: set[Path] = set()
     failed = False
     with application(settings) as app:
-        for file in actions.image_files(files):
+        for file in _pictures(files):
             try:
                 data = actions.read_file(app, file)
                 seen = actions.identify(app, data)
@@ -180,11 +196,28 @@ def identify(
             if not as_json:
                 _print_identification(file, seen)
             if draw:
-                _save(draw / f"{file.stem}-named.jpg", app.annotate(data, seen.faces))
+                _save(_unused(draw, file.stem, drawn), app.annotate(data, seen.faces))
     if as_json:
         print_json(results)
     if failed:
         raise click.exceptions.Exit(EXIT_REJECTED)
+
+
+def _pictures(files: tuple[Path, ...]) -> list[Path]:
+    found = list(actions.image_files(files))
+    if not found:
+        raise Rejected("there are no pictures in " + ", ".join(map(str, files)))
+    return found
+
+
+def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
+    """A file name of its own for each picture of this run, whatever folders they come from."""
+    path, number = folder / f"{stem}-named.jpg", 1
+    while path in drawn:
+        number += 1
+        path = folder / f"{stem}-{number}-named.jpg"
+    drawn.add(path)
+    return path
 
 
 def _named(seen: Identification) -> list[str]:
@@ -233,7 +266,7 @@ def tag(settings: Settings, folder: str | None, *, dry_run: bool) -> None:
         out.print(tally.summary())
         left = app.pipeline.queue.pending()
         if left:
-            out.print(f"{left} jobs wait to be tried again: `facelabel jobs list`")
+            out.print(f"{left} jobs are with other workers or wait: `facelabel jobs list --all`")
 
 
 @click.command(cls=Command)
@@ -243,7 +276,7 @@ def people(settings: Settings, *, as_json: bool) -> None:
     """List who is known, and from how many photos."""
     with application(settings) as app:
         photos = defaultdict(list)
-        for enrolment in app.pipeline.ledger.enrolments(app.pipeline.collection()):
+        for enrolment in actions.enrolments(app):
             photos[enrolment.person].append(enrolment.public_id)
         refused = len(app.pipeline.queue.jobs(JobState.DEAD))
     if as_json:

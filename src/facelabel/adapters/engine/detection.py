@@ -68,6 +68,10 @@ def merged(parts: list[Detections]) -> Detections:
 class Detector(Protocol):
     """Finds the faces that are about 10 to 300 pixels wide."""
 
+    @property
+    def exact(self) -> float:
+        """Pixels of the largest face on which the landmarks are where they should be."""
+
     def detect(self, pixels: Pixels) -> Detections:
         """Find faces in an (h, w, 3) RGB picture, the best score first, each once."""
 
@@ -75,6 +79,7 @@ class Detector(Protocol):
 class CenterFace:
     """CenterFace: every fourth pixel says whether a face's centre is there, and how large it is."""
 
+    exact = 200.0
     _STEP = 4
 
     def __init__(self, model: Path, *, score: float, threads: int) -> None:
@@ -102,6 +107,7 @@ class CenterFace:
 class YuNet:
     """YuNet: three grids of anchors, each anchor with class and objectness scores."""
 
+    exact = 280.0
     _STEPS = (8, 16, 32)
 
     def __init__(self, model: Path, *, score: float, threads: int) -> None:

@@ -90,7 +90,7 @@ class Fetcher:
         try:
             with self._client() as client, client.stream("GET", url) as answer:
                 answer.raise_for_status()
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError, Rejected) as error:
             return _said(error)
         return None
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.detection import Detector
     from facelabel.adapters.engine.network import Floats, Pixels
 
-#: Sizes, in pixels of the picture as the detector sees it, at which landmarks are exact.
-_COMFORTABLE = (40.0, 200.0)
+#: Pixels of a face, as the detector sees it, from which on its landmarks are exact; how far up
+#: they are is the detector's own.
+_EXACT = 40.0
 #: A smaller face is looked at more closely; there may be others, smaller still.
 _SMALL = 24.0
 #: Where the first look shows no face smaller than this, a quarter of the picture, it is a
@@ -65,7 +66,7 @@ def find_faces(detector: Detector, pixels: Pixels) -> Detections:
     """Return each face of an (h, w, 3) RGB picture once, the largest first."""
     picture = Image.fromarray(pixels)
     looks = [_seen(detector, picture, _FIRST)]
-    if looks[0].largest > _COMFORTABLE[1] or not len(looks[0].faces):
+    if looks[0].largest > detector.exact or not len(looks[0].faces):
         looks.append(_seen(detector, picture, _FROM_AFAR))
     side = _closer(looks[0], picture)
     if not side and looks[0].smallest < _PORTRAIT:
@@ -73,7 +74,7 @@ def find_faces(detector: Detector, pixels: Pixels) -> Detections:
     while side:
         looks.append(_seen(detector, picture, _Look(side)))
         side = _closer(looks[-1], picture)
-    return _settled(looks)
+    return _settled(looks, detector.exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +130,18 @@ def _background(picture: Image.Image) -> float | None:
     return side if side > _STEP * _FIRST.side else None
 
 
-def _settled(looks: list[_Seen]) -> Detections:
+def _settled(looks: list[_Seen], exact: float) -> Detections:
     """Keep each face as the look saw it in which its size was the most comfortable."""
     faces = merged([look.faces for look in looks])
-    rank = faces.scores - np.concatenate([_discomfort(look.sizes) for look in looks])
+    rank = faces.scores - np.concatenate([_discomfort(look.sizes, exact) for look in looks])
     faces = faces.take(distinct(faces.boxes, rank))
     faces = faces.take(np.argsort(-faces.sides, kind="stable"))
     return faces.take(~_parts(faces))
 
 
-def _discomfort(sizes: Floats) -> Floats:
+def _discomfort(sizes: Floats, exact: float) -> Floats:
     """How many times too small or too large, as a power of two; 0 for a comfortable size."""
-    low, high = np.log2(_COMFORTABLE)
+    low, high = np.log2((_EXACT, exact))
     power = np.log2(np.maximum(sizes, 1))
     discomfort: Floats = np.maximum(0, np.maximum(low - power, power - high))
     return discomfort

@@ -33,6 +33,8 @@ T = TypeVar("T")
 #: Rows read at a time, and values in one IN (…): SQLite binds at most 32,766 of them.
 PAGE = 500
 _EXPECTED = "sqlite:///path or postgresql://user@host/name is expected"
+#: Error messages end in logs and dead letters; a statement's parameters are names and faces.
+_PRIVATE = True
 _OLDEST_SQLITE = (3, 35)  # RETURNING
 
 
@@ -178,6 +180,7 @@ def _sqlite_engine(url: URL, busy_timeout: float, *, migrating: bool) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": busy_timeout},
+        hide_parameters=_PRIVATE,
         poolclass=NullPool if migrating else None,
     )
     event.listen(engine, "connect", _sqlite_setup(migrating=migrating))
@@ -221,6 +224,7 @@ def _postgresql_engine(url: URL, busy_timeout: float) -> Engine:
     engine = create_engine(
         url,
         pool_pre_ping=True,
+        hide_parameters=_PRIVATE,
         connect_args={"connect_timeout": 10},
         # Whatever the server's default: after waiting for a lock, the others' changes are seen.
         isolation_level="READ COMMITTED",

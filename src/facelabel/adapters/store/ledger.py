@@ -44,6 +44,17 @@ class StoreLedger:
             ).scalar_one()
             return collection
 
+    def begin(self, collection: str) -> str:
+        """Make a collection the live one, in one step, if there is none; return the live one."""
+        gallery = schema.gallery.c
+        first = {"collection": collection, "generation": gallery.generation + 1}
+        with self._database.transaction() as connection:
+            connection.execute(
+                update(schema.gallery).where(gallery.collection.is_(None)).values(first)
+            )
+            live: str = connection.execute(select(gallery.collection)).scalar_one()
+            return live
+
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
         other = schema.gallery.c.collection.is_distinct_from(collection)

@@ -9,6 +9,7 @@ is written.
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 import time
 import uuid
@@ -40,6 +41,7 @@ _SUFFIX = 6
 _SUFFIXES = 8
 _BASE36 = string.digits + string.ascii_lowercase
 _DAY = 86_400.0
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class LocalLibrary:
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
+        if not _ID.fullmatch(asset_id):  # whatever was typed: a driver may choke on it
+            return None
         with self._database.read() as connection:
             return _first(connection, _ASSET.asset_id == asset_id)
 
@@ -192,7 +196,11 @@ class LocalLibrary:
         ``min_age``: seconds; an upload that is under way has files without an asset, too.
         """
         before = time.time() - min_age  # the file system's clock, whatever ours says
-        removed = sum(self._release(etag) for etag in self._originals.settled(before))
+        removed = sum(
+            self._release(etag)
+            for some in batches(self._originals.settled(before))
+            for etag in self._unused(some)
+        )
         return removed + self._originals.remove_unplaced(before)
 
     def _alone(self) -> AbstractContextManager[Connection]:
@@ -281,6 +289,12 @@ class LocalLibrary:
         former = _tags(connection, [asset_id])[asset_id]
         removed = _untag(connection, asset_id, [tag for tag in former if tag not in tags])
         return self._tag(connection, asset_id, tags) or removed
+
+    def _unused(self, etags: Sequence[str]) -> list[str]:
+        used = select(_ASSET.etag).where(_ASSET.etag.in_(etags))
+        with self._database.read() as connection:
+            held = set(connection.execute(used).scalars())
+        return [etag for etag in etags if etag not in held]
 
     def _release(self, etag: str) -> bool:
         """Remove an original that no asset uses; whether it was removed.

@@ -106,9 +106,9 @@ class Staged:
                 self._temporary.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        if not self._path.parent.exists():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            _sync(self._root)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self._root, self._root.parent):  # whoever made them may not have got so far
+            _sync(folder)
         self._written = True
         with self._temporary.open("xb") as file:
             file.write(self._data)

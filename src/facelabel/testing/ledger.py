@@ -1,0 +1,143 @@
+"""A ledger in dictionaries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facelabel.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from facelabel.model import Enrolment, NameState, Search
+
+
+class MemoryLedger:
+    """The ledger in dictionaries."""
+
+    def __init__(self) -> None:
+        """Start with no live collection."""
+        self._live: str | None = None
+        self._generation = 0
+        self._enrolments: dict[tuple[str, str], Enrolment] = {}
+        self._intents: dict[tuple[str, str], str] = {}
+        self._leftovers: dict[str, list[str]] = {}
+        self._searches: dict[str, Search] = {}
+        self._names: dict[str, dict[str, NameState]] = {}
+
+    def collection(self) -> str | None:
+        """See :class:`facelabel.ports.Ledger`."""
+        return self._live
+
+    def switch(self, collection: str) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        if collection != self._live:
+            self._live = collection
+            self._generation += 1
+
+    def begin(self, collection: str) -> str:
+        """See :class:`facelabel.ports.Ledger`."""
+        if self._live is None:
+            self.switch(collection)
+        return self._live or collection
+
+    def generation(self) -> int:
+        """See :class:`facelabel.ports.Ledger`."""
+        return self._generation
+
+    def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
+        """See :class:`facelabel.ports.Ledger`."""
+        return self._enrolments.get((collection, asset_id))
+
+    def enrolments(self, collection: str) -> Iterator[Enrolment]:
+        """See :class:`facelabel.ports.Ledger`."""
+        return iter([e for (name, _), e in sorted(self._enrolments.items()) if name == collection])
+
+    def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
+        """See :class:`facelabel.ports.Ledger`."""
+        return [e for e in self.enrolments(collection) if e.digest == digest]
+
+    def intention(self, collection: str, asset_id: str) -> str | None:
+        """See :class:`facelabel.ports.Ledger`."""
+        return self._intents.get((collection, asset_id))
+
+    def intend(self, collection: str, asset_id: str, person: str) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        self._intents[collection, asset_id] = person
+
+    def enrol(self, collection: str, enrolment: Enrolment) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        key = (collection, enrolment.asset_id)
+        old = self._enrolments.get(key)
+        self._intents.pop(key, None)
+        self._enrolments[key] = enrolment
+        leftovers = self._leftovers.setdefault(collection, [])
+        if enrolment.face_id in leftovers:
+            leftovers.remove(enrolment.face_id)
+        self._release(collection, old)
+        self._changed(collection, changed=old != enrolment)
+
+    def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
+        """See :class:`facelabel.ports.Ledger`."""
+        old = self._enrolments.pop((collection, asset_id), None)
+        self._intents.pop((collection, asset_id), None)
+        self._release(collection, old)
+        self._changed(collection, changed=old is not None)
+        return old
+
+    def leftovers(self, collection: str) -> Sequence[str]:
+        """See :class:`facelabel.ports.Ledger`."""
+        return tuple(self._leftovers.get(collection, ()))
+
+    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        kept = [face for face in self.leftovers(collection) if face not in face_ids]
+        self._leftovers[collection] = kept
+
+    def purge(self, collection: str) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        if collection == self._live:
+            raise Rejected(f"the collection {collection!r} is live")
+        self._enrolments = {k: e for k, e in self._enrolments.items() if k[0] != collection}
+        self._intents = {k: p for k, p in self._intents.items() if k[0] != collection}
+        self._leftovers.pop(collection, None)
+
+    def search(self, asset_id: str) -> Search | None:
+        """See :class:`facelabel.ports.Ledger`."""
+        return self._searches.get(asset_id)
+
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+        """See :class:`facelabel.ports.Ledger`."""
+        return {i: self._searches[i] for i in asset_ids if i in self._searches}
+
+    def record(self, search: Search) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        old = self._searches.get(search.asset_id, search)
+        if (search.version, search.generation) >= (old.version, old.generation):
+            self._searches[search.asset_id] = search
+
+    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+        """See :class:`facelabel.ports.Ledger`."""
+        found = [s for s in self._searches.values() if s.generation < generation]
+        return sorted(found, key=lambda s: (s.generation, s.searched_at, s.asset_id))[:limit]
+
+    def names(self, asset_id: str) -> Mapping[str, NameState]:
+        """See :class:`facelabel.ports.Ledger`."""
+        return dict(self._names.get(asset_id, {}))
+
+    def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        merged = {**self.names(asset_id), **states}
+        self._names[asset_id] = {n: state for n, state in merged.items() if state is not None}
+
+    def forget_asset(self, asset_id: str) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        self._searches.pop(asset_id, None)
+        self._names.pop(asset_id, None)
+
+    def _release(self, collection: str, old: Enrolment | None) -> None:
+        if old and all(e.face_id != old.face_id for e in self.enrolments(collection)):
+            self._leftovers.setdefault(collection, []).append(old.face_id)
+
+    def _changed(self, collection: str, *, changed: bool) -> None:
+        self._generation += changed and collection == self._live

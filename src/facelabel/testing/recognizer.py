@@ -1,0 +1,121 @@
+"""A recogniser of images that say who is on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from facelabel.errors import NotFound, UnreadableImage, UnusableFace
+from facelabel.model import EnrolledFace, Hit, SearchedFace, Sighting
+from facelabel.testing.faces import some_face
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from facelabel.model import Asset, Search
+
+
+class MemoryRecognizer:
+    """Recognises the people an image of :func:`portrait` says it shows."""
+
+    def __init__(self, model: str = "memory/1") -> None:
+        """Start with no collection; new ones get ``model``."""
+        self.new_model = model
+        self._models: dict[str, str] = {}
+        self._faces: dict[str, dict[str, EnrolledFace]] = {}
+        self._shown: dict[tuple[str, str], str] = {}
+        self._kept: dict[str, tuple[int, str, tuple[str, ...]]] = {}
+
+    def create(self, collection: str) -> None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        self._models.setdefault(collection, self.new_model)
+        self._faces.setdefault(collection, {})
+
+    def drop(self, collection: str) -> None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        self._models.pop(collection, None)
+        self._faces.pop(collection, None)
+
+    def collections(self) -> Sequence[str]:
+        """See :class:`facelabel.ports.Recognizer`."""
+        return sorted(self._faces)
+
+    def model(self, collection: str) -> str:
+        """See :class:`facelabel.ports.Recognizer`."""
+        self._gallery(collection)
+        return self._models[collection]
+
+    def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
+        """See :class:`facelabel.ports.Recognizer`."""
+        gallery = self._gallery(collection)
+        people = _people_on(image)
+        if len(people) != 1:
+            raise UnusableFace(f"{len(people) or 'no'} faces where one was expected")
+        key = f"{collection}/{hashlib.sha256(image).hexdigest()}/{person}"
+        face_id = str(uuid.uuid5(uuid.NAMESPACE_URL, key))
+        self._shown[collection, face_id] = people[0]
+        return gallery.setdefault(face_id, EnrolledFace(face_id, person, asset.asset_id))
+
+    def forget(self, collection: str, face_ids: Sequence[str]) -> None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        for face_id in face_ids:
+            self._gallery(collection).pop(face_id, None)
+
+    def faces(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[EnrolledFace]:
+        """See :class:`facelabel.ports.Recognizer`."""
+        gallery = self._gallery(collection)
+        wanted = gallery if face_ids is None else [f for f in face_ids if f in gallery]
+        return iter([gallery[face_id] for face_id in wanted])
+
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+        """See :class:`facelabel.ports.Recognizer`."""
+        people = _people_on(image)
+        model = self.model(collection)
+        if asset:
+            self._kept[asset.asset_id] = (asset.version, model, people)
+        return self._sighting(collection, people)
+
+    def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+        """See :class:`facelabel.ports.Recognizer`."""
+        model = self.model(collection)
+        found = {}
+        for search in searches:
+            version, kept_model, people = self._kept.get(search.asset_id, (0, "", ()))
+            if (version, kept_model) == (search.version, model):
+                found[search.asset_id] = self._sighting(collection, people)
+        return found
+
+    def discard(self, asset_id: str) -> None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        self._kept.pop(asset_id, None)
+
+    def _gallery(self, collection: str) -> dict[str, EnrolledFace]:
+        if collection not in self._faces:
+            raise NotFound(f"there is no collection {collection!r}")
+        return self._faces[collection]
+
+    def _sighting(self, collection: str, people: Sequence[str]) -> Sighting:
+        hits = [self._hits(collection, person) for person in people]
+        faces = [
+            SearchedFace(some_face(left=i / max(len(hits), 1)), hit) for i, hit in enumerate(hits)
+        ]
+        return Sighting(tuple(faces), (), self.model(collection))
+
+    def _hits(self, collection: str, person: str) -> tuple[Hit, ...]:
+        hits = [
+            Hit(face.face_id, face.person, 99.0 if shown == person else 20.0)
+            for face in self._faces[collection].values()
+            for shown in [self._shown[collection, face.face_id]]
+        ]
+        return tuple(sorted(hits, key=lambda hit: -hit.similarity))
+
+
+def _people_on(image: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(json.loads(image)["people"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableImage from error

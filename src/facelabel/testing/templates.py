@@ -1,0 +1,120 @@
+"""Templates in dictionaries."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+from facelabel.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from facelabel.model import Analysis, Asset, EnrolledFace, Template
+
+
+_FLOAT32 = 4  # bytes
+
+
+@dataclasses.dataclass
+class _Collection:
+    number: int
+    model: str
+    dimensions: int
+    rows: dict[int, tuple[EnrolledFace, Template, str]]
+    deletions: list[tuple[int, int]]
+
+
+class MemoryTemplates:
+    """Templates in dictionaries."""
+
+    def __init__(self) -> None:
+        """Start with no collection."""
+        self._numbers = itertools.count(1)
+        self._rows = itertools.count(1)
+        self._collections: dict[str, _Collection] = {}
+        self._kept: dict[str, tuple[int, str, Analysis]] = {}
+
+    def create(self, collection: str, model: str, dimensions: int) -> None:
+        """See :class:`facelabel.ports.Templates`."""
+        if collection not in self._collections:
+            number = next(self._numbers)
+            self._collections[collection] = _Collection(number, model, dimensions, {}, [])
+
+    def collections(self) -> Sequence[str]:
+        """See :class:`facelabel.ports.Templates`."""
+        return sorted(self._collections)
+
+    def drop(self, collection: str) -> None:
+        """See :class:`facelabel.ports.Templates`."""
+        self._collections.pop(collection, None)
+
+    def model(self, collection: str) -> str | None:
+        """See :class:`facelabel.ports.Templates`."""
+        found = self._collections.get(collection)
+        return found.model if found else None
+
+    def collection_id(self, collection: str) -> int | None:
+        """See :class:`facelabel.ports.Templates`."""
+        found = self._collections.get(collection)
+        return found.number if found else None
+
+    def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
+        """See :class:`facelabel.ports.Templates`."""
+        found = self._need(collection)
+        if len(template.vector) != found.dimensions * _FLOAT32:
+            raise ValueError(f"a vector of {collection!r} has {found.dimensions} dimensions")
+        rows = found.rows
+        if all(known.face_id != face.face_id for known, _, _ in rows.values()):
+            rows[next(self._rows)] = (face, template, digest)
+
+    def delete(self, collection: str, face_ids: Sequence[str]) -> None:
+        """See :class:`facelabel.ports.Templates`."""
+        found = self._need(collection)
+        for row in [row for row, (face, _, _) in found.rows.items() if face.face_id in face_ids]:
+            del found.rows[row]
+            found.deletions.append((len(found.deletions) + 1, row))
+
+    def faces(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[EnrolledFace]:
+        """See :class:`facelabel.ports.Templates`."""
+        known = [face for face, _, _ in self._need(collection).rows.values()]
+        return iter([f for f in known if face_ids is None or f.face_id in face_ids])
+
+    def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
+        """See :class:`facelabel.ports.Templates`."""
+        known = self._numbered(collection_id).rows
+        return {row: known[row][0] for row in rows if row in known}
+
+    def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """See :class:`facelabel.ports.Templates`."""
+        known = self._numbered(collection_id).rows
+        return [(row, known[row][1].vector) for row in sorted(known) if row > after][:limit]
+
+    def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
+        """See :class:`facelabel.ports.Templates`."""
+        return [entry for entry in self._numbered(collection_id).deletions if entry[0] > after]
+
+    def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
+        """See :class:`facelabel.ports.Templates`."""
+        self._kept[asset.asset_id] = (asset.version, model, analysis)
+
+    def kept(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, Analysis]]:
+        """See :class:`facelabel.ports.Templates`."""
+        found = {i: self._kept[i] for i in asset_ids if i in self._kept}
+        return {i: (version, seen) for i, (version, m, seen) in found.items() if m == model}
+
+    def discard(self, asset_id: str) -> None:
+        """See :class:`facelabel.ports.Templates`."""
+        self._kept.pop(asset_id, None)
+
+    def _need(self, collection: str) -> _Collection:
+        if collection not in self._collections:
+            raise NotFound(f"there is no collection {collection!r}")
+        return self._collections[collection]
+
+    def _numbered(self, number: int) -> _Collection:
+        nothing = _Collection(number, "", 0, {}, [])
+        return next((c for c in self._collections.values() if c.number == number), nothing)
