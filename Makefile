@@ -53,9 +53,9 @@ docs: $(VENV)/facelabel ## Write the reference pages from the program.
 
 lock: ## Resolve the dependencies anew (needs uv).
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-		--output-file requirements/run.txt
+		--group build --output-file requirements/run.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-		--group dev --extra plot --extra postgresql --constraint requirements/run.txt --output-file requirements/dev.txt
+		--group build --group dev --extra plot --extra postgresql --constraint requirements/run.txt --output-file requirements/dev.txt
 
 clean: ## Remove the virtual environment and everything built.
 	rm -rf $(VENV) build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -83,5 +83,5 @@ $(VENV)/bench: benchmarks/requirements.txt | $(VENV)/dev
 
 # A real wheel, not a link to src: what is missing in the wheel is missing in the tests.
 $(VENV)/facelabel: $(SOURCES) $(VENV)/run
-	@$(PIP) install --no-deps --force-reinstall .
+	@$(PIP) install --no-deps --no-build-isolation --force-reinstall .
 	@touch $@

@@ -113,10 +113,11 @@ def add_portrait(app: App, portrait: Portrait) -> Asset:
     stem = _clean_stem(filename)
     public_id = f"{scheme.training}/{stem}-{hashlib.sha256(data).hexdigest()[:10]}"
     known = app.library.find(public_id)
-    others = [] if known is None else _without_labels(known.tags, scheme.prefix)
-    return app.library.upload(
-        data, folder=scheme.training, filename=filename, public_id=public_id, tags=[*others, label]
-    )
+    if known is None:
+        return app.library.upload(
+            data, folder=scheme.training, filename=filename, public_id=public_id, tags=[label]
+        )
+    return _relabelled(app, known, label)
 
 
 def read(app: App, source: str) -> tuple[bytes, str]:
@@ -217,8 +218,16 @@ def _failure(done: Done) -> Outcome:
     return Outcome(kind, asset_id=done.job.key, note=reason)
 
 
-def _without_labels(tags: Iterable[str], prefix: str) -> list[str]:
-    return [tag for tag in tags if not tag.startswith(f"{prefix}:")]
+def _relabelled(app: App, asset: Asset, label: str) -> Asset:
+    """Bring an image back to the training folder under this label alone; other tags stay."""
+    scheme = app.pipeline.scheme
+    if not scheme.trains(asset):
+        app.library.move(asset.asset_id, scheme.training)
+    app.library.add_tags(asset.asset_id, [label])
+    others = [tag for tag in asset.tags if tag.startswith(f"{scheme.prefix}:") and tag != label]
+    if others:
+        app.library.remove_tags(asset.asset_id, others)
+    return find(app, asset.asset_id)
 
 
 def _listed(path: Path, prefix: str) -> Iterator[Portrait]:

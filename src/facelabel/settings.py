@@ -55,6 +55,14 @@ def _tag_prefix(value: str) -> str:
     return value
 
 
+def _cloudinary_url(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(
+        r"cloudinary://[^:@/]+:[^:@/]+@[\w.-]+(/.*)?(\?.*)?", value.get_secret_value()
+    ):
+        raise ValueError("cloudinary://key:secret@cloud")
+    return value
+
+
 def _pack(value: str) -> str:
     if not value.strip():
         raise ValueError("auto, the name of a pack (`facelabel models list`) or a manifest file")
@@ -122,7 +130,7 @@ class Settings(BaseSettings):
         validation_alias="rekognitionCollection",
         description="Name of the face collection.",
     )
-    cloudinary_url: SecretStr | None = Field(
+    cloudinary_url: Annotated[SecretStr, AfterValidator(_cloudinary_url)] | None = Field(
         default=None,
         validation_alias="CLOUDINARY_URL",
         description="Cloudinary account, cloudinary://key:secret@cloud (kept for later versions).",

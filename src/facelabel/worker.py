@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facelabel.errors import Rejected, Unavailable
+from facelabel.errors import ConfigurationError, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -113,6 +113,8 @@ class Worker:
             return self._bury(job, str(rejection))
         except Unavailable as trouble:
             return self._retry(job, str(trouble), trouble.retry_after)
+        except ConfigurationError as error:  # someone is to mend it, and may do so while we run
+            return self._retry(job, str(error))
         except Exception:
             log.exception("job %s %s failed", job.kind, job.key)
             return self._retry(job, traceback.format_exc(limit=-8))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -236,3 +242,120 @@ def test_the_demo_with_own_pictures(facelabel: Program, portraits: Path, party: 
     printed = facelabel("demo", "--portraits", portraits, "--photos", party)
     assert "party.jpg: Barack Obama, Joe Biden" in printed
     assert "give both" in facelabel("demo", "--photos", party, status=1)
+
+
+def test_looking_around_needs_no_models(facelabel: Program, tmp_path: Path, party: Path) -> None:
+    """Nothing is fetched, and no models are chosen, before a face is to be looked at."""
+    facelabel.environment["FACELABEL_MODELS"] = str(tmp_path / "no-models")
+    facelabel("upload", party)
+    for command in ("people", "library", "show assets/party", "index --check --dry-run"):
+        facelabel(*command.split())
+    assert "nobody is known yet" in facelabel("doctor")
+    assert not (tmp_path / "no-models").exists()
+
+
+def test_the_same_picture_of_two_people_is_told(
+    facelabel: Program, portraits: Path, samples: Path
+) -> None:
+    """It can only be one of them; hidden folders name nobody."""
+    shutil.copy(samples / "obama.jpg", portraits / "Joe Biden" / "obama.jpg")
+    (portraits / ".cache").mkdir()
+    shutil.copy(samples / "obama2.jpg", portraits / ".cache" / "obama2.jpg")
+    said = facelabel("index", portraits, status=1)
+    assert "labelled Barack Obama, is the same picture as" in said
+    assert [p["name"] for p in facelabel.json("people")] == ["Joe Biden"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["upload", "PICTURE", "--label", ""], 1, "no name behind the colon"),
+        (["upload", "PICTURE", "--folder", "assets", "--label", "Joe"], 1, "teaches only in"),
+        (["upload", "EMPTY"], 1, "there are no pictures in"),
+        (["identify", "EMPTY"], 1, "there are no pictures in"),
+        (["index", "EMPTY", "--check"], 2, "give one of PATH, --check and --rebuild"),
+        (["index", "--force"], 2, "--force goes with --rebuild"),
+        (["index", "NUL.csv"], 1, "cannot be read: embedded null byte"),
+        (["demo", "--output", "/dev/null/x"], 1, "cannot be written"),
+        (["people", "--data", "/dev/null/x"], 2, "cannot be made"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    facelabel: Program, party: Path, arguments: list[str], status: int, reason: str
+) -> None:
+    """In one line, and nothing happens."""
+    (facelabel.folder / "EMPTY").mkdir()
+    (facelabel.folder / "NUL.csv").write_bytes(b"a\0b.jpg,Joe\n")
+    shutil.copy(party, facelabel.folder / "PICTURE")
+    assert reason in facelabel(*arguments, status=status)
+    assert "the library is empty" in facelabel("library")
+
+
+def test_doctor_says_what_is_wrong_with_the_store(facelabel: Program) -> None:
+    """And what the configuration is, all the same."""
+    (facelabel.folder / "no.db").write_bytes(b"no database, whatever its name is" * 9)
+    said = facelabel("doctor", "--store", f"sqlite:///{facelabel.folder / 'no.db'}", status=1)
+    assert "✓ configuration" in said
+    assert "✗ store sqlite:///" in said
+    assert "no.db: database: file is not a database" in said
+
+
+def test_pictures_of_one_name_are_drawn_apart(facelabel: Program, party: Path) -> None:
+    for folder in ("a", "b"):
+        (facelabel.folder / folder).mkdir()
+        shutil.copy(party, facelabel.folder / folder / "party.jpg")
+    facelabel("identify", "a", "b", "--draw", "named")
+    drawn = sorted(path.name for path in (facelabel.folder / "named").iterdir())
+    assert drawn == ["party-2-named.jpg", "party-named.jpg"]
+
+
+def test_names_a_terminal_cannot_show(program: Program, party: Path) -> None:
+    """Are escaped, and JSON stays JSON."""
+    program.environment["PYTHONIOENCODING"] = "ascii"
+    program("upload", party, "--tag", "Zoë 🎉")
+    assert "Zo\\xeb" in program("library")
+    assert program.json("show", "assets/party")["tags"] == ["Zoë 🎉"]
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_a_closed_or_full_output_is_no_crash(program: Program, redirection: str) -> None:
+    """One line at most."""
+    command = shlex.join(program.command("library")) + redirection
+    done = subprocess.run(
+        ["sh", "-c", command], env=program.environment, cwd=program.folder,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (75 if "full" in redirection else 0)
+
+
+def _jobs(database: Path) -> int:
+    """How many there are, asked without the second that a process takes to start."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM job").fetchone()
+    return int(count)
+
+
+def test_ctrl_c_leaves_nothing_locked(program: Program, samples: Path, tmp_path: Path) -> None:
+    """The next run goes on at once, the picture in hand included."""
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    for number in range(30):
+        with Image.open(samples / "obama2.jpg") as photo:
+            photo.resize((300 + number, 600)).save(faces / f"{number}.jpg")
+    program("upload", faces)
+    ending = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    run = f"{ending} from facelabel.__main__ import main; main()"
+    tag = subprocess.Popen(
+        [sys.executable, "-c", run, "tag"], env=program.environment, cwd=program.folder,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while _jobs(tmp_path / "data" / "facelabel.db") > 28:
+        assert tag.poll() is None
+    tag.send_signal(signal.SIGINT)
+    said, _ = tag.communicate(timeout=60)
+    assert tag.returncode == 130, said
+    assert "Traceback" not in said
+    assert "stopped; the same command goes on from here" in said
+    program("tag")
+    assert program.json("jobs", "list", "--all") == []

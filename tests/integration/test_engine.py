@@ -259,7 +259,7 @@ def test_similarity_is_the_packs_calibration(engine: FaceEngine) -> None:
 
 def test_similarity_without_calibration_says_what_to_do(tmp_path: Path) -> None:
     engine = Engine(builtin_packs()["opencv-zoo"], tmp_path, tmp_path, limits=Limits())
-    with pytest.raises(ConfigurationError, match="eval --calibrate"):
+    with pytest.raises(ConfigurationError, match="eval gallery DIR --calibrate"):
         engine.similarity(1.0)
 
 
@@ -284,3 +284,12 @@ def test_hostile_files_are_refused_or_searched_in_time(data: Path, engine: FaceE
         with contextlib.suppress(UnreadableImage):
             engine.analyse(path.read_bytes())
         assert time.monotonic() - started < 5, path.name
+
+
+def test_a_model_with_a_fixed_batch_is_refused_with_advice(data: Path) -> None:
+    """Most ArcFace-style exports are fixed to one face; a manifest can have that changed."""
+    pack = builtin_packs()["mobilefacenet"]
+    published = data / "models" / pack.embedder.file.name
+    engine = Engine(pack, data / "models" / pack.detector.file.name, published, limits=Limits())
+    with pytest.raises(ConfigurationError, match="free-batch"):
+        engine._embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))  # noqa: SLF001 - no face needed

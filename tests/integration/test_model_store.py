@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import socket
 import subprocess
@@ -548,3 +549,14 @@ class TestConvert:
         freed = convert(original, "free-size")
         assert np.array_equal(run(freed, picture), run(original, picture))
         assert run(freed, picture[:, :, :96, :160]).shape == (1, 240, 1)
+
+
+def test_a_file_another_pack_has_is_not_fetched_again(data: Path, tmp_path: Path) -> None:
+    """So a user's own embedder beside an installed detector works without a network."""
+    store = ModelStore(tmp_path, pip=["false"])
+    recommended = builtin_packs()["mobilefacenet"]
+    store.install(recommended, data / "models")
+    own = dataclasses.replace(recommended, name="own")
+    assert not store.installed(own)
+    store.pull(own)
+    assert store.verify(own) == []

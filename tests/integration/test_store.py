@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -92,10 +93,12 @@ class TestMigrations:
         path = tmp_path / "facelabel.db"
         with sqlite3.connect(path) as raw:
             raw.execute("CREATE TABLE kept (in_the_way)")
+            raw.execute(f"CREATE TABLE {VERSION_TABLE} (version_num)")
         with pytest.raises(Exception, match="kept"):
             Database(f"sqlite:///{path}")
         with sqlite3.connect(path) as raw:
-            assert list(raw.execute("SELECT name FROM sqlite_master")) == [("kept",)]
+            tables = {name for (name,) in raw.execute("SELECT name FROM sqlite_master")}
+        assert tables == {"kept", VERSION_TABLE}
 
     def test_a_database_of_a_newer_version_is_refused(self, database: Database) -> None:
         with database.transaction() as connection:
@@ -361,3 +364,20 @@ class TestDeath:
         with pytest.raises(Unavailable), postgresql.transaction() as connection:
             connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
         assert ledger.generation() == 0
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    """It would get our tables otherwise; the message says which file."""
+    path = tmp_path / "theirs.db"
+    with contextlib.closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE something (x)")
+    with pytest.raises(ConfigurationError, match=r"theirs\.db.*another program"):
+        Database(f"sqlite:///{path}")
+
+
+def test_an_unescaped_password_is_not_shown() -> None:
+    """Half of it would be taken for the host."""
+    with pytest.raises(ConfigurationError, match="%40") as caught:
+        Database("postgresql://me:hush@secret@host/x")
+    assert "hush" not in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -158,6 +159,11 @@ class TestLabelledSets:
         (tmp_path / "groups/labels.json").write_text(labels)
         with pytest.raises(Rejected, match=r"labels\.json is not a list of tiles"):
             labelled.read_set(tmp_path)
+
+    def test_file_names_that_are_no_utf_8(self, tmp_path: Path) -> None:
+        (tmp_path / os.fsdecode(b"\xff1.jpg")).touch()
+        (tmp_path / "A1.jpg").touch()
+        assert len(labelled.read_set(tmp_path, strangers=0.5).strangers) == 1
 
     def test_limits(self, tmp_path: Path) -> None:
         files(tmp_path, "gallery/A.jpg", "gallery/B.jpg", "probe/A.jpg", "groups/g.jpg")

@@ -73,6 +73,15 @@ def test_what_is_enrolled_without_label_or_image_is_extra(
     assert bench.names(family["photo"]) == set()
 
 
+def test_looking_makes_no_collection(bench: Bench) -> None:
+    """Which models a collection gets is decided when the first face is learnt."""
+    drift = bench.reconciler.check()
+    assert drift.clean
+    bench.reconciler.mend(drift)
+    assert bench.ledger.collection() is None
+    assert not list(bench.recognizer.collections())
+
+
 def test_a_face_the_collection_lost_is_learnt_again(bench: Bench, family: dict[str, str]) -> None:
     faces = bench.enrolled()
     lost = [face_id for face_id, person in faces.items() if person == "Ann"]

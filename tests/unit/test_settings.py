@@ -78,6 +78,7 @@ def test_the_threshold_may_be_written_in_any_way(
         ("trainingFolder", "../etc", "folder path"),
         ("FACELABEL_MAX_FACES", "0", "greater than or equal to 1"),
         ("FACELABEL_LOG_LEVEL", "loud", "'debug'"),
+        ("CLOUDINARY_URL", "**********", "cloudinary://key:secret@cloud"),
     ],
 )
 def test_a_wrong_value_names_variable_value_and_what_is_allowed(

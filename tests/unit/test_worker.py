@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.errors import Rejected, Unavailable
+from facelabel.errors import ConfigurationError, Rejected, Unavailable
 from facelabel.model import JobKind, JobState, Outcome
 from facelabel.testing import ManualClock, MemoryQueue
 from facelabel.worker import Backoff, Done, Worker
@@ -118,6 +118,17 @@ def test_being_asked_for_less_patience_does_not_shorten_ours(shop: Shop) -> None
     assert shop.forward() >= 1
 
 
+def test_a_wrong_setting_is_retried_without_a_traceback(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model without a calibration, for example."""
+    shop.troubles = [ConfigurationError("no calibration")]
+    done = shop.worker.run_one()
+    assert done is not None
+    assert (done.error, done.buried) == ("no calibration", False)
+    assert "Traceback" not in caplog.text
+
+
 def test_a_bug_is_retried_and_ends_as_a_dead_letter_with_its_traceback(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,6 +143,15 @@ def test_a_bug_is_retried_and_ends_as_a_dead_letter_with_its_traceback(
     assert shop.only_job().state is JobState.DEAD
     for expected in ("Traceback", "in handle", "ZeroDivisionError: oops"):
         assert expected in shop.only_job().reason
+
+
+def test_an_interrupted_job_is_given_back_at_once(shop: Shop) -> None:
+    """Ctrl-C: the next run need not wait for the lease to end."""
+    shop.troubles = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        shop.worker.run_one()
+    assert shop.forward() == 0
+    assert shop.worker.run_one() == Done(shop.worked[1], Outcome("identified"))
 
 
 def test_a_job_that_kills_its_worker_every_time_ends_dead(shop: Shop) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+from rich.markup import escape
 
 from facelabel import actions, bootstrap
 from facelabel.cli import report
@@ -15,10 +16,14 @@ from facelabel.cli.framework import Command, application, bar, out
 from facelabel.errors import FacelabelError, Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from facelabel.actions import Portrait
     from facelabel.bootstrap import App
     from facelabel.model import Asset
     from facelabel.settings import Settings
+
+T = TypeVar("T")
 
 
 @click.command(cls=Command, examples=["demo", "demo --portraits ~/portraits --photos ~/party"])
@@ -49,64 +54,81 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
         with application(private) as app:
             if portraits and photos:
                 learn = list(actions.portraits(portraits, private.face_label_tag_prefix))
-                pictures = {path.name: path.read_bytes() for path in actions.image_files([photos])}
+                pictures = list(actions.image_files([photos]))
             else:
-                learn, pictures = _samples(private)
+                learn, pictures = _samples(private, Path(folder))
             _run(app, learn, pictures, output)
 
 
-def _samples(settings: Settings) -> tuple[list[Portrait], dict[str, bytes]]:
+def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Path]]:
     samples = bootstrap.sample_photos(settings)
     learn = [
         actions.Portrait(str(samples.folder / "obama.jpg"), "Barack Obama"),
         actions.Portrait(str(samples.folder / "biden.jpg"), "Joe Biden"),
     ]
     names = ("obama2.jpg", "obama3.jpg", "obama_partial_face.jpg", "obama_partial_face2.jpg")
-    pictures = {name: (samples.folder / name).read_bytes() for name in names}
-    pictures["two-people.jpg"] = samples.two_people
+    pictures = [samples.folder / name for name in names]
+    pictures.append(folder / "two-people.jpg")
+    pictures[-1].write_bytes(samples.two_people)
     out.print("two-people.jpg is composed here: Obama from another photo than the one learnt;")
     out.print("Biden, of whom there is one photo, re-cropped, rescaled and re-encoded from it.\n")
     return learn, pictures
 
 
-def _run(app: App, learn: list[Portrait], pictures: dict[str, bytes], output: Path) -> None:
-    scheme, started = app.pipeline.scheme, time.perf_counter()
-    people = sorted({portrait.person for portrait in learn})
-    portraits = [actions.add_portrait(app, portrait) for portrait in learn]
-    with bar("learning", len(portraits)) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
-        outcomes = actions.work(app, [asset.asset_id for asset in portraits], tally)
-    learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
-    out.print(
-        f"learnt {learnt} of {len(portraits)} portraits of {len(people)} people", markup=False
-    )
-    report.print_pairs(
-        report.refusals(zip([p.source for p in learn], outcomes, strict=True)), "yellow"
-    )
-    assets = [
-        app.library.upload(data, folder=scheme.recognition, filename=name)
-        for name, data in pictures.items()
-    ]
+def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) -> None:
+    started = time.perf_counter()
+    _learn(app, learn)
+    assets = _stored(pictures, lambda picture: _upload(app, picture))
     with bar("searching", len(assets)) as advance:
         app.worker().drain(report.Tally(advance, app.pipeline.queue.pending))
     out.print("")
-    for asset in assets:
+    for _, asset in assets:
         _show(app, asset, output)
     seconds = time.perf_counter() - started
     out.print(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)", markup=False)
 
 
+def _learn(app: App, portraits: list[Portrait]) -> None:
+    stored = _stored(portraits, lambda portrait: actions.add_portrait(app, portrait))
+    with bar("learning", len(stored)) as advance:
+        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+        outcomes = actions.work(app, [asset.asset_id for _, asset in stored], tally)
+    learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
+    people = len({portrait.person for portrait in portraits})
+    out.print(f"learnt {learnt} of {len(portraits)} portraits of {people} people")
+    sources = [portrait.source for portrait, _ in stored]
+    report.print_pairs(report.remarks(zip(sources, outcomes, strict=True)), "yellow")
+
+
+def _upload(app: App, picture: Path) -> Asset:
+    data = actions.read_file(app, picture)
+    return app.library.upload(data, folder=app.pipeline.scheme.recognition, filename=picture.name)
+
+
+def _stored(things: Iterable[T], store: Callable[[T], Asset]) -> list[tuple[T, Asset]]:
+    """Put pictures into the library; of those that cannot be, say why."""
+    stored: list[tuple[T, Asset]] = []
+    for thing in things:
+        try:
+            stored.append((thing, store(thing)))
+        except Rejected as rejection:
+            source = getattr(thing, "source", thing)
+            out.print(f"  {source}: {rejection}", style="yellow", markup=False)
+    return stored
+
+
 def _show(app: App, asset: Asset, output: Path) -> None:
     search = app.pipeline.ledger.search(asset.asset_id)
     faces = search.faces if search else ()
-    out.print(f"[bold]{asset.filename}[/bold]: {report.names_line(faces)}")
+    out.print(f"[bold]{escape(asset.filename)}[/bold]: {escape(report.names_line(faces))}")
     for face in faces:
         if face.best:
             runner = f", runner-up {face.runner_up.similarity:.1f}" if face.runner_up else ""
-            out.print(f"    {face.name or face.verdict}: {face.best.similarity:.1f}{runner}")
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{Path(asset.filename).stem}.jpg"
+            said = f"    {face.name or face.verdict}: {face.best.similarity:.1f}{runner}"
+            out.print(said, markup=False)
+    path = output / f"{Path(asset.public_id).name}.jpg"
     try:
+        output.mkdir(parents=True, exist_ok=True)
         path.write_bytes(app.annotate(app.library.fetch(asset), faces))
     except OSError as error:
         raise FacelabelError(f"{path} cannot be written: {error.strerror}") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facelabel import actions
 from facelabel.cli.framework import (
     EXIT_REJECTED,
     Command,
@@ -45,8 +46,7 @@ class Finding:
 @click.pass_obj
 def doctor(settings: Settings, *, as_json: bool) -> None:
     """Check configuration, models, store and disk; say what to do."""
-    with application(settings) as app:
-        findings = list(_examine(settings, app))
+    findings = list(_examine(settings))
     if as_json:
         print_json(findings)
     else:
@@ -60,13 +60,21 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
         raise click.exceptions.Exit(EXIT_REJECTED)
 
 
-def _examine(settings: Settings, app: App) -> Iterator[Finding]:
+def _examine(settings: Settings) -> Iterator[Finding]:
+    """Look at one thing after the other, as far as one can without the thing before."""
     yield _configuration(settings)
-    yield _disk(settings)
-    yield from _store(app)
-    yield from _models(app)
-    yield _index(app)
-    yield _queue(app)
+    try:
+        with application(settings) as app:
+            yield _disk(settings)
+            yield _store(app)
+            yield from _models(app)
+            yield _index(app)
+            yield _queue(app)
+    except FacelabelError as error:
+        advice = (
+            f"look at the settings data ({settings.data}) and store, and at who may write there"
+        )
+        yield Finding("store", good=False, says=str(error), advice=advice)
 
 
 def _configuration(settings: Settings) -> Finding:
@@ -90,12 +98,9 @@ def _disk(settings: Settings) -> Finding:
     return Finding("data folder", good, f"{settings.data}, {free / 1e9:.1f} GB free", advice)
 
 
-def _store(app: App) -> Iterator[Finding]:
-    try:
-        count = sum(1 for _ in app.library.assets(""))
-        yield Finding("store", good=True, says=f"{count} pictures in the library")
-    except FacelabelError as error:
-        yield Finding("store", good=False, says=str(error), advice="see docs/reference/settings.md")
+def _store(app: App) -> Finding:
+    count = sum(1 for _ in app.library.assets(""))
+    return Finding("store", good=True, says=f"{count} pictures in the library")
 
 
 def _models(app: App) -> Iterator[Finding]:
@@ -119,6 +124,9 @@ def _better_models(app: App) -> Iterator[Finding]:
         return
     model = app.pipeline.recognizer.model(live)
     pack = next((pack for pack in app.engines.packs() if pack.model == model), None)
+    if app.settings.pack != "auto" and (wanted := app.engines.default_pack().model) != model:
+        says = f"the setting pack asks for {wanted}, {live} was made with {model}"
+        yield Finding("pack", good=True, says=says, advice="`facelabel index --rebuild` changes it")
     if pack is None:
         advice = "set FACELABEL_PACK to its manifest, or `facelabel index --rebuild`"
         yield Finding("collection", good=False, says=f"made with {model}, not here", advice=advice)
@@ -140,7 +148,7 @@ def _index(app: App) -> Finding:
         advice = "`facelabel index FOLDER` learns from labelled portraits"
         return Finding("index", good=True, says="nobody is known yet", advice=advice)
     drift = app.reconciler.check()
-    enrolled = list(app.pipeline.ledger.enrolments(app.pipeline.collection()))
+    enrolled = actions.enrolments(app)
     people = len({line.person for line in enrolled})
     says = f"{people} people from {len(enrolled)} images"
     if app.pipeline.queue.pending() or drift.clean:

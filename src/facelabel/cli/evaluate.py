@@ -13,7 +13,7 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli.framework import Command, application, bar, err, json_option, out, print_json
-from facelabel.errors import ConfigurationError
+from facelabel.errors import ConfigurationError, Rejected
 from facelabel.evaluation import (
     fitting,
     identification,
@@ -23,6 +23,7 @@ from facelabel.evaluation import (
     plots,
     verification,
 )
+from facelabel.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -142,6 +143,8 @@ def gallery(
     if plot:
         plots.check()
     people = labelled.read_set(folder, enrol=enrol, strangers=strangers)
+    if not people.probes and not people.strangers:
+        raise Rejected(f"{folder} has nobody to search for: give two pictures of a person at least")
     with application(settings) as app:
         if calibrate:
             _refuse_calibrated(app)
@@ -170,6 +173,11 @@ def _calibrate(app: App, engine: FaceEngine, impostor: Distances) -> tuple[Fitte
     points = fitting.fit(impostor)
     path = app.engines.calibrate(engine.model, fitting.pairs(points))
     err.print(f"calibration of {engine.model} saved to {path}", markup=False)
+    queue = app.pipeline.queue
+    uncalibrated = [job.job_id for job in queue.jobs(JobState.DEAD, limit=1_000_000)
+                    if "--calibrate" in job.reason]  # fmt: skip
+    if uncalibrated:
+        err.print(f"{queue.revive(uncalibrated)} pictures that waited for it are searched again")
     return points
 
 

@@ -21,7 +21,7 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.errors import Rejected
+from facelabel.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +81,8 @@ def upload(
                             tags=wanted or None,
                         )
                     )  # fmt: skip
-                except Rejected as rejection:
-                    problems.append((source, str(rejection)))
+                except (Rejected, Unavailable) as trouble:
+                    problems.append((source, str(trouble)))
                 advance(number, len(files))
         for asset in uploaded:
             out.print(asset.public_id, markup=False)

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
 
 
+#: Outcomes after which a portrait is learnt.
+_LEARNT = frozenset({"enrolled", "unchanged"})
+
+
 @click.command(
     cls=Command,
     examples=["index ~/portraits", "index --check", "index --rebuild --pack mobilefacenet"],
@@ -91,23 +95,23 @@ def _import(app: App, path: Path, *, dry_run: bool) -> None:
             advance(number, len(portraits))
     outcomes = _work(app, list(uploaded), "learning")
     sources = [portrait.source for portrait in uploaded.values()]
-    problems += report.refusals(zip(sources, outcomes, strict=True))
-    _print_learnt(app, outcomes, problems)
+    _print_learnt(app, outcomes, problems + report.remarks(zip(sources, outcomes, strict=True)))
+    if problems or not _LEARNT.issuperset(outcome.kind for outcome in outcomes):
+        raise click.exceptions.Exit(EXIT_REJECTED)
 
 
 def _overruled(former: Portrait | None, portrait: Portrait) -> Iterator[tuple[str, str]]:
     """Tell of a picture that stands there for two people: it counts for the last."""
     if former and former.person != portrait.person:
-        yield former.source, f"is not {former.person}'s: the same picture is {portrait.source}"
+        known_as = f"{portrait.source}, labelled {portrait.person}: that label counts"
+        yield former.source, f"labelled {former.person}, is the same picture as {known_as}"
 
 
-def _print_learnt(app: App, outcomes: list[Outcome], problems: list[tuple[str, str]]) -> None:
+def _print_learnt(app: App, outcomes: list[Outcome], remarks: list[tuple[str, str]]) -> None:
     learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
     out.print(f"{learnt} portraits learnt, {people} people known")
-    report.print_pairs(problems, "red")
-    if problems:
-        raise click.exceptions.Exit(EXIT_REJECTED)
+    report.print_pairs(remarks, "red")
 
 
 def _work(app: App, asset_ids: list[str], title: str) -> list[Outcome]:

@@ -115,8 +115,8 @@ class Tally:
         return ", ".join(parts) or "nothing to do"
 
 
-def refusals(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
-    """What was refused or warned about, by the name the user knows it under."""
+def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
+    """What there is to say about outcomes, by the name the user knows each under."""
     return [(name, outcome.note) for name, outcome in outcomes if outcome.note]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -153,7 +154,7 @@ def _without_number(stem: str) -> str:
 
 def _held_out(people: Iterable[str], fraction: float) -> frozenset[str]:
     """Return that share of the people; the same set of names always gives the same."""
-    shuffled = sorted(people, key=lambda name: hashlib.sha256(name.encode()).digest())
+    shuffled = sorted(people, key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
     return frozenset(shuffled[: round(fraction * len(shuffled))])
 
 

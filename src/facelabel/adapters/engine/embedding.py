@@ -23,7 +23,8 @@ class Embedding:
 
     def __init__(self, model: Path, recipe: manifest.Embedder, *, threads: int) -> None:
         """Take the converted model, whose batch dimension is free."""
-        self._network = Network(model, threads=threads)
+        shape = (None, 3, recipe.size, recipe.size)
+        self._network = Network(model, threads=threads, expects=shape)
         self._mean = np.array(recipe.mean, np.float32)
         self._scale = np.float32(recipe.scale)
         self._channels = slice(None) if recipe.order == "RGB" else slice(None, None, -1)

@@ -84,7 +84,7 @@ class Engine:
         if self._pack.calibration is None:
             raise ConfigurationError(
                 f"the model pack {self._pack.name!r} has no calibration: run"
-                " `facelabel eval --calibrate` on a labelled set of your own"
+                " `facelabel eval gallery DIR --calibrate` on a labelled set of your own"
             )
         return calibration.similarity(self._pack.calibration, distance)
 

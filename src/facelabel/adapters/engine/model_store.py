@@ -230,7 +230,7 @@ class ModelStore:
 
     def _refuse_unreachable(self, pack: Pack) -> None:
         for file in pack.files:
-            if isinstance(file.source, Url):
+            if isinstance(file.source, Url) and not self.installed(pack):
                 why = self._fetcher().why_unreachable(file.source.url)
                 if why:
                     raise Unavailable(f"{file.name} cannot be fetched ({why})")
@@ -242,8 +242,18 @@ class ModelStore:
         with cache_folder.exclusive(self._folder(pack)):
             for slot in self._slots(pack):
                 # Asked again under the lock: another process may have filled it meanwhile.
-                if slot.problem():
+                if slot.problem() and not self._copy_twin(slot):
                     slot.fill(read(slot.file))
+
+    def _copy_twin(self, slot: _Slot) -> bool:
+        """Take the file from another pack that has it, whole: packs share detectors."""
+        for path in sorted(self._cache_dir.glob("*/*.onnx")):
+            twin = _Slot(slot.file, path)
+            if path != slot.path and twin.problem() is None:
+                cache_folder.write(slot.path, path.read_bytes())
+                cache_folder.write(slot.record_path, twin.record_path.read_bytes())
+                return True
+        return False
 
     def _fetcher(self) -> Fetcher:
         """Load the HTTP client only where something is fetched: most commands fetch nothing."""

@@ -26,9 +26,15 @@ _ERRORS_ONLY = 3
 class Network:
     """An ONNX graph with one input."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
-        """Remember the file; nothing is read before the first :meth:`run`."""
+    def __init__(
+        self, path: Path, *, threads: int, expects: Sequence[int | None] | None = None
+    ) -> None:
+        """Remember the file; nothing is read before the first :meth:`run`.
+
+        ``expects``: the shape its input must take, None where any length must do.
+        """
         self._path = path
+        self._expects = expects
         self._threads = threads
         self._lock = threading.Lock()
 
@@ -54,8 +60,24 @@ class Network:
         # stays: without it each large look at a picture takes three times as long.
         options.enable_mem_pattern = False
         try:
-            return onnxruntime.InferenceSession(
+            session = onnxruntime.InferenceSession(
                 self._path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors share no base class below Exception
             raise ConfigurationError(f"{self._path} is not a usable model: {error}") from error
+        self._check(session.get_inputs()[0].shape)
+        return session
+
+    def _check(self, shape: Sequence[int | str | None]) -> None:
+        """Refuse a model that cannot take what it will be given; names stand for any length."""
+        if self._expects is None:
+            return
+        fits = len(shape) == len(self._expects) and all(
+            not isinstance(there, int) or there == wanted
+            for there, wanted in zip(shape, self._expects, strict=True)
+        )
+        if not fits:
+            raise ConfigurationError(
+                f"{self._path} takes {list(shape)}, not {list(self._expects)} (None: any number):"
+                ' check size in the manifest; a batch fixed to 1 wants convert = "free-batch"'
+            )

@@ -132,8 +132,17 @@ class Database:
             ) from error
 
     def _open(self) -> None:
+        try:
+            self._bring_to_head()
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self._url.render_as_string()}: {error}") from error
+
+    def _bring_to_head(self) -> None:
         with self.read() as connection:
             revision = _revision(connection)
+            tables = inspect(connection).get_table_names() if revision is None else ()
+        if tables and VERSION_TABLE not in tables:
+            raise ConfigurationError("it holds tables of another program")
         if revision != HEAD:
             self._migrate()
 
@@ -163,6 +172,8 @@ def _checked(url: str) -> URL:
     backend = parsed.get_backend_name() if "+" not in parsed.drivername else ""
     if backend == "sqlite":
         return _checked_sqlite(parsed)
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError("write an @ in the password of a database URL as %40")
     if backend in {"postgres", "postgresql"}:
         return parsed.set(drivername="postgresql+psycopg")
     raise ConfigurationError(f"not a database we use: {parsed.drivername}; {_EXPECTED}")
