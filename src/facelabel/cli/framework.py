@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import io
 import json
 import logging
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -69,7 +71,9 @@ class Command(click.Command):
             settings = configuration.load(flags)
             _log_to_stderr(settings.log_level)
             ctx.obj = settings
-            return super().invoke(ctx)
+            result: object = super().invoke(ctx)
+            if sys.stdout:  # here a full disk is still ours to report, not the interpreter's
+                sys.stdout.flush()
         except FacelabelError as error:
             err.print(f"facelabel: {error}", style="red", markup=False)
             ctx.exit(exit_status(error))
@@ -77,10 +81,12 @@ class Command(click.Command):
             raise  # click ends quietly: `facelabel library | head -1`
         except OSError as error:
             err.print(f"facelabel: {error}", style="red", markup=False)
+            _discard_output()
             ctx.exit(EXIT_UNAVAILABLE)
         except KeyboardInterrupt:
             err.print("facelabel: stopped; the same command goes on from here", style="yellow")
             ctx.exit(EXIT_INTERRUPTED)
+        return result
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own options first, the settings in a section of their own."""
@@ -170,6 +176,12 @@ def print_json(value: object) -> None:
     except UnicodeEncodeError:
         text = json.dumps(value, default=_plain, indent=2)
     click.echo(text)
+
+
+def _discard_output() -> None:
+    """Send what could not be written nowhere: the interpreter would try again at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def lenient_streams() -> None:
