@@ -152,11 +152,12 @@ def work(
     The kind of an outcome is "refused" where the image is at fault, "waiting" where the job goes
     on later or in another worker; ``note`` says why.
     """
+    wanted = frozenset(asset_ids)
     results: dict[str, Outcome] = {}
 
     def note(done: Done) -> None:
         key = done.job.key
-        if done.job.kind is JobKind.ASSET and key in asset_ids:
+        if done.job.kind is JobKind.ASSET and key in wanted:
             results[key] = done.outcome or _failure(done)
         on_done(done)
 

@@ -57,6 +57,14 @@ def labelled_people(tags: Iterable[str], prefix: str) -> frozenset[str]:
     )
 
 
+def labelled_person(tags: Iterable[str], prefix: str) -> str | None:
+    """The one person the label tags name, if any; LabelRefused where they cannot be obeyed."""
+    people = sorted(labelled_people(tags, prefix))
+    if len(people) > 1:
+        raise LabelRefused("two labels: " + " and ".join(people))
+    return people[0] if people else None
+
+
 def is_labelled(tags: Iterable[str], name: str, prefix: str) -> bool:
     """Whether one of the label tags, bad ones beside it or not, names this person."""
     marker = f"{prefix}:"

@@ -143,11 +143,10 @@ class Pipeline:
         self._withdraw(asset)
         collection = self.collection()
         current = self._current(asset, collection)
-        people = self._people(asset, current, collection)
-        if not people:
+        person = self._person(asset, current, collection)
+        if person is None:
             gone = self._expel(asset, collection)
             return Outcome("un-enrolled" if gone else "ignored", note="no label")
-        (person,) = people
         if current and (current.person, current.version) == (person, asset.version):
             kind, enrolment = "unchanged", current
         else:
@@ -168,22 +167,16 @@ class Pipeline:
     def _stands(self, enrolment: Enrolment, collection: str) -> bool:
         return any(True for _ in self.recognizer.faces(collection, [enrolment.face_id]))
 
-    def _people(self, asset: Asset, current: Enrolment | None, collection: str) -> frozenset[str]:
-        """The one person the labels name, or nobody; LabelRefused where they cannot be obeyed."""
+    def _person(self, asset: Asset, current: Enrolment | None, collection: str) -> str | None:
+        """Whom the labels name; where they cannot be obeyed, end what they no longer say."""
         try:
-            return self._sole(names.labelled_people(asset.tags, self.scheme.prefix))
+            return names.labelled_person(asset.tags, self.scheme.prefix)
         except LabelRefused:
             # Between two labels the old enrolment stays, as long as its label does.
             prefix = self.scheme.prefix
             if not (current and names.is_labelled(asset.tags, current.person, prefix)):
                 self._expel(asset, collection)
             raise
-
-    @staticmethod
-    def _sole(people: frozenset[str]) -> frozenset[str]:
-        if len(people) > 1:
-            raise LabelRefused("two labels: " + " and ".join(sorted(people)))
-        return people
 
     def _enrol(self, asset: Asset, person: str, collection: str) -> Enrolment:
         image = self.library.fetch(asset)

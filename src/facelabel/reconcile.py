@@ -132,14 +132,12 @@ class Reconciler:
             if not scheme.trains(asset):
                 continue
             try:
-                people = names.labelled_people(asset.tags, scheme.prefix)
+                person = names.labelled_person(asset.tags, scheme.prefix)
             except LabelRefused as refusal:
                 yield asset, "", str(refusal)
                 continue
-            if len(people) > 1:
-                yield asset, "", "two labels: " + " and ".join(sorted(people))
-            elif people:
-                yield asset, next(iter(people)), asset.context.get(ERROR_KEY, "")
+            if person:
+                yield asset, person, asset.context.get(ERROR_KEY, "")
 
     def _forget_orphans(self, orphans: tuple[str, ...], collection: str) -> None:
         """Forget faces nobody holds, but not those a worker has enrolled since we looked."""
