@@ -164,7 +164,7 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
         app.worker().drain(tally)
     if app.pipeline.ledger.collection() != collection:
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
-    people = len({e.person for e in app.pipeline.ledger.enrolments(collection)})
+    people = len({enrolment.person for enrolment in actions.enrolments(app)})
     out.print(f"rebuilt as {collection}, {people} people known")
 
 
