@@ -11,7 +11,7 @@ DATA ?= $(or $(FACELABEL_TEST_DATA),../shared/data)
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f -not -name '*.pyc')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format lint types imports soak bench docs lock clean
+.PHONY: help demo test check format lint types imports soak compat bench docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -40,6 +40,10 @@ imports: $(VENV)/facelabel $(VENV)/dev
 
 soak: $(VENV)/facelabel $(VENV)/dev ## Run the long versions of the load and kill tests.
 	$(BIN)/python -m pytest -m soak
+
+compat: $(VENV)/facelabel $(VENV)/dev ## Run Cloudinary's own Python tests against serve; SUITE=checkout of its SDK.
+	@test -n "$(SUITE)" || { echo "SUITE=path of a checkout of cloudinary/pycloudinary"; exit 1; }
+	$(BIN)/python tests/compat/suite.py "$(SUITE)"
 
 bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other libraries; DATA=folder of labelled photos.
 	$(BIN)/python benchmarks/engine.py "$(DATA)"

@@ -15,8 +15,9 @@ from facelabel.model import JobKind, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap import App, Remote, Report, Trigger
     from facelabel.model import Asset, Enrolment, Face, NamedFace
+    from facelabel.settings import Settings
     from facelabel.worker import Done
 
 #: What we pick up when we walk through a folder; files named outright are tried whatever they are.
@@ -199,12 +200,47 @@ def unsearched(app: App, folder: str) -> Iterator[Asset]:
 def labelled(app: App, folder: str) -> list[Asset]:
     """Training images of a folder that carry a label."""
     scheme = app.pipeline.scheme
-    marker = f"{scheme.prefix}:"
     return [
         asset
         for asset in app.library.assets(folder)
-        if scheme.trains(asset) and any(tag.startswith(marker) for tag in asset.tags)
+        if scheme.trains(asset) and scheme.labels(asset)
     ]
+
+
+def connect(remote: Remote, settings: Settings, *, poll: bool, dry_run: bool) -> Iterator[str]:
+    """Have Cloudinary tell us of changes; say, line by line, what was done.
+
+    Raises Rejected where it is not known at which address, or in which channel.
+    """
+    channel, url = settings.poll_channel, settings.public_url
+    if poll and not channel:
+        raise Rejected("which channel? Any word will do: set poll_channel (FACELABEL_POLL_CHANNEL)")
+    if not poll and not url:
+        raise Rejected(
+            "at which address does Cloudinary reach `facelabel serve`? Set public_url, such as"
+            " https://faces.example.com; without one, `facelabel connect --poll`"
+        )
+    if dry_run:
+        return (f"there is: {_told(trigger)}" for trigger in remote.subscriptions.triggers())
+    if poll:
+        report = remote.subscriptions.connect_polling(channel)
+    else:
+        report = remote.subscriptions.connect(f"{url.rstrip('/')}/webhook")
+    return _connected(report, poll=poll)
+
+
+def _connected(report: Report, *, poll: bool) -> Iterator[str]:
+    for what, triggers in (
+        ("made", report.created), ("changed", report.updated),
+        ("there already", report.kept), ("of others, left alone", report.others),
+    ):  # fmt: skip
+        yield from (f"{what}: {_told(trigger)}" for trigger in triggers)
+    how = "fetches them" if poll else "answers at that address"
+    yield f"connected: notifications arrive while `facelabel serve` {how}"
+
+
+def _told(trigger: Trigger) -> str:
+    return f"{trigger.event_type} to {trigger.uri}"
 
 
 def _clean_stem(filename: str) -> str:

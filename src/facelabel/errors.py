@@ -9,8 +9,10 @@
     │   ├── UnusableFace        no face, several faces, or one too poor to enrol
     │   ├── LabelRefused        the label on a training image cannot be a name
     │   ├── AlreadyExists       the name asked for is taken
+    │   ├── Denied              the other side does not let us do that
     │   └── NotFound            no such asset, job, pack …
     └── Unavailable             not now: the same call may go through later
+        └── Throttled           the other side's quota is used up; nobody's failure
 
 The worker needs only the two middle branches: ``Rejected`` is buried with its reason where a
 person sees it, ``Unavailable`` is retried. Anything else is a bug; it is retried too, because a
@@ -52,6 +54,10 @@ class AlreadyExists(Rejected):
     """Something of that name exists already."""
 
 
+class Denied(Rejected):
+    """The other side does not let us in."""
+
+
 class NotFound(Rejected):
     """There is no such thing."""
 
@@ -63,3 +69,7 @@ class Unavailable(FacelabelError):
         """Remember how many seconds the other side asked us to wait, if it said so."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Throttled(Unavailable):
+    """The other side's quota is used up."""

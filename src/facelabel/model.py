@@ -40,6 +40,13 @@ class Asset:
     type: str = "upload"
     tags: tuple[str, ...] = ()
     context: Mapping[str, str] = field(default_factory=dict)
+    display_name: str = ""
+    #: Structured metadata by the field's external_id; of a set field a list of values. A value
+    #: of a list field is its label, such as a person's name, not its external_id.
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    #: Whatever else a media library keeps: face_coordinates, moderation …
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    updated_at: float = 0.0
 
     def in_folder(self, root: str) -> bool:
         """Whether the asset lies in ``root`` or below, compared by path segment."""
@@ -233,6 +240,8 @@ class NameState(enum.StrEnum):
     WRITING = "writing"
     WRITTEN = "written"
     REMOVING = "removing"
+    #: A person took it away from one place; we are taking it away from the others.
+    REFUSING = "refusing"
     REFUSED = "refused"
 
 
@@ -252,6 +261,26 @@ class JobKind(enum.StrEnum):
     SWEEP = "sweep"
     #: Build a new collection from the training folder and switch to it: payload "collection".
     REBUILD = "rebuild"
+    #: Some tags of an asset changed: see whether that concerns us, before anybody is asked about
+    #: the asset: key = digest of the notification, payload "asset_id", "added", "removed".
+    TAGS = "tags"
+    #: Find the asset of this public_id and look at it: key = public_id.
+    FIND = "find"
+    #: Look at every asset of this folder and below: key = its path.
+    FOLDER = "folder"
+    #: Compare the whole library with the ledger and look at what differs.
+    RECONCILE = "reconcile"
+    #: Tell a subscriber of a change: payload "url", "body", "timestamp".
+    NOTIFY = "notify"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job that somebody asks for."""
+
+    kind: JobKind
+    key: str
+    payload: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel import matching, names, naming
+from facelabel import matching, names, naming, scheme
 from facelabel.errors import LabelRefused, NotFound, Rejected, Unavailable
-from facelabel.model import Enrolment, JobKind, Outcome, Search
+from facelabel.model import Enrolment, JobKind, JobRequest, NameState, Outcome, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Job, NameState, Sighting
+    from facelabel.model import Asset, Job, Sighting
     from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+    from facelabel.scheme import Scheme
 
 #: Context key that tells the owner of an image why it was refused.
 ERROR_KEY = "facelabel_error"
@@ -37,36 +38,8 @@ SWEEP_KEY = "all"
 SWEEP_BATCH = 256
 #: Seconds a sweep waits, so that several portraits learnt together cost one sweep.
 SWEEP_DELAY = 1.0
-#: Stands for the rules of a search that a sweep left to the picture's own job.
-UNDECIDED = ""
 #: Of an enrolment that nobody knows the image of any more; real ones are greater.
 _NO_VERSION = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Scheme:
-    """Which folders and labels mean what, and when a face gets a name."""
-
-    training: str = "training"
-    recognition: str = "assets"
-    prefix: str = "faceLabel"
-    #: Name the live collection gets when there is none yet.
-    collection: str = "cld-rekog"
-    rules: matching.Rules = field(default_factory=matching.Rules)
-
-    def trains(self, asset: Asset) -> bool:
-        """Whether the asset is a training image; where folders nest, the inner one decides."""
-        return asset.in_folder(self.training) and not (
-            self._inner(self.recognition, self.training) and asset.in_folder(self.recognition)
-        )
-
-    def searches(self, asset: Asset) -> bool:
-        """Whether the asset is to be searched for people."""
-        return asset.in_folder(self.recognition) and not self.trains(asset)
-
-    @staticmethod
-    def _inner(one: str, other: str) -> bool:
-        return len(one.strip("/")) > len(other.strip("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +98,11 @@ class Pipeline:
     def needs_search(self, asset: Asset) -> bool:
         """Whether an image of the recognition folder was not searched yet, or is out of date."""
         last = self.ledger.search(asset.asset_id)
-        return last is None or not self._fresh(last, asset, self.ledger.generation())
+        return last is None or not self.is_fresh(last, asset)
+
+    def is_fresh(self, last: Search, asset: Asset) -> bool:
+        """Whether searching again would see the same image, the same people, the same rules."""
+        return self._fresh(last, asset, self.ledger.generation())
 
     def schedule_sweep(self) -> None:
         """Have pictures searched again that were searched before the gallery last changed.
@@ -140,7 +117,7 @@ class Pipeline:
 
     def _train(self, asset: Asset) -> Outcome:
         """Make the index mirror the label."""
-        self._withdraw(asset)
+        asset = self._withdraw(asset)
         collection = self.collection()
         current = self._current(asset, collection)
         person = self._person(asset, current, collection)
@@ -148,12 +125,20 @@ class Pipeline:
             gone = self._expel(asset, collection)
             return Outcome("un-enrolled" if gone else "ignored", note="no label")
         if current and (current.person, current.version) == (person, asset.version):
-            kind, enrolment = "unchanged", current
+            kind, enrolment = "unchanged", self._renamed(current, asset, collection)
         else:
             kind, enrolment = "enrolled", self._enrol(asset, person, collection)
         self._forget_leftovers(collection)
         self._tag_face(asset, enrolment.face_id)
         return Outcome(kind, names=(person,), note=self._contradiction(enrolment, collection))
+
+    def _renamed(self, line: Enrolment, asset: Asset, collection: str) -> Enrolment:
+        """The enrolment under the image's present public_id, by which people know it."""
+        if line.public_id == asset.public_id:
+            return line
+        renamed = replace(line, public_id=asset.public_id)
+        self.ledger.enrol(collection, renamed)
+        return renamed
 
     def _current(self, asset: Asset, collection: str) -> Enrolment | None:
         """The image's enrolment; one whose face the collection has lost is ended."""
@@ -170,11 +155,10 @@ class Pipeline:
     def _person(self, asset: Asset, current: Enrolment | None, collection: str) -> str | None:
         """Whom the labels name; where they cannot be obeyed, end what they no longer say."""
         try:
-            return names.labelled_person(asset.tags, self.scheme.prefix)
+            return self.scheme.person(asset)
         except LabelRefused:
             # Between two labels the old enrolment stays, as long as its label does.
-            prefix = self.scheme.prefix
-            if not (current and names.is_labelled(asset.tags, current.person, prefix)):
+            if not (current and self.scheme.still_says(asset, current.person)):
                 self._expel(asset, collection)
             raise
 
@@ -271,7 +255,7 @@ class Pipeline:
         generation, collection = self.ledger.generation(), self.collection()
         last = self.ledger.search(asset.asset_id)
         new_content = last is not None and last.version != asset.version
-        marks, decided = self._decisions(asset, new_content=new_content)
+        marks, decided = self._decisions(asset, last)
         if last and not decided and self._fresh(last, asset, generation):
             search = last
         else:
@@ -279,10 +263,10 @@ class Pipeline:
                 sighting = self._sighting(asset, last, collection)
             except Rejected:
                 if new_content:  # our names are about a picture that is gone
-                    self._write(asset, naming.plan(marks, frozenset(asset.tags), frozenset()))
+                    self._write(asset, naming.plan(marks, self._seen(asset), frozenset()))
                 raise
             search = self._decide(asset, sighting, collection, generation, marks)
-        plan = naming.plan(marks, frozenset(asset.tags), search.names)
+        plan = naming.plan(marks, self._seen(asset), search.names)
         if search is not last:
             self.ledger.record(search)
         self._write(asset, plan)
@@ -291,21 +275,32 @@ class Pipeline:
             names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
         )  # fmt: skip
 
-    def _decisions(
-        self, asset: Asset, *, new_content: bool
-    ) -> tuple[Mapping[str, NameState], bool]:
+    def _decisions(self, asset: Asset, last: Search | None) -> tuple[Mapping[str, NameState], bool]:
         """Record what people decided about our names; return the marks and whether any changed."""
         marks = self.ledger.names(asset.asset_id)
-        changes = naming.decisions(marks, frozenset(asset.tags), new_content=new_content)
+        changes = self.decisions(asset, last, marks)
         if changes:
             self.ledger.mark(asset.asset_id, changes)
             marks = self.ledger.names(asset.asset_id)
         return marks, bool(changes)
 
+    def decisions(
+        self, asset: Asset, last: Search | None, marks: Mapping[str, NameState]
+    ) -> Mapping[str, NameState | None]:
+        """What people decided about our names since the last search."""
+        return naming.decisions(
+            marks,
+            self._seen(asset),
+            new_content=last is not None and last.version != asset.version,
+            moved=last is not None and not self.scheme.same_places(last.rules),
+        )
+
+    def _seen(self, asset: Asset) -> naming.Seen:
+        return self.scheme.places.seen(asset)
+
     def _fresh(self, last: Search, asset: Asset, generation: int) -> bool:
-        """Whether searching again would see the same image, the same people, the same rules."""
         seen = (last.version, last.generation, last.rules)
-        return seen == (asset.version, generation, self.scheme.rules.fingerprint)
+        return seen == (asset.version, generation, self.scheme.fingerprint)
 
     def _sighting(self, asset: Asset, last: Search | None, collection: str) -> Sighting:
         """Recall the faces of the picture, or fetch it and look."""
@@ -327,19 +322,36 @@ class Pipeline:
         faces = matching.assign(sighting.faces, rules, naming.refused(marks))
         return Search(
             asset.asset_id, asset.public_id, asset.version, collection, generation,
-            rules.fingerprint, sighting.model, faces, sighting.left_out, self.clock.now(),
+            self.scheme.fingerprint, sighting.model, faces, sighting.left_out, self.clock.now(),
         )  # fmt: skip
 
     def _write(self, asset: Asset, plan: naming.NamePlan) -> None:
-        """Change the name tags, marked before and after."""
+        """Change the names, marked before and after."""
         if plan.before:
             self.ledger.mark(asset.asset_id, plan.before)
-        if plan.add:
-            self.library.add_tags(asset.asset_id, plan.add)
-        if plan.remove:
-            self.library.remove_tags(asset.asset_id, plan.remove)
+        if plan.add or plan.remove:
+            self._write_names(asset, plan)
         if plan.after:
             self.ledger.mark(asset.asset_id, plan.after)
+
+    def _write_names(self, asset: Asset, plan: naming.NamePlan) -> None:
+        places = self.scheme.places
+        if places.tags and plan.add:
+            self.library.add_tags(asset.asset_id, [places.prefix + name for name in plan.add])
+        if places.tags and plan.remove:
+            self.library.remove_tags(asset.asset_id, [places.prefix + n for n in plan.remove])
+        if places.field or places.context:
+            # Neither can be added to in one step: what others put there is read just before.
+            self._write_values(self.library.asset(asset.asset_id) or asset, plan)
+
+    def _write_values(self, asset: Asset, plan: naming.NamePlan) -> None:
+        places = self.scheme.places
+        if places.field:
+            old = scheme.field_values(asset, places.field)
+            self.library.set_metadata(asset.asset_id, places.field, plan.applied(old))
+        if places.context:
+            text = ", ".join(plan.applied(scheme.context_values(asset, places.context)))
+            self.library.set_context(asset.asset_id, {places.context: text or None})
 
     def _revisit(
         self, search: Search, sighting: Sighting | None, collection: str, generation: int
@@ -347,19 +359,76 @@ class Pipeline:
         if sighting:
             marks = self.ledger.names(search.asset_id)
             again = self._decide(search, sighting, collection, generation, marks)
-            if again.names == search.names and search.rules != UNDECIDED:
+            if again.names == search.names and scheme.is_decided(search.rules):
                 self.ledger.record(again)
                 return
         self.queue.enqueue(JobKind.ASSET, search.asset_id)
-        self.ledger.record(replace(search, generation=generation, rules=UNDECIDED))
+        rules = scheme.undecided(search.rules)
+        self.ledger.record(replace(search, generation=generation, rules=rules))
 
-    def _withdraw(self, asset: Asset) -> None:
+    def _withdraw(self, asset: Asset) -> Asset:
         """A picture that became a training image: take the names back that we wrote."""
         marks = self.ledger.names(asset.asset_id)
         if marks or self.ledger.search(asset.asset_id):
-            self._write(asset, naming.plan(marks, frozenset(asset.tags), frozenset()))
+            self._write(asset, naming.plan(marks, self._seen(asset), frozenset()))
             self.recognizer.discard(asset.asset_id)
             self.ledger.forget_asset(asset.asset_id)
+            # A metadata field that held our names may be the one that labels portraits.
+            return self.library.asset(asset.asset_id) or asset
+        return asset
+
+    # ---- what notifications say
+
+    def tags_changed(self, job: Job) -> Outcome:
+        """Look at an asset whose tags changed, unless that is nothing to us.
+
+        Asks the ledger alone: what we wrote ourselves comes back as a notification, and people's
+        own tags come by the thousand, while what may be asked of the library is rationed.
+        """
+        asset_id = str(job.payload["asset_id"])
+        added, removed = (_texts(job.payload.get(key)) for key in ("added", "removed"))
+        if not self._concerns(asset_id, added, removed):
+            return Outcome("ignored", asset_id=asset_id, note="no tags of ours")
+        self.queue.enqueue(JobKind.ASSET, asset_id)
+        return Outcome("noted", asset_id=asset_id)
+
+    def _concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
+        """Whether a label changed, or a tag of ours differs from what is on record."""
+        marker, prefix = f"{self.scheme.prefix}:", self.scheme.places.prefix
+        if any(tag.startswith(marker) for tag in (*added, *removed)):
+            return True
+        marks = self.ledger.names(asset_id)
+        states = {tag: marks.get(tag.removeprefix(prefix)) for tag in (*added, *removed)}
+        if any(states[tag] is NameState.REFUSED for tag in added):
+            return True  # typed back
+        if any(states[tag] is NameState.WRITTEN for tag in removed):
+            return True  # a person said no
+        return self._face_tags_differ(asset_id, added, removed)
+
+    def _face_tags_differ(
+        self, asset_id: str, added: Sequence[str], removed: Sequence[str]
+    ) -> bool:
+        gone, new = names.face_id_tags(removed), names.face_id_tags(added)
+        if not (gone or new):
+            return False
+        live = self.ledger.collection()
+        line = self.ledger.enrolment(live, asset_id) if live else None
+        right = frozenset({names.face_id_tag(line.face_id)} if line else ())
+        return bool(gone & right or new - right)
+
+    def find(self, job: Job) -> Outcome:
+        """Look at the asset of a public_id."""
+        asset = self.library.find(job.key)
+        if asset is None:
+            return Outcome("gone", public_id=job.key)
+        self.queue.enqueue(JobKind.ASSET, asset.asset_id)
+        return Outcome("noted", asset_id=asset.asset_id, public_id=asset.public_id)
+
+    def folder_moved(self, job: Job) -> Outcome:
+        """Look at everything in a folder that has got another path."""
+        moved = [asset.asset_id for asset in self.library.assets(job.key)]
+        self.queue.enqueue_all([JobRequest(JobKind.ASSET, asset_id) for asset_id in moved])
+        return Outcome("noted", note=f"{len(moved)} pictures in {job.key}")
 
     # ---- both
 
@@ -392,3 +461,7 @@ class Pipeline:
                 self.library.set_context(asset.asset_id, {ERROR_KEY: reason})
             except NotFound:
                 return  # deleted meanwhile: a job for that is on its way
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()

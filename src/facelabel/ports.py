@@ -10,8 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
+    from facelabel.media import (
+        AssetKey,
+        Condition,
+        Delivery,
+        DocumentKind,
+        Edit,
+        Folder,
+        Order,
+        Origin,
+        Page,
+        Upload,
+    )
     from facelabel.model import (
         Analysis,
         Asset,
@@ -19,6 +32,7 @@ if TYPE_CHECKING:
         Enrolment,
         Job,
         JobKind,
+        JobRequest,
         JobState,
         Json,
         NameState,
@@ -49,12 +63,19 @@ class Library(Protocol):
     def set_context(self, asset_id: str, values: Mapping[str, str | None]) -> None:
         """Set contextual metadata keys; None removes a key. NotFound if the asset is gone."""
 
+    def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
+        """Make these the values of a structured metadata field; none clears it.
+
+        A field that does not exist is made: a set, open for new values. NotFound if the asset is
+        gone, Rejected if the field takes no such values.
+        """
+
+    def find(self, public_id: str) -> Asset | None:
+        """Return the image of that public_id, whatever its delivery type."""
+
 
 class EditableLibrary(Library, Protocol):
     """The pictures as a person handles them; every change is followed up by a job."""
-
-    def find(self, public_id: str) -> Asset | None:
-        """Return the asset of that public_id."""
 
     def upload(
         self,
@@ -82,6 +103,133 @@ class EditableLibrary(Library, Protocol):
 
     def delete(self, asset_id: str) -> None:
         """Delete the asset and, with its last user, the original; no error if it is gone."""
+
+
+class MediaLibrary(EditableLibrary, Protocol):
+    """A library of its own: everything Cloudinary's API can ask for.
+
+    Every change is told, in its own transaction, to whoever the library was built with.
+    """
+
+    def acting(self, origin: Origin) -> MediaLibrary:
+        """The same library, changed on behalf of somebody."""
+
+    def get(self, key: AssetKey) -> Asset | None:
+        """Return the asset of that name."""
+
+    def put(self, upload: Upload) -> tuple[Asset, bool]:
+        """Store a file; also say whether an asset of that name stood there.
+
+        The content of one that stands there is replaced, its asset_id stays. Raises Rejected for
+        a name, a tag … that is not allowed.
+        """
+
+    def edit(self, asset_ids: Sequence[str], edit: Edit) -> tuple[Asset, ...]:
+        """Change assets in one step; those that are not there are left out of the answer.
+
+        Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
+        """
+
+    def delete_all(
+        self, asset_ids: Sequence[str], *, keep_backup: bool = False
+    ) -> tuple[Asset, ...]:
+        """Delete assets in one step; return those that were there."""
+
+    def backup(self, key: AssetKey) -> Asset | None:
+        """What a deleted asset of that name was when it went; None without a backup."""
+
+    def restore(self, key: AssetKey) -> Asset | None:
+        """Bring a deleted asset back from its backup; None if there is none."""
+
+    def select(
+        self,
+        condition: Condition,
+        order: Sequence[Order] = (),
+        *,
+        limit: int,
+        cursor: str | None = None,
+        count: bool = False,
+    ) -> Page:
+        """One page of the assets for which the condition holds; default order: newest first.
+
+        Raises Rejected for a cursor that is none of ours, or a field that is unknown.
+        """
+
+    def tally(self, condition: Condition, field: str) -> Mapping[str, int]:
+        """How many of these assets have each value of a field."""
+
+    def tags(self, resource_type: str, prefix: str = "") -> Sequence[str]:
+        """Every tag in use, by the alphabet."""
+
+    def folders(self, parent: str = "") -> Sequence[Folder]:
+        """The folders right below a parent, by name; NotFound if there is no such parent.
+
+        A folder exists when it was made, or when an asset lies in it or below.
+        """
+
+    def all_folders(self) -> Sequence[Folder]:
+        """Every folder, by path."""
+
+    def create_folder(self, path: str) -> Folder:
+        """Make a folder; no error if it exists."""
+
+    def rename_folder(self, path: str, to: str) -> Folder:
+        """Move a folder with all that is in it; NotFound, AlreadyExists."""
+
+    def delete_folder(self, path: str) -> Sequence[Folder]:
+        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
+
+    def document(self, kind: DocumentKind, name: str) -> Json | None:
+        """Return a document."""
+
+    def documents(self, kind: DocumentKind) -> Mapping[str, Json]:
+        """Every document of a kind by name, in the order made."""
+
+    def change_document(
+        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
+    ) -> Json | None:
+        """Make of a document (None: there is none) another one (None: delete it), in one step.
+
+        What ``change`` raises goes through, and nothing was changed.
+        """
+
+    def usage(self) -> Mapping[str, int]:
+        """How many "objects", and "bytes" of originals, there are."""
+
+
+class Messages(Protocol):
+    """Notifications waiting to be fetched by who cannot be called: Cloudinary's poll://channel."""
+
+    def receive(
+        self, channel: str, *, batch_id: str = "", limit: int = 10, visibility: float = 30.0
+    ) -> Sequence[Json]:
+        """Hand out messages, hidden from others for ``visibility`` seconds.
+
+        Each has receipt_handle, batch_id (where given), payload, signed_payload, signature,
+        timestamp, as Cloudinary's.
+        """
+
+    def acknowledge(self, receipt_handles: Sequence[str]) -> Sequence[bool]:
+        """Delete messages; whether each was there."""
+
+
+class Inbox(Protocol):
+    """Where verified notifications go."""
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Enqueue the jobs of each delivery that did not come before; on return all is on disk."""
+
+
+class Renderer(Protocol):
+    """Makes other images of an image."""
+
+    def render(
+        self, data: bytes, transformation: Transformation, regions: Regions | None = None
+    ) -> Rendered:
+        """Apply a transformation; Rejected for what is not supported, UnreadableImage.
+
+        ``regions``: what is known of the image; without it faces are looked for where needed.
+        """
 
 
 class Recognizer(Protocol):
@@ -284,6 +432,12 @@ class Ledger(Protocol):
     def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
         """Return the last searches of several pictures at once."""
 
+    def searched(self) -> Iterator[str]:
+        """asset_ids of all pictures that were searched."""
+
+    def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
+        """Return :meth:`names` of several pictures at once; those without any are absent."""
+
     def record(self, search: Search) -> None:
         """Record a search, replacing the picture's former one.
 
@@ -316,8 +470,8 @@ class Queue(Protocol):
         its worker die, the run that takes over is that one. The newest payload counts.
         """
 
-    def claim(self) -> Job | None:
-        """Lease the next due job, counting the try; None if none is due."""
+    def claim(self, kinds: Collection[JobKind] = ()) -> Job | None:
+        """Lease the next due job (of these kinds), counting the try; None if none is due."""
 
     def heartbeat(self, job: Job) -> bool:
         """Extend the lease; False if it was lost."""
@@ -328,11 +482,15 @@ class Queue(Protocol):
         False if the lease was lost.
         """
 
-    def retry(self, job: Job, reason: str, delay: float) -> bool:
+    def retry(self, job: Job, reason: str, delay: float, *, counted: bool = True) -> bool:
         """Give the job back, to be claimed again after ``delay`` seconds.
 
-        Or sooner, if it was enqueued meanwhile. False if the lease was lost.
+        Or sooner, if it was enqueued meanwhile. A try that is not ``counted`` is taken off again.
+        False if the lease was lost.
         """
+
+    def enqueue_all(self, requests: Sequence[JobRequest]) -> None:
+        """Promise several jobs in one step; see :meth:`enqueue`."""
 
     def bury(self, job: Job, reason: str) -> bool:
         """Make the job a dead letter with its reason (or ready, if enqueued meanwhile).

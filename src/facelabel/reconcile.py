@@ -7,21 +7,27 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from facelabel import names
 from facelabel.errors import LabelRefused, Rejected
-from facelabel.model import Enrolment, JobKind, Outcome
+from facelabel.model import Enrolment, JobKind, JobRequest, Outcome
 from facelabel.pipeline import ERROR_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Job, Json
+    from facelabel.model import Asset, Job, Json, NameState, Search
     from facelabel.pipeline import Pipeline
 
 #: Seconds one turn of a rebuild works; other jobs come between two turns.
 TURN_SECONDS = 15.0
+#: Pictures compared with the ledger at a time.
+PAGE = 500
+#: That many pictures, or that part of all, may be gone without anybody asking back.
+FEW_GONE = 10
+PART_GONE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,29 @@ class Drift:
     def clean(self) -> bool:
         """Whether nothing needs mending; refusals and contradictions are for people to mend."""
         return not (self.missing or self.extra or self.lost or self.orphans)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What happened in the library and no notification told of: asset_ids."""
+
+    #: New, changed, or not as our ledger has them.
+    changed: tuple[str, ...]
+    #: Known to the ledger and no longer listed.
+    gone: tuple[str, ...]
+    #: How many pictures were listed …
+    listed: int
+    #: … and how many the ledger knows.
+    known: int
+
+    def check(self) -> None:
+        """Raise Rejected where so much is gone that the listing is more likely to be wrong."""
+        if len(self.gone) > max(FEW_GONE, self.known * PART_GONE):
+            raise Rejected(
+                f"{len(self.gone)} of {self.known} known pictures are not in the library any more."
+                " If they were deleted on purpose, `facelabel reconcile --force` forgets them;"
+                " else look at CLOUDINARY_URL, trainingFolder and faceRecognitionFolder"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +113,83 @@ class Reconciler:
             pipe.queue.enqueue(JobKind.ASSET, asset_id)
         if drift.orphans:
             self._forget_orphans(drift.orphans, pipe.collection())
+
+    def missed(self, progress: Callable[[int], None] = lambda _: None) -> Missed:
+        """List our folders and compare every picture with the ledger; changes nothing.
+
+        Args:
+            progress: told how many pictures were compared so far.
+
+        """
+        ledger, live = self.pipeline.ledger, self.pipeline.ledger.collection()
+        enrolled = {e.asset_id: e for e in ledger.enrolments(live)} if live else {}
+        listed: set[str] = set()
+        changed: list[str] = []
+        for page in _pages(self._ours()):
+            new = [asset for asset in page if asset.asset_id not in listed]
+            listed.update(asset.asset_id for asset in new)
+            changed += [asset.asset_id for asset in self._changed(new, enrolled)]
+            progress(len(listed))
+        known = enrolled.keys() | set(ledger.searched())
+        return Missed(tuple(changed), tuple(sorted(known - listed)), len(listed), len(known))
+
+    def catch_up(self, job: Job) -> Outcome:
+        """Have everything looked at that notifications missed; Rejected if too much is gone.
+
+        A picture that is only said to be gone is asked for by its own job before it is forgotten.
+        """
+        missed = self.missed()
+        if not job.payload.get("force"):
+            missed.check()
+        self.look_at(missed)
+        return Outcome("reconciled", note=f"{len(missed.changed)} changed, {len(missed.gone)} gone")
+
+    def look_at(self, missed: Missed) -> None:
+        """Enqueue what was missed."""
+        wanted = [*missed.changed, *missed.gone]
+        self.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in wanted])
+
+    def _ours(self) -> Iterator[Asset]:
+        """Every picture of our folders; one may come twice."""
+        scheme = self.pipeline.scheme
+        for folder in _outermost(scheme.training, scheme.recognition):
+            yield from self.pipeline.library.assets(folder)
+
+    def _changed(
+        self, assets: Sequence[Asset], enrolled: Mapping[str, Enrolment]
+    ) -> Iterator[Asset]:
+        """Those that are not as the ledger has them."""
+        ids = [asset.asset_id for asset in assets]
+        searches, marks = self.pipeline.ledger.searches(ids), self.pipeline.ledger.marks(ids)
+        for asset in assets:
+            line, search = enrolled.get(asset.asset_id), searches.get(asset.asset_id)
+            if self.pipeline.scheme.trains(asset):
+                differs = search is not None or self._label_differs(asset, line)
+            elif self.pipeline.scheme.searches(asset):
+                names = marks.get(asset.asset_id, {})
+                differs = line is not None or self._search_differs(asset, search, names)
+            else:
+                differs = line is not None
+            if differs:
+                yield asset
+
+    def _label_differs(self, asset: Asset, line: Enrolment | None) -> bool:
+        """Whether index and label disagree; a refusal stands until somebody mends the image."""
+        try:
+            person = self.pipeline.scheme.person(asset)
+        except LabelRefused:
+            return ERROR_KEY not in asset.context
+        if person is None or line is None:
+            return line is not None or (person is not None and ERROR_KEY not in asset.context)
+        return (line.person, line.version) != (person, asset.version)
+
+    def _search_differs(
+        self, asset: Asset, search: Search | None, marks: Mapping[str, NameState]
+    ) -> bool:
+        if search is None:
+            return ERROR_KEY not in asset.context
+        pipe = self.pipeline
+        return not pipe.is_fresh(search, asset) or bool(pipe.decisions(asset, search, marks))
 
     def request_rebuild(self, *, force: bool = False) -> str:
         """Enqueue a rebuild; return the name of the collection it will make.
@@ -132,7 +238,7 @@ class Reconciler:
             if not scheme.trains(asset):
                 continue
             try:
-                person = names.labelled_person(asset.tags, scheme.prefix)
+                person = scheme.person(asset)
             except LabelRefused as refusal:
                 yield asset, "", str(refusal)
                 continue
@@ -225,6 +331,18 @@ class Reconciler:
             queue.enqueue(JobKind.ASSET, line.asset_id)
         self.mend(self.check())
         self.pipeline.schedule_sweep()
+
+
+def _pages(assets: Iterator[Asset]) -> Iterator[list[Asset]]:
+    while page := list(islice(assets, PAGE)):
+        yield page
+
+
+def _outermost(one: str, other: str) -> list[str]:
+    """The folders, without one that lies in the other."""
+    if f"{other}/".startswith(f"{one}/" if one else ""):
+        return [one]
+    return [other] if f"{one}/".startswith(f"{other}/" if other else "") else [one, other]
 
 
 def _contradictions(enrolments: Iterable[Enrolment]) -> tuple[tuple[Enrolment, ...], ...]:

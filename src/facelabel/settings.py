@@ -8,11 +8,13 @@ keep their exact names; each setting also has a ``FACELABEL_…`` name.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -24,6 +26,8 @@ from pydantic_settings import (
 )
 
 from facelabel.errors import ConfigurationError
+from facelabel.media import ApiKey
+from facelabel.names import FACE_ID_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +38,10 @@ if TYPE_CHECKING:
 PREFIX = "FACELABEL_"
 CONFIG_VARIABLE = "FACELABEL_CONFIG"
 FILE_NAME = "facelabel.toml"
+#: Where the names of the people on a picture can go.
+NAME_PLACES = ("tags", "metadata", "context")
+#: Metadata field and context key for names where none is given.
+DEFAULT_FIELD = "people"
 
 
 def _folder(value: str) -> str:
@@ -60,6 +68,44 @@ def _cloudinary_url(value: SecretStr) -> SecretStr:
         r"cloudinary://[^:@/]+:[^:@/]+@[\w.-]+(/.*)?(\?.*)?", value.get_secret_value()
     ):
         raise ValueError("cloudinary://key:secret@cloud")
+    return value
+
+
+def _cloud_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", value):
+        raise ValueError("1 to 63 of the characters a-z 0-9 _ - (an SDK lowers capitals)")
+    return value
+
+
+def _names_to(value: str) -> str:
+    places = [place.strip() for place in value.split(",") if place.strip()]
+    if not places or not {*places} <= {*NAME_PLACES}:
+        raise ValueError("one or several of " + ", ".join(NAME_PLACES) + ", with commas between")
+    return ",".join(dict.fromkeys(places))
+
+
+def _names_prefix(value: str) -> str:
+    if "," in value or len(value) > 100 or value.startswith(FACE_ID_PREFIX):  # noqa: PLR2004 - of 255
+        raise ValueError("at most 100 characters, no comma")
+    return value
+
+
+def _external_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,255}", value):
+        raise ValueError("the external_id of a metadata field: letters, digits, _ and -")
+    return value
+
+
+def _notification_keys(value: SecretStr) -> SecretStr:
+    pairs = value.get_secret_value().split(",")
+    if not all(re.fullmatch(r"\s*[^:,\s]+:[^:,\s]+\s*", pair) for pair in pairs):
+        raise ValueError("key:secret, several with commas between")
+    return value
+
+
+def _channel(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", value):
+        raise ValueError("at most 64 letters, digits, _ and -")
     return value
 
 
@@ -133,12 +179,81 @@ class Settings(BaseSettings):
     cloudinary_url: Annotated[SecretStr, AfterValidator(_cloudinary_url)] | None = Field(
         default=None,
         validation_alias="CLOUDINARY_URL",
-        description="Cloudinary account, cloudinary://key:secret@cloud (kept for later versions).",
+        description="Cloudinary account: cloudinary://key:secret@cloud.",
     )
     transformation_params: str = Field(
         default="q_auto",
         validation_alias="transformationParams",
-        description="Cloudinary transformation for images to recognise (kept for later versions).",
+        description="Transformation in which Cloudinary delivers the images to recognise.",
+    )
+    library: Literal["auto", "cloudinary", "local"] = Field(
+        default="auto",
+        description="Where pictures are; auto: cloudinary if CLOUDINARY_URL is set, else local.",
+    )
+    folder_mode: Literal["auto", "fixed", "dynamic"] = Field(
+        default="auto",
+        description="Whether public_ids hold the folder; auto: as Cloudinary says, else dynamic.",
+    )
+    names_to: Annotated[str, AfterValidator(_names_to)] = Field(
+        default="tags",
+        description="Where names go: tags, metadata, context; several with commas between.",
+    )
+    names_prefix: Annotated[str, AfterValidator(_names_prefix)] = Field(
+        default="", description="What stands before a name in a tag, such as person: or nothing."
+    )
+    people_field: Annotated[str, AfterValidator(_external_id)] = Field(
+        default="",
+        description="Metadata field (external_id) that labels training images and takes names.",
+    )
+    people_context: str = Field(
+        default=DEFAULT_FIELD,
+        min_length=1,
+        max_length=100,
+        description="Context key that takes names.",
+    )
+    notification_keys: Annotated[SecretStr, AfterValidator(_notification_keys)] | None = Field(
+        default=None,
+        description="More keys that may sign notifications, while keys change: key:secret,…",
+    )
+    signature_algorithm: Literal["any", "sha1", "sha256"] = Field(
+        default="any", description="What Cloudinary signs with, as set in the account."
+    )
+    poll_channel: Annotated[str, AfterValidator(_channel)] = Field(
+        default="",
+        description="Cloudinary channel to fetch notifications from, without a public address.",
+    )
+    reconcile_hours: float = Field(
+        default=24.0,
+        ge=0.0,
+        le=8760.0,
+        allow_inf_nan=False,
+        description="Hours between two looks for what no notification told of; 0: never.",
+    )
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address that serve listens on."
+    )
+    port: int = Field(default=8765, ge=0, le=65_535, description="Port that serve listens on.")
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#@]+)?$",
+        description="Where serve is reached from outside, such as https://faces.example.com.",
+    )
+    cloud_name: Annotated[str, AfterValidator(_cloud_name)] = Field(
+        default="local", description="Cloud name of the local library."
+    )
+    public_delivery: bool = Field(
+        default=False,
+        description="Deliver pictures to anybody who knows their URL when serving other computers.",
+    )
+    private_urls: bool = Field(
+        default=False,
+        description="Let uploads by URL reach addresses of the local network, too.",
+    )
+    max_upload_mb: int = Field(
+        default=100, ge=1, le=100_000, description="Largest request body that serve takes, in MB."
+    )
+    derived_mb: int = Field(
+        default=1024, ge=1, le=10_000_000, description="Disk kept for transformed images, in MB."
     )
     pack: Annotated[str, AfterValidator(_pack)] = Field(
         default="auto",
@@ -172,6 +287,31 @@ class Settings(BaseSettings):
         default="warning", description="What is logged to standard error."
     )
 
+    @property
+    def on_cloudinary(self) -> bool:
+        """Whether the pictures are on Cloudinary; a CLOUDINARY_URL of our own server is local."""
+        if self.library == "auto":
+            url = self.cloudinary_url.get_secret_value() if self.cloudinary_url else ""
+            return bool(url) and not _is_own(url)
+        return self.library == "cloudinary"
+
+    @property
+    def more_keys(self) -> tuple[ApiKey, ...]:
+        """Keys that may sign notifications besides the account's, or the library's own."""
+        text = self.notification_keys.get_secret_value() if self.notification_keys else ""
+        return tuple(ApiKey(*pair.strip().split(":", 1)) for pair in text.split(",") if pair)
+
+    @property
+    def label_field(self) -> str:
+        """external_id of the metadata field that holds people, "" for none."""
+        return self.people_field or (DEFAULT_FIELD if "metadata" in self.names_to else "")
+
+    @model_validator(mode="after")
+    def _account_is_there(self) -> Settings:
+        if self.library == "cloudinary" and self.cloudinary_url is None:
+            raise ValueError("library is cloudinary, and CLOUDINARY_URL is not set")
+        return self
+
     @model_validator(mode="after")
     def _folders_differ(self) -> Settings:
         if self.training_folder == self.face_recognition_folder:
@@ -201,6 +341,20 @@ class Settings(BaseSettings):
         del file_secret_settings
         toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
         return init_settings, env_settings, dotenv_settings, toml
+
+
+def _is_own(url: str) -> bool:
+    """Whether the address of the API in a CLOUDINARY_URL is on this computer."""
+    prefix = parse_qs(urlsplit(url).query).get("upload_prefix", [""])[0]
+    return is_loopback(urlsplit(prefix).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this computer, and reached from nowhere else."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def config_file() -> Path | None:

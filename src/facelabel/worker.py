@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facelabel.errors import ConfigurationError, Rejected, Unavailable
+from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from facelabel.model import Job, JobKind, Outcome
     from facelabel.ports import Clock, Queue
@@ -63,6 +63,8 @@ class Worker:
     #: Seconds between two heartbeats; a third of the lease.
     heartbeat: float = 20.0
     backoff: Backoff = field(default_factory=Backoff)
+    #: Takes only jobs of these kinds; empty: all that there are handlers for.
+    kinds: Collection[JobKind] = ()
 
     def run(self, stop: threading.Event, on_done: Callable[[Done], None] = lambda _: None) -> None:
         """Work until told to stop; the job in hand is finished first.
@@ -96,7 +98,7 @@ class Worker:
 
     def run_one(self) -> Done | None:
         """Claim and work one job; None if none is due."""
-        job = self.queue.claim()
+        job = self.queue.claim(self.kinds)
         if job is None:
             return None
         if job.tries > self.backoff.tries:
@@ -111,6 +113,8 @@ class Worker:
             outcome = self.handlers[job.kind](job)
         except Rejected as rejection:
             return self._bury(job, str(rejection))
+        except Throttled as trouble:
+            return self._postpone(job, trouble)
         except Unavailable as trouble:
             return self._retry(job, str(trouble), trouble.retry_after)
         except ConfigurationError as error:  # someone is to mend it, and may do so while we run
@@ -131,6 +135,12 @@ class Worker:
         delay = max(self.backoff.delay(job.tries), retry_after or 0.0)
         self.queue.retry(job, reason, delay)
         return Done(job, error=reason)
+
+    def _postpone(self, job: Job, trouble: Throttled) -> Done:
+        """Wait for a quota however long it takes: that is nobody's failure."""
+        delay = max(self.backoff.first, trouble.retry_after or 0.0)
+        self.queue.retry(job, str(trouble), delay, counted=False)
+        return Done(job, error=str(trouble))
 
     def _bury(self, job: Job, reason: str) -> Done:
         self.queue.bury(job, reason)

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.adapters.store.queue import StoreQueue
-from facelabel.model import Job, JobKind, JobState, Json
+from facelabel.model import Job, JobKind, JobRequest, JobState, Json
 from facelabel.testing import ManualClock, MemoryQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facelabel.adapters.store.database import Database
     from facelabel.ports import Queue
 
 LEASE = 60.0
 
 
-def claimed(queue: Queue) -> Job:
-    job = queue.claim()
+def claimed(queue: Queue, kinds: Sequence[JobKind] = ()) -> Job:
+    job = queue.claim(kinds)
     assert job is not None
     return job
 
@@ -204,6 +206,33 @@ class QueueContract:
         assert (waiting.reason, waiting.token) == ("busy", None)
         clock.sleep(5.0)
         assert claimed(queue).tries == 2
+
+    def test_a_try_that_does_not_count_is_taken_off(self, queue: Queue, clock: ManualClock) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        assert queue.retry(claimed(queue), "busy", 0.0)
+        assert queue.retry(claimed(queue), "told to wait", 0.0, counted=False)
+        assert claimed(queue).tries == 2
+
+    def test_only_some_kinds_are_claimed(self, queue: Queue) -> None:
+        for kind in (JobKind.ASSET, JobKind.NOTIFY, JobKind.SWEEP):
+            queue.enqueue(kind, "a")
+        assert queue.claim([JobKind.REBUILD]) is None
+        kinds = [JobKind.NOTIFY, JobKind.SWEEP]
+        assert [claimed(queue, kinds).kind, claimed(queue, kinds).kind] == kinds
+        assert queue.claim(kinds) is None
+        assert claimed(queue).kind is JobKind.ASSET
+
+    def test_several_jobs_are_enqueued_in_one_step(self, queue: Queue) -> None:
+        queue.enqueue_all([])
+        assert queue.pending() == 0
+        queue.enqueue(JobKind.ASSET, "c")
+        queue.bury(claimed(queue), "because")
+        requests = [JobRequest(JobKind.ASSET, key, {"key": key}) for key in "abc"]
+        queue.enqueue_all([JobRequest(JobKind.ASSET, "b", {"old": True}), *requests])
+        jobs = {job.key: job for job in (claimed(queue), claimed(queue), claimed(queue))}
+        assert {key: job.payload for key, job in jobs.items()} == {k: {"key": k} for k in "abc"}
+        assert [job.tries for job in jobs.values()] == [1, 1, 1]
+        assert queue.claim() is None
 
     def test_a_buried_job_is_a_dead_letter_with_its_reason(self, queue: Queue) -> None:
         queue.enqueue(JobKind.ASSET, "a")

@@ -16,22 +16,28 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from facelabel.adapters.store import migration
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.ledger import StoreLedger
+from facelabel.adapters.store.library import ImageInfo, LocalLibrary
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE, metadata
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import ConfigurationError, Unavailable
-from facelabel.model import EnrolledFace, Enrolment, JobKind, Template
+from facelabel.media import AssetKey, Every, Upload, Where
+from facelabel.media import Test as By
+from facelabel.model import Asset, EnrolledFace, Enrolment, JobKind, Template
 from facelabel.testing import ManualClock, some_face, vector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -67,6 +73,45 @@ def tables(database: Database) -> set[str]:
         return set(inspect(connection).get_table_names())
 
 
+@contextlib.contextmanager
+def without_foreign_keys(database: Database) -> Iterator[Connection]:
+    """Write as the migrations do: SQLite makes a table anew, which must take along no other."""
+    url = make_url(database.url)
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        yield connection
+
+
+def first_version(database: Database) -> None:
+    """Make of the database what the first version left: two images and a job."""
+    with without_foreign_keys(database) as connection:
+        migration.downgrade(connection)
+        migration.upgrade(connection, "0001")
+        asset = text(
+            "INSERT INTO asset VALUES (:id, :public_id, 'training', 7, 'jpg', 4, 30, 40,"
+            " :etag, 5.5, 'Zoë.jpg', :context)"
+        )
+        one = {"id": "1" * 32, "public_id": "a/Zoë", "etag": "e1", "context": '{"alt": "At sea"}'}
+        two = {"id": "2" * 32, "public_id": "plain", "etag": "e2", "context": "{}"}
+        connection.execute(asset, [one, two])
+        tag = text("INSERT INTO asset_tag VALUES (:id, :tag, :position)")
+        tags = [("First", 7), ("second", 3)]
+        connection.execute(tag, [{"id": "1" * 32, "tag": t, "position": p} for t, p in tags])
+        job = text(
+            "INSERT INTO job (kind, key, payload, state, tries, run_at, reason, enqueued_at)"
+            " VALUES ('asset', :key, '{}', 'ready', 0, 0, '', 0)"
+        )
+        connection.execute(job, {"key": "1" * 32})
+
+
+def local_library(database: Database, root: Path) -> LocalLibrary:
+    return LocalLibrary(
+        database, root, ManualClock(), on_change=None, check=lambda _: ImageInfo("jpg", 1, 1)
+    )
+
+
 class TestMigrations:
     """From nothing to the schema and back."""
 
@@ -88,6 +133,51 @@ class TestMigrations:
             migration.upgrade(connection)
         assert tables(database) == before
         assert StoreLedger(database).generation() == 0
+
+    def test_a_data_folder_of_the_first_version_loses_nothing(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        first_version(database)
+        library = local_library(Database(database.url), tmp_path)
+        one, two = library.assets("")
+        assert one == Asset(
+            "1" * 32,
+            "a/Zoë",
+            "training",
+            7,
+            "jpg",
+            4,
+            "e1",
+            30,
+            40,
+            created_at=5.5,
+            updated_at=5.5,
+            filename="Zoë.jpg",
+            tags=("second", "First"),
+            context={"alt": "At sea"},
+            display_name="Zoë",
+        )
+        assert (two.public_id, two.tags, two.display_name) == ("plain", (), "plain")
+        assert [job.key for job in StoreQueue(database, ManualClock()).jobs()] == ["1" * 32]
+        words = [Where("", By.TOKEN, word) for word in ("first", "sea", "zoë", "training")]
+        assert library.select(Every(tuple(words)), limit=9).assets == (one,)
+        library.add_tags("2" * 32, ["third"])
+        library.delete("1" * 32)
+        assert [asset.tags for asset in library.assets("")] == [("third",)]
+
+    def test_going_back_to_the_first_version_keeps_its_images(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        first_version(database)
+        library = local_library(Database(database.url), tmp_path)
+        for resource_type in ("image", "video"):
+            library.put(Upload(AssetKey("plain", resource_type, "private"), b"{}", "jpg"))
+        with without_foreign_keys(database) as connection:
+            migration.downgrade(connection, "0001")
+            rows = connection.execute(text("SELECT public_id FROM asset ORDER BY public_id"))
+            assert list(rows.scalars()) == ["a/Zoë", "plain"]
+            tags = connection.execute(text("SELECT tag FROM asset_tag ORDER BY position"))
+            assert list(tags.scalars()) == ["second", "First"]
 
     def test_a_migration_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / "facelabel.db"

@@ -8,8 +8,9 @@ import hypothesis
 import pytest
 
 from facelabel.model import JobKind, JobState
-from facelabel.pipeline import ERROR_KEY, Pipeline, Scheme
+from facelabel.pipeline import ERROR_KEY, Pipeline
 from facelabel.reconcile import Reconciler
+from facelabel.scheme import Scheme
 from facelabel.testing import (
     ManualClock,
     MemoryLedger,
@@ -50,6 +51,10 @@ class Bench:
             JobKind.ASSET: self.pipeline.examine,
             JobKind.SWEEP: self.pipeline.sweep,
             JobKind.REBUILD: self.reconciler.rebuild,
+            JobKind.TAGS: self.pipeline.tags_changed,
+            JobKind.FIND: self.pipeline.find,
+            JobKind.FOLDER: self.pipeline.folder_moved,
+            JobKind.RECONCILE: self.reconciler.catch_up,
         }
         self.worker = Worker(self.queue, handlers, self.clock)
 

@@ -8,6 +8,7 @@ lines that know nothing of jobs (:meth:`World.gallery`, :meth:`World.recognised`
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections import Counter, defaultdict
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 
 from facelabel.errors import Unavailable
 from facelabel.model import JobKind, NameState
-from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Scheme
+from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
 from facelabel.reconcile import Reconciler
+from facelabel.scheme import Scheme
 from facelabel.testing import (
     ManualClock,
     MemoryLedger,
@@ -34,7 +36,7 @@ from facelabel.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.model import Asset
+    from facelabel.model import Asset, Json, JsonValue
 
 Port = TypeVar("Port")
 #: What happens, and three numbers that say to whom and how.
@@ -110,8 +112,15 @@ def fated(port: Port, fate: Fate) -> Port:
 class World:
     """A library with its people, its workers, and the truth about names typed and refused."""
 
-    def __init__(self) -> None:
-        """Start empty; jobs come late by turns, so that they come out of order."""
+    def __init__(self, *, notified: bool = False) -> None:
+        """Start empty; jobs come late by turns, so that they come out of order.
+
+        With ``notified`` the library is somebody else's: of changed tags, our own among them, it
+        only says which, as Cloudinary does.
+        """
+        self.notified = notified
+        self.seen: dict[str, Asset | None] = {}
+        self.notices = 0
         self.clock = ManualClock()
         self.queue = MemoryQueue(self.clock, LEASE)
         self.library = MemoryLibrary(self.clock, self._announce)
@@ -132,13 +141,15 @@ class World:
 
     def _staff(self, fate: Fate) -> tuple[Worker, Pipeline]:
         queue = fated(self.queue, fate)
+        library = self.library if self.notified else self.library.silently()
         pipeline = Pipeline(
-            fated(self.library.silently(), fate), fated(self.recognizer, fate),
+            fated(library, fate), fated(self.recognizer, fate),
             fated(self.ledger, fate), queue, self.clock, Scheme(),
         )  # fmt: skip
         handlers = {
             JobKind.ASSET: pipeline.examine,
             JobKind.SWEEP: pipeline.sweep,
+            JobKind.TAGS: pipeline.tags_changed,
             JobKind.REBUILD: Reconciler(pipeline).rebuild,
         }
         return Worker(queue, handlers, self.clock), pipeline
@@ -146,7 +157,22 @@ class World:
     def _announce(self, asset_id: str) -> None:
         self.known[asset_id] = None
         self.lateness = (self.lateness * 7 + 3) % 11
-        self.queue.enqueue(JobKind.ASSET, asset_id, delay=float(self.lateness % 4))
+        delay = float(self.lateness % 4)
+        if not (self.notified and self._only_tags_changed(asset_id, delay)):
+            self.queue.enqueue(JobKind.ASSET, asset_id, delay=delay)
+
+    def _only_tags_changed(self, asset_id: str, delay: float) -> bool:
+        """Tell of the tags alone, if that is all there is to tell."""
+        old, asset = self.seen.get(asset_id), self.library.asset(asset_id)
+        self.seen[asset_id] = asset
+        if not (old and asset) or dataclasses.replace(asset, tags=old.tags) != old:
+            return False
+        added: list[JsonValue] = [*sorted(set(asset.tags) - set(old.tags))]
+        removed: list[JsonValue] = [*sorted(set(old.tags) - set(asset.tags))]
+        self.notices += 1
+        payload: Json = {"asset_id": asset_id, "added": added, "removed": removed}
+        self.queue.enqueue(JobKind.TAGS, f"notice-{self.notices}", payload, delay=delay)
+        return True
 
     # ---- what people do; a, b, c are any numbers
 
@@ -469,8 +495,8 @@ NUMBER = st.integers(0, 40)
 STEP = st.tuples(st.sampled_from(ACTS), NUMBER, NUMBER, NUMBER)
 
 
-def live_through(steps: Sequence[Step]) -> None:
-    world = World()
+def live_through(steps: Sequence[Step], *, notified: bool = False) -> None:
+    world = World(notified=notified)
     world.through(steps)
     world.verify()
 
@@ -485,11 +511,19 @@ def test_everything_ends_as_it_should_be(steps: list[Step]) -> None:
     live_through(steps)
 
 
+@QUICK
+@given(st.lists(STEP, min_size=5, max_size=40))
+def test_everything_ends_as_it_should_be_where_notifications_tell(steps: list[Step]) -> None:
+    live_through(steps, notified=True)
+
+
 @pytest.mark.soak
 @LONG
-@given(st.lists(STEP, min_size=20, max_size=80))
-def test_everything_ends_as_it_should_be_after_a_long_time(steps: list[Step]) -> None:
-    live_through(steps)
+@given(st.lists(STEP, min_size=20, max_size=80), st.booleans())
+def test_everything_ends_as_it_should_be_after_a_long_time(
+    steps: list[Step], *, notified: bool
+) -> None:
+    live_through(steps, notified=notified)
 
 
 # ---- races that once went wrong

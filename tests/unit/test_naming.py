@@ -7,6 +7,12 @@ import pytest
 from facelabel import naming
 from facelabel.model import NameState
 
+
+def seen(*names: str) -> naming.Seen:
+    """Names that stand in the one place there is."""
+    return naming.Seen(frozenset(names), frozenset(names))
+
+
 WRITING, WRITTEN = NameState.WRITING, NameState.WRITTEN
 REMOVING, REFUSED = NameState.REMOVING, NameState.REFUSED
 
@@ -28,12 +34,12 @@ REMOVING, REFUSED = NameState.REMOVING, NameState.REFUSED
 def test_what_people_decided_since_our_last_visit(
     mark: NameState, *, tagged: bool, new_content: bool, change: dict[str, NameState | None]
 ) -> None:
-    tags = {"Ann"} if tagged else set()
+    tags = seen("Ann") if tagged else seen()
     assert naming.decisions({"Ann": mark}, tags, new_content=new_content) == change
 
 
 def test_a_new_name_is_marked_before_and_after_it_is_written() -> None:
-    plan = naming.plan({}, set(), {"Ben", "Ann"})
+    plan = naming.plan({}, seen(), {"Ben", "Ann"})
     assert plan.add == ("Ann", "Ben")
     assert plan.remove == ()
     assert plan.before == {"Ann": WRITING, "Ben": WRITING}
@@ -41,7 +47,7 @@ def test_a_new_name_is_marked_before_and_after_it_is_written() -> None:
 
 
 def test_a_name_of_ours_is_marked_before_it_goes_and_forgotten_after() -> None:
-    plan = naming.plan({"Ann": WRITTEN}, {"Ann"}, set())
+    plan = naming.plan({"Ann": WRITTEN}, seen("Ann"), set())
     assert (plan.add, plan.remove) == ((), ("Ann",))
     assert plan.before == {"Ann": REMOVING}
     assert plan.after == {"Ann": None}
@@ -49,16 +55,16 @@ def test_a_name_of_ours_is_marked_before_it_goes_and_forgotten_after() -> None:
 
 def test_a_typed_name_is_neither_removed_nor_made_ours() -> None:
     for wanted in (set[str](), {"Ann"}):
-        assert naming.plan({}, {"Ann"}, wanted) == naming.NamePlan((), (), {}, {})
+        assert naming.plan({}, seen("Ann"), wanted) == naming.NamePlan((), (), {}, {})
 
 
 def test_a_refused_name_is_not_written() -> None:
-    assert naming.plan({"Ann": REFUSED}, set(), {"Ann"}) == naming.NamePlan((), (), {}, {})
+    assert naming.plan({"Ann": REFUSED}, seen(), {"Ann"}) == naming.NamePlan((), (), {}, {})
     assert naming.refused({"Ann": REFUSED, "Ben": WRITTEN}) == {"Ann"}
 
 
 def test_a_name_that_stands_as_it_should_costs_nothing() -> None:
-    assert naming.plan({"Ann": WRITTEN}, {"Ann"}, {"Ann"}) == naming.NamePlan((), (), {}, {})
+    assert naming.plan({"Ann": WRITTEN}, seen("Ann"), {"Ann"}) == naming.NamePlan((), (), {}, {})
 
 
 @pytest.mark.parametrize("mark", [WRITING, REMOVING])
@@ -68,7 +74,7 @@ def test_half_done_work_is_brought_to_its_end(
     mark: NameState, *, tagged: bool, wanted: bool
 ) -> None:
     tags, wish = ({"Ann"} if tagged else set()), ({"Ann"} if wanted else set())
-    plan = naming.plan({"Ann": mark}, tags, wish)
+    plan = naming.plan({"Ann": mark}, seen(*tags), wish)
     left = (tags | set(plan.add)) - set(plan.remove)
     marks = {"Ann": mark, **plan.before, **plan.after}
     assert left == wish

@@ -10,7 +10,8 @@ import pytest
 from facelabel import pipeline as pipeline_module
 from facelabel.matching import Rules
 from facelabel.model import Asset, JobKind, JobState, NameState
-from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Scheme
+from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
+from facelabel.scheme import Scheme
 from facelabel.testing import MemoryLedger, portrait
 
 if TYPE_CHECKING:
@@ -121,6 +122,16 @@ def test_a_new_label_moves_the_face(bench: Bench) -> None:
     assert not before & set(bench.enrolled())
     tags = [tag for tag in bench.asset(asset_id).tags if tag.startswith("faceId:")]
     assert tags == [f"faceId:{face_id}" for face_id in bench.enrolled()]
+
+
+def test_a_portrait_is_known_by_its_present_public_id(bench: Bench) -> None:
+    asset_id = bench.learn("ann")
+    faces = bench.enrolled()
+    bench.library.rename(asset_id, "training/ann at sea")
+    bench.work()
+    (line,) = bench.ledger.enrolments(bench.pipeline.collection())
+    assert line.public_id == "training/ann at sea"
+    assert bench.enrolled() == faces
 
 
 def test_between_two_labels_the_old_one_must_still_be_there(bench: Bench) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
+from tests.unit.conftest import Bench
 
-from facelabel.model import JobKind, JobState
-from facelabel.reconcile import TURN_SECONDS, Drift
+from facelabel.model import JobKind, JobState, NameState
+from facelabel.reconcile import TURN_SECONDS, Drift, Missed
+from facelabel.scheme import Scheme
 from facelabel.testing import portrait
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Bench
 
 PEOPLE = ("ann", "ben", "cid")
 
@@ -286,3 +283,88 @@ def test_two_rebuilds_asked_for_end_with_one_collection(bench: Bench) -> None:
     assert list(bench.recognizer.collections()) == [live]
     assert [face.person for face in bench.recognizer.faces(live)] == ["Ann"]
     assert bench.reconciler.check().clean
+
+
+# ---- what no notification told of
+
+
+def test_nothing_was_missed_where_every_job_was_done(bench: Bench, family: dict[str, str]) -> None:
+    bench.upload("ann", folder="training", tags=["faceLabel:"])  # refused, and stays so
+    bench.upload("ann", folder="training")
+    bench.upload("ann", folder="elsewhere", tags=["faceLabel:Ann"])
+    bench.work()
+    missed = bench.reconciler.missed()
+    assert (missed.changed, missed.gone, missed.listed, missed.known) == ((), (), 6, 4)
+
+
+def test_every_change_that_was_missed_is_found_and_made_good(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    unsaid = bench.upload("ann", "ben")
+    bench.work()
+    new = bench.upload("dan", folder="training", tags=["faceLabel:Dan"])
+    seen = bench.upload("dan", "ben")
+    bench.library.remove_tags(unsaid, ["Ann"])  # a decision
+    bench.library.remove_tags(family["ann"], ["faceLabel:Ann"])
+    bench.library.move(family["ben"], "assets")
+    bench.library.delete(family["cid"])
+    silently(bench)
+    missed = bench.reconciler.missed()
+    assert set(missed.changed) == {new, seen, unsaid, family["ann"], family["ben"]}
+    assert missed.gone == (family["cid"],)
+    bench.queue.enqueue(JobKind.RECONCILE, "all")
+    bench.work()
+    assert bench.people() == ["Dan"]
+    assert bench.names(family["photo"]) == set()
+    assert bench.names(seen) == {"Dan"}
+    assert bench.ledger.names(unsaid) == {"Ann": NameState.REFUSED}
+    assert bench.reconciler.missed().changed == ()
+
+
+def test_changed_rules_and_overwritten_pictures_are_found(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    public_id = bench.asset(family["photo"]).public_id
+    bench.library.upload(portrait("ann"), folder="assets", public_id=public_id)
+    silently(bench)
+    assert bench.reconciler.missed().changed == (family["photo"],)
+
+
+def test_much_that_is_gone_at_once_is_not_believed(bench: Bench) -> None:
+    photos = [bench.upload("ann", name=f"assets/{number}") for number in range(100)]
+    bench.work()
+    for asset_id in photos[:10]:
+        bench.library.delete(asset_id)
+    silently(bench)
+    bench.reconciler.missed().check()  # ten are few
+    bench.library.delete(photos[10])
+    silently(bench)
+    bench.queue.enqueue(JobKind.RECONCILE, "all")
+    bench.work()
+    (dead,) = bench.dead()
+    assert "11 of 100 known pictures" in dead.reason
+    assert len(list(bench.ledger.searched())) == 100
+    bench.queue.enqueue(JobKind.RECONCILE, "all", {"force": True})
+    bench.work()
+    assert len(list(bench.ledger.searched())) == 89
+
+
+def test_a_picture_only_said_to_be_gone_is_not_forgotten(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    missed = Missed((), (family["ann"], family["photo"]), 0, 4)
+    bench.reconciler.look_at(missed)
+    bench.work()
+    assert bench.people() == ["Ann", "Ben", "Cid"]
+    assert bench.names(family["photo"]) == {"Ann", "Ben", "Cid"}
+
+
+@pytest.mark.parametrize(
+    ("training", "recognition"), [("a", "b"), ("a", "a/b"), ("a/b", "a"), ("a", "")]
+)
+def test_nested_folders_are_listed_once(training: str, recognition: str) -> None:
+    bench = Bench(Scheme(training, recognition))
+    bench.upload("ann", folder=training, tags=["faceLabel:Ann"])
+    bench.upload("ann", folder=recognition or "x")
+    assert len(bench.reconciler.missed().changed) == 2
+    assert bench.reconciler.missed().listed == 2

@@ -159,3 +159,64 @@ def test_settings_are_frozen() -> None:
     found = settings.load()
     with pytest.raises(ValueError, match="frozen"):
         found.margin = 3.0
+
+
+# ---- where the pictures are
+
+
+@pytest.mark.parametrize(
+    ("url", "library", "on_cloudinary"),
+    [
+        (None, "auto", False),
+        (None, "local", False),
+        ("cloudinary://k:s@demo", "auto", True),
+        ("cloudinary://k:s@demo", "local", False),
+        ("cloudinary://k:s@demo?upload_prefix=https://api-eu.cloudinary.com", "auto", True),
+        ("cloudinary://k:s@local?upload_prefix=http://127.0.0.1:8765&cname=x", "auto", False),
+        ("cloudinary://k:s@local?upload_prefix=http://localhost:8765", "auto", False),
+        ("cloudinary://k:s@local?upload_prefix=http://[::1]:8765", "auto", False),
+        ("cloudinary://k:s@local?upload_prefix=http://127.0.0.1:8765", "cloudinary", True),
+    ],
+)
+def test_a_real_account_is_the_library_and_our_own_server_is_not(
+    url: str | None, library: str, *, on_cloudinary: bool
+) -> None:
+    assert settings.load({"cloudinary_url": url, "library": library}).on_cloudinary is on_cloudinary
+
+
+def test_cloudinary_needs_an_account() -> None:
+    with pytest.raises(ConfigurationError, match="CLOUDINARY_URL is not set"):
+        settings.load({"library": "cloudinary"})
+
+
+@pytest.mark.parametrize(
+    ("names_to", "people_field", "label_field"),
+    [("tags", "", ""), ("tags", "who", "who"), ("tags, metadata", "", "people"),
+     ("metadata,context", "who", "who"), ("context", "", "")],
+)  # fmt: skip
+def test_the_field_of_people(names_to: str, people_field: str, label_field: str) -> None:
+    found = settings.load({"names_to": names_to, "people_field": people_field})
+    assert found.label_field == label_field
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("names_to", ""), ("names_to", "tags,albums"), ("names_prefix", "a,b"),
+        ("names_prefix", "faceId:"), ("people_field", "a b"), ("cloud_name", "Local"),
+        ("cloud_name", "a/b"), ("notification_keys", "key"), ("notification_keys", "k:s,x"),
+        ("poll_channel", "a/b"), ("public_url", "faces.example.com"),
+        ("public_url", "https://faces.example.com/path"), ("port", "70000"), ("host", ""),
+        ("signature_algorithm", "md5"), ("reconcile_hours", "-1"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_at_start(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load({name: value})
+    assert settings.flag(name) in str(caught.value) or name in str(caught.value)
+
+
+def test_a_secret_of_the_notifications_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load({"notification_keys": "key:hush,oops"})
+    assert "hush" not in str(caught.value)

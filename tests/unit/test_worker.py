@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.errors import ConfigurationError, Rejected, Unavailable
+from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.model import JobKind, JobState, Outcome
 from facelabel.testing import ManualClock, MemoryQueue
 from facelabel.worker import Backoff, Done, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from facelabel.model import Job
 
@@ -278,7 +278,7 @@ def test_run_outlives_trouble_with_the_queue_and_stops_when_told(shop: Shop) -> 
     class Away(MemoryQueue):
         claims = 0
 
-        def claim(self) -> Job | None:
+        def claim(self, kinds: Collection[JobKind] = ()) -> Job | None:
             self.claims += 1
             if self.claims == 1:
                 raise Unavailable("the database is away")
@@ -308,3 +308,22 @@ def test_many_workers_share_a_queue_and_each_job_is_done_once(shop: Shop) -> Non
         thread.join()
     assert sorted(job.key for job in shop.worked) == sorted(["a", *map(str, range(200))])
     assert not shop.queue.jobs()
+
+
+def test_waiting_for_a_quota_is_no_failed_try(shop: Shop) -> None:
+    for _ in range(50):
+        shop.troubles = [Throttled("500 calls an hour are used up", retry_after=3000)]
+        done = shop.worker.run_one()
+        assert done is not None
+        assert not done.buried
+        assert shop.forward() == pytest.approx(3000)
+    assert (shop.only_job().tries, shop.only_job().state) == (0, JobState.READY)
+    assert shop.worker.run_one() == Done(shop.worked[-1], Outcome("identified"))
+
+
+def test_a_worker_of_some_kinds_leaves_the_others(shop: Shop) -> None:
+    worker = Worker(shop.queue, {JobKind.NOTIFY: shop.handle}, shop.clock, kinds=[JobKind.NOTIFY])
+    assert worker.run_one() is None
+    shop.queue.enqueue(JobKind.NOTIFY, "n")
+    assert worker.run_one() is not None
+    assert shop.only_job().kind is JobKind.ASSET

@@ -22,11 +22,11 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore
 
-from facelabel.errors import Rejected, Unavailable
+from facelabel.errors import Denied, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     #: The addresses of a host name, as text; OSError if there are none.
     Resolve: TypeAlias = Callable[[str], Sequence[str]]
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = {301, 302, 303, 307, 308}
-#: 408 Request Timeout, 425 Too Early, 429 Too Many Requests.
-_NOT_NOW = {408, 425, 429}
+#: Request Timeout, Enhance Your Calm (Cloudinary's), Locked (it is just making the image), Too
+#: Early, Too Many Requests.
+_NOT_NOW = {408, 420, 423, 425, 429}
+_REFUSALS = {401: Denied, 403: Denied, 404: NotFound, 410: NotFound}
 _DAY = 86_400.0
 _UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -84,32 +86,33 @@ class Fetcher:
         timeout: float,
         max_redirects: int = 5,
         allow_private: bool = False,
+        allowed_hosts: frozenset[str] | None = None,
         resolve: Resolve = addresses_of,
         network: httpcore.NetworkBackend | None = None,
     ) -> None:
         """``timeout``: seconds for everything, redirects included.
 
-        ``allow_private``: also addresses of the local network, and every port. ``resolve`` gives
-        a host's addresses; ``network`` makes the connections to them.
+        ``allow_private``: also addresses of the local network, and every port. ``allowed_hosts``:
+        only these hosts, a redirect's included: "host", at every port, or "host:port".
+        ``resolve`` gives a host's addresses; ``network`` makes the connections to them.
         """
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._max_redirects = max_redirects
         self._allow_private = allow_private
+        self._allowed_hosts = allowed_hosts
         self._resolve = resolve
         self._network = network or httpcore.SyncBackend()
 
     def fetch(self, url: str) -> Fetched:
         """Download a file.
 
-        Raises Rejected where the address is not allowed, there is no file, or it is too large;
+        Raises Rejected where the address is not allowed or the file is too large, NotFound where
+        there is none, Denied where the server does not give it to us;
         Unavailable where the server is slow, overloaded or out of order.
         """
         place = _Place.parse(url)
-        guard = _Guard(
-            self._resolve, self._network, _Deadline.after(self._timeout), self._allow_private
-        )
-        with httpcore.ConnectionPool(network_backend=guard) as pool:
+        with self._guarded() as pool:
             for _ in range(self._max_redirects + 1):
                 answer = self._ask(pool, place)
                 if isinstance(answer, Fetched):
@@ -117,10 +120,31 @@ class Fetcher:
                 place = place.redirected(answer)
         raise Rejected(f"{place} was reached by more than {self._max_redirects} redirects")
 
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a body once; return the status answered, be it a redirect or an error.
+
+        What else is answered is not read. Raises Rejected where the address is not allowed,
+        Unavailable where nobody answers in time.
+        """
+        place = _Place.parse(url)
+        self._check_allowed(place)
+        all_headers = [("Host", place.headers["Host"]), *headers.items()]
+        with (
+            self._guarded() as pool,
+            _translated(place),
+            pool.stream("POST", place.url, headers=all_headers, content=body) as response,
+        ):
+            return response.status
+
+    def _guarded(self) -> httpcore.ConnectionPool:
+        """Connections to checked addresses, which all end together."""
+        deadline = _Deadline.after(self._timeout)
+        guard = _Guard(self._resolve, self._network, deadline, self._allow_private)
+        return httpcore.ConnectionPool(network_backend=guard)
+
     def _ask(self, pool: httpcore.ConnectionPool, place: _Place) -> Fetched | str:
         """Return the file, or where it is to be found instead."""
-        if not self._allow_private and place.port not in _PORTS.values():
-            raise Rejected(f"{place}: only the ports 80 and 443 are allowed")
+        self._check_allowed(place)
         with (
             _translated(place),
             pool.stream("GET", place.url, headers=place.headers) as response,
@@ -134,6 +158,13 @@ class Fetcher:
             _check(place, response.status, said)
             data = self._body(place, response, int(said.get("content-length", 0)))
             return Fetched(data, place.filename, said.get("content-type", ""))
+
+    def _check_allowed(self, place: _Place) -> None:
+        if self._allowed_hosts is not None:
+            if self._allowed_hosts.isdisjoint(place.names):
+                raise Rejected(f"{place}: only {', '.join(sorted(self._allowed_hosts))} is asked")
+        elif not self._allow_private and place.port not in _PORTS.values():
+            raise Rejected(f"{place}: only the ports 80 and 443 are allowed")
 
     def _body(self, place: _Place, response: httpcore.Response, announced: int) -> bytes:
         data = bytearray()
@@ -180,8 +211,14 @@ class _Place:
 
     @property
     def _netloc(self) -> str:
+        host, full = self.names
+        return host if self.port == _PORTS[self.scheme] else full
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The host without and with its port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return host, f"{host}:{self.port}"
 
     @property
     def url(self) -> httpcore.URL:
@@ -218,7 +255,8 @@ def _check(place: _Place, status: int, said: dict[str, str]) -> None:
     if status in _NOT_NOW or status >= 500:  # noqa: PLR2004 - HTTP's server errors
         raise Unavailable(f"{place} answered {status}", retry_after=_retry_after(said))
     if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's success
-        raise Rejected(f"{place} answered {status}")
+        reason = said.get("x-cld-error", "")  # where Cloudinary says what is wrong
+        raise _REFUSALS.get(status, Rejected)(f"{place} answered {status} {reason[:200]}".strip())
 
 
 def _retry_after(said: dict[str, str]) -> float | None:

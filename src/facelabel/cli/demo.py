@@ -49,7 +49,7 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
         raise Rejected("give both --portraits and --photos, or neither")
     with tempfile.TemporaryDirectory(prefix="facelabel-demo-") as folder:
         private = settings.model_copy(
-            update={"data": Path(folder), "store": None, "cloudinary_url": None}
+            update={"data": Path(folder), "store": None, "library": "local"}
         )
         with application(private) as app:
             if portraits and photos:

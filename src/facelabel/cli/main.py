@@ -5,7 +5,18 @@ from __future__ import annotations
 import click
 
 from facelabel import __version__
-from facelabel.cli import demo, doctor, evaluate, framework, jobs, library, models, recognise
+from facelabel.cli import (
+    demo,
+    doctor,
+    evaluate,
+    framework,
+    jobs,
+    library,
+    models,
+    recognise,
+    serve,
+    sync,
+)
 
 
 class _Group(click.Group):
@@ -23,7 +34,7 @@ def cli() -> None:
     """Put people's names on pictures.
 
     Label a few portraits, and every picture you add gets the names of the people in it.
-    Everything stays on this computer.
+    The pictures are on this computer, or on Cloudinary where CLOUDINARY_URL is set.
     """
 
 
@@ -41,6 +52,10 @@ for command in (
     library.move,
     library.rename,
     library.rm,
+    serve.serve,
+    serve.keys,
+    sync.connect,
+    sync.reconcile,
     jobs.worker,
     jobs.jobs,
     models.models,

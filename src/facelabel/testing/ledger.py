@@ -110,6 +110,14 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         return {i: self._searches[i] for i in asset_ids if i in self._searches}
 
+    def searched(self) -> Iterator[str]:
+        """See :class:`facelabel.ports.Ledger`."""
+        return iter(sorted(self._searches))
+
+    def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
+        """See :class:`facelabel.ports.Ledger`."""
+        return {asset_id: names for asset_id in asset_ids if (names := self.names(asset_id))}
+
     def record(self, search: Search) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         old = self._searches.get(search.asset_id, search)

@@ -15,6 +15,7 @@ from facelabel.testing.clock import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from facelabel.model import JsonValue
     from facelabel.ports import Clock
 
 
@@ -41,7 +42,7 @@ class MemoryLibrary:
         return self._assets.get(asset_id)
 
     def find(self, public_id: str) -> Asset | None:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.ports.Library`."""
         return next((a for a in self._assets.values() if a.public_id == public_id), None)
 
     def assets(self, folder: str) -> Iterator[Asset]:
@@ -68,6 +69,12 @@ class MemoryLibrary:
         """See :class:`facelabel.ports.Library`."""
         merged = {**self._need(asset_id).context, **values}
         self._replace(asset_id, context={k: v for k, v in merged.items() if v is not None})
+
+    def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
+        """See :class:`facelabel.ports.Library`."""
+        others = {k: v for k, v in self._need(asset_id).metadata.items() if k != field}
+        unique: list[JsonValue] = list(dict.fromkeys(values))
+        self._replace(asset_id, metadata=others | ({field: unique} if unique else {}))
 
     def upload(
         self,

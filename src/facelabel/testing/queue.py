@@ -12,9 +12,9 @@ from facelabel.model import Job, JobKind, JobState
 from facelabel.testing.clock import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from facelabel.model import Json
+    from facelabel.model import JobRequest, Json
     from facelabel.ports import Clock
 
 
@@ -61,11 +61,17 @@ class MemoryQueue:
             else:
                 row.job = dataclasses.replace(row.job, run_at=min(row.job.run_at, due))
 
-    def claim(self) -> Job | None:
+    def enqueue_all(self, requests: Sequence[JobRequest]) -> None:
+        """See :class:`facelabel.ports.Queue`."""
+        for request in requests:
+            self.enqueue(request.kind, request.key, request.payload)
+
+    def claim(self, kinds: Collection[JobKind] = ()) -> Job | None:
         """See :class:`facelabel.ports.Queue`."""
         now = self._clock.now()
         with self._lock:
-            due = [row for row in self._ready() if row.job.run_at <= now]
+            wanted = [row for row in self._ready() if not kinds or row.job.kind in kinds]
+            due = [row for row in wanted if row.job.run_at <= now]
             if not due:
                 return None
             row = min(due, key=lambda row: (row.job.run_at, row.job.job_id))
@@ -92,14 +98,20 @@ class MemoryQueue:
                 del self._rows[job.kind, job.key]
             return row is not None
 
-    def retry(self, job: Job, reason: str, delay: float) -> bool:
+    def retry(self, job: Job, reason: str, delay: float, *, counted: bool = True) -> bool:
         """See :class:`facelabel.ports.Queue`."""
         with self._lock:
             row = self._held(job)
             if row:
                 run_at = _sooner(row.again_at, self._clock.now() + delay)
                 row.again_at = None
-                row.job = dataclasses.replace(row.job, run_at=run_at, token=None, reason=reason)
+                row.job = dataclasses.replace(
+                    row.job,
+                    run_at=run_at,
+                    token=None,
+                    tries=row.job.tries - (not counted),
+                    reason=reason,
+                )
             return row is not None
 
     def bury(self, job: Job, reason: str) -> bool:

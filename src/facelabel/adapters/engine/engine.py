@@ -11,7 +11,7 @@ from facelabel.adapters.engine.detection import CenterFace, YuNet
 from facelabel.adapters.engine.embedding import Embedding
 from facelabel.adapters.engine.scales import find_faces
 from facelabel.errors import ConfigurationError
-from facelabel.model import Analysis, Reason, Template
+from facelabel.model import Analysis, Box, Reason, Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,6 +74,16 @@ class Engine:
             height=picture.height,
             templates=tuple(self._templates(picture, found, faces[: self._max_faces])),
             left_out=tuple(map(_beyond_limit, faces[self._max_faces :])),
+        )
+
+    def detect(self, image: bytes) -> tuple[Box, ...]:
+        """Return the faces' boxes alone, the largest first. Raises UnreadableImage."""
+        picture = images.decode(image, self._limits)
+        height, width = picture.pixels.shape[:2]
+        boxes = find_faces(self._detector, picture.pixels).boxes / (width, height, width, height)
+        return tuple(
+            Box(left, top, right - left, bottom - top)
+            for left, top, right, bottom in boxes.tolist()
         )
 
     def similarity(self, distance: float) -> float:

@@ -21,6 +21,7 @@ from PIL import (
     ExifTags,
     GifImagePlugin,
     Image,
+    ImageCms,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -130,6 +131,29 @@ def decode(data: bytes, limits: Limits, *, max_side: int | None = DEFAULT_MAX_SI
             upright = upright.transpose(_TRANSPOSE[turn])
         width, height = reversed(size) if turn in _SIDEWAYS else size
         return Picture(np.asarray(upright), width, height)
+
+
+def load(
+    data: bytes, limits: Limits, *, upright: bool = True, max_side: int | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Decode for another picture to be made of it; also return its full size.
+
+    The picture is RGB, or RGBA where something is transparent, and keeps its colour profile in
+    ``info``. ``upright``: apply the EXIF orientation. ``max_side``: a JPEG may be smaller than
+    its full size, not smaller than this. Raises UnreadableImage.
+    """
+    name = _recognised(data, limits)
+    reduced = name == "JPEG" and max_side is not None
+    with _refusing(name):
+        image = _open(name, data)
+        _check(name, image, _scans(data) if name == "JPEG" else 1, limits, full=not reduced)
+        width, height = image.size
+        _load(name, image, max_side)
+        turn = _orientation(image) if upright else 1
+        coloured = _coloured(image)
+        if turn in _TRANSPOSE:
+            coloured = coloured.transpose(_TRANSPOSE[turn])
+        return coloured, ((height, width) if turn in _SIDEWAYS else (width, height))
 
 
 def inspect(data: bytes, limits: Limits) -> tuple[str, int, int]:
@@ -296,6 +320,31 @@ def _reduced(image: Image.Image, max_side: int | None) -> Image.Image:
         return image
     size = tuple(max(1, round(side * max_side / longer)) for side in image.size)
     return image.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _coloured(image: Image.Image) -> Image.Image:
+    """Return RGB or RGBA with the profile that still describes it, if any."""
+    profile = image.info.get("icc_profile") or b""
+    if image.mode == "CMYK":
+        return _printed(image, profile)
+    image = _resizable(image)
+    if image.mode not in {"RGB", "RGBA"}:
+        image = image.convert("RGB")
+    image.info = {"icc_profile": profile} if profile[16:20] == b"RGB " else {}
+    return image
+
+
+def _printed(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return a CMYK picture as sRGB."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (OSError, ImageCms.PyCMSError):  # none, or a broken one
+        converted = None
+    converted = converted or image.convert("RGB")
+    converted.info = {}
+    return converted
 
 
 def _rgb(image: Image.Image) -> Image.Image:

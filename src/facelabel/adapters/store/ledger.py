@@ -173,6 +173,21 @@ class StoreLedger:
                 ).mappings()
             }
 
+    def searched(self) -> Iterator[str]:
+        """asset_ids of all pictures that were searched."""
+        column = schema.search.c.asset_id
+        return self._database.pages(select(column), column, _asset_ids)
+
+    def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
+        """Return the names of several pictures at once; those without any are absent."""
+        found: dict[str, dict[str, NameState]] = {}
+        lines, column = select(schema.name_mark), schema.name_mark.c.asset_id
+        with self._database.read() as connection:
+            for some in batches(asset_ids):
+                for row in connection.execute(lines.where(column.in_(some))).mappings():
+                    found.setdefault(row["asset_id"], {})[row["name"]] = NameState(row["state"])
+        return found
+
     def record(self, search: Search) -> None:
         """Record a search, replacing the picture's former one.
 
@@ -280,6 +295,10 @@ def _enrolment(connection: Connection, collection: str, asset_id: str) -> Enrolm
 
 def _enrolments(_: Connection, rows: Sequence[RowMapping]) -> list[Enrolment]:
     return [Enrolment(**row) for row in rows]
+
+
+def _asset_ids(_: Connection, rows: Sequence[RowMapping]) -> list[str]:
+    return [row["asset_id"] for row in rows]
 
 
 def _search(row: RowMapping) -> Search:

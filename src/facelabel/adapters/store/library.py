@@ -1,47 +1,76 @@
-"""The local library: pictures on this computer, with Cloudinary's words and rules.
+"""The local library: pictures and other files on this computer, with Cloudinary's words and rules.
 
 Rows are in the database, files in :mod:`~facelabel.adapters.store.originals`. Whoever changes the
-library holds its lock, so a change and the job that follows it up are one transaction, and what
-is decided from a row (is the name free, is this the original's last user) still holds when it
-is written.
+library holds its lock, so a change and what follows it up are one transaction, and what is
+decided from a row (is the name free, is this the original's last user) still holds when it is
+written. That is also why an edit may read an asset, work out in plain Python what becomes of it,
+and write the difference.
 """
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import hashlib
-import re
-import string
 import time
-import uuid
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import func, select, true, union
 
-from facelabel.adapters.store import rules, schema
-from facelabel.adapters.store.database import batches
+from facelabel.adapters.store import (
+    assets,
+    backups,
+    documents,
+    editing,
+    fields,
+    folders,
+    placing,
+    rules,
+    schema,
+    values,
+)
+from facelabel.adapters.store.database import PAGE, batches
 from facelabel.adapters.store.originals import Originals
+from facelabel.adapters.store.paging import Paging
+from facelabel.adapters.store.selection import is_inside, tallied, where
+from facelabel.adapters.store.step import Step
 from facelabel.errors import AlreadyExists, NotFound, Rejected
-from facelabel.model import Asset
+from facelabel.media import (
+    AssetChange,
+    AssetKey,
+    ChangeKind,
+    DocumentKind,
+    Edit,
+    Every,
+    Folder,
+    Order,
+    Origin,
+    Page,
+    Test,
+    Upload,
+    Where,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping
+    from sqlalchemy import Connection
 
     from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.step import OnChange
+    from facelabel.media import Condition
+    from facelabel.model import Asset, Json
     from facelabel.ports import Clock
 
 _ASSET = schema.asset.c
-_TAG = schema.asset_tag.c
-#: Characters of content hash that tell pictures of one file name apart, and how many such tries.
-_SUFFIX = 6
-_SUFFIXES = 8
-_BASE36 = string.digits + string.ascii_lowercase
+_BACKUP = schema.backup.c
 _DAY = 86_400.0
-_ID = re.compile(r"[0-9a-f]{32}")
+#: The document that says how the rows were last written.
+_STATE = ("library", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +89,8 @@ class Check(Protocol):
         """Format, width and height in pixels; raises UnreadableImage."""
 
 
-class OnChange(Protocol):
-    """Told of every change, inside its transaction."""
-
-    def __call__(self, connection: Connection, asset_id: str, /) -> None:
-        """Follow the change up, for example with a job that commits together with it."""
-
-
 class LocalLibrary:
-    """The pictures in the data folder; implements :class:`facelabel.ports.EditableLibrary`."""
+    """The files in the data folder; implements :class:`facelabel.ports.MediaLibrary`."""
 
     def __init__(
         self,
@@ -78,37 +100,103 @@ class LocalLibrary:
         *,
         on_change: OnChange | None,
         check: Check,
+        fixed_folders: bool = False,
     ) -> None:
-        """``root``: folder of the originals. Without ``on_change`` nothing follows a change."""
+        """``root``: folder of the originals. Without ``on_change`` nothing follows a change.
+
+        ``fixed_folders``: an asset's folder is the beginning of its public_id, not a thing of its
+        own. A library that was kept otherwise before is brought into line here.
+        """
         self._database = database
         self._originals = Originals(root)
         self._clock = clock
         self._on_change = on_change
         self._check = check
+        self._fixed_folders = fixed_folders
+        self._origin = Origin()
+        self._bring_into_line()
+
+    def acting(self, origin: Origin) -> LocalLibrary:
+        """The same library, changed on behalf of somebody."""
+        acting = copy.copy(self)
+        acting._origin = origin  # noqa: SLF001 - our own copy
+        return acting
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
-        if not _ID.fullmatch(asset_id):  # whatever was typed: a driver may choke on it
+        if not assets.is_id(asset_id):
             return None
         with self._database.read() as connection:
-            return _first(connection, _ASSET.asset_id == asset_id)
+            return assets.found(connection, _ASSET.asset_id == asset_id)
+
+    def get(self, key: AssetKey) -> Asset | None:
+        """Return the asset of that name."""
+        if None in map(rules.sought, dataclasses.astuple(key)):
+            return None
+        with self._database.read() as connection:
+            return assets.found(connection, assets.is_named(_normalised(key)))
 
     def find(self, public_id: str) -> Asset | None:
-        """Return the asset of that public_id."""
-        try:
-            public_id = rules.public_id(public_id)
-        except Rejected:
+        """Return the image of that public_id, whatever its delivery type."""
+        sought = rules.sought(public_id)
+        if sought is None:
             return None
+        is_it = (_ASSET.public_id == sought) & (_ASSET.resource_type == "image")
         with self._database.read() as connection:
-            return _first(connection, _ASSET.public_id == public_id)
+            return assets.found(connection, is_it)
 
     def assets(self, folder: str) -> Iterator[Asset]:
         """Every image in ``folder`` and below, by public_id, fetched page by page."""
-        inside = select(schema.asset).where(_is_inside(rules.folder(folder)))
-        return self._database.pages(inside, _ASSET.public_id, _assets)
+        inside = Where("folder", Test.PREFIX, rules.folder(folder))
+        images = Every((Where("resource_type", Test.EQUALS, "image"), inside))
+        cursor = None
+        while True:
+            page = self.select(images, [Order("public_id")], limit=PAGE, cursor=cursor)
+            yield from page.assets
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def select(
+        self,
+        condition: Condition,
+        order: Sequence[Order] = (),
+        *,
+        limit: int,
+        cursor: str | None = None,
+        count: bool = False,
+    ) -> Page:
+        """One page of the assets for which the condition holds; default order: newest first.
+
+        Raises Rejected for a cursor that is none of ours, or a field that is unknown.
+        """
+        holds, paging = where(condition), Paging(order)
+        counted = select(func.count()).select_from(schema.asset).where(holds)
+        with self._database.read() as connection:
+            rows = connection.execute(paging.page(holds, limit, cursor)).mappings().all()
+            found = [a for some in batches(rows[:limit]) for a in assets.read(connection, some)]
+            total = connection.execute(counted).scalar_one() if count else -1
+        following = paging.cursor(rows[limit - 1]) if len(rows) > limit else None
+        return Page(tuple(found), following, total)
+
+    def tally(self, condition: Condition, field: str) -> Mapping[str, int]:
+        """How many of these assets have each value of a field."""
+        with self._database.read() as connection:
+            return {str(value): n for value, n in connection.execute(tallied(condition, field))}
+
+    def tags(self, resource_type: str, prefix: str = "") -> Sequence[str]:
+        """Every tag in use, by the alphabet."""
+        those = Where("resource_type", Test.EQUALS, resource_type)
+        return [tag for tag in self.tally(those, "tags") if tag.startswith(prefix)]
+
+    def usage(self) -> Mapping[str, int]:
+        """How many "objects", and "bytes" of originals, there are."""
+        with self._database.read() as connection:
+            count, size = connection.execute(select(func.count(), func.sum(_ASSET.bytes))).one()
+        return {"objects": count, "bytes": int(size or 0)}
 
     def fetch(self, asset: Asset) -> bytes:
-        """Return the image file; NotFound if it is gone, Rejected if it is damaged."""
+        """Return the file; NotFound if it is gone, Rejected if it is damaged."""
         data = self._originals.read(asset.etag)
         if data is None:
             raise NotFound(f"the original of {asset.public_id!r} is gone")
@@ -118,17 +206,29 @@ class LocalLibrary:
 
     def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
         """Add tags atomically; those already there stay. NotFound if the asset is gone."""
-        wanted = rules.tags(tags)
-        self._edit(asset_id, lambda connection, _: self._tag(connection, asset_id, wanted))
+        self._edit(asset_id, Edit(add_tags=tags))
 
     def remove_tags(self, asset_id: str, tags: Sequence[str]) -> None:
         """Remove tags atomically; those not there are no error. NotFound if the asset is gone."""
-        unwanted = rules.tags(tags)
-        self._edit(asset_id, lambda connection, _: _untag(connection, asset_id, unwanted))
+        self._edit(asset_id, Edit(remove_tags=tags))
 
     def set_context(self, asset_id: str, values: Mapping[str, str | None]) -> None:
         """Set contextual metadata keys; None removes a key. NotFound if the asset is gone."""
-        self._edit(asset_id, lambda connection, row: self._set_context(connection, row, values))
+        self._edit(asset_id, Edit(set_context=values))
+
+    def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
+        """Make these the values of a structured metadata field; none clears it.
+
+        A field that does not exist is made, and so are choices where it is open for new ones.
+        """
+        kind = DocumentKind.METADATA_FIELD
+        with self._step() as step:
+            before = _required(step.connection, asset_id)
+            definition = documents.read(step.connection, kind, field)
+            opened, value = fields.taking(definition or fields.new_field(field), values)
+            if opened != definition:
+                documents.write(step.connection, kind, field, opened)
+            step.edit([(before, editing.edited(before, Edit(set_metadata={field: value})))])
 
     def upload(
         self,
@@ -146,49 +246,160 @@ class LocalLibrary:
         content already stands there; that asset gets the tags in addition. An asset that stands
         there keeps the folder and the file name that are not given.
         """
-        content = self._content(data)
-        place = {"folder": rules.folder(folder), "filename": rules.file_name(filename)}
-        names = _names(public_id, place, content["etag"])
-        wanted = None if tags is None else rules.tags(tags)
-        put_tags = self._tag if public_id is None else self._retag
+        info, etag = asdict(self._check(data)), hashlib.sha256(data).hexdigest()
+        names = placing.names(public_id, rules.folder(folder), filename, etag)
 
-        with self._originals.staged(content["etag"], data) as original, self._alone() as connection:
-            row, is_new = self._standing(connection, names, content | place)
-            changed = self._set(connection, row, content | _given(place))
-            changed |= self._set_context(connection, row, context or {})
-            changed |= wanted is not None and put_tags(connection, row["asset_id"], wanted)
+        def upload_to(standing: Asset | None, name: str) -> Upload:
+            kept = standing.tags if standing and tags is not None and public_id is None else ()
+            return Upload(
+                AssetKey(name, type=standing.type if standing else "upload"),
+                data,
+                **info,
+                folder=folder,
+                filename=filename,
+                tags=None if tags is None else [*kept, *tags],
+                context=rules.merged_context(standing.context if standing else {}, context or {}),
+            )
+
+        with self._originals.staged(etag, data) as original, self._step() as step:
+            standing, name = placing.standing(step.connection, names, etag)
+            upload = upload_to(standing, name)
+            stored = step.store(standing, editing.uploaded(standing, upload, etag, step.now))
             original.place()
-            asset = self._followed_up(connection, row["asset_id"], changed=changed or is_new)
-        if row["etag"] != asset.etag:
-            self._release(row["etag"])
-        return asset
+        return stored
+
+    def put(self, upload: Upload) -> tuple[Asset, bool]:
+        """Store a file; also say whether an asset of that name stood there."""
+        upload = dataclasses.replace(upload, key=rules.key(upload.key))
+        etag = hashlib.sha256(upload.data).hexdigest()
+        with self._originals.staged(etag, upload.data) as original, self._step() as step:
+            standing = assets.found(step.connection, assets.is_named(upload.key))
+            if standing and not upload.overwrite:
+                return standing, True
+            after = editing.uploaded(standing, upload, etag, step.now)
+            stored = step.store(standing, after)
+            original.place()
+        return stored, standing is not None
+
+    def edit(self, asset_ids: Sequence[str], edit: Edit) -> tuple[Asset, ...]:
+        """Change assets in one step; those that are not there are left out of the answer.
+
+        Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
+        """
+        with self._step() as step:
+            before = assets.of_ids(step.connection, asset_ids)
+            edits = [(asset, editing.edited(asset, edit)) for asset in before]
+            return step.edit(edits, overwrite=edit.overwrite)
 
     def move(self, asset_id: str, folder: str) -> Asset:
-        """Put the asset into another folder; its asset_id and its public_id stay."""
-        place = {"folder": rules.folder(folder)}
-        return self._edit(asset_id, lambda connection, row: self._set(connection, row, place))
+        """Put the asset into another folder; its asset_id stays.
+
+        Its public_id stays, too, unless the folder is a part of it.
+        """
+        return self._edit(asset_id, Edit(folder=folder))
 
     def rename(self, asset_id: str, public_id: str) -> Asset:
         """Give the asset another public_id; AlreadyExists if it is taken."""
-        name = rules.public_id(public_id)
-
-        def edit(connection: Connection, row: RowMapping) -> bool:
-            holder = _row(connection, _ASSET.public_id == name)
-            if holder and holder["asset_id"] != asset_id:
-                raise AlreadyExists(f"there is a picture {name!r} already")
-            return self._set(connection, row, {"public_id": name})
-
-        return self._edit(asset_id, edit)
+        return self._edit(asset_id, Edit(public_id=public_id))
 
     def delete(self, asset_id: str) -> None:
         """Delete the asset and, with its last user, the original; no error if it is gone."""
-        gone = delete(schema.asset).where(_ASSET.asset_id == asset_id).returning(_ASSET.etag)
+        self.delete_all([asset_id])
+
+    def delete_all(
+        self, asset_ids: Sequence[str], *, keep_backup: bool = False
+    ) -> tuple[Asset, ...]:
+        """Delete assets in one step; return those that were there."""
+        with self._step() as step:
+            gone = assets.of_ids(step.connection, asset_ids)
+            if keep_backup:
+                step.freed |= backups.keep(step.connection, gone)
+            step.delete(gone)
+        return tuple(gone)
+
+    def backup(self, key: AssetKey) -> Asset | None:
+        """What a deleted asset of that name was; None without a backup."""
+        with self._database.read() as connection:
+            return backups.read(connection, rules.key(key))
+
+    def restore(self, key: AssetKey) -> Asset | None:
+        """Bring a deleted asset back; AlreadyExists if another one has its name."""
+        with self._step() as step:
+            asset = backups.take(step.connection, rules.key(key))
+            if asset is None:
+                return None
+            if assets.found(step.connection, assets.is_named(assets.key_of(asset))):
+                raise AlreadyExists(f"there is an asset {key.public_id!r} already")
+            return step.store(None, asset)
+
+    def folders(self, parent: str = "") -> Sequence[Folder]:
+        """The folders right below a parent, by name; NotFound if there is no such parent."""
+        parent = rules.folder(parent)
+        with self._database.read() as connection:
+            below = folders.below(connection, parent)
+        if parent and not below:
+            raise NotFound(f"Can't find folder with path {parent}")
+        return folders.right_below(below, parent)
+
+    def all_folders(self) -> Sequence[Folder]:
+        """Every folder, by path."""
+        with self._database.read() as connection:
+            return folders.below(connection, "")
+
+    def create_folder(self, path: str) -> Folder:
+        """Make a folder, and those it lies in; no error if it exists."""
+        path = _folder_path(path)
+        with self._step() as step:
+            for made in folders.make(step.connection, path):
+                step.tell(ChangeKind.CREATE_FOLDER, to_path=made)
+            return folders.below(step.connection, path)[0]
+
+    def rename_folder(self, path: str, to: str) -> Folder:
+        """Move a folder with all that is in it; NotFound, AlreadyExists."""
+        path, to = _folder_path(path), _folder_path(to)
+        if to.startswith(f"{path}/"):
+            raise Rejected(f"the folder {path} cannot be moved into itself")
+        with self._step() as step:
+            if not folders.exists(step.connection, path):
+                raise NotFound(f"Can't find folder with path {path}")
+            if folders.exists(step.connection, to):
+                raise AlreadyExists(f"there is a folder {to} already")
+            inside = assets.matching(step.connection, is_inside(_ASSET.folder, path))
+            folders.move(step.connection, path, to)
+            step.move([(asset, _moved(asset, path, to)) for asset in inside], path, to)
+            return folders.below(step.connection, to)[0]
+
+    def delete_folder(self, path: str) -> Sequence[Folder]:
+        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
+        path = _folder_path(path)
+        with self._step() as step:
+            gone = folders.below(step.connection, path)
+            if not gone:
+                raise NotFound(f"Can't find folder with path {path}")
+            if assets.found(step.connection, is_inside(_ASSET.folder, path)):
+                raise Rejected("Folder is not empty")
+            folders.drop(step.connection, path)
+            step.tell(ChangeKind.DELETE_FOLDER, from_path=path)
+        return gone
+
+    def document(self, kind: DocumentKind, name: str) -> Json | None:
+        """Return a document."""
+        with self._database.read() as connection:
+            return documents.read(connection, kind, name)
+
+    def documents(self, kind: DocumentKind) -> Mapping[str, Json]:
+        """Every document of a kind by name, in the order made."""
+        with self._database.read() as connection:
+            return documents.read_all(connection, kind)
+
+    def change_document(
+        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
+    ) -> Json | None:
+        """Make of a document (None: there is none) another one (None: delete it), in one step."""
         with self._alone() as connection:
-            etag = connection.execute(gone).scalar()
-            if etag and self._on_change:
-                self._on_change(connection, asset_id)
-        if etag:
-            self._release(etag)
+            changed = change(documents.read(connection, kind, name))
+            documents.write(connection, kind, name, changed)
+        return changed
 
     def sweep_orphans(self, min_age: float = _DAY) -> int:
         """Delete files of no asset that dead processes left; returns how many.
@@ -197,191 +408,92 @@ class LocalLibrary:
         """
         before = time.time() - min_age  # the file system's clock, whatever ours says
         removed = sum(
-            self._release(etag)
-            for some in batches(self._originals.settled(before))
-            for etag in self._unused(some)
+            self._release(self._unused(some)) for some in batches(self._originals.settled(before))
         )
         return removed + self._originals.remove_unplaced(before)
 
     def _alone(self) -> AbstractContextManager[Connection]:
         return self._database.transaction(alone="library")
 
-    def _edit(self, asset_id: str, edit: Callable[[Connection, RowMapping], bool]) -> Asset:
-        """Change an asset that must exist; ``edit`` says whether it changed anything."""
+    @contextmanager
+    def _step(self) -> Iterator[Step]:
+        """A change; the originals it leaves without a user go after it."""
         with self._alone() as connection:
-            row = _required(connection, asset_id)
-            return self._followed_up(connection, asset_id, changed=edit(connection, row))
+            now, fixed = self._clock.now(), self._fixed_folders
+            step = Step(connection, now, self._origin, self._on_change, fixed)
+            yield step
+        if step.freed:
+            self._release(step.freed)
 
-    def _followed_up(self, connection: Connection, asset_id: str, *, changed: bool) -> Asset:
-        if changed and self._on_change:
-            self._on_change(connection, asset_id)
-        row = _required(connection, asset_id)
-        return _assets(connection, [row])[0]
+    def _edit(self, asset_id: str, edit: Edit) -> Asset:
+        """Change an asset that must exist."""
+        edited = self.edit([asset_id], edit)
+        if not edited:
+            raise NotFound(f"there is no asset {asset_id!r}")
+        return edited[0]
 
-    def _content(self, data: bytes) -> dict[str, Any]:
-        """The columns that describe a file."""
-        etag = hashlib.sha256(data).hexdigest()
-        return asdict(self._check(data)) | {"bytes": len(data), "etag": etag}
+    def _bring_into_line(self) -> None:
+        """See to it that the rows are kept the way this code, so set up, keeps them."""
+        wanted: Json = {"fixed_folders": self._fixed_folders, "values": values.EDITION}
+        with self._database.read() as connection:
+            if documents.read(connection, *_STATE) == wanted:
+                return
+        with self._alone() as connection:
+            for some in batches(assets.matching(connection, true())):
+                values.derive(connection, self._placed(connection, some))
+            documents.write(connection, *_STATE, wanted)
 
-    def _standing(
-        self, connection: Connection, names: Sequence[str], values: Mapping[str, Any]
-    ) -> tuple[RowMapping, bool]:
-        """The asset that an upload is for, and whether it was made just now.
-
-        The asset of the first name is replaced if that is the only one. Of several names the
-        one that holds the same content is taken, else the first that is free.
-        """
-        rows = _named(connection, names)
-        same = [row for row in rows.values() if row["etag"] == values["etag"]]
-        if len(names) == 1:
-            same = list(rows.values())
-        if same:
-            return same[0], False
-        free = next((name for name in names if name not in rows), None)
-        if free is None:
-            raise AlreadyExists(f"there are too many pictures {names[0]!r}")
-        return self._insert(connection, free, values), True
-
-    def _insert(self, connection: Connection, name: str, values: Mapping[str, Any]) -> RowMapping:
-        now = self._clock.now()
-        new = insert(schema.asset).values(
-            asset_id=uuid.uuid4().hex,
-            public_id=name,
-            version=int(now),
-            created_at=now,
-            context={},
-            **values,
-        )
-        return connection.execute(new.returning(schema.asset)).mappings().one()
-
-    def _set(self, connection: Connection, row: RowMapping, values: Mapping[str, Any]) -> bool:
-        """Write the columns that differ; new content grows the version."""
-        changes = {name: value for name, value in values.items() if row[name] != value}
-        if "etag" in changes:
-            changes["version"] = max(row["version"] + 1, int(self._clock.now()))
-        if changes:
-            this = update(schema.asset).where(_ASSET.asset_id == row["asset_id"])
-            connection.execute(this.values(changes))
-        return bool(changes)
-
-    def _set_context(
-        self, connection: Connection, row: RowMapping, values: Mapping[str, str | None]
-    ) -> bool:
-        return self._set(connection, row, {"context": rules.merged_context(row["context"], values)})
-
-    def _tag(self, connection: Connection, asset_id: str, tags: Sequence[str]) -> bool:
-        """Add the tags that are not there yet; whether there were any."""
-        this = _TAG.asset_id == asset_id
-        last = connection.execute(select(func.max(_TAG.position)).where(this)).scalar() or 0
-        rows = [
-            {"asset_id": asset_id, "tag": tag, "position": position}
-            for position, tag in enumerate(tags, last + 1)
-        ]
-        new = self._database.insert(schema.asset_tag).on_conflict_do_nothing().returning(_TAG.tag)
-        added = [tag for some in batches(rows) for tag in connection.execute(new.values(some))]
-        count = connection.execute(select(func.count()).where(this)).scalar_one()
-        if count > rules.TAGS:
-            raise Rejected(f"an asset has at most {rules.TAGS} tags")
-        return bool(added)
-
-    def _retag(self, connection: Connection, asset_id: str, tags: Sequence[str]) -> bool:
-        """Make these the asset's tags; whether that changed any."""
-        former = _tags(connection, [asset_id])[asset_id]
-        removed = _untag(connection, asset_id, [tag for tag in former if tag not in tags])
-        return self._tag(connection, asset_id, tags) or removed
+    def _placed(self, connection: Connection, some: Sequence[Asset]) -> Sequence[Asset]:
+        """Make the folders those of the public_ids, where that is what they are."""
+        if not self._fixed_folders:
+            return some
+        placed = [editing.in_fixed_folder(None, asset) for asset in some]
+        assets.write(connection, list(map(AssetChange, some, placed)))
+        return placed
 
     def _unused(self, etags: Sequence[str]) -> list[str]:
-        used = select(_ASSET.etag).where(_ASSET.etag.in_(etags))
         with self._database.read() as connection:
-            held = set(connection.execute(used).scalars())
-        return [etag for etag in etags if etag not in held]
+            return _unused(connection, etags)
 
-    def _release(self, etag: str) -> bool:
-        """Remove an original that no asset uses; whether it was removed.
+    def _release(self, etags: Iterable[str]) -> int:
+        """Remove originals that no asset uses; returns how many.
 
         Looked up anew under the lock: since the row went, another upload may have come to
         rely on the file.
         """
         with self._alone() as connection:
-            if _row(connection, _ASSET.etag == etag):
-                return False
-            self._originals.remove(etag)
-            return True
+            unused = [etag for some in batches(etags) for etag in _unused(connection, some)]
+            for etag in unused:
+                self._originals.remove(etag)
+        return len(unused)
 
 
-def _names(public_id: str | None, place: Mapping[str, str], etag: str) -> list[str]:
-    """The public_ids that an upload may get, best first.
-
-    The ends that tell pictures of one file name apart come from their content, so that whoever
-    uploads a folder twice finds every picture where it was.
-    """
-    if public_id is not None:
-        return [rules.public_id(public_id)]
-    name = rules.default_public_id(place["folder"], place["filename"], suffix=_SUFFIX + 1)
-    digits = _base36(int(etag, 16))
-    ends = [digits[at : at + _SUFFIX] for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX)]
-    return [name, *(f"{name}_{end}" for end in ends)]
+def _unused(connection: Connection, etags: Sequence[str]) -> list[str]:
+    used = union(
+        select(_ASSET.etag).where(_ASSET.etag.in_(etags)),
+        select(_BACKUP.etag).where(_BACKUP.etag.in_(etags)),
+    )
+    held = set(connection.execute(used).scalars())
+    return [etag for etag in etags if etag not in held]
 
 
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits += _BASE36[digit]
-    return digits.ljust(_SUFFIXES * _SUFFIX, "0")
+def _normalised(key: AssetKey) -> AssetKey:
+    return dataclasses.replace(key, public_id=rules.sought(key.public_id) or "")
 
 
-def _given(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}
-
-
-def _is_inside(folder: str) -> ColumnElement[bool]:
-    """In the folder or below. "0" follows "/": LIKE would take A for a on SQLite."""
+def _folder_path(path: str) -> str:
+    folder = rules.folder(path)
     if not folder:
-        return true()
-    below = and_(_ASSET.folder > f"{folder}/", _ASSET.folder < f"{folder}0")
-    return or_(_ASSET.folder == folder, below)
+        raise Rejected("a folder has a name")
+    return folder
 
 
-def _row(connection: Connection, condition: ColumnElement[bool]) -> RowMapping | None:
-    return connection.execute(select(schema.asset).where(condition).limit(1)).mappings().first()
+def _moved(asset: Asset, path: str, to: str) -> Asset:
+    return editing.edited(asset, Edit(folder=to + asset.folder.removeprefix(path)))
 
 
-def _required(connection: Connection, asset_id: str) -> RowMapping:
-    row = _row(connection, _ASSET.asset_id == asset_id)
-    if row is None:
+def _required(connection: Connection, asset_id: str) -> Asset:
+    found = assets.of_ids(connection, [asset_id])
+    if not found:
         raise NotFound(f"there is no asset {asset_id!r}")
-    return row
-
-
-def _named(connection: Connection, names: Sequence[str]) -> dict[str, RowMapping]:
-    """The assets of these names, by name, in the order of the names."""
-    rows = connection.execute(select(schema.asset).where(_ASSET.public_id.in_(names))).mappings()
-    found = {row["public_id"]: row for row in rows}
-    return {name: found[name] for name in names if name in found}
-
-
-def _first(connection: Connection, condition: ColumnElement[bool]) -> Asset | None:
-    row = _row(connection, condition)
-    return _assets(connection, [row])[0] if row else None
-
-
-def _assets(connection: Connection, rows: Sequence[RowMapping]) -> list[Asset]:
-    tags = _tags(connection, [row["asset_id"] for row in rows])
-    return [Asset(**row, tags=tuple(tags[row["asset_id"]])) for row in rows]
-
-
-def _tags(connection: Connection, asset_ids: Sequence[str]) -> dict[str, list[str]]:
-    """The tags of each asset, in the order they were added."""
-    tags = select(_TAG.asset_id, _TAG.tag).where(_TAG.asset_id.in_(asset_ids))
-    found: dict[str, list[str]] = {asset_id: [] for asset_id in asset_ids}
-    for asset_id, tag in connection.execute(tags.order_by(_TAG.asset_id, _TAG.position)):
-        found[asset_id].append(tag)
-    return found
-
-
-def _untag(connection: Connection, asset_id: str, tags: Sequence[str]) -> bool:
-    """Remove the tags that are there; whether there were any."""
-    this = delete(schema.asset_tag).where(_TAG.asset_id == asset_id)
-    counts = [connection.execute(this.where(_TAG.tag.in_(some))).rowcount for some in batches(tags)]
-    return sum(counts) > 0
+    return found[0]

@@ -19,39 +19,45 @@ from facelabel.adapters.store.schema import job as table
 from facelabel.model import Job, JobKind, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, Update
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
-    from facelabel.model import Json
+    from facelabel.model import JobRequest, Json
     from facelabel.ports import Clock
 
 #: Characters of a reason that are kept, the end of it: a traceback's last lines say the most.
 _REASON = 8_000
 
-_NEXT = (
-    select(table.c.id)
-    .where(table.c.state == JobState.READY, table.c.run_at <= bindparam("now"))
-    .order_by(table.c.run_at, table.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-    .scalar_subquery()
-)
-_CLAIM = (
-    update(table)
-    .where(table.c.id == _NEXT)
-    .values(
-        token=bindparam("new_token"),
-        run_at=bindparam("lease_end"),
-        tries=table.c.tries + 1,
-        # What was asked for before a run starts is answered by it.
-        again_at=case((table.c.again_at > bindparam("now"), table.c.again_at), else_=None),
+
+def _claim(wanted: ColumnElement[bool]) -> Update:
+    """UPDATE that leases the next due job among the wanted ones."""
+    due = (
+        select(table.c.id)
+        .where(table.c.state == JobState.READY, table.c.run_at <= bindparam("now"), wanted)
+        .order_by(table.c.run_at, table.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
     )
-    .returning(table)
-)
+    return (
+        update(table)
+        .where(table.c.id == due.scalar_subquery())
+        .values(
+            token=bindparam("new_token"),
+            run_at=bindparam("lease_end"),
+            tries=table.c.tries + 1,
+            # What was asked for before a run starts is answered by it.
+            again_at=case((table.c.again_at > bindparam("now"), table.c.again_at), else_=None),
+        )
+        .returning(table)
+    )
+
+
+_CLAIM = _claim(true())
+_CLAIM_SOME = _claim(table.c.kind.in_(bindparam("kinds", expanding=True)))
 #: A job that was enqueued while it ran starts over.
 _AFRESH: dict[Any, Any] = {
     table.c.run_at: table.c.again_at,
@@ -92,12 +98,31 @@ class StoreQueue:
         values = {"kind": kind, "key": key, "payload": payload or {}}
         connection.execute(self._enqueue, values | {"run_at": now + delay, "enqueued_at": now})
 
-    def claim(self) -> Job | None:
-        """Lease the next due job, counting the try; None if none is due."""
+    def enqueue_all(self, requests: Sequence[JobRequest]) -> None:
+        """Promise several jobs in one step; see :meth:`enqueue`."""
+        if requests:
+            with self._database.transaction() as connection:
+                self.enqueue_all_in(connection, requests)
+
+    def enqueue_all_in(self, connection: Connection, requests: Iterable[JobRequest]) -> None:
+        """Promise several jobs in the caller's transaction."""
+        due = {"run_at": self._clock.now(), "enqueued_at": self._clock.now()}
+        # In one order, so that two callers with the same keys do not wait for each other.
+        rows = [
+            {"kind": request.kind, "key": request.key, "payload": request.payload} | due
+            for request in sorted(requests, key=lambda request: (request.kind, request.key))
+        ]
+        if rows:
+            connection.execute(self._enqueue, rows)
+
+    def claim(self, kinds: Collection[JobKind] = ()) -> Job | None:
+        """Lease the next due job (of these kinds), counting the try; None if none is due."""
         now = self._clock.now()
         lease = {"now": now, "lease_end": now + self._lease, "new_token": uuid.uuid4().hex}
+        wanted = {"kinds": list(kinds)} if kinds else {}
         with self._noting() as connection:
-            row = connection.execute(_CLAIM, lease).mappings().first()
+            claim = connection.execute(_CLAIM_SOME if kinds else _CLAIM, lease | wanted)
+            row = claim.mappings().first()
         return _job(row) if row else None
 
     def heartbeat(self, job: Job) -> bool:
@@ -112,7 +137,7 @@ class StoreQueue:
                 return True
             return connection.execute(_held(job).values(_AFRESH)).rowcount == 1
 
-    def retry(self, job: Job, reason: str, delay: float) -> bool:
+    def retry(self, job: Job, reason: str, delay: float, *, counted: bool = True) -> bool:
         """Give the job back, to be claimed again after ``delay`` seconds."""
         run_at = self._clock.now() + delay
         return self._change(
@@ -120,6 +145,7 @@ class StoreQueue:
                 run_at=case((table.c.again_at < run_at, table.c.again_at), else_=run_at),
                 again_at=None,
                 token=None,
+                tries=table.c.tries if counted else table.c.tries - 1,
                 reason=_storable(reason),
             )
         )

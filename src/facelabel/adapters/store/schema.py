@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0001"
+HEAD = "0002"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -55,7 +55,8 @@ job = Table(
     Column("reason", Text, nullable=False),
     Column("enqueued_at", Seconds, nullable=False),
     UniqueConstraint("kind", "key"),
-    Index(None, "state", "run_at", "id"),
+    #: Ends in the kind, so that who claims only some kinds passes the others by in the index.
+    Index(None, "state", "run_at", "id", "kind"),
     sqlite_autoincrement=True,
 )
 
@@ -174,8 +175,11 @@ asset = Table(
     "asset",
     metadata,
     Column("asset_id", String(32), primary_key=True),
-    Column("public_id", Path, nullable=False, unique=True),
+    Column("public_id", Path, nullable=False),
+    Column("resource_type", String(16), nullable=False),
+    Column("type", String(16), nullable=False),
     Column("folder", Path, nullable=False),
+    Column("display_name", Path, nullable=False),
     Column("version", Number, nullable=False),
     Column("format", String(16), nullable=False),
     Column("bytes", Number, nullable=False),
@@ -183,8 +187,14 @@ asset = Table(
     Column("height", Integer, nullable=False),
     Column("etag", String(64), nullable=False, index=True),
     Column("created_at", Seconds, nullable=False),
-    Column("filename", Text, nullable=False),
+    Column("updated_at", Seconds, nullable=False),
+    Column("filename", Path, nullable=False),
     Column("context", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("details", JSON, nullable=False),
+    UniqueConstraint("public_id", "resource_type", "type"),
+    Index(None, "created_at", "asset_id"),
+    Index(None, "folder", "created_at", "asset_id"),
 )
 
 asset_tag = Table(
@@ -196,7 +206,82 @@ asset_tag = Table(
         ForeignKey("asset.asset_id", ondelete="CASCADE"),
         primary_key=True,
     ),
-    Column("tag", Text, primary_key=True),
+    Column("tag", Path, primary_key=True),
     #: Keeps the order in which tags were added.
     Column("position", Integer, nullable=False),
+    Index(None, "tag", "asset_id"),
+)
+
+#: What an asset can be found by, derived from its row and its tags: one line per value, so that
+#: both databases compare lists, numbers and words of any alphabet with the same plain SQL.
+asset_value = Table(
+    "asset_value",
+    metadata,
+    Column(
+        "asset_id",
+        String(32),
+        ForeignKey("asset.asset_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("field", Path, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("text", Path, nullable=False),
+    #: The value where it is a number.
+    Column("number", Float(53)),
+    #: The words in lower case, each between two spaces.
+    Column("words", Path, nullable=False),
+)
+
+#: Folders that were made; others exist because an asset lies in them.
+folder = Table(
+    "folder",
+    metadata,
+    Column("path", Path, primary_key=True),
+    Column("external_id", String(32), nullable=False),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("name", Path, primary_key=True),
+    #: Keeps the order in which they were made.
+    Column("position", Number, nullable=False),
+    Column("body", JSON, nullable=False),
+)
+
+#: Deleted assets that can come back, the last one of each name.
+backup = Table(
+    "backup",
+    metadata,
+    Column("public_id", Path, primary_key=True),
+    Column("resource_type", String(16), primary_key=True),
+    Column("type", String(16), primary_key=True),
+    Column("etag", String(64), nullable=False, index=True),
+    Column("body", JSON, nullable=False),
+)
+
+#: Deliveries that were taken: the same body again is not enqueued again.
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("received_at", Seconds, nullable=False, index=True),
+)
+
+#: Notifications waiting to be fetched.
+message = Table(
+    "message",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("handle", String(32), nullable=False, unique=True),
+    Column("channel", Text, nullable=False),
+    Column("batch_id", Text, nullable=False, default=""),
+    Column("signed_payload", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("timestamp", Number, nullable=False),
+    Column("visible_at", Seconds, nullable=False),
+    Column("created_at", Seconds, nullable=False),
+    Index(None, "channel", "visible_at", "id"),
+    sqlite_autoincrement=True,
 )

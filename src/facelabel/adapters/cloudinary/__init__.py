@@ -1,0 +1,1 @@
+"""Real Cloudinary as the library, over the official SDK."""

@@ -1,0 +1,231 @@
+"""Calls of the official SDK, with credentials, deadline and patience for each of them.
+
+The SDK keeps credentials in a global, says "not now" in five different ways and raises bare
+exceptions. Here each call brings its own credentials and ends at a deadline, what may go through
+later is tried again a few times, and every error leaves as one of ours.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import threading
+import time
+from collections import Counter
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cloudinary import exceptions  # type: ignore[import-untyped]
+
+from facelabel.adapters.cloudinary.transport import Exchange
+from facelabel.errors import (
+    AlreadyExists,
+    ConfigurationError,
+    Denied,
+    FacelabelError,
+    NotFound,
+    Rejected,
+    Throttled,
+    Unavailable,
+    UnreadableImage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from facelabel.adapters.cloudinary.account import Account
+    from facelabel.ports import Clock
+
+    #: A function of the SDK's ``api`` or ``uploader``.
+    SdkCall: TypeAlias = Callable[..., Any]
+
+TRIES = 3
+#: Seconds before the second try; each further one waits twice as long.
+FIRST_PAUSE = 0.5
+#: Seconds to stay away where the other side asks for less traffic and does not say how long.
+BUSY_SECONDS = 60.0
+_HOUR = 3600.0
+_LONGEST_MESSAGE = 300
+#: Enhance Your Calm: what Cloudinary says when the quota is used up.
+_CALM = 420
+#: Method Not Allowed … Unprocessable: the SDK has no class for them, and they do not go by.
+_HOPELESS = frozenset({405, 406, 411, 413, 414, 415, 422})
+_ERROR = 400
+
+
+class Api(enum.StrEnum):
+    """What a call goes to, as each is limited and counted on its own."""
+
+    #: So many calls an hour.
+    ADMIN = "admin"
+    UPLOAD = "upload"
+    #: Notifications waiting to be fetched.
+    POLL = "poll"
+    DELIVERY = "delivery"
+
+
+class Client:
+    """Calls on behalf of one account; used by many threads at once."""
+
+    def __init__(self, account: Account, *, timeout: float = 60.0, clock: Clock) -> None:
+        """``timeout``: seconds that one call may take, its repetitions included."""
+        self.account = account
+        self._timeout = timeout
+        self._clock = clock
+        self._quota = _Quota(clock)
+        self._calls: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How many requests were made so far, by :class:`Api`."""
+        with self._lock:
+            return dict(self._calls)
+
+    def count(self, api: Api) -> None:
+        """Count a request."""
+        with self._lock:
+            self._calls[api] += 1
+
+    def admin(self, call: SdkCall, *args: object, **options: object) -> dict[str, Any]:
+        """Call a function of the Admin API; Throttled, at once, while its quota is used up."""
+        self._quota.check()
+        return self._patiently(Api.ADMIN, call, args, options)
+
+    def upload(self, call: SdkCall, *args: object, **options: object) -> dict[str, Any]:
+        """Call a function of the Upload API, which has no hourly quota."""
+        return self._patiently(Api.UPLOAD, call, args, options)
+
+    def poll(self, call: SdkCall, *args: object, wait: float, **options: object) -> dict[str, Any]:
+        """Call a function of the notifications API that may take ``wait`` seconds to answer."""
+        return self._patiently(Api.POLL, call, args, options, wait)
+
+    def _patiently(
+        self,
+        api: Api,
+        call: SdkCall,
+        args: tuple[object, ...],
+        options: Mapping[str, object],
+        wait: float = 0.0,
+    ) -> dict[str, Any]:
+        """Call, and call again while that may help and time is left."""
+        deadline = time.monotonic() + self._timeout + wait
+        options = {**self.account.call_options(), **options}
+        for tries in range(1, TRIES):
+            try:
+                return self._once(api, call, args, options, deadline)
+            except Throttled:
+                raise
+            except Unavailable:
+                self._clock.sleep(_pause(tries))
+                if time.monotonic() >= deadline:
+                    raise
+        return self._once(api, call, args, options, deadline)
+
+    def _once(
+        self,
+        api: Api,
+        call: SdkCall,
+        args: tuple[object, ...],
+        options: Mapping[str, object],
+        deadline: float,
+    ) -> dict[str, Any]:
+        exchange = Exchange(deadline)
+        self.count(api)
+        try:
+            answer: dict[str, Any] = call(*args, **options, timeout=exchange)
+        except exceptions.Error as error:
+            raise self._translated(api, exchange, error) from error
+        except Exception as error:
+            if type(error) is not Exception:  # a bug, ours or the SDK's
+                raise
+            raise self._translated(api, exchange, error) from error  # a status it has no class for
+        if exchange.status >= _ERROR:
+            raise Unavailable(f"Cloudinary answers {exchange.status} without a reason")
+        if api is Api.ADMIN:
+            self._quota.note(exchange)
+        return answer
+
+    def _translated(self, api: Api, exchange: Exchange, error: Exception) -> FacelabelError:
+        message = f"Cloudinary: {_message(error)}"
+        if isinstance(error, exceptions.RateLimited):
+            if api is Api.ADMIN and exchange.status == _CALM:
+                return self._quota.use_up(exchange)
+            return Unavailable(message, retry_after=BUSY_SECONDS)
+        if isinstance(error, exceptions.AuthorizationRequired):
+            return ConfigurationError(
+                f"Cloudinary does not take the API key {self.account.api_key} or its secret for"
+                f" the cloud {self.account.cloud_name!r}; look at CLOUDINARY_URL ({message})"
+            )
+        for theirs, ours in _REJECTIONS:
+            if isinstance(error, theirs):
+                return _sharpened(ours, message)
+        return Rejected(message) if exchange.status in _HOPELESS else Unavailable(message)
+
+
+_REJECTIONS: tuple[tuple[type[Exception], type[Rejected]], ...] = (
+    (exceptions.NotFound, NotFound),
+    (exceptions.AlreadyExists, AlreadyExists),
+    (exceptions.NotAllowed, Denied),
+    (exceptions.BadRequest, Rejected),
+)
+
+
+def _sharpened(kind: type[Rejected], message: str) -> Rejected:
+    """Tell apart what the Upload API calls a bad request all alike."""
+    if kind is Rejected and "already exists" in message:
+        kind = AlreadyExists
+    if kind is Rejected and "Invalid image file" in message:
+        kind = UnreadableImage
+    return kind(message)
+
+
+def _message(error: Exception) -> str:
+    """One line: an error page comes whole."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
+
+
+def _pause(tries: int) -> float:
+    """Seconds before the next try, spread so that many workers do not come back at once."""
+    return float(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+
+class _Quota:
+    """The Admin API's quota of the hour, as its answers tell it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._used_up_until = 0.0
+
+    def check(self) -> None:
+        """Raise Throttled while the quota is used up."""
+        left = self._used_up_until - self._clock.now()
+        if left > 0:
+            raise _throttled(left)
+
+    def note(self, exchange: Exchange) -> None:
+        """Read an answer: it may have been the last one for now."""
+        if exchange.header("X-FeatureRateLimit-Remaining") == "0":
+            self._used_up_until = self._resets_at(exchange)
+
+    def use_up(self, exchange: Exchange) -> Throttled:
+        """Note a refusal, and say how long it will last."""
+        self._used_up_until = self._resets_at(exchange)
+        return _throttled(self._used_up_until - self._clock.now())
+
+    def _resets_at(self, exchange: Exchange) -> float:
+        """When the answer says, within the hour; else the next full hour."""
+        now = self._clock.now()
+        try:
+            told = parsedate_to_datetime(exchange.header("X-FeatureRateLimit-Reset")).timestamp()
+        except ValueError:
+            told = 0.0
+        return told if now < told <= now + _HOUR else (now // _HOUR + 1) * _HOUR
+
+
+def _throttled(seconds: float) -> Throttled:
+    return Throttled(
+        f"Cloudinary's quota of Admin API calls is used up for {seconds / 60:.0f} minutes more",
+        retry_after=seconds,
+    )

@@ -1,0 +1,217 @@
+"""Pictures on Cloudinary.
+
+Reading goes through the Admin API, which answers so many calls an hour, and writing through the
+Upload API, which has no such limit. Names and labels are written with ``add_tag`` and
+``remove_tag`` alone, which change what they name and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudinary import api, uploader  # type: ignore[import-untyped]
+
+from facelabel.adapters.cloudinary import rules
+from facelabel.adapters.cloudinary.catalogue import Catalogue, escaped, is_asset_id, key_of
+from facelabel.adapters.cloudinary.client import Api
+from facelabel.adapters.cloudinary.delivery import delivery_url, recognition_steps
+from facelabel.adapters.cloudinary.uploads import Picture, Uploads
+from facelabel.errors import AlreadyExists, Denied, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from facelabel.adapters.cloudinary.catalogue import FolderMode
+    from facelabel.adapters.cloudinary.client import Client, SdkCall
+    from facelabel.media import AssetKey
+    from facelabel.model import Asset
+    from facelabel.ports import Clock
+
+#: Tags in one call; tags times assets may be 1000.
+TAGS_AT_ONCE = 500
+
+
+class CloudinaryLibrary:
+    """Pictures on Cloudinary; implements :class:`facelabel.ports.EditableLibrary`."""
+
+    def __init__(
+        self,
+        client: Client,
+        download: Callable[[str], bytes],
+        clock: Clock,
+        *,
+        transformation: str = "q_auto",
+        max_side: int = 2048,
+        folder_mode: FolderMode = "auto",
+        page: int = 500,
+    ) -> None:
+        """Nothing is asked before it is needed.
+
+        ``download`` gets a file from one of the account's delivery hosts; NotFound, Denied,
+        Rejected, Unavailable. ``transformation``: the user's, of images to recognise.
+        ``max_side``: pixels, of the same images. ``folder_mode``: "auto" asks the account.
+        ``page``: assets asked for in one call, 500 at most.
+        """
+        self._client = client
+        self._download = download
+        self._steps = recognition_steps(transformation, max_side)
+        self._catalogue = Catalogue(client, clock, folder_mode, page)
+        self._uploads = Uploads(client, self._catalogue)
+
+    def asset(self, asset_id: str) -> Asset | None:
+        """Return the asset as it is now, None if there is none."""
+        return self._catalogue.asset(asset_id)
+
+    def find(self, public_id: str) -> Asset | None:
+        """Return the image of that public_id, whatever its delivery type.
+
+        As in any list of Cloudinary's, its etag and its file name are not told.
+        """
+        return self._catalogue.find(public_id)
+
+    def assets(self, folder: str) -> Iterator[Asset]:
+        """Every image in ``folder`` and below, each once, fetched page by page.
+
+        Folder by folder where folders are told apart from public_ids, else in Cloudinary's order.
+        """
+        return self._catalogue.images(folder.strip("/"))
+
+    def fetch(self, asset: Asset) -> bytes:
+        """Return the image as a JPEG, upright and not larger than needed; NotFound if it is gone.
+
+        Raises Denied where Cloudinary does not deliver it.
+        """
+        self._client.count(Api.DELIVERY)
+        url = delivery_url(self._client.account, asset, self._steps)
+        try:
+            return self._download(url)
+        except Denied as error:
+            raise Denied(
+                f"Cloudinary does not deliver {asset.public_id!r}: {error}. Does the account allow"
+                " this transformation (strict transformations), and is the API secret right?"
+            ) from error
+
+    def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
+        """Add tags atomically; those already there stay. NotFound if the asset is gone."""
+        self._tag(uploader.add_tag, asset_id, tags)
+
+    def remove_tags(self, asset_id: str, tags: Sequence[str]) -> None:
+        """Remove tags atomically; those not there are no error. NotFound if the asset is gone."""
+        self._tag(uploader.remove_tag, asset_id, tags)
+
+    def set_context(self, asset_id: str, values: Mapping[str, str | None]) -> None:
+        """Set contextual metadata keys; None removes a key. NotFound if the asset is gone.
+
+        Cloudinary can add keys, and replace all. To remove one the others are read and written
+        back at once: a key that somebody else sets between these two calls is lost.
+        """
+        added = {key: value for key, value in values.items() if value is not None}
+        if len(added) < len(values):
+            asset = self._catalogue.required(asset_id)
+            kept = {k: v for k, v in {**asset.context, **values}.items() if v is not None}
+            if asset.context.keys() - kept.keys():
+                self._replace_context(asset, kept)
+                return
+        if added:
+            self._write(asset_id, uploader.add_context, rules.context(added))
+
+    def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
+        """Make these the values of a structured metadata field; none clears it.
+
+        A field that does not exist is made: a set, open for new values. NotFound if the asset is
+        gone, Rejected if the field takes no such values.
+        """
+        written = {field: self._catalogue.fields.values(field, list(dict.fromkeys(values)))}
+        self._write(asset_id, uploader.update_metadata, written)
+
+    def upload(
+        self,
+        data: bytes,
+        *,
+        folder: str = "",
+        filename: str = "",
+        public_id: str | None = None,
+        tags: Sequence[str] | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> Asset:
+        """Store an image; same public_id replaces content, and tags where given.
+
+        As :class:`facelabel.ports.EditableLibrary` says, except that a file name goes along with
+        new content only, and that where folders are a part of public_ids, a new public_id says
+        which.
+        """
+        wanted = None if tags is None else rules.tags(tags)
+        picture = Picture(data, folder.strip("/"), filename, public_id, wanted, context or {})
+        asset, stood_there = self._uploads.store(picture)
+        if not stood_there or picture.folder in {"", asset.folder}:
+            return asset
+        return self.move(asset.asset_id, picture.folder)
+
+    def move(self, asset_id: str, folder: str) -> Asset:
+        """Put the asset into another folder, keeping its asset_id.
+
+        With a fixed folder mode the public_id changes with it.
+        """
+        asset, folder = self._catalogue.required(asset_id), folder.strip("/")
+        if asset.folder == folder:
+            return asset
+        if not self._catalogue.is_dynamic:
+            name = asset.public_id.rpartition("/")[2]
+            return self.rename(asset_id, f"{folder}/{name}".lstrip("/"))
+        # The Upload API drops the empty name of the root.
+        raw = self._client.admin(
+            api.update, escaped(asset.public_id), type=asset.type, asset_folder=folder
+        )
+        return self._catalogue.read(raw)
+
+    def rename(self, asset_id: str, public_id: str) -> Asset:
+        """Give the asset another public_id; AlreadyExists if it is taken."""
+        asset = self._catalogue.required(asset_id)
+        if asset.public_id == public_id:
+            return asset
+        try:
+            raw = self._client.upload(
+                uploader.rename, asset.public_id, public_id, type=asset.type, invalidate=True
+            )
+        except (AlreadyExists, NotFound):
+            # Or it is ours already: the answer to a first try was lost.
+            now = self._catalogue.asset(asset_id)
+            if now is None or now.public_id != public_id:
+                raise
+            return now
+        return self._catalogue.read(raw)
+
+    def delete(self, asset_id: str) -> None:
+        """Delete the asset and its copies in the CDN; no error if it is gone."""
+        if is_asset_id(asset_id):
+            self._client.admin(api.delete_resources_by_asset_ids, [asset_id], invalidate=True)
+
+    def _tag(self, command: SdkCall, asset_id: str, tags: Sequence[str]) -> None:
+        wanted = rules.tags(tags)
+        for at in range(0, len(wanted), TAGS_AT_ONCE):
+            self._write(asset_id, command, wanted[at : at + TAGS_AT_ONCE])
+
+    def _write(self, asset_id: str, command: SdkCall, values: object) -> None:
+        """Change an asset by its public_id; by its new one, if it has just been renamed."""
+        known = self._catalogue.keys.get(asset_id)
+        if known and self._reached(known, command, values):
+            return
+        asset = self._catalogue.required(asset_id)
+        if not self._reached(key_of(asset), command, values):
+            raise NotFound(f"there is no asset {asset_id!r} any more")
+
+    def _reached(self, key: AssetKey, command: SdkCall, values: object) -> bool:
+        """Whether there was such an asset: the API leaves out those that are not there."""
+        answer = self._client.upload(
+            command, values, [key.public_id], resource_type=key.resource_type, type=key.type
+        )
+        return bool(answer.get("public_ids"))
+
+    def _replace_context(self, asset: Asset, context: Mapping[str, str]) -> None:
+        if context:
+            encoded = rules.context(context)
+            self._client.upload(
+                uploader.explicit, asset.public_id, type=asset.type, context=encoded
+            )
+        else:
+            self._client.upload(uploader.remove_all_context, [asset.public_id], type=asset.type)

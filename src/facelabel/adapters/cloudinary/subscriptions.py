@@ -1,0 +1,227 @@
+"""Being told of changes: triggers that call us, and a channel that we ask."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cloudinary import api  # type: ignore[import-untyped]
+
+from facelabel.errors import AlreadyExists, FacelabelError, Unavailable
+from facelabel.media import ChangeKind
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable, Sequence
+
+    from facelabel.adapters.cloudinary.client import Client
+
+    #: Body, timestamp and signature of a notification.
+    Signed: TypeAlias = tuple[bytes, str, str]
+    #: Verifies and enqueues; whether each was taken, or can never be.
+    Deliver: TypeAlias = Callable[[list[Signed]], list[bool]]
+
+log = logging.getLogger(__name__)
+
+#: What changes who is to be enrolled or named.
+EVENTS: tuple[str, ...] = tuple(
+    kind for kind in ChangeKind if kind not in {ChangeKind.CREATE_FOLDER, ChangeKind.DELETE_FOLDER}
+)
+ALL = "all"
+#: Receipts in one acknowledgement, at most.
+RECEIPTS = 100
+#: Seconds between two tries while Cloudinary, or our queue, cannot be reached.
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Where Cloudinary sends notifications of one event."""
+
+    id: str
+    uri: str
+    event_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was done so that we are told."""
+
+    created: tuple[Trigger, ...]
+    #: Pointed elsewhere before.
+    updated: tuple[Trigger, ...]
+    #: Right as they were.
+    kept: tuple[Trigger, ...]
+    #: Of somebody else, and left alone.
+    others: tuple[Trigger, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A notification fetched from a channel; unless acknowledged it comes again."""
+
+    receipt_handle: str
+    #: The very bytes that were signed; None where they cannot be read.
+    body: bytes | None = field(repr=False)
+    timestamp: str
+    signature: str
+
+
+class Subscriptions:
+    """The triggers and channels of an account."""
+
+    def __init__(self, client: Client) -> None:
+        """Those of the client's account."""
+        self._client = client
+
+    def triggers(self) -> tuple[Trigger, ...]:
+        """Every trigger there is, whoever made it."""
+        found = self._client.admin(api.triggers)
+        return tuple(_trigger(raw) for raw in found.get("triggers", ()))
+
+    def connect(
+        self, public_url: str, events: Iterable[str] = EVENTS, *, former_url: str = ""
+    ) -> Report:
+        """Have these events posted to a URL; doing it again changes nothing.
+
+        ``former_url``: triggers that point there are pointed to ``public_url`` instead.
+        ``events``: or ("all",), one trigger for everything.
+        """
+        return self._connect(public_url, None, events, former_url)
+
+    def connect_polling(self, channel: str, events: Iterable[str] = EVENTS) -> Report:
+        """Have these events kept in a channel, for :meth:`poll`; again changes nothing."""
+        return self._connect(f"poll://{channel}", "poll", events)
+
+    def poll(
+        self, channel: str, *, limit: int = 50, wait: float = 20.0, visibility: float = 120.0
+    ) -> list[Message]:
+        """Fetch up to ``limit`` (100) messages, waiting for the first up to ``wait`` (60) seconds.
+
+        They are hidden from others for ``visibility`` (600) seconds, or until acknowledged.
+        """
+        answer = self._client.poll(
+            api.notifications,
+            channel,
+            max_messages=limit,
+            wait_seconds=int(wait),
+            visibility_timeout=int(visibility),
+            wait=wait,
+        )
+        return [_message(raw) for raw in answer.get("messages", ())]
+
+    def acknowledge(self, receipt_handles: Sequence[str]) -> None:
+        """Have messages deleted; those that are gone are no error."""
+        for at in range(0, len(receipt_handles), RECEIPTS):
+            some = list(receipt_handles[at : at + RECEIPTS])
+            self._client.poll(api.ack_notifications, some, wait=0.0)
+
+    def _connect(
+        self, uri: str, uri_type: str | None, events: Iterable[str], former: str = ""
+    ) -> Report:
+        there = self.triggers()
+        ours = [trigger for trigger in there if trigger.uri == uri]
+        moved = [trigger for trigger in there if former and trigger.uri == former]
+        others = tuple(trigger for trigger in there if trigger not in (*ours, *moved))
+        updated = tuple(self._pointed(trigger, uri) for trigger in moved)
+        covered = {trigger.event_type for trigger in (*ours, *updated)}
+        missing = [] if ALL in covered else [e for e in events if e not in covered]
+        created = tuple(self._created(uri, uri_type, event) for event in missing)
+        return Report(created, updated, tuple(ours), others)
+
+    def _pointed(self, trigger: Trigger, uri: str) -> Trigger:
+        raw = self._client.admin(api.update_trigger, trigger.id, uri)
+        return _trigger({"id": trigger.id, "event_type": trigger.event_type, "uri": uri, **raw})
+
+    def _created(self, uri: str, uri_type: str | None, event: str) -> Trigger:
+        try:
+            raw = self._client.admin(api.create_trigger, uri, event, uri_type=uri_type)
+        except AlreadyExists:  # the answer to a first try was lost
+            raw = {}
+        return _trigger({"uri": uri, "event_type": event, **raw})
+
+
+class Poller:
+    """Fetches notifications, hands them over, and acknowledges those that are safe."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        channel: str,
+        deliver: Deliver,
+        *,
+        wait: float = 20.0,
+    ) -> None:
+        """``deliver``: True for each that was taken or can never be, so that it comes no more.
+
+        ``wait``: seconds that one request waits for a message, and stopping may take.
+        """
+        self._subscriptions = subscriptions
+        self._channel = channel
+        self._deliver = deliver
+        self._wait = wait
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on until told to stop; while nothing works, try again, less and less often."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                self.turn()
+                failures = 0
+            except FacelabelError as error:
+                failures += 1
+                pause = _pause(failures, error)
+                log.warning("notifications cannot be fetched, again in %.0f s: %s", pause, error)
+                stop.wait(pause)
+            except Exception:
+                log.exception("a bug in fetching notifications")  # which may pass; this must not
+                failures += 1
+                stop.wait(LONGEST_PAUSE)
+
+    def turn(self) -> int:
+        """Fetch once and hand over what came; returns how many messages."""
+        messages = self._subscriptions.poll(self._channel, wait=self._wait)
+        readable = [m for m in messages if m.body is not None]
+        done = [m.receipt_handle for m in messages if m.body is None]
+        if done:
+            log.warning("%d notifications could not be read and are dropped", len(done))
+        if readable:
+            taken = self._deliver([(m.body or b"", m.timestamp, m.signature) for m in readable])
+            done += [m.receipt_handle for m, ok in zip(readable, taken, strict=True) if ok]
+        self._subscriptions.acknowledge(done)
+        return len(messages)
+
+
+def _pause(failures: int, error: FacelabelError) -> float:
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    return asked or min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 10))
+
+
+def _trigger(raw: dict[str, Any]) -> Trigger:
+    return Trigger(
+        str(raw.get("id", "")),
+        str(raw.get("uri", "")),
+        str(raw.get("event_type", "")),
+    )
+
+
+def _message(raw: dict[str, Any]) -> Message:
+    return Message(
+        str(raw.get("receipt_handle", "")),
+        _decoded(raw.get("signed_payload")),
+        str(raw.get("timestamp", "")),
+        str(raw.get("signature", "")),
+    )
+
+
+def _decoded(text: object) -> bytes | None:
+    """Base64 for URLs, without its padding."""
+    try:
+        padded = str(text) + "=" * (-len(str(text)) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True) if text else None
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,166 @@
+"""Uploads that can be repeated: the same file again, after a lost answer too, is the same asset."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from cloudinary import uploader  # type: ignore[import-untyped]
+
+from facelabel.adapters.cloudinary import rules
+from facelabel.errors import AlreadyExists
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from facelabel.adapters.cloudinary.catalogue import Catalogue, Raw
+    from facelabel.adapters.cloudinary.client import Client, SdkCall
+    from facelabel.model import Asset
+
+#: Characters of content hash that tell pictures of one file name apart, and how many such tries.
+_SUFFIX = 6
+_SUFFIXES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What somebody wants to have uploaded."""
+
+    data: bytes = field(repr=False)
+    folder: str
+    filename: str
+    public_id: str | None
+    tags: Sequence[str] | None
+    context: Mapping[str, str]
+
+    def is_content_of(self, raw: Raw) -> bool:
+        """Whether the asset holds this very file.
+
+        An etag is the file's MD5; of our own server, the beginning of its SHA-256.
+        """
+        md5 = hashlib.md5(self.data, usedforsecurity=False).hexdigest()
+        return raw.get("etag") in {md5, self._digest[: len(md5)]}
+
+    def names(self) -> Iterator[str]:
+        """The public_ids that it may get, best first.
+
+        The ends that tell pictures of one file name apart come from their content, so that
+        whoever uploads a folder twice finds every picture where it was.
+        """
+        if self.public_id is not None:
+            yield self.public_id
+            return
+        path = "/".join(filter(None, [self.folder, rules.file_stem(self.filename)]))
+        name = path[: rules.LENGTH - _SUFFIX - 1].rstrip()
+        yield name
+        for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX):
+            yield f"{name}_{self._digest[at : at + _SUFFIX]}"
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class Uploads:
+    """Stores pictures, without a call of the Admin API where the name is free."""
+
+    def __init__(self, client: Client, catalogue: Catalogue) -> None:
+        """Uploads to the client's account."""
+        self._client = client
+        self._catalogue = catalogue
+
+    def store(self, picture: Picture) -> tuple[Asset, bool]:
+        """Upload a picture under the first name that is free, or has it already.
+
+        Of one that stands under the name asked for, the content is replaced. Also says whether
+        an asset stood there.
+        """
+        for name in picture.names():
+            raw = self._send(picture, name, overwrite=False)
+            if not raw.get("existing"):
+                return self._catalogue.read(raw), False
+            there = self._complete(raw)
+            if picture.is_content_of(there):
+                return self._settled(self._catalogue.read(there), picture), True
+            if picture.public_id is not None:
+                return self._replaced(there, picture, name), True
+        raise AlreadyExists(f"there are too many pictures of the name {picture.filename!r}")
+
+    def _send(self, picture: Picture, name: str, *, overwrite: bool) -> Raw:
+        place: dict[str, Any] = {}
+        if self._catalogue.is_dynamic and picture.folder:
+            place["asset_folder"] = picture.folder
+        if self._catalogue.is_dynamic and picture.filename:
+            place["display_name"] = rules.file_stem(picture.filename)
+        return self._client.upload(
+            uploader.upload,
+            picture.data,
+            public_id=name,
+            overwrite=overwrite,
+            invalidate=overwrite,
+            filename=picture.filename or name.rpartition("/")[2],
+            tags=list(picture.tags or ()),
+            context=rules.context(picture.context) or None,
+            **place,
+        )
+
+    def _complete(self, raw: Raw) -> Raw:
+        """The answer about an asset that stands there, asked for anew if it is a short one."""
+        if {"etag", "tags"} <= raw.keys():
+            return raw
+        return self._catalogue.details(raw["asset_id"]) or raw
+
+    def _replaced(self, former: Raw, picture: Picture, name: str) -> Asset:
+        """Replace the content; what the account clears from it by doing so is put back."""
+        old = self._catalogue.read(former)
+        picture = replace(picture, filename=picture.filename or old.filename)
+        raw = self._send(picture, name, overwrite=True)
+        new = self._catalogue.read(raw)
+        if picture.tags is None:
+            self._add_tags(new, old.tags)
+        kept = {**old.context, **picture.context}
+        new = self._settled(new, replace(picture, context=kept))
+        still = raw.get("metadata") or {}
+        lost = {k: v for k, v in (former.get("metadata") or {}).items() if k not in still}
+        if lost:
+            self._change(new, uploader.update_metadata, lost)
+        return replace(
+            new,
+            tags=new.tags if picture.tags is not None else _union(new.tags, old.tags),
+            metadata={**old.metadata, **new.metadata},
+        )
+
+    def _settled(self, asset: Asset, picture: Picture) -> Asset:
+        """Give an asset the tags and the context that were asked for.
+
+        Of one that was named, the tags are replaced; one that was found gets them in addition.
+        """
+        tags = asset.tags if picture.tags is None else tuple(picture.tags)
+        if picture.public_id is None:
+            tags = _union(asset.tags, tags)
+            self._add_tags(asset, tags)
+        elif {*tags} != {*asset.tags}:
+            self._replace_tags(asset, tags)
+        context = {k: v for k, v in picture.context.items() if asset.context.get(k) != v}
+        if context:
+            self._change(asset, uploader.add_context, rules.context(context))
+        return replace(asset, tags=tags, context={**asset.context, **context})
+
+    def _add_tags(self, asset: Asset, tags: Sequence[str]) -> None:
+        missing = [tag for tag in tags if tag not in asset.tags]
+        if missing:
+            self._change(asset, uploader.add_tag, missing)
+
+    def _replace_tags(self, asset: Asset, tags: Sequence[str]) -> None:
+        if tags:
+            self._change(asset, uploader.replace_tag, list(tags))
+        else:
+            self._client.upload(uploader.remove_all_tags, [asset.public_id], type=asset.type)
+
+    def _change(self, asset: Asset, command: SdkCall, values: object) -> None:
+        self._client.upload(command, values, [asset.public_id], type=asset.type)
+
+
+def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))

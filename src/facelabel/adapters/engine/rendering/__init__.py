@@ -1,0 +1,1 @@
+"""Other pictures of a picture, as delivery URLs ask for them."""

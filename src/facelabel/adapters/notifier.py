@@ -1,0 +1,61 @@
+"""Sends notifications to whoever subscribed to them, as often and as patiently as Cloudinary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from facelabel.errors import Rejected, Unavailable
+from facelabel.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from facelabel.model import Job
+
+#: Sent once, and again about 3, 6 and 9 minutes after the try before.
+TRIES = 4
+PAUSE = 180.0
+
+
+class Post(Protocol):
+    """Sends a body to a URL."""
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /) -> int:
+        """Return the HTTP status answered; Unavailable, or Rejected for a forbidden address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Works the jobs of kind NOTIFY."""
+
+    post: Post
+
+    def __call__(self, job: Job, /) -> Outcome:
+        """Send the job's notification; any answer but a 2xx is a failure.
+
+        Raises Unavailable with the time of the next try, Rejected after the last one.
+        """
+        try:
+            status = self._send(job)
+        except Unavailable as trouble:
+            raise _failure(job, str(trouble)) from trouble
+        if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's success
+            raise _failure(job, f"the subscriber answered {status}")
+        return Outcome("notified")
+
+    def _send(self, job: Job) -> int:
+        payload = {name: str(value) for name, value in job.payload.items()}
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Cloudinary",
+            "X-Cld-Timestamp": payload["timestamp"],
+            "X-Cld-Signature": payload["signature"],
+        }
+        return self.post(payload["url"], payload["body"].encode(), headers)
+
+
+def _failure(job: Job, reason: str) -> Rejected | Unavailable:
+    if job.tries >= TRIES:
+        return Rejected(f"{reason}; sent {job.tries} times")
+    return Unavailable(reason, retry_after=PAUSE * job.tries)

@@ -1,0 +1,58 @@
+"""Documents: small things of the library that are kept as they came, by kind and name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, delete, func, insert, select, update
+
+from facelabel.adapters.store import rules, schema
+from facelabel.errors import Rejected
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
+    from facelabel.model import Json
+
+_DOCUMENT = schema.document.c
+#: Of one kind.
+_MOST = 1000
+
+
+def read(connection: Connection, kind: str, name: str) -> Json | None:
+    """Return a document."""
+    sought = rules.sought(name)
+    if sought is None:
+        return None
+    return connection.execute(select(_DOCUMENT.body).where(_is(kind, sought))).scalar()
+
+
+def read_all(connection: Connection, kind: str) -> dict[str, Json]:
+    """Every document of a kind by name, in the order made."""
+    some = select(_DOCUMENT.name, _DOCUMENT.body).where(_DOCUMENT.kind == kind)
+    rows = connection.execute(some.order_by(_DOCUMENT.position))
+    return {row.name: row.body for row in rows}
+
+
+def write(connection: Connection, kind: str, name: str, body: Json | None) -> None:
+    """Make this the document; None deletes it. Called under the library's lock."""
+    name = rules.document_name(name)
+    if body is None:
+        connection.execute(delete(schema.document).where(_is(kind, name)))
+        return
+    changed = update(schema.document).where(_is(kind, name)).values(body=body)
+    if not connection.execute(changed).rowcount:
+        _insert(connection, kind, name, body)
+
+
+def _insert(connection: Connection, kind: str, name: str, body: Json) -> None:
+    those = select(func.count(), func.max(_DOCUMENT.position)).where(_DOCUMENT.kind == kind)
+    count, last = connection.execute(those).one()
+    if count >= _MOST:
+        raise Rejected(f"there are {_MOST} documents of the kind {kind} already")
+    new = {"kind": kind, "name": name, "position": (last or 0) + 1, "body": body}
+    connection.execute(insert(schema.document).values(new))
+
+
+def _is(kind: str, name: str) -> ColumnElement[bool]:
+    return and_(_DOCUMENT.kind == kind, _DOCUMENT.name == name)

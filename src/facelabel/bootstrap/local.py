@@ -1,0 +1,110 @@
+"""The library of our own: store, notifications, images made of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from facelabel.adapters.derived import DerivedCache
+from facelabel.adapters.engine import images
+from facelabel.adapters.engine.rendering.renderer import PillowRenderer
+from facelabel.adapters.keys import KeyRing
+from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.messages import StoreMessages
+from facelabel.adapters.store.outbox import Outbox
+from facelabel.bootstrap.engines import limits
+from facelabel.intake import Intake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.queue import StoreQueue
+    from facelabel.bootstrap.engines import Engines
+    from facelabel.model import Box
+    from facelabel.ports import Clock, Library, MediaLibrary, Messages, Renderer
+    from facelabel.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The library of our own and what it takes to serve it."""
+
+    #: Changes made here are followed up by jobs, and told to subscribers.
+    library: MediaLibrary
+    #: What the pipeline changes here is told to subscribers alone.
+    quiet: Library
+    intake: Intake
+    messages: Messages
+    keys: KeyRing
+    renderer: Renderer
+    derived: DerivedCache
+    #: Format, width and height of an image; UnreadableImage.
+    inspect: Callable[[bytes], ImageInfo]
+    #: Boxes of the faces of an image, as ratios of the upright image.
+    detect: Callable[[bytes], Sequence[Box]]
+    tidy: Callable[[], int]
+    #: Where this computer's server is reached.
+    base_url: str
+
+
+def build(
+    settings: Settings,
+    database: Database,
+    queue: StoreQueue,
+    engines: Engines,
+    clock: Clock,
+) -> Local:
+    """Wire the local library."""
+    allowed, fixed = limits(settings), settings.folder_mode == "fixed"
+    keys = KeyRing(settings.data / "keys.json")
+    keys.ensure()
+    intake = Intake(lambda: [*keys(), *settings.more_keys], clock)
+
+    def check(data: bytes) -> ImageInfo:
+        return ImageInfo(*images.inspect(data, allowed))
+
+    def library(*, followed_up: bool) -> LocalLibrary:
+        outbox = Outbox(
+            queue,
+            clock,
+            keys=keys,
+            cloud_name=settings.cloud_name,
+            base_url=base_url(settings),
+            fixed_folders=fixed,
+            intake=intake if followed_up else None,
+        )
+        return LocalLibrary(
+            database,
+            settings.data / "originals",
+            clock,
+            on_change=outbox,
+            check=check,
+            fixed_folders=fixed,
+        )
+
+    def detect(data: bytes) -> Sequence[Box]:
+        return engines(None).detect(data)
+
+    media = library(followed_up=True)
+    return Local(
+        library=media,
+        quiet=library(followed_up=False),
+        intake=intake,
+        messages=StoreMessages(database, clock),
+        keys=keys,
+        renderer=PillowRenderer(allowed, detect),
+        derived=DerivedCache(settings.data / "derived", settings.derived_mb << 20),
+        inspect=check,
+        detect=detect,
+        tidy=media.sweep_orphans,
+        base_url=base_url(settings),
+    )
+
+
+def base_url(settings: Settings) -> str:
+    """Where clients reach the server that these settings start."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"

@@ -1,0 +1,78 @@
+"""reconcile and connect: staying in step with the library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from facelabel import actions
+from facelabel.cli import report
+from facelabel.cli.framework import Command, application, bar, json_option, out, print_json
+from facelabel.errors import Rejected
+
+if TYPE_CHECKING:
+    from facelabel.bootstrap import App
+    from facelabel.reconcile import Missed
+    from facelabel.settings import Settings
+
+
+@click.command(cls=Command, examples=["reconcile --dry-run", "reconcile --force"])
+@click.option("--dry-run", is_flag=True, help="Only say what was missed.")
+@click.option("--force", is_flag=True, help="Also forget pictures when many are gone at once.")
+@json_option
+@click.pass_obj
+def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) -> None:
+    """Find what no notification told of, and look at it.
+
+    Lists the training and the recognition folder and compares every picture with what is on
+    record. `facelabel serve` does it when it starts and every reconcile_hours.
+    """
+    with application(settings) as app:
+        with bar("comparing") as advance:
+            missed = app.reconciler.missed(lambda done: advance(done, None))
+        if as_json:
+            print_json(missed)
+        else:
+            _print_missed(missed)
+        if dry_run:
+            return
+        if not force:
+            missed.check()
+        app.reconciler.look_at(missed)
+        _work(app)
+
+
+def _print_missed(missed: Missed) -> None:
+    changed, gone = len(missed.changed), len(missed.gone)
+    out.print(f"{missed.listed} pictures listed: {changed} to look at, {gone} gone")
+
+
+def _work(app: App) -> None:
+    with bar("working", app.pipeline.queue.pending()) as advance:
+        tally = report.Tally(advance, app.pipeline.queue.pending)
+        app.worker().drain(tally)
+    if tally.kinds:
+        out.print(tally.summary())
+
+
+@click.command(
+    cls=Command, examples=["connect --public-url https://faces.example.com", "connect --poll"]
+)
+@click.option("--poll", is_flag=True, help="No public address: fetch notifications instead.")
+@click.option("--dry-run", is_flag=True, help="Only say what is there.")
+@click.pass_obj
+def connect(settings: Settings, *, poll: bool, dry_run: bool) -> None:
+    """Have Cloudinary tell this installation of changes.
+
+    Sets up the account's triggers: to the webhook at --public-url, or with --poll to a channel
+    that `facelabel serve` fetches from. Triggers of others are left alone.
+    """
+    with application(settings) as app:
+        if app.remote is None:
+            raise Rejected(
+                "the pictures are in a library of our own, which tells us anyway;"
+                " set CLOUDINARY_URL to connect a Cloudinary account"
+            )
+        for line in actions.connect(app.remote, settings, poll=poll, dry_run=dry_run):
+            out.print(line, markup=False)

@@ -1,0 +1,97 @@
+"""An asset as Cloudinary's answers and notifications describe it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from facelabel.model import Asset, Json
+
+#: What stands in a delivery URL as it is.
+_PLAIN = "_.-/:"
+#: Hexadecimal digits of an MD5, which clients expect of an etag.
+_MD5 = 32
+
+
+def describe(asset: Asset, *, cloud_name: str, base_url: str, fixed_folders: bool) -> Json:
+    """What an upload answers about the asset, without the signature.
+
+    ``base_url``: where files are delivered from, without the cloud's name and a slash at its end.
+    Keys that say nothing (size of a raw file, context and metadata where there are none) are
+    absent, as Cloudinary's are; tags are always there.
+    """
+    url = delivery_url(asset, cloud_name=cloud_name, base_url=base_url)
+    return {
+        "asset_id": asset.asset_id,
+        "public_id": asset.public_id,
+        "version": asset.version,
+        "version_id": version_id(asset),
+        **_content(asset),
+        "resource_type": asset.resource_type,
+        "created_at": iso(asset.created_at),
+        "tags": list(asset.tags),
+        "bytes": asset.bytes,
+        "type": asset.type,
+        "etag": asset.etag[:_MD5],
+        "placeholder": False,
+        "url": url,
+        "secure_url": url,
+        **place(asset, fixed_folders=fixed_folders),
+        **_annotations(asset),
+    }
+
+
+def place(asset: Asset, *, fixed_folders: bool) -> Json:
+    """Where the asset lies, in the words of the folder mode."""
+    if fixed_folders:
+        return {"folder": asset.folder}
+    return {"asset_folder": asset.folder, "display_name": display_name(asset)}
+
+
+def display_name(asset: Asset) -> str:
+    """The asset's title; the last part of its public_id if it was never given one."""
+    return asset.display_name or asset.public_id.rpartition("/")[2]
+
+
+def version_id(asset: Asset) -> str:
+    """What names this very content: 32 hexadecimal digits."""
+    name = f"{asset.asset_id}/{asset.version}".encode()
+    return hashlib.md5(name, usedforsecurity=False).hexdigest()
+
+
+def delivery_url(asset: Asset, *, cloud_name: str, base_url: str) -> str:
+    """Where the original is delivered, escaped as Cloudinary's SDKs do it."""
+    name = asset.public_id
+    if asset.resource_type != "raw":  # a raw file's public_id has its extension
+        name = f"{name}.{asset.format}"
+    path = f"{asset.resource_type}/{asset.type}/v{asset.version}/{escaped(name)}"
+    return f"{base_url}/{cloud_name}/{path}"
+
+
+def escaped(public_id: str) -> str:
+    """A public_id, escaped already or not, as it stands in a delivery URL."""
+    return quote(unquote(public_id), safe=_PLAIN).replace("~", "%7E")
+
+
+def iso(at: float) -> str:
+    """A time in whole seconds, as in created_at: 2024-06-25T10:21:27Z."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _content(asset: Asset) -> Json:
+    values: Json = {"width": asset.width, "height": asset.height, "format": asset.format}
+    return {key: value for key, value in values.items() if value}
+
+
+def _annotations(asset: Asset) -> Json:
+    stem = PurePosixPath(asset.filename).stem
+    optional: Json = {
+        "original_filename": stem,
+        "context": {"custom": dict(asset.context)} if asset.context else None,
+        "metadata": dict(asset.metadata),
+    }
+    return {key: value for key, value in optional.items() if value}

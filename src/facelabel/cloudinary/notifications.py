@@ -1,0 +1,370 @@
+"""Cloudinary's notifications: what is sent when the library changes, and what one asks us to do.
+
+Reading is tolerant, as Cloudinary documents no schema and adds fields: unknown types and fields
+are passed over, ``resources`` may be an array or an object keyed by public_id, and what is
+missing is missing. It never trusts what a notification says of an asset, which may be late or out
+of order: a job names the asset, and whoever works the job looks at it as it is then.
+
+``triggered_by.id`` may be somebody's e-mail address: no part of a body is ever repeated in an
+error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from facelabel.cloudinary import assets
+from facelabel.errors import Rejected
+from facelabel.media import ChangeKind, Delivery
+from facelabel.model import JobKind, JobRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from facelabel.media import Change
+    from facelabel.model import Asset, Json, JsonValue
+
+#: Bytes of a body, and assets in one notification, that are read.
+MAX_BODY = 10 << 20
+MAX_RESOURCES = 10_000
+#: Characters of an id or a path.
+_MAX_NAME = 1024
+
+#: Types after which an asset may have to be looked at again.
+_ABOUT_ASSETS = frozenset(
+    {
+        ChangeKind.UPLOAD,
+        ChangeKind.CONTEXT,
+        ChangeKind.METADATA,
+        ChangeKind.DISPLAY_NAME,
+        ChangeKind.RENAME,
+        ChangeKind.MOVE,
+        ChangeKind.DELETE,
+        "delete_by_token",
+        "explicit",
+        "moderation",
+        "publish",
+        "restore_asset_version",
+    }
+)
+
+
+# ---- writing
+
+
+def build(
+    change: Change,
+    *,
+    cloud_name: str,
+    base_url: str,
+    api_key: str,
+    at: float,
+    fixed_folders: bool,
+) -> list[Json]:
+    """The bodies of the notifications that tell of a change.
+
+    Several where Cloudinary sends one for each asset, and where assets of different kinds might
+    share a public_id, which is the key they are listed by. ``api_key``: the one whose secret
+    signs; ``at``: when it happened, seconds since the epoch.
+    """
+    event = _Event(
+        change,
+        at,
+        lambda asset: assets.describe(
+            asset, cloud_name=cloud_name, base_url=base_url, fixed_folders=fixed_folders
+        ),
+    )
+    return [
+        {
+            "notification_type": str(change.kind),
+            **content,
+            "notification_context": event.context,
+            "signature_key": api_key,
+        }
+        for content in _CONTENTS[change.kind](event)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A change, and what every kind of it is told with."""
+
+    change: Change
+    at: float
+    describe: Callable[[Asset], Json]
+
+    @property
+    def context(self) -> Json:
+        origin = self.change.origin
+        when = datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {
+            "triggered_at": when,
+            "triggered_by": {"source": origin.source, "id": origin.id},
+        }
+
+    @property
+    def source(self) -> Json:
+        return {"source": self.change.origin.source}
+
+    @property
+    def request(self) -> Json:
+        when = datetime.fromtimestamp(int(self.at), UTC).isoformat()
+        return {"timestamp": when, "request_id": self.change.origin.request_id}
+
+    @property
+    def pairs(self) -> Iterator[tuple[Asset | None, Asset]]:
+        """Each asset that is there now, with what it was."""
+        return ((one.before, one.after) for one in self.change.assets if one.after)
+
+    def grouped(self, describe: Callable[[Asset | None, Asset], Json]) -> Iterator[Json]:
+        """Resources keyed by public_id, for each resource_type and type."""
+        groups: dict[tuple[str, str], Json] = {}
+        for before, after in self.pairs:
+            group = groups.setdefault((after.resource_type, after.type), {})
+            group[after.public_id] = describe(before, after)
+        return ({"resources": group} for group in groups.values())
+
+
+def _uploads(event: _Event) -> Iterator[Json]:
+    api_key: Json = {"api_key": event.change.origin.id}
+    return (event.request | event.describe(asset) | api_key for _, asset in event.pairs)
+
+
+def _renames(event: _Event) -> Iterator[Json]:
+    return (event.request | _rename(before, after) for before, after in event.pairs)
+
+
+def _changes_of_tags(event: _Event) -> Iterator[Json]:
+    yield event.source | {"resources": [_tags(before, after) for before, after in event.pairs]}
+
+
+def _changes_of_context(event: _Event) -> Iterator[Json]:
+    return event.grouped(_context)
+
+
+def _changes_of_metadata(event: _Event) -> Iterator[Json]:
+    return event.grouped(_metadata)
+
+
+def _changes_of_display_name(event: _Event) -> Iterator[Json]:
+    return (event.request | event.source | group for group in event.grouped(_display_name))
+
+
+def _moves(event: _Event) -> Iterator[Json]:
+    return (event.source | group for group in event.grouped(_move))
+
+
+def _deletions(event: _Event) -> Iterator[Json]:
+    yield {"resources": [_deleted(one.before) for one in event.change.assets if one.before]}
+
+
+def _move_of_folder(event: _Event) -> Iterator[Json]:
+    paths: Json = {"from_path": event.change.from_path, "to_path": event.change.to_path}
+    yield event.source | paths | {"status": "success"}
+
+
+def _folders(event: _Event) -> Iterator[Json]:
+    path = event.change.to_path or event.change.from_path
+    yield event.source | {"folder_path": path, "folder_name": path.rpartition("/")[2]}
+
+
+_CONTENTS: Mapping[ChangeKind, Callable[[_Event], Iterator[Json]]] = {
+    ChangeKind.UPLOAD: _uploads,
+    ChangeKind.TAGS: _changes_of_tags,
+    ChangeKind.CONTEXT: _changes_of_context,
+    ChangeKind.METADATA: _changes_of_metadata,
+    ChangeKind.DISPLAY_NAME: _changes_of_display_name,
+    ChangeKind.RENAME: _renames,
+    ChangeKind.MOVE: _moves,
+    ChangeKind.DELETE: _deletions,
+    ChangeKind.MOVE_FOLDER: _move_of_folder,
+    ChangeKind.CREATE_FOLDER: _folders,
+    ChangeKind.DELETE_FOLDER: _folders,
+}
+
+
+def _identity(asset: Asset) -> Json:
+    return {"asset_id": asset.asset_id, "resource_type": asset.resource_type, "type": asset.type}
+
+
+def _named(asset: Asset) -> Json:
+    return _identity(asset) | {"public_id": asset.public_id}
+
+
+def _placed(asset: Asset) -> Json:
+    return {"asset_folder": asset.folder, "display_name": assets.display_name(asset)}
+
+
+def _rename(before: Asset | None, after: Asset) -> Json:
+    former = before.public_id if before else after.public_id
+    names: Json = {"from_public_id": former, "to_public_id": after.public_id}
+    return _identity(after) | _placed(after) | names
+
+
+def _tags(before: Asset | None, after: Asset) -> Json:
+    former = before.tags if before else ()
+    added: list[JsonValue] = [tag for tag in after.tags if tag not in former]
+    removed: list[JsonValue] = [tag for tag in former if tag not in after.tags]
+    return _named(after) | {"added": added, "removed": removed, "updated": []}
+
+
+def _deleted(asset: Asset) -> Json:
+    return _named(asset) | {"version": asset.version} | _placed(asset)
+
+
+def _context(before: Asset | None, after: Asset) -> Json:
+    old, new = dict(before.context if before else {}), after.context
+    changed = {key: value for key, value in new.items() if old.get(key, value) != value}
+    return _identity(after) | {
+        "added": _values({key: value for key, value in new.items() if key not in old}),
+        "removed": _values({key: value for key, value in old.items() if key not in new}),
+        "updated": _values(changed),
+    }
+
+
+def _values(values: Mapping[str, str]) -> list[JsonValue]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _metadata(before: Asset | None, after: Asset) -> Json:
+    return _identity(after) | {
+        "previous_metadata": dict(before.metadata if before else {}),
+        "new_metadata": dict(after.metadata),
+    }
+
+
+def _display_name(before: Asset | None, after: Asset) -> Json:
+    return _named(after) | {
+        "asset_folder": after.folder,
+        "previous_display_name": assets.display_name(before) if before else "",
+        "new_display_name": assets.display_name(after),
+    }
+
+
+def _move(before: Asset | None, after: Asset) -> Json:
+    return _identity(after) | {
+        "from_asset_folder": before.folder if before else "",
+        "to_asset_folder": after.folder,
+        "display_name": assets.display_name(after),
+    }
+
+
+# ---- reading
+
+
+def read(body: bytes) -> Delivery:
+    """What a notification asks us to do; nothing, if it is of a type that does not concern us.
+
+    Raises Rejected for what is no notification, or is larger than we read.
+    """
+    if len(body) > MAX_BODY:
+        raise Rejected(f"the notification is larger than {MAX_BODY:,} bytes")
+    content = _parsed(body)
+    kind = content.get("notification_type")
+    if not isinstance(kind, str):
+        raise Rejected(
+            "no notification_type: a trigger with a payload_template replaces the body we need; "
+            "remove the template"
+        )
+    digest = hashlib.sha256(body).hexdigest()
+    requests = {(one.kind, one.key): one for one in _requests(kind, content, digest)}
+    return Delivery(digest, tuple(requests.values()))
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):  # from None: its message would repeat the body
+        raise Rejected("the notification is not JSON") from None
+    if not isinstance(content, dict):
+        raise Rejected("the notification is no JSON object")
+    return content
+
+
+def _requests(kind: str, content: Mapping[str, Any], digest: str) -> Iterator[JobRequest]:
+    if kind in _ABOUT_ASSETS:
+        yield from (request for one in _images(content) for request in _look(one))
+    elif kind == ChangeKind.TAGS:
+        for number, one in enumerate(_images(content)):
+            yield from _look_at_tags(one, f"{digest}:{number}")
+    elif kind == ChangeKind.MOVE_FOLDER:
+        path = _text(content, "to_path").strip("/")
+        if path:
+            yield JobRequest(JobKind.FOLDER, path)
+
+
+def _images(content: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The assets a notification is about, without those that are no images."""
+    return [one for one in _resources(content) if _text(one, "resource_type") in {"", "image"}]
+
+
+def _resources(content: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The array, or the object keyed by public_id; a body without either is about one asset."""
+    resources = content.get("resources")
+    if resources is None:
+        return [content]
+    if not isinstance(resources, list | dict):
+        raise Rejected("resources is neither an array nor an object")
+    if len(resources) > MAX_RESOURCES:
+        raise Rejected(f"the notification is about more than {MAX_RESOURCES:,} assets")
+    entries = resources if isinstance(resources, list) else resources.values()
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise Rejected("an entry of resources is no object")
+    if isinstance(resources, list):
+        return resources
+    return [{"public_id": public_id} | entry for public_id, entry in resources.items()]
+
+
+def _look(asset: Mapping[str, Any]) -> Iterator[JobRequest]:
+    if asset_id := _text(asset, "asset_id"):
+        yield JobRequest(JobKind.ASSET, asset_id)
+    elif public_id := _text(asset, "to_public_id") or _text(asset, "public_id"):
+        yield JobRequest(JobKind.FIND, public_id)
+
+
+def _look_at_tags(asset: Mapping[str, Any], key: str) -> Iterator[JobRequest]:
+    """A job of its own for each: which tags changed tells whether to ask for the asset at all."""
+    asset_id = _text(asset, "asset_id")
+    added = [*_texts(asset, "added"), *_texts(asset, "updated")]
+    removed = _texts(asset, "removed")
+    if asset_id and (added or removed):
+        payload: Json = {"asset_id": asset_id, "added": [*added], "removed": [*removed]}
+        yield JobRequest(JobKind.TAGS, key, payload)
+    else:
+        yield from _look(asset)
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    """A text, "" if it is missing."""
+    value = values.get(name)
+    if value is None:
+        return ""
+    if not _is_text(value) or len(value) > _MAX_NAME:
+        raise Rejected(f"{name} is not a text that can be a name")
+    return str(value)
+
+
+def _texts(values: Mapping[str, Any], name: str) -> list[str]:
+    items = values.get(name)
+    if items is None:
+        return []
+    if not isinstance(items, list) or not all(map(_is_text, items)):
+        raise Rejected(f"{name} is no array of texts")
+    return items
+
+
+def _is_text(value: object) -> bool:
+    """Whether this is a text that every database can hold: no NUL, no half of a surrogate pair."""
+    return isinstance(value, str) and "\0" not in value and (value.isascii() or _is_unicode(value))
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

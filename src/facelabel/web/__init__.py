@@ -1,0 +1,1 @@
+"""Everything that is reached over HTTP: the webhook, and the compatible endpoints."""

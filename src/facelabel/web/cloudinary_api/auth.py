@@ -1,0 +1,187 @@
+"""Who may call: HTTP Basic, signatures, and upload presets that need neither.
+
+No message contains a secret, and what is compared with one takes the same time whatever it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from dataclasses import replace
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from facelabel.cloudinary import signing
+from facelabel.media import DocumentKind, Origin
+from facelabel.web import http
+from facelabel.web.http import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    from facelabel.media import ApiKey
+    from facelabel.model import JsonValue
+    from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.http import Answer, Endpoint, Received
+
+    #: What an endpoint does, once it is known who asks: ``context.media`` acts on their behalf.
+    Action: TypeAlias = Callable[[Context, Received], Answer]
+
+#: Seconds that the timestamp of a signed call may be off.
+WINDOW = 3600
+#: Parameters that the SDKs send with tags, context and metadata, but do not sign.
+UNSIGNED = frozenset({"notification_url", "batch_id"})
+#: Calls an hour that the headers promise: nobody counts, but clients slow down when it is near 0.
+_RATE_LIMIT = 1_000_000
+_HOUR = 3600
+_TIMESTAMP = re.compile(r"\d{1,15}", re.ASCII)
+_ECHO = 4000
+
+
+def admin(context: Context, action: Action) -> Endpoint:
+    """Make an endpoint of the Admin API: HTTP Basic with any active key."""
+
+    def run(received: Received) -> Answer:
+        _check_cloud(context, received)
+        return _act(context, received, action, _basic_key(context, received))
+
+    return http.endpoint(run, _limits(context), headers=lambda: _rate_limit(context.clock.now()))
+
+
+def uploading(
+    context: Context,
+    action: Action,
+    *,
+    unsigned: frozenset[str] = frozenset(),
+    presets: bool = False,
+) -> Endpoint:
+    """Make an endpoint of the Upload API: a signed call, or HTTP Basic.
+
+    ``unsigned``: parameters the signature may leave out. With ``presets`` also a call that is not
+    signed at all is let through, without a key, if its upload preset allows that.
+    """
+
+    def run(received: Received) -> Answer:
+        _check_cloud(context, received)
+        return _act(
+            context, received, action, _caller(context, received, unsigned, presets=presets)
+        )
+
+    return anonymous(context, run)
+
+
+def anonymous(context: Context, action: Callable[[Received], Answer]) -> Endpoint:
+    """Make an endpoint of the Upload API that everybody may call."""
+    return http.endpoint(action, _limits(context), unavailable=500)
+
+
+def _limits(context: Context) -> http.Limits:
+    return http.Limits(context.max_body_bytes)
+
+
+def _act(context: Context, received: Received, action: Action, key: ApiKey | None) -> Answer:
+    url = received.params.text("notification_url")
+    origin = Origin(
+        id=key.key if key else "",
+        request_id=received.request_id,
+        notification_urls=(url,) if url else (),
+    )
+    acting = replace(context, media=context.media.acting(origin))
+    return action(acting, replace(received, key=key))
+
+
+def _check_cloud(context: Context, received: Received) -> None:
+    if received.path.get("cloud", context.cloud_name) != context.cloud_name:
+        raise ApiError(401, "cloud_name mismatch")
+
+
+def _caller(
+    context: Context, received: Received, unsigned: frozenset[str], *, presets: bool
+) -> ApiKey | None:
+    if "authorization" in received.headers:
+        return _basic_key(context, received)
+    if received.params.text("signature"):
+        return _signing_key(context, received, unsigned)
+    if not presets:
+        raise ApiError(401, "Missing required parameter - signature")
+    _check_preset(context, received.params.text("upload_preset"))
+    return None
+
+
+def _basic_key(context: Context, received: Received) -> ApiKey:
+    name, secret = _credentials(received.headers.get("authorization", ""))
+    key = _key(context, name)
+    if key is None:
+        raise _denied("unknown api_key")
+    if not hmac.compare_digest(key.secret.encode(), secret.encode()):
+        raise _denied("api_secret mismatch")
+    return key
+
+
+def _key(context: Context, name: str) -> ApiKey | None:
+    active = context.keys()
+    return next((key for key in active if key.key == name), None)
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise _denied("HTTP Basic authentication is required")
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise _denied("Invalid Authorization header") from None
+    name, _, secret = decoded.partition(":")
+    return name, secret
+
+
+def _denied(message: str) -> ApiError:
+    return ApiError(401, message, {"WWW-Authenticate": 'Basic realm="Facelabel"'})
+
+
+def _signing_key(context: Context, received: Received, unsigned: frozenset[str]) -> ApiKey:
+    params = received.params
+    name = params.needed("api_key")
+    key = _key(context, name)
+    if key is None:
+        raise ApiError(401, f"Unknown API key {name[:40]}")
+    _check_signature(params.values, params.text("signature"), key.secret, unsigned)
+    _check_timestamp(params.needed("timestamp"), context.clock.now())
+    return key
+
+
+def _check_signature(
+    values: Mapping[str, JsonValue], signature: str, secret: str, unsigned: frozenset[str]
+) -> None:
+    signed = {name: value for name, value in values.items() if name not in unsigned}
+    if signing.is_signed(values, signature, secret) or signing.is_signed(signed, signature, secret):
+        return
+    expected = signing.string_to_sign(values)[:_ECHO]
+    raise ApiError(401, f"Invalid Signature {signature[:64]}. String to sign - '{expected}'.")
+
+
+def _check_timestamp(text: str, now: float) -> None:
+    if not _TIMESTAMP.fullmatch(text) or abs(now - int(text)) > WINDOW:
+        raise ApiError(400, f"Stale request - reported time {text[:20]} is more than 1 hour off")
+
+
+def _check_preset(context: Context, name: str) -> None:
+    if not name:
+        raise ApiError(400, "Upload preset must be specified when using unsigned upload")
+    preset = context.media.document(DocumentKind.UPLOAD_PRESET, name)
+    if preset is None:
+        raise ApiError(400, "Upload preset not found")
+    if not preset.get("unsigned"):
+        raise ApiError(400, "Upload preset must be whitelisted for unsigned uploads")
+
+
+def _rate_limit(now: float) -> dict[str, str]:
+    reset = (now // _HOUR + 1) * _HOUR
+    return {
+        "X-FeatureRateLimit-Limit": str(_RATE_LIMIT),
+        "X-FeatureRateLimit-Remaining": str(_RATE_LIMIT - 1),
+        "X-FeatureRateLimit-Reset": formatdate(reset, usegmt=True),
+    }

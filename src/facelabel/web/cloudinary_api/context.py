@@ -1,0 +1,64 @@
+"""What every endpoint needs, handed to it when the routes are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facelabel.media import ApiKey
+    from facelabel.model import Box
+    from facelabel.ports import Clock, MediaLibrary, Messages, Renderer
+
+
+class DerivedCache(Protocol):
+    """Rendered images on disk."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return what was kept under a key."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep something; the least recently used goes when there is too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What the header of an image file says, upright pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The local library and everything around it."""
+
+    media: MediaLibrary
+    messages: Messages
+    renderer: Renderer
+    derived: DerivedCache
+    clock: Clock
+    #: The active keys, the oldest first; read anew for every request, as keys may be rotated.
+    keys: Callable[[], Sequence[ApiKey]]
+    #: Downloads a remote file safely: (bytes, file name); Rejected, Unavailable.
+    fetch: Callable[[str], tuple[bytes, str]]
+    #: Format and size of an image; UnreadableImage.
+    inspect: Callable[[bytes], ImageHeader]
+    #: Boxes of the faces of an image, as ratios of the upright image.
+    detect: Callable[[bytes], Sequence[Box]]
+    cloud_name: str = "local"
+    fixed_folders: bool = False
+    #: Where this server is reached, for the URLs in answers: "http://127.0.0.1:8765".
+    base_url: str = "http://127.0.0.1:8765"
+    #: Of one request's body.
+    max_body_bytes: int = 100 << 20
+    #: Of one file, chunked uploads included.
+    max_file_bytes: int = 200 << 20
+    #: A folder for the parts of chunked uploads.
+    scratch: str = ""
+    #: Whether pictures of the type upload are delivered to anybody who knows their URL; without
+    #: it every delivery URL has to be signed.
+    open_delivery: bool = True

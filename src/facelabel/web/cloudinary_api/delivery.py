@@ -1,0 +1,334 @@
+"""Delivery of originals, and of other images made of them while somebody waits.
+
+::
+
+    GET /<cloud>/<image|video|raw>/<upload|private|authenticated>/…
+
+An image is made once, however many ask for it at the same moment, and then kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
+
+from facelabel.cloudinary import delivery_urls, signing, transformations
+from facelabel.cloudinary.transformations import Regions
+from facelabel.errors import NotFound, Rejected, Unavailable
+from facelabel.media import DocumentKind
+from facelabel.model import Box
+from facelabel.web import http, representation
+from facelabel.web.http import ApiError
+from facelabel.web.representation import Representation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from facelabel.cloudinary.delivery_urls import Address, Reading
+    from facelabel.cloudinary.transformations import Transformation
+    from facelabel.model import Asset, JsonValue
+    from facelabel.web.cloudinary_api.context import Context
+
+#: Images made at the same time; each may take most of a gigabyte.
+_AT_ONCE = min(4, os.cpu_count() or 1)
+#: Images waiting to be made; with more, a client had better come again.
+_WAITING = 64
+_RETRY_AFTER = 5.0
+#: Changes when the same transformation makes another image than before.
+_EDITION = 1
+_UNAUTHORIZED = 401
+_YEAR = 31_536_000
+_BINARY = "application/octet-stream"
+_TYPES: Mapping[str, str] = {
+    "avif": "image/avif",
+    "csv": "text/csv; charset=utf-8",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "jpg": "image/jpeg",
+    "json": "application/json",
+    "mov": "video/quicktime",
+    "mp3": "audio/mpeg",
+    "mp4": "video/mp4",
+    "png": "image/png",
+    "tif": "image/tiff",
+    "txt": "text/plain; charset=utf-8",
+    "wav": "audio/wav",
+    "webm": "video/webm",
+    "webp": "image/webp",
+}
+_SAME = {"jpeg": "jpg", "jpe": "jpg", "tiff": "tif", "heif": "heic"}
+_SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
+    "jpg": re.compile(rb"\xff\xd8\xff"),
+    "png": re.compile(rb"\x89PNG"),
+    "gif": re.compile(rb"GIF8"),
+    "webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+    "avif": re.compile(rb".{4}ftyp", re.DOTALL),
+}
+
+
+def routes(context: Context) -> list[Route]:
+    """Every URL that delivers something."""
+    endpoint = _Delivery(context).answer
+    return [
+        Route(f"/{{cloud}}/{kind}/{{path:path}}", partial(endpoint, kind), methods=["GET"])
+        for kind in sorted(delivery_urls.RESOURCE_TYPES)
+    ]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What somebody asked for, found in the library."""
+
+    asset: Asset
+    transformation: Transformation
+    #: Whether it is the file as it was uploaded.
+    is_original: bool
+    #: Whether the URL names this version of the asset.
+    is_pinned: bool
+    #: Whether the format depends on what the client accepts.
+    varies: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """Names the very bytes of the answer."""
+        if self.is_original:
+            return self.asset.etag
+        given = (_regions_given(self.asset), self.transformation, _EDITION)
+        return f"{self.asset.etag} {given!r}"
+
+
+class _Delivery:
+    """The endpoint, and the images that are being made."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="render")
+        self._under_way: dict[str, asyncio.Future[bytes]] = {}
+
+    async def answer(self, kind: str, request: Request) -> Response:
+        """Deliver, or say why not."""
+        request_id = uuid.uuid4().hex
+        try:
+            response = await self._delivered(kind, request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            response = http.failed(error, request_id)
+            response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Request-Id"] = request_id
+        return response
+
+    async def _delivered(self, kind: str, request: Request) -> Response:
+        cloud, path = request.path_params["cloud"], f"{kind}/{request.path_params['path']}"
+        accepts = request.headers.get("accept", "")
+        order = await run_in_threadpool(_order, self._context, cloud, path, accepts)
+        known = _representation(order)
+        same = representation.unchanged(request.headers, known)
+        if same:
+            return same
+        if request.method == "HEAD" and order.is_original:
+            return representation.sized(known, order.asset.bytes, _media_type(order.asset))
+        data = await self._data(order)
+        media_type = _media_type(order.asset) if order.is_original else _sniffed(data)
+        if request.method == "HEAD":
+            return representation.sized(known, len(data), media_type)
+        return representation.whole_or_part(request.headers, known, data, media_type)
+
+    async def _data(self, order: _Order) -> bytes:
+        if order.is_original:
+            return await run_in_threadpool(self._context.media.fetch, order.asset)
+        kept = await run_in_threadpool(self._context.derived.get, order.key)
+        return kept or await self._made(order)
+
+    async def _made(self, order: _Order) -> bytes:
+        """Make an image, or wait for it where it is being made already."""
+        future = self._under_way.get(order.key)
+        if future is None:
+            if len(self._under_way) >= _WAITING:
+                raise Unavailable("too many images are being made", retry_after=_RETRY_AFTER)
+            loop = asyncio.get_running_loop()
+            future = loop.run_in_executor(self._pool, _rendered, self._context, order)
+            self._under_way[order.key] = future
+            future.add_done_callback(lambda _: self._under_way.pop(order.key, None))
+        return await asyncio.shield(future)
+
+
+# ---- what is asked for
+
+
+def _order(context: Context, cloud: str, path: str, accepts: str) -> _Order:
+    if cloud != context.cloud_name:
+        raise NotFound(f"there is no cloud {cloud[:100]!r} here")
+    address = delivery_urls.parse(path)
+    asset, reading = _found(context, _allowed(context, address))
+    asked = transformations.parse(reading.transformation, partial(_named, context))
+    wanted = _in_format(asked, reading.format, asset)
+    _check_kind(asset, wanted)
+    varies = wanted.format == "auto"
+    return _Order(
+        asset,
+        wanted.in_format("webp") if varies and "image/webp" in accepts else wanted,
+        is_original=wanted.keeps_file,
+        is_pinned=reading.version == asset.version and not wanted.needs_faces,
+        varies=varies,
+    )
+
+
+def _allowed(context: Context, address: Address) -> Sequence[Reading]:
+    """The readings that this client may see; the answer is the same whether they exist or not."""
+    first = address.readings[0]
+    if not address.signature and first.key.type == "upload" and context.open_delivery:
+        return address.readings
+    secrets = [key.secret for key in context.keys()]  # noqa: SIM118 - no mapping
+    signed = [
+        reading
+        for reading in address.readings
+        if signing.is_delivery(reading.signed, address.signature, secrets)
+    ]
+    if not signed:
+        raise ApiError(_UNAUTHORIZED, "Invalid or missing signature of the delivery URL")
+    return signed
+
+
+def _found(context: Context, readings: Sequence[Reading]) -> tuple[Asset, Reading]:
+    for reading in readings:
+        asset = context.media.get(reading.key)
+        if asset:
+            return asset, reading
+    raise NotFound(f"Resource not found - {readings[0].key.public_id[:200]}")
+
+
+def _named(context: Context, name: str) -> str | None:
+    found = context.media.document(DocumentKind.TRANSFORMATION, name) or {}
+    text = found.get("transformation")
+    return text if isinstance(text, str) else None
+
+
+def _in_format(asked: Transformation, extension: str, asset: Asset) -> Transformation:
+    """The extension counts where no step names a format."""
+    name = _plain(extension)
+    if asked.format or name in {"", _plain(asset.format)}:
+        return asked
+    return asked.in_format(name)
+
+
+def _check_kind(asset: Asset, wanted: Transformation) -> None:
+    if asset.resource_type != "image" and not wanted.keeps_file:
+        raise Rejected(
+            f"transformations of the resource type {asset.resource_type} are unsupported"
+        )
+
+
+def _plain(extension: str) -> str:
+    lower = extension.lower()
+    return _SAME.get(lower, lower)
+
+
+# ---- making images; in a thread of their own pool
+
+
+def _rendered(context: Context, order: _Order) -> bytes:
+    data = context.media.fetch(order.asset)
+    regions = _regions(context, order.asset, data) if order.transformation.needs_faces else None
+    regions = regions or Regions((), _first_box(order.asset, "custom_coordinates"))
+    made = context.renderer.render(data, order.transformation, regions).data
+    context.derived.put(order.key, made)
+    return made
+
+
+def _regions(context: Context, asset: Asset, data: bytes) -> Regions:
+    """Faces where somebody said they are, else where they were found."""
+    given = _boxes(asset, "face_coordinates") or _detected(context, asset, data)
+    return Regions(given, _first_box(asset, "custom_coordinates"))
+
+
+def _detected(context: Context, asset: Asset, data: bytes) -> tuple[Box, ...]:
+    key = f"faces of {asset.etag}"
+    kept = context.derived.get(key)
+    if kept is not None:
+        return tuple(Box(*corners) for corners in json.loads(kept))
+    boxes = tuple(context.detect(data))
+    rows = [(box.left, box.top, box.width, box.height) for box in boxes]
+    context.derived.put(key, json.dumps(rows).encode())
+    return boxes
+
+
+def _regions_given(asset: Asset) -> tuple[JsonValue, JsonValue]:
+    return asset.details.get("face_coordinates"), asset.details.get("custom_coordinates")
+
+
+def _first_box(asset: Asset, name: str) -> Box | None:
+    return next(iter(_boxes(asset, name)), None)
+
+
+def _boxes(asset: Asset, name: str) -> tuple[Box, ...]:
+    """Areas given in pixels of the original, as ratios."""
+    rows = asset.details.get(name)
+    if not isinstance(rows, list) or not asset.width or not asset.height:
+        return ()
+    return tuple(box for row in rows for box in _box(row, asset.width, asset.height))
+
+
+def _box(row: JsonValue, width: int, height: int) -> list[Box]:
+    match row:
+        case [
+            int() | float() as x,
+            int() | float() as y,
+            int() | float() as w,
+            int() | float() as h,
+        ]:
+            return [Box(x / width, y / height, w / width, h / height)]
+    return []
+
+
+# ---- the answer
+
+
+def _representation(order: _Order) -> Representation:
+    digest = hashlib.sha256(order.key.encode("utf-8", "surrogatepass")).hexdigest()
+    etag = order.asset.etag if order.is_original else digest[:32]
+    modified = order.asset.updated_at or order.asset.created_at
+    return Representation(etag, modified, _headers(order))
+
+
+def _headers(order: _Order) -> dict[str, str]:
+    scope = "public" if order.asset.type == "upload" else "private"
+    lasting = f"{scope}, max-age={_YEAR}, immutable" if order.is_pinned else f"{scope}, no-cache"
+    headers = {"Cache-Control": lasting}
+    if order.varies:
+        headers["Vary"] = "Accept"
+    name = order.transformation.attachment
+    if name is not None or (order.is_original and _media_type(order.asset) == _BINARY):
+        headers["Content-Disposition"] = _attachment(order.asset, name or "")
+    return headers
+
+
+def _attachment(asset: Asset, name: str) -> str:
+    base = name or asset.public_id.rpartition("/")[2]
+    extension = f".{asset.format}" if asset.resource_type != "raw" and asset.format else ""
+    return f"attachment; filename*=UTF-8''{quote(base + extension, safe='')}"
+
+
+def _media_type(asset: Asset) -> str:
+    """Of an original; whatever a browser may run or has to guess is only a file."""
+    is_raw = asset.resource_type == "raw"
+    extension = asset.public_id.rpartition(".")[2] if is_raw else asset.format
+    return _TYPES.get(_plain(extension), _BINARY)
+
+
+def _sniffed(data: bytes) -> str:
+    """Of an image that we made."""
+    return next(_TYPES[name] for name, start in _SIGNATURES.items() if start.match(data))

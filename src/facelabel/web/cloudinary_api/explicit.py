@@ -1,0 +1,106 @@
+"""The Upload API's calls on assets that are there: explicit, rename, destroy."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from facelabel.errors import AlreadyExists
+from facelabel.media import Edit
+from facelabel.web.cloudinary_api import (
+    attributes,
+    auth,
+    listing,
+    metadata_values,
+    responses,
+    upload,
+)
+from facelabel.web.http import ApiError
+
+if TYPE_CHECKING:
+    from facelabel.model import Asset, Json
+    from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.http import Params, Received
+
+_KINDS = ("image", "video", "raw")
+
+
+def routes(context: Context) -> list[Route]:
+    """Each call for each resource type, and those that name the asset by its asset_id."""
+    actions = {"explicit": _explicit, "rename": _rename, "destroy": _destroy}
+    named = [
+        Route(
+            f"/v1_1/{{cloud}}/{kind}/{name}",
+            auth.uploading(context, partial(action, resource_type=kind)),
+            methods=["POST"],
+        )
+        for kind in _KINDS
+        for name, action in actions.items()
+    ]
+    by_id = auth.uploading(context, _destroy_by_id)
+    return [*named, Route("/v1_1/{cloud}/asset/destroy", by_id, methods=["POST"])]
+
+
+def _explicit(context: Context, received: Received, *, resource_type: str) -> Json:
+    params = received.params
+    attributes.check_addons(params)
+    key = attributes.key(params, params.needed("public_id"), resource_type)
+    asset = attributes.existing(context, key)
+    edit = Edit(
+        tags=attributes.tags(params),
+        context=attributes.context(params),
+        set_metadata=metadata_values.settled(context.media, attributes.metadata(params)),
+        folder=_folder(context, params),
+        display_name=params.text("display_name") or None,
+        set_details=attributes.details(params),
+    )
+    asset, derived = upload.with_derived(context, _edited(context, asset, edit), params)
+    return responses.uploaded(context, asset, params, received.key, derived)
+
+
+def _folder(context: Context, params: Params) -> str | None:
+    is_given = "asset_folder" in params and not context.fixed_folders
+    return params.text("asset_folder") if is_given else None
+
+
+def _edited(context: Context, asset: Asset, edit: Edit) -> Asset:
+    edited = context.media.edit([asset.asset_id], edit)
+    if not edited:
+        raise ApiError(404, f"Resource not found - {asset.public_id}")
+    return edited[0]
+
+
+def _rename(context: Context, received: Received, *, resource_type: str) -> Json:
+    params = received.params
+    key = attributes.key(params, params.needed("from_public_id"), resource_type)
+    asset = attributes.existing(context, key)
+    to = params.needed("to_public_id")
+    edit = Edit(
+        public_id=to,
+        type=attributes.delivery_type(params, "to_type") if params.text("to_type") else None,
+        overwrite=params.flag("overwrite"),
+    )
+    try:
+        return listing.described(context, _edited(context, asset, edit))
+    except AlreadyExists:
+        raise ApiError(400, f"Resource {to} already exists") from None
+
+
+def _destroy(context: Context, received: Received, *, resource_type: str) -> Json:
+    params = received.params
+    key = attributes.key(params, params.needed("public_id"), resource_type)
+    return _deleted(context, context.media.get(key))
+
+
+def _destroy_by_id(context: Context, received: Received) -> Json:
+    return _deleted(context, context.media.asset(received.params.needed("asset_id")))
+
+
+def _deleted(context: Context, asset: Asset | None) -> Json:
+    if asset is None:
+        return {"result": "not found"}
+    keep = bool(asset.details.get("backup"))
+    gone = context.media.delete_all([asset.asset_id], keep_backup=keep)
+    return {"result": "ok" if gone else "not found"}

@@ -1,0 +1,162 @@
+"""Listing assets and looking at one: the reading half of /resources."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from facelabel.media import AssetKey, Every, Some, Test, Where
+from facelabel.web.cloudinary_api import calls, listing
+from facelabel.web.http import ApiError
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+    from facelabel.media import Condition
+    from facelabel.model import Asset, Json
+    from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.http import Params, Received
+
+_MODERATION = frozenset({"pending", "approved", "rejected"})
+
+
+def routes(context: Context) -> list[Route]:
+    """The calls that list and show assets. Order counts: names come before placeholders."""
+    get = partial(calls.route, context, "GET")
+    return [
+        get("resources", _resource_types),
+        get("resources/by_asset_folder", _by_asset_folder),
+        get("resources/by_asset_ids", _by_asset_ids),
+        get("resources/{resource_type}", _by_type_or_one),
+        get("resources/{resource_type}/tags/{tag:path}", _by_tag),
+        get("resources/{resource_type}/context", _by_context),
+        get("resources/{resource_type}/moderations/{kind}/{status}", _by_moderation),
+        get("resources/{resource_type}/{type}", _by_type),
+        get("resources/{resource_type}/{type}/{public_id:path}", _details),
+    ]
+
+
+def named(context: Context, received: Received) -> Asset:
+    """The asset that the path names, by public_id or asset_id. Raises ApiError, 404."""
+    public_id = received.path.get("public_id")
+    if public_id is None:
+        asset_id = received.path.get("asset_id") or received.path["resource_type"]
+        return existing(context.media.asset(asset_id), asset_id)
+    return existing(context.media.get(key(received, public_id)), public_id)
+
+
+def key(received: Received, public_id: str) -> AssetKey:
+    """What names an asset of the path's kind."""
+    return AssetKey(public_id, received.path["resource_type"], received.path["type"])
+
+
+def existing(asset: Asset | None, name: str) -> Asset:
+    """The asset, if there is one. Raises ApiError, 404."""
+    if asset is None:
+        raise ApiError(404, f"Resource not found - {name}")
+    return asset
+
+
+def of_kind(received: Received) -> tuple[Condition, ...]:
+    """Of the path's resource type and, where it has one, delivery type."""
+    resource_type = received.path["resource_type"]
+    if resource_type not in calls.RESOURCE_TYPES:
+        raise ApiError(400, f"Invalid resource type {resource_type[:40]}")
+    fields = [("resource_type", resource_type)]
+    kind = received.path.get("type") or received.params.text("type")
+    fields += [("type", kind)] if kind else []
+    return tuple(Where(name, Test.EQUALS, value) for name, value in fields)
+
+
+def any_of(field: str, names: list[str]) -> Condition:
+    """The field is one of the names."""
+    return Some(tuple(Where(field, Test.EQUALS, name) for name in names))
+
+
+def _resource_types(_context: Context, _received: Received) -> Json:
+    return {"resource_types": [*calls.RESOURCE_TYPES]}
+
+
+def _by_type_or_one(context: Context, received: Received) -> Json:
+    if received.path["resource_type"] in calls.RESOURCE_TYPES:
+        return _by_type(context, received)
+    return _details(context, received)
+
+
+def _by_type(context: Context, received: Received) -> Json:
+    conditions = of_kind(received)
+    if received.params.texts("public_ids"):
+        return _by_ids(context, received.params, "public_ids", conditions)
+    prefix = received.params.text("prefix")
+    if prefix and "type" not in received.path:
+        raise ApiError(400, "Parameter prefix needs a type: /resources/image/upload?prefix=")
+    if prefix:
+        conditions += (Where("public_id", Test.PREFIX, prefix),)
+    return listing.page(context, received.params, Every(conditions + _start(received.params)))
+
+
+def _start(params: Params) -> tuple[Condition, ...]:
+    """From ``start_at`` on, in the direction of the listing."""
+    if not params.text("start_at"):
+        return ()
+    test = Test.LESS_OR_EQUAL if listing.is_descending(params) else Test.GREATER_OR_EQUAL
+    return (Where("created_at", test, calls.moment(params.text("start_at"))),)
+
+
+def _by_asset_ids(context: Context, received: Received) -> Json:
+    return _by_ids(context, received.params, "asset_ids", ())
+
+
+def _by_ids(context: Context, params: Params, name: str, conditions: tuple[Condition, ...]) -> Json:
+    """Assets by name, all on one page."""
+    field = name.removesuffix("s")
+    condition = Every((*conditions, any_of(field, calls.ids(params, name))))
+    found = context.media.select(condition, limit=calls.MAX_PAGE)
+    return {"resources": listing.entries(context, found.assets, listing.wanted(params))}
+
+
+def _by_asset_folder(context: Context, received: Received) -> Json:
+    """Those right in the folder, not those below."""
+    if context.fixed_folders:
+        raise ApiError(400, "by_asset_folder is for dynamic folder mode: list by prefix")
+    folder = received.params.needed("asset_folder").strip("/")
+    return listing.page(context, received.params, Where("folder", Test.EQUALS, folder))
+
+
+def _by_tag(context: Context, received: Received) -> Json:
+    tag = Where("tags", Test.EQUALS, received.path["tag"])
+    return listing.page(context, received.params, Every((*of_kind(received), tag)))
+
+
+def _by_context(context: Context, received: Received) -> Json:
+    field = f"context.{received.params.needed('key')}"
+    value = received.params.text("value")
+    test = Where(field, Test.EQUALS, value) if value else Where(field, Test.EXISTS)
+    return listing.page(context, received.params, Every((*of_kind(received), test)))
+
+
+def _by_moderation(context: Context, received: Received) -> Json:
+    kind, status = received.path["kind"], received.path["status"]
+    if status not in _MODERATION:
+        raise ApiError(400, f"Invalid moderation status {status[:40]}")
+    tests = (
+        Where("details.moderation_kind", Test.EQUALS, kind),
+        Where("details.moderation_status", Test.EQUALS, status),
+    )
+    return listing.page(context, received.params, Every(of_kind(received) + tests))
+
+
+def _details(context: Context, received: Received) -> Json:
+    try:
+        return listing.detailed(context, named(context, received), received.params)
+    except ApiError:
+        gone = _backup(context, received)
+        if gone is None:
+            raise
+        return listing.detailed(context, gone, received.params) | {"bytes": 0, "placeholder": True}
+
+
+def _backup(context: Context, received: Received) -> Asset | None:
+    """What a deleted asset was that can be restored."""
+    public_id = received.path.get("public_id")
+    return context.media.backup(key(received, public_id)) if public_id else None

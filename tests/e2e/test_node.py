@@ -1,0 +1,73 @@
+"""Cloudinary's official Node SDK talks to ``facelabel serve`` as it does to Cloudinary."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.served import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import NoReturn
+
+    from tests.e2e.conftest import Program
+
+HERE = Path(__file__).parent / "node"
+
+
+@pytest.fixture(scope="session")
+def node_sdk(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Path:
+    """Folder with the SDK and the scenario, installed as its lock file says."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        missing("no node and npm on this machine")
+    folder = tmp_path_factory.mktemp("node")
+    shutil.copytree(HERE, folder, dirs_exist_ok=True)
+    install = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
+                             capture_output=True, text=True, check=False)  # fmt: skip
+    if install.returncode:
+        missing(f"the Node SDK cannot be installed: {install.stderr[-500:]}")
+    return folder
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def photos_on_the_web(data: Path) -> Iterator[str]:
+    """URL of the folder of family photos."""
+    handler = functools.partial(Quiet, directory=str(data / "families"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+
+
+def test_everything_the_node_sdk_is_used_for(
+    program: Program, node_sdk: Path, data: Path, tmp_path: Path, photos_on_the_web: str
+) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(os.urandom(13_000_000))
+    program.environment["FACELABEL_PRIVATE_URLS"] = "1"
+    with serving(program) as served:
+        environment = {**os.environ, "CLOUDINARY_URL": served.cloudinary_url}
+        photo = data / "families" / "Family1-Mom1.jpg"
+        arguments = [photo, large, f"{photos_on_the_web}/Family1-Mom1.jpg"]
+        result = subprocess.run(
+            ["node", "scenario.mjs", *map(str, arguments)], cwd=node_sdk, env=environment,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "all as it should be" in result.stdout

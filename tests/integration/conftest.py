@@ -1,0 +1,127 @@
+"""The local library behind a real web server on loopback, in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from facelabel.adapters.clock import SystemClock
+from facelabel.adapters.derived import DerivedCache
+from facelabel.adapters.engine import images
+from facelabel.adapters.engine.rendering.renderer import PillowRenderer
+from facelabel.adapters.fetcher import Fetcher
+from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.messages import StoreMessages
+from facelabel.media import ApiKey
+from facelabel.web import cloudinary_api, http
+from facelabel.web.cloudinary_api.context import Context, ImageHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from facelabel.adapters.store.database import Database
+    from facelabel.model import Box
+
+KEY = ApiKey("111122223333444", "abcdefghijklmnopqrstuvwxyz1")
+#: Seconds for a server to start.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """A running server."""
+
+    url: str
+    context: Context
+
+    @property
+    def sdk(self) -> dict[str, str]:
+        """What a call of the official SDK needs to come here, and nowhere else."""
+        return {
+            "cloud_name": self.context.cloud_name,
+            "api_key": KEY.key,
+            "api_secret": KEY.secret,
+            "upload_prefix": self.url,
+        }
+
+    def at(self, path: str) -> str:
+        """The URL of a call."""
+        return f"{self.url}/v1_1/{self.context.cloud_name}/{path}"
+
+
+@pytest.fixture
+def context(sqlite: Database, tmp_path: Path) -> Context:
+    """A library on SQLite and what is around it; nobody finds faces."""
+    clock, limits = SystemClock(), images.Limits()
+
+    def check(data: bytes) -> ImageInfo:
+        return ImageInfo(*images.inspect(data, limits))
+
+    def detect(_: bytes) -> Sequence[Box]:
+        return ()
+
+    def inspect(data: bytes) -> ImageHeader:
+        return ImageHeader(*images.inspect(data, limits))
+
+    def fetch(url: str) -> tuple[bytes, str]:
+        fetched = Fetcher(max_bytes=10 << 20, timeout=5).fetch(url)
+        return fetched.data, fetched.filename
+
+    return Context(
+        media=LocalLibrary(sqlite, tmp_path / "originals", clock, on_change=None, check=check),
+        messages=StoreMessages(sqlite, clock),
+        renderer=PillowRenderer(limits, detect),
+        derived=DerivedCache(tmp_path / "derived", 100 << 20),
+        clock=clock,
+        keys=lambda: [KEY],
+        fetch=fetch,
+        inspect=inspect,
+        detect=detect,
+        scratch=str(tmp_path / "uploads"),
+    )
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Context], ApiServer]]:
+    """Return what starts a server; all are stopped at the end of the test."""
+    with ExitStack() as stack:
+        yield lambda context: stack.enter_context(_running(context))
+
+
+@pytest.fixture
+def api_server(context: Context, serve: Callable[[Context], ApiServer]) -> ApiServer:
+    """A server of an empty library."""
+    return serve(context)
+
+
+@contextmanager
+def _running(context: Context) -> Iterator[ApiServer]:
+    site = Starlette(
+        routes=cloudinary_api.routes(context),
+        exception_handlers={HTTPException: http.no_such_route},
+    )
+    server = uvicorn.Server(uvicorn.Config(site, port=0, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield ApiServer(f"http://127.0.0.1:{_port(server)}", context)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _port(server: uvicorn.Server) -> int:
+    end = time.monotonic() + PATIENCE
+    while not server.started and time.monotonic() < end:
+        time.sleep(0.005)
+    port: int = server.servers[0].sockets[0].getsockname()[1]
+    return port

@@ -1,0 +1,573 @@
+"""The Upload API, as the official Python SDK calls it over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cloudinary.exceptions
+import pytest
+from cloudinary import uploader, utils
+
+from facelabel.cloudinary import signing
+from facelabel.errors import Rejected
+from facelabel.media import AssetKey, DocumentKind, Edit
+from facelabel.model import Asset, Box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.integration.conftest import ApiServer
+
+    from facelabel.model import Json
+    from facelabel.web.cloudinary_api.context import Context
+
+NOBODY = "Resource not found - nobody"
+
+
+class Client:
+    """The SDK's uploader, aimed at one server."""
+
+    def __init__(self, server: ApiServer) -> None:
+        """Never touch the SDK's own configuration: it is one for the whole process."""
+        self.server = server
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a function of the SDK, with the server's credentials."""
+        function = getattr(uploader, name)
+
+        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the SDK's
+            answer = function(*args, **(self.server.sdk | options))
+            assert answer.pop("request_id")
+            return answer
+
+        return call
+
+    def asset(self, public_id: str, **key: str) -> Asset:
+        """The asset as it is in the library."""
+        asset = self.server.context.media.get(AssetKey(public_id, **key))
+        assert asset is not None
+        return asset
+
+
+@pytest.fixture
+def client(api_server: ApiServer) -> Client:
+    return Client(api_server)
+
+
+@pytest.fixture
+def dad(data: Path) -> Path:
+    return data / "families" / "Family1-Dad1.jpg"
+
+
+def test_a_picture_is_kept_and_described(client: Client, dad: Path) -> None:
+    answer = client.upload(str(dad), tags=["faceLabel:Dad"], context={"alt": "a|b=c"})
+    asset = client.asset(answer["public_id"])
+    assert client.server.context.media.fetch(asset) == dad.read_bytes()
+    assert re.fullmatch("[a-z0-9]{20}", answer["public_id"])
+    assert (answer["format"], answer["resource_type"], answer["type"]) == ("jpg", "image", "upload")
+    assert (answer["width"], answer["height"]) == (asset.width, asset.height)
+    assert (answer["tags"], answer["context"]) == (["faceLabel:Dad"], {"custom": {"alt": "a|b=c"}})
+    assert (answer["original_filename"], answer["asset_folder"]) == ("Family1-Dad1", "")
+    assert answer["bytes"] == dad.stat().st_size
+
+
+def test_the_answer_is_signed(client: Client, dad: Path) -> None:
+    answer = client.upload(str(dad))
+    signed = {"public_id": answer["public_id"], "version": answer["version"]}
+    secret = client.server.sdk["api_secret"]
+    assert answer["signature"] == utils.api_sign_request(signed, secret)
+    assert answer["api_key"] == client.server.sdk["api_key"]
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_signature_is_accepted(
+    client: Client, dad: Path, algorithm: str, version: int
+) -> None:
+    options = {"signature_algorithm": algorithm, "signature_version": version}
+    answer = client.upload(str(dad), context={"q": "a&b"}, **options)
+    assert answer["context"]["custom"] == {"q": "a&b"}
+
+
+@pytest.mark.parametrize(
+    ("options", "public_id"),
+    [
+        ({"public_id": "a/b"}, "a/b"),
+        ({"public_id": "b", "folder": "a"}, "a/b"),
+        ({"public_id": "b", "public_id_prefix": "p", "folder": "a"}, "p/b"),
+        ({"public_id": "b", "asset_folder": "a"}, "b"),
+        ({"public_id": "b", "asset_folder": "a", "use_asset_folder_as_public_id_prefix": True},
+         "a/b"),
+        ({"use_filename": True, "unique_filename": False}, "Family1-Dad1"),
+        ({"use_filename": True, "unique_filename": False, "filename": "100% of?.jpg"}, "100_ of_"),
+        ({"use_filename": True, "unique_filename": False, "filename_override": "x.png"}, "x"),
+        ({"use_filename": True}, "Family1-Dad1_[a-z0-9]{6}"),
+        ({"public_id": "Zoë & Ann"}, None),
+        ({"public_id": "שם/👩‍🎤"}, "שם/👩‍🎤"),
+    ],
+)  # fmt: skip
+def test_public_ids(
+    client: Client, dad: Path, options: dict[str, Any], public_id: str | None
+) -> None:
+    if public_id is None:
+        with pytest.raises(cloudinary.exceptions.BadRequest, match="may not contain &"):
+            client.upload(str(dad), **options)
+    else:
+        assert re.fullmatch(public_id, client.upload(str(dad), **options)["public_id"])
+
+
+def test_folders_in_dynamic_mode(client: Client, dad: Path) -> None:
+    apart = client.upload(str(dad), public_id="x/a", asset_folder="training", display_name="Dad")
+    assert (apart["asset_folder"], apart["display_name"]) == ("training", "Dad")
+    together = client.upload(str(dad), folder="old", use_filename_as_display_name=True)
+    assert (together["asset_folder"], together["display_name"]) == ("old", "Family1-Dad1")
+
+
+def test_folders_in_fixed_mode(
+    context: Context, serve: Callable[[Context], ApiServer], dad: Path
+) -> None:
+    client = Client(serve(replace(context, fixed_folders=True)))
+    answer = client.upload(str(dad), folder="training", public_id="dad", asset_folder="elsewhere")
+    assert answer["public_id"] == "training/dad"
+    assert not {"asset_folder", "display_name"} & answer.keys()
+
+
+def test_content_is_replaced_and_what_people_said_stays(client: Client, data: Path) -> None:
+    families = data / "families"
+    first = client.upload(
+        str(families / "Family1-Dad1.jpg"), public_id="dad", tags="Dad", context={"a": "b"}
+    )
+    second = client.upload(str(families / "Family1-Dad2.jpg"), public_id="dad")
+    assert second["asset_id"] == first["asset_id"]
+    assert second["version"] > first["version"]
+    assert (second["tags"], second["context"]) == (["Dad"], {"custom": {"a": "b"}})
+    assert second["overwritten"] is True
+
+
+def test_without_overwrite_nothing_changes(client: Client, data: Path) -> None:
+    families = data / "families"
+    first = client.upload(str(families / "Family1-Dad1.jpg"), public_id="dad")
+    again = client.upload(
+        str(families / "Family1-Mom1.jpg"), public_id="dad", tags="Mom", overwrite=False
+    )
+    assert again["existing"] is True
+    assert (again["etag"], again["tags"]) == (first["etag"], [])
+
+
+def test_types_do_not_meet(client: Client, dad: Path) -> None:
+    private = client.upload(str(dad), public_id="dad", type="private")
+    assert private["type"] == "private"
+    assert client.upload(str(dad), public_id="dad")["asset_id"] != private["asset_id"]
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="Invalid type - fetch"):
+        client.upload(str(dad), type="fetch")
+
+
+def test_a_data_uri(client: Client, dad: Path) -> None:
+    uri = f"data:image/jpeg;base64,{base64.encodebytes(dad.read_bytes()).decode()}"
+    assert client.upload(uri)["bytes"] == dad.stat().st_size
+
+
+def test_a_remote_file(context: Context, serve: Callable[[Context], ApiServer], dad: Path) -> None:
+    def fetch(url: str) -> tuple[bytes, str]:
+        if "dad" not in url:
+            raise Rejected("404 Not Found")
+        return dad.read_bytes(), "dad.jpg"
+
+    client = Client(serve(replace(context, fetch=fetch)))
+    answer = client.upload("https://example.com/dad.jpg?token=1", use_filename=True)
+    assert answer["public_id"].startswith("dad_")
+    with pytest.raises(cloudinary.exceptions.BadRequest) as error:
+        client.upload("https://example.com/mom.jpg?token=1")
+    assert str(error.value) == "Error in loading https://example.com/mom.jpg - 404 Not Found"
+
+
+def test_what_a_file_is_decides_where_it_is_kept(client: Client, dad: Path) -> None:
+    text = io.BytesIO(b"just words")
+    assert client.upload(str(dad), resource_type="auto")["resource_type"] == "image"
+    raw = client.upload(text, resource_type="auto", filename="a.txt")
+    assert raw["resource_type"] == "raw"
+    assert raw["public_id"].endswith(".txt")
+    assert not {"width", "format"} & raw.keys()
+    video = client.upload(io.BytesIO(b"moving"), resource_type="auto", filename="a.MP4")
+    assert (video["resource_type"], video["format"]) == ("video", "mp4")
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="Unsupported video format"):
+        client.upload(str(dad), resource_type="video")
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="Invalid image file"):
+        client.upload(io.BytesIO(b"just words"))
+
+
+def test_formats(client: Client, dad: Path) -> None:
+    assert client.upload(str(dad), allowed_formats=["jpeg"])["format"] == "jpg"
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="format jpg not allowed"):
+        client.upload(str(dad), allowed_formats=["png"])
+    assert client.upload(str(dad), allowed_formats=["png"], format="png")["format"] == "png"
+
+
+def test_an_incoming_transformation(client: Client, dad: Path) -> None:
+    answer = client.upload(str(dad), transformation={"width": 100, "height": 50, "crop": "fill"})
+    assert (answer["width"], answer["height"]) == (100, 50)
+    with pytest.raises(cloudinary.exceptions.BadRequest):
+        client.upload(str(dad), transformation={"raw_transformation": "l_text:Arial_20:Hi"})
+
+
+def test_eager_transformations_are_named(client: Client, dad: Path) -> None:
+    thumb = {"width": 10, "crop": "scale"}
+    answer = client.upload(str(dad), public_id="dad", eager=[thumb, {**thumb, "format": "png"}])
+    first, second = answer["eager"]
+    assert first["transformation"] == "c_scale,w_10"
+    assert first["url"].endswith(f"/local/image/upload/c_scale,w_10/v{answer['version']}/dad.jpg")
+    assert second["url"].endswith("dad.png")
+    assert client.asset("dad").details["derived"] == answer["eager"]
+
+
+def test_regions(context: Context, serve: Callable[[Context], ApiServer], dad: Path) -> None:
+    def detect(_: bytes) -> Sequence[Box]:
+        return [Box(0.5, 0.25, 0.25, 0.5)]
+
+    client = Client(serve(replace(context, detect=detect)))
+    found = client.upload(str(dad), public_id="dad", faces=True)
+    width, height = found["width"], found["height"]
+    assert found["faces"] == [
+        [round(width / 2), round(height / 4), round(width / 4), round(height / 2)]
+    ]
+    given = client.upload(str(dad), public_id="dad", face_coordinates=[[1, 2, 3, 99_999]])
+    assert given["faces"] == [[1, 2, 3, height]]
+    client.explicit("dad", type="upload", custom_coordinates=[1, 2, 3, 4])
+    assert client.asset("dad").details["custom_coordinates"] == [[1, 2, 3, 4]]
+
+
+def test_moderation(client: Client, dad: Path) -> None:
+    answer = client.upload(str(dad), moderation="manual")
+    assert answer["moderation"] == [{"kind": "manual", "status": "pending"}]
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="Moderation aws_rek is not valid"):
+        client.upload(str(dad), moderation="aws_rek")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"detection": "adv_face"}, "Detection invalid model 'adv_face'"),
+        ({"categorization": "aws"}, "aws is not valid"),
+        ({"eval": "1"}, "eval is not supported"),
+    ],
+)
+def test_what_would_not_be_done_is_refused(
+    client: Client, dad: Path, options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(cloudinary.exceptions.BadRequest, match=message):
+        client.upload(str(dad), **options)
+
+
+def test_async_uploads_are_done_at_once(client: Client, dad: Path) -> None:
+    answer = client.upload(str(dad), public_id="dad", batch_id="b", **{"async": True})
+    assert (answer["status"], answer["batch_id"]) == ("pending", "b")
+    assert client.asset("dad").etag
+
+
+# ---- in parts
+
+
+def test_a_file_in_parts(client: Client) -> None:
+    content = bytes(range(256)) * (50_000)  # 12.8 MB: three parts
+    answer = client.upload_large(
+        io.BytesIO(content), filename="a.bin", chunk_size=5 << 20, public_id="big", folder="in"
+    )
+    assert (answer["resource_type"], answer["done"]) == ("raw", True)
+    media = client.server.context.media
+    assert media.fetch(client.asset("in/big", resource_type="raw")) == content
+    assert not [path for path in _scratch(client) if path.suffix != ".lock"]
+
+
+def test_a_file_in_parts_without_its_size(client: Client) -> None:
+    part = b"x" * (5 << 20)
+    first = _part(client, part, f"bytes 0-{len(part) - 1}/-1")
+    assert (first["done"], first["bytes"]) == (False, len(part))
+    last = _part(client, b"end", f"bytes {len(part)}-{len(part) + 2}/{len(part) + 3}")
+    assert (last["done"], last["bytes"]) == (True, len(part) + 3)
+
+
+def test_a_part_may_be_sent_again(client: Client) -> None:
+    part = b"x" * (5 << 20)
+    for _ in range(2):
+        assert _part(client, part, f"bytes 0-{len(part) - 1}/-1")["bytes"] == len(part)
+
+
+@pytest.mark.parametrize(
+    ("size", "content_range", "message"),
+    [
+        (10, "bytes 0-9/100", "larger than 5mb"),
+        (10, "bytes 0-10/100", "does not fit 10 bytes"),
+        (10, "bytes 95-104/100", "does not fit 10 bytes"),
+        (10, "bytes 90-99/100", "out of order"),
+        (10, "items 0-9/10", "Invalid Content-Range"),
+        (10, "bytes 0-9/999999999999", "File size too large"),
+    ],
+)
+def test_parts_that_do_not_fit(client: Client, size: int, content_range: str, message: str) -> None:
+    with pytest.raises(cloudinary.exceptions.BadRequest, match=message):
+        _part(client, b"x" * size, content_range)
+
+
+def test_unfinished_files_have_a_limit(
+    context: Context, serve: Callable[[Context], ApiServer]
+) -> None:
+    client = Client(serve(replace(context, max_file_bytes=6 << 20)))
+    part = b"x" * (5 << 20)
+    for number in range(12):
+        _part(client, part, f"bytes 0-{len(part) - 1}/-1", upload_id=str(number))
+    with pytest.raises(cloudinary.exceptions.GeneralError, match="too many unfinished uploads"):
+        _part(client, part, f"bytes 0-{len(part) - 1}/{6 << 20}", upload_id="12")
+
+
+def _part(client: Client, part: bytes, content_range: str, upload_id: str = "one") -> Any:  # noqa: ANN401 - JSON
+    headers = {"Content-Range": content_range, "X-Unique-Upload-Id": upload_id}
+    return client.upload_large_part(("a.bin", part), http_headers=headers)
+
+
+def _scratch(client: Client) -> list[Path]:
+    return list(Path(client.server.context.scratch).iterdir())
+
+
+# ---- changing what is there
+
+
+def test_explicit(client: Client, dad: Path) -> None:
+    client.upload(str(dad), public_id="dad", tags="a,b", context={"x": "y"})
+    answer = client.explicit(
+        "dad", type="upload", tags=["c"], context={"z": "1"}, asset_folder="t", display_name="D"
+    )
+    assert (answer["tags"], answer["context"]["custom"]) == (["c"], {"z": "1"})
+    assert (answer["asset_folder"], answer["display_name"]) == ("t", "D")
+    with pytest.raises(cloudinary.exceptions.NotFound, match=NOBODY):
+        client.explicit("nobody", type="upload", tags=["c"])
+
+
+def test_tags(client: Client, dad: Path) -> None:
+    for name in ("a", "b"):
+        client.upload(str(dad), public_id=name)
+    assert client.add_tag(["Ann", 'Bob "B"'], ["a", "b", "nobody"]) == _changed("a", "b")
+    client.add_tag("Zoë 👩‍🎤,נועה", "a")
+    assert client.asset("a").tags == ("Ann", 'Bob "B"', "Zoë 👩‍🎤", "נועה")
+    client.remove_tag("Ann", ["a", "b"])
+    assert client.asset("b").tags == ('Bob "B"',)
+    client.replace_tag("x,y", "a")
+    assert client.asset("a").tags == ("x", "y")
+    client.add_tag("x", "b", exclusive=True)
+    assert (client.asset("a").tags, client.asset("b").tags) == (("y",), ('Bob "B"', "x"))
+    client.remove_all_tags(["a", "b"])
+    assert client.asset("a").tags == client.asset("b").tags == ()
+
+
+def test_context(client: Client, dad: Path) -> None:
+    client.upload(str(dad), public_id="a", context={"alt": "1"})
+    assert client.add_context({"caption": "a|b=c"}, ["a", "nobody"]) == _changed("a")
+    assert client.asset("a").context == {"alt": "1", "caption": "a|b=c"}
+    client.remove_all_context("a")
+    assert client.asset("a").context == {}
+
+
+def test_metadata(client: Client, dad: Path) -> None:
+    _open_set(client, "people")
+    client.upload(str(dad), public_id="a", metadata={"people": ["Ann"]})
+    assert client.asset("a").metadata == {"people": ["Ann"]}
+    names = ["Ann", "Smith, John", "a|b=c"]
+    assert client.update_metadata({"people": names}, ["a", "nobody"]) == _changed("a")
+    assert client.asset("a").metadata == {"people": names}
+    with pytest.raises(cloudinary.exceptions.BadRequest, match=r'do not exist: \["nothing"\]'):
+        client.update_metadata({"nothing": "x"}, "a")
+
+
+def _changed(*public_ids: str) -> dict[str, Any]:
+    return {"public_ids": list(public_ids)}
+
+
+def _open_set(client: Client, name: str) -> None:
+    field: Json = {
+        "external_id": name, "label": name, "type": "set", "mandatory": False,
+        "default_value": None, "validation": None, "allow_dynamic_list_values": True,
+        "datasource": {"values": []},
+    }  # fmt: skip
+    media = client.server.context.media
+    media.change_document(DocumentKind.METADATA_FIELD, name, lambda _: field)
+
+
+def test_changes_in_one_call_have_a_limit(client: Client) -> None:
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="at most 1000"):
+        client.add_tag([f"t{number}" for number in range(101)], [str(n) for n in range(10)])
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="at most 1000"):
+        client.remove_all_tags([str(number) for number in range(1001)])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"command": "paint", "tag": "a", "public_ids": ["a"]}, "Invalid command - paint"),
+        ({"command": "add", "public_ids": ["a"]}, "Missing required parameter - tag"),
+        ({"command": "add", "tag": "a"}, "Missing required parameter - public_ids"),
+        ({"tag": "a", "public_ids": ["a"]}, "Missing required parameter - command"),
+    ],
+)
+def test_calls_that_lack_something(
+    client: Client, parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(cloudinary.exceptions.BadRequest, match=message):
+        client.call_api("tags", {"timestamp": utils.now(), **parameters})
+
+
+def test_rename(client: Client, data: Path) -> None:
+    families = data / "families"
+    first = client.upload(str(families / "Family1-Dad1.jpg"), public_id="a")
+    client.upload(str(families / "Family1-Mom1.jpg"), public_id="b")
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="Resource b already exists"):
+        client.rename("a", "b")
+    assert client.rename("a", "b", overwrite=True)["asset_id"] == first["asset_id"]
+    assert client.rename("b", "b", to_type="private")["type"] == "private"
+    assert client.asset("b", type="private").etag.startswith(first["etag"])
+    with pytest.raises(cloudinary.exceptions.NotFound, match=NOBODY):
+        client.rename("nobody", "c")
+
+
+def test_destroy(client: Client, dad: Path) -> None:
+    answer = client.upload(str(dad), public_id="a")
+    assert client.destroy("a") == {"result": "ok"}
+    assert client.destroy("a") == {"result": "not found"}
+    again = client.upload(str(dad), public_id="a")
+    assert again["asset_id"] != answer["asset_id"]
+    assert client.call_api(
+        "destroy", {"timestamp": utils.now(), "asset_id": again["asset_id"]}, resource_type="asset"
+    ) == {"result": "ok"}
+
+
+def test_a_backup_outlives_the_picture(client: Client, dad: Path) -> None:
+    client.upload(str(dad), public_id="a", backup=True)
+    client.destroy("a")
+    restored = client.server.context.media.restore(AssetKey("a"))
+    assert restored is not None
+    assert client.server.context.media.fetch(restored) == dad.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["text", "multi", "generate_sprite"])
+def test_what_is_not_here_says_so(client: Client, name: str) -> None:
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="not supported"):
+        getattr(client, name)("x")
+
+
+# ---- presets
+
+
+def test_an_unsigned_upload(client: Client, dad: Path) -> None:
+    _preset(client, "open", unsigned=True, settings={"folder": "in", "tags": "new,from web"})
+    upload = client.unsigned_upload(str(dad), "open", public_id="dad", tags=["Dad"], folder="out")
+    assert (upload["public_id"], upload["tags"]) == ("in/dad", ["new", "from web", "Dad"])
+    again = client.unsigned_upload(str(dad), "open", public_id="dad", tags=["Mom"])
+    assert (again["existing"], again["tags"]) == (True, upload["tags"])
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="overwrite parameter is not"):
+        client.unsigned_upload(str(dad), "open", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        ("closed", "must be whitelisted"),
+        ("unknown", "Upload preset not found"),
+        ("", "must be specified"),
+    ],
+)
+def test_not_every_preset_is_open(client: Client, dad: Path, preset: str, message: str) -> None:
+    _preset(client, "closed", unsigned=False, settings={})
+    with pytest.raises(cloudinary.exceptions.BadRequest, match=message):
+        client.unsigned_upload(str(dad), preset)
+
+
+def test_in_a_signed_upload_the_call_counts(client: Client, dad: Path) -> None:
+    settings: Json = {"asset_folder": "in", "use_filename": True, "context": "a=1|b=2"}
+    _preset(client, "closed", unsigned=False, settings=settings)
+    answer = client.upload(str(dad), upload_preset="closed", asset_folder="out", context={"b": "3"})
+    assert answer["asset_folder"] == "out"
+    assert answer["public_id"].startswith("Family1-Dad1_")
+    assert answer["context"]["custom"] == {"a": "1", "b": "3"}
+
+
+def _preset(client: Client, name: str, *, unsigned: bool, settings: Json) -> None:
+    preset: Json = {"name": name, "unsigned": unsigned, "settings": settings}
+    media = client.server.context.media
+    media.change_document(DocumentKind.UPLOAD_PRESET, name, lambda _: preset)
+
+
+# ---- who may call
+
+
+def test_a_wrong_signature_tells_what_to_sign_and_no_secret(client: Client, dad: Path) -> None:
+    with pytest.raises(cloudinary.exceptions.AuthorizationRequired) as error:
+        client.upload(str(dad), tags=["a"], timestamp=utils.now(), api_secret="wrong")
+    assert re.fullmatch(
+        r"Invalid Signature [0-9a-f]{40}\. String to sign - 'tags=a&timestamp=\d+'\.",
+        str(error.value),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"api_key": "unknown"}, "Unknown API key unknown"),
+        ({"cloud_name": "elsewhere"}, "cloud_name mismatch"),
+    ],
+)
+def test_strangers_are_refused(
+    client: Client, dad: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(cloudinary.exceptions.AuthorizationRequired, match=message):
+        client.upload(str(dad), **options)
+
+
+@pytest.mark.parametrize("off", [-3700, 3700, 10**12])
+def test_the_time_of_a_call_counts(client: Client, off: int) -> None:
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="Stale request"):
+        client.call_api("destroy", {"timestamp": int(utils.now()) + off, "public_id": "a"})
+
+
+def test_an_old_key_is_good_until_it_is_withdrawn(
+    context: Context, serve: Callable[[Context], ApiServer], dad: Path
+) -> None:
+    keys = list(context.keys())
+    client = Client(serve(replace(context, keys=lambda: keys)))
+    client.upload(str(dad))
+    keys[:] = [replace(keys[0], key="new")]
+    with pytest.raises(cloudinary.exceptions.AuthorizationRequired, match="Unknown API key"):
+        client.upload(str(dad))
+
+
+def test_some_parameters_may_be_unsigned(client: Client, dad: Path) -> None:
+    client.upload(str(dad), public_id="a")
+    client.add_tag("x", "a", notification_url="https://example.com/n", batch_id="b")
+    signed = {"public_ids": ["a"], "tag": "y", "command": "add", "timestamp": utils.now(),
+              "batch_id": "b"}  # fmt: skip
+    client.call_api("tags", signed)
+    assert client.asset("a").tags == ("x", "y")
+
+
+def test_a_parameter_cannot_hide_in_another_one(client: Client, dad: Path) -> None:
+    """A signature of version 2 is not good for what version 1 would make of the same text."""
+    secret = client.server.sdk["api_secret"]
+    params: Json = {"timestamp": str(utils.now()), "public_id": "a&overwrite=true"}
+    signature = signing.sign(params, secret)
+    sent = {"timestamp": params["timestamp"], "public_id": "a", "overwrite": "true"}
+    with pytest.raises(cloudinary.exceptions.AuthorizationRequired, match="Invalid Signature"):
+        client.call_api(
+            "upload",
+            sent | {"signature": signature, "api_key": client.server.sdk["api_key"]},
+            file=str(dad),
+            unsigned=True,
+        )
+
+
+def test_changes_are_made_on_behalf_of_the_caller(client: Client, dad: Path) -> None:
+    asset_id = client.upload(str(dad), public_id="a")["asset_id"]
+    media = client.server.context.media
+    media.edit([asset_id], Edit(add_tags=["b"]))
+    assert client.asset("a").tags == ("b",)

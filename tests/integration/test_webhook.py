@@ -1,0 +1,402 @@
+"""The webhook on a real web server, under real sockets: what is answered, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from facelabel.adapters.clock import SystemClock
+from facelabel.adapters.store.inbox import StoreInbox
+from facelabel.adapters.store.queue import StoreQueue
+from facelabel.cloudinary import signing
+from facelabel.errors import ConfigurationError, Unavailable
+from facelabel.intake import Intake
+from facelabel.media import ApiKey, Delivery
+from facelabel.model import JobKind, JobRequest
+from facelabel.testing import MemoryQueue
+from facelabel.testing.inbox import MemoryInbox
+from facelabel.web import webhook
+from facelabel.web.webhook import Gatherer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from facelabel.adapters.store.database import Database
+    from facelabel.ports import Inbox
+
+KEYS = [ApiKey("1", "old secret"), ApiKey("2", "new secret")]
+#: Bytes, far below the product's, so that tests are quick.
+MAX_BODY = 300_000
+MAX_HELD = 20 * MAX_BODY
+PATIENCE = 1.0
+
+
+@contextmanager
+def serving(inbox: Inbox) -> Iterator[str]:
+    """The webhook on a free port of this computer; its URL."""
+    intake = Intake(lambda: KEYS, SystemClock())
+    routes = webhook.routes(intake, inbox, MAX_BODY, max_held=MAX_HELD, patience=PATIENCE)
+    config = uvicorn.Config(Starlette(routes=routes), log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def queue() -> MemoryQueue:
+    return MemoryQueue(SystemClock())
+
+
+@pytest.fixture
+def url(queue: MemoryQueue) -> Iterator[str]:
+    with serving(MemoryInbox(queue)) as url:
+        yield url
+
+
+def upload(asset_id: str = "a", **more: object) -> bytes:
+    return json.dumps({"notification_type": "upload", "asset_id": asset_id, **more}).encode()
+
+
+def headers(body: bytes, key: ApiKey = KEYS[0], off: float = 0.0) -> dict[str, str]:
+    timestamp = str(int(time.time() + off))
+    return {
+        "X-Cld-Timestamp": timestamp,
+        "X-Cld-Signature": signing.sign_notification(body, timestamp, key.secret),
+    }
+
+
+def post(
+    url: str, body: bytes, given: Mapping[str, str] | None = None, path: str = "/webhook"
+) -> httpx.Response:
+    return httpx.post(url + path, content=body, headers=given or headers(body))
+
+
+def keys(queue: MemoryQueue) -> list[str]:
+    return sorted(job.key for job in queue.jobs(limit=1000))
+
+
+def raw(url: str, head: str, *pieces: bytes) -> bytes:
+    """Send what no HTTP client would, then read until the other side has closed."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"{head}\r\nHost: {host}\r\n\r\n".encode())
+        answer = b""
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+            while chunk := connection.recv(65536):
+                answer += chunk
+        except ConnectionError:  # it has had enough of us
+            pass
+        return answer
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/cloudinary-rekog"])
+@pytest.mark.parametrize("key", KEYS)
+def test_a_signed_notification_is_enqueued(
+    url: str, queue: MemoryQueue, path: str, key: ApiKey
+) -> None:
+    body = upload()
+    answer = post(url, body, headers(body, key), path)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert [(job.kind, job.key) for job in queue.jobs()] == [(JobKind.ASSET, "a")]
+
+
+def test_what_does_not_concern_us_is_taken_and_forgotten(url: str, queue: MemoryQueue) -> None:
+    assert post(url, b'{"notification_type":"eager"}').status_code == 200
+    assert keys(queue) == []
+
+
+def test_the_same_notification_again_is_taken_and_dropped(url: str, queue: MemoryQueue) -> None:
+    body = upload()
+    assert post(url, body).status_code == 200
+    job = queue.claim()
+    assert job is not None
+    queue.finish(job)
+    assert post(url, body, headers(body, KEYS[1])).status_code == 200
+    assert keys(queue) == []
+
+
+def unsigned() -> dict[str, dict[str, str]]:
+    body = upload()
+    good = headers(body)
+    return {
+        "wrong": {**good, "X-Cld-Signature": "0" * 40},
+        "empty": {**good, "X-Cld-Signature": ""},
+        "missing": {"X-Cld-Timestamp": good["X-Cld-Timestamp"]},
+        "no timestamp": {"X-Cld-Signature": good["X-Cld-Signature"]},
+        "nothing": {"X-Other": "1"},
+        "stale": headers(body, off=-8000),
+        "far future": headers(body, off=10**9),
+        "huge timestamp": {**good, "X-Cld-Timestamp": "9" * 4000},
+        "another key": headers(body, ApiKey("3", "guessed")),
+        "another body": headers(body + b" "),
+        "only v2": {"X-Cld-Signature_v2": "MC0CFQ", "X-Cld-Timestamp": good["X-Cld-Timestamp"]},
+    }
+
+
+@pytest.mark.parametrize("case", unsigned())
+def test_what_is_not_signed_is_refused_without_a_reason(
+    url: str, queue: MemoryQueue, case: str
+) -> None:
+    answer = post(url, upload(), unsigned()[case])
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "error": {
+            "message": "The notification is not signed with a key of ours, or not of about now."
+        }
+    }
+    assert keys(queue) == []
+
+
+def test_the_second_signature_does_no_harm(url: str) -> None:
+    body = upload()
+    assert post(url, body, headers(body) | {"X-Cld-Signature_v2": "MC0CFQ"}).status_code == 200
+
+
+def test_a_timestamp_in_other_digits_is_refused(url: str) -> None:
+    body = upload()
+    given = [(name.encode(), value.encode()) for name, value in headers(body).items()]
+    digits = "".join(chr(ord(digit) + 0x630) for digit in given[0][1].decode())
+    answer = httpx.post(
+        f"{url}/webhook", content=body, headers=[(given[0][0], digits.encode()), given[1]]
+    )
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b'{"text":"from a template"}', b"\xff"])
+def test_signed_nonsense(url: str, body: bytes) -> None:
+    answer = post(url, body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_only_post(url: str, method: str) -> None:
+    assert httpx.request(method, f"{url}/webhook").status_code == 405
+
+
+def test_a_large_body_is_read_beside_others(url: str, queue: MemoryQueue) -> None:
+    body = upload(padding="x" * (MAX_BODY - 1000))
+    assert post(url, body).status_code == 200
+    assert keys(queue) == ["a"]
+
+
+class TestHostileBodies:
+    """Bodies that are too long, too slow, or no bodies."""
+
+    def test_100_megabytes(self, url: str, queue: MemoryQueue) -> None:
+        megabyte = b"x" * 1_000_000
+        head = "POST /webhook HTTP/1.1\r\nContent-Length: 100000000"
+        start = time.monotonic()
+        answer = raw(url, head, *[megabyte] * 100)
+        assert answer.startswith(b"HTTP/1.1 413 ") or not answer  # or cut off while sending
+        assert time.monotonic() - start < PATIENCE
+        assert post(url, upload()).status_code == 200
+
+    def test_just_too_large(self, url: str) -> None:
+        answer = post(url, b" " * (MAX_BODY + 1))
+        assert answer.status_code == 413
+        assert answer.headers["connection"] == "close"
+        assert answer.json() == {"error": {"message": "The notification is too large."}}
+
+    def test_a_body_that_never_ends(self, url: str) -> None:
+        head = "POST /webhook HTTP/1.1\r\nTransfer-Encoding: chunked"
+        chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+        start = time.monotonic()
+        answer = raw(url, head, *[chunk] * 100)
+        assert b" 413 " in answer
+        assert time.monotonic() - start < PATIENCE
+
+    def test_a_body_that_never_comes(self, url: str) -> None:
+        start = time.monotonic()
+        answer = raw(url, "POST /webhook HTTP/1.1\r\nContent-Length: 10", b"x")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert PATIENCE <= time.monotonic() - start < PATIENCE + 2
+
+    def test_a_body_that_breaks_off(self, url: str) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")
+        assert post(url, upload()).status_code == 200
+
+    def test_slow_senders_hold_nobody_up(self, url: str) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        slow = [socket.create_connection((host, int(port))) for _ in range(100)]
+        for connection in slow:
+            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+        start = time.monotonic()
+        assert post(url, upload()).status_code == 200
+        assert time.monotonic() - start < PATIENCE / 2
+        for connection in slow:
+            connection.close()
+
+    def test_all_bodies_together_are_limited(self, url: str) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        head = f"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY}\r\n\r\n".encode()
+        waiting = [socket.create_connection((host, int(port))) for _ in range(MAX_HELD // MAX_BODY)]
+        for connection in waiting:
+            connection.sendall(head + b"x" * (MAX_BODY - 1))
+        time.sleep(0.3)
+        answer = post(url, upload(padding="x" * 1000))
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "10"
+        for connection in waiting:
+            connection.close()
+        time.sleep(0.3)
+        assert post(url, upload()).status_code == 200
+
+
+class FullDisk:
+    """An inbox that cannot take anything in, for ever or for some transactions."""
+
+    def __init__(self, error: Exception, times: int = 1_000) -> None:
+        """Raise ``error`` so many times."""
+        self.error = error
+        self.times = times
+
+    def take(self, _: Sequence[Delivery]) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("the disk is full"), ConfigurationError("read-only")], ids=repr
+)
+def test_what_cannot_be_enqueued_is_to_be_sent_again(error: Exception) -> None:
+    with serving(FullDisk(error)) as url:
+        answer = post(url, upload())
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "10"
+    assert answer.json() == {"error": {"message": "not now, try again later"}}
+
+
+def test_a_bug_is_no_success() -> None:
+    with serving(FullDisk(ZeroDivisionError())) as url:
+        assert post(url, upload()).status_code == 500
+
+
+class SlowInbox:
+    """Takes its time for each transaction, and notes them."""
+
+    def __init__(self) -> None:
+        """Nothing was taken yet."""
+        self.taken: list[list[str]] = []
+        self.threads: set[int] = set()
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        time.sleep(0.1)
+        self.threads.add(threading.get_ident())
+        self.taken.append([delivery.digest for delivery in deliveries])
+
+
+def some(number: int) -> list[Delivery]:
+    return [Delivery(str(n), (JobRequest(JobKind.ASSET, str(n)),)) for n in range(number)]
+
+
+class TestGatherer:
+    """Group commit."""
+
+    def test_what_comes_during_a_transaction_shares_the_next(self) -> None:
+        inbox = SlowInbox()
+
+        async def take_all() -> None:
+            gatherer = Gatherer(inbox)
+            first = asyncio.create_task(gatherer.take(some(1)[0]))
+            await asyncio.sleep(0.02)
+            await asyncio.gather(*map(gatherer.take, some(50)[1:]))
+            await first
+
+        asyncio.run(take_all())
+        assert inbox.taken == [["0"], [str(n) for n in range(1, 50)]]
+        assert len(inbox.threads) == 1
+
+    def test_nobody_is_answered_before_the_transaction_has_ended(self) -> None:
+        inbox = SlowInbox()
+        order = []
+
+        async def take(gatherer: Gatherer, delivery: Delivery) -> None:
+            await gatherer.take(delivery)
+            order.append((delivery.digest, [digest for some in inbox.taken for digest in some]))
+
+        async def take_all() -> None:
+            gatherer = Gatherer(inbox)
+            await asyncio.gather(*(take(gatherer, one) for one in some(3)))
+
+        asyncio.run(take_all())
+        assert all(digest in taken for digest, taken in order)
+
+    def test_there_is_an_end_to_waiting(self) -> None:
+        async def take_all() -> list[BaseException | None]:
+            gatherer = Gatherer(SlowInbox(), max_waiting=3)
+            first = asyncio.create_task(gatherer.take(some(1)[0]))
+            await asyncio.sleep(0.02)
+            return await asyncio.gather(
+                first, *map(gatherer.take, some(5)[1:]), return_exceptions=True
+            )
+
+        results = asyncio.run(take_all())
+        assert [type(result) for result in results] == [type(None)] * 4 + [Unavailable]
+
+    def test_one_failure_is_told_to_all_who_shared_it_and_to_nobody_else(self) -> None:
+        inbox = FullDisk(Unavailable("full"), times=1)
+        outcomes = []
+
+        async def take_all() -> None:
+            gatherer = Gatherer(inbox)
+            outcomes.extend(
+                await asyncio.gather(*map(gatherer.take, some(3)), return_exceptions=True)
+            )
+            await gatherer.take(some(1)[0])
+
+        asyncio.run(take_all())
+        assert outcomes == [inbox.error] * 3
+
+    def test_one_who_gave_up_does_not_take_the_others_along(self) -> None:
+        inbox = SlowInbox()
+
+        async def take_all() -> None:
+            gatherer = Gatherer(inbox)
+            tasks = [asyncio.create_task(gatherer.take(one)) for one in some(3)]
+            await asyncio.sleep(0.02)
+            tasks[0].cancel()
+            await asyncio.gather(*tasks[1:])
+
+        asyncio.run(take_all())
+        assert [digest for group in inbox.taken for digest in group] == ["0", "1", "2"]
+
+
+def test_a_burst_on_a_real_database_is_taken_whole(sqlite: Database) -> None:
+    clock = SystemClock()
+    queue = StoreQueue(sqlite, clock)
+
+    def send(url: str, turn: int) -> set[int]:
+        with httpx.Client(timeout=30) as client:
+            bodies = [upload(str(n % 300)) for n in range(turn * 20, turn * 20 + 40)]
+            answers = [
+                client.post(f"{url}/webhook", content=body, headers=headers(body))
+                for body in bodies
+            ]
+        return {answer.status_code for answer in answers}
+
+    with serving(StoreInbox(sqlite, queue, clock)) as url, ThreadPoolExecutor(15) as pool:
+        assert set.union(*pool.map(send, [url] * 15, range(15))) == {200}
+    assert sorted(job.key for job in queue.jobs(limit=1000)) == sorted(map(str, range(300)))
