@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from facelabel import matching, names
 from facelabel.errors import NotFound, Rejected, UnreadableImage
-from facelabel.model import JobKind, Outcome
+from facelabel.model import JobKind, JobRequest, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -25,6 +26,10 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 )
 LABELS_FILE = "labels.csv"
+#: Where notifications are taken; the second path is the original app's.
+WEBHOOK_PATHS = ("/webhook", "/cloudinary-rekog")
+#: Pictures enqueued at a time.
+PAGE = 100
 #: A labels.csv larger than this is no list of portraits.
 MAX_LABELS_BYTES = 64 << 20
 _UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
@@ -176,8 +181,7 @@ def enrolments(app: App) -> list[Enrolment]:
 
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:
     """Have assets looked at."""
-    for asset_id in asset_ids:
-        app.pipeline.queue.enqueue(JobKind.ASSET, asset_id)
+    app.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])
 
 
 def unsearched(app: App, folder: str) -> Iterator[Asset]:
@@ -195,6 +199,34 @@ def unsearched(app: App, folder: str) -> Iterator[Asset]:
     for asset in app.library.assets(folder):
         if scheme.searches(asset) and app.pipeline.needs_search(asset):
             yield asset
+
+
+def enqueue_unsearched(
+    app: App, folder: str, progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """Have the unsearched pictures of a folder looked at, page by page; return how many.
+
+    Stopped at any time, what was enqueued is worked all the same.
+    """
+    count = 0
+    pictures = unsearched(app, folder)
+    while page := list(islice(pictures, PAGE)):
+        enqueue(app, [asset.asset_id for asset in page])
+        count += len(page)
+        progress(count)
+    return count
+
+
+def costs(app: App, pictures: int) -> str:
+    """What looking at so many pictures asks of an account elsewhere; "" where there is none."""
+    if app.remote is None:
+        return ""
+    listed = app.remote.client.calls.get("admin", 0)
+    return (
+        f"{pictures} calls of Cloudinary's Admin API (it answers so many an hour), {pictures}"
+        f" downloads, and at most {2 * pictures} writes, which are not rationed;"
+        f" listing took {listed} calls"
+    )
 
 
 def labelled(app: App, folder: str) -> list[Asset]:
@@ -237,6 +269,11 @@ def _connected(report: Report, *, poll: bool) -> Iterator[str]:
         yield from (f"{what}: {_told(trigger)}" for trigger in triggers)
     how = "fetches them" if poll else "answers at that address"
     yield f"connected: notifications arrive while `facelabel serve` {how}"
+
+
+def tells_us(trigger: Trigger) -> bool:
+    """Whether a trigger of the account reaches an installation of ours, by its address."""
+    return trigger.uri.startswith("poll://") or trigger.uri.endswith(WEBHOOK_PATHS)
 
 
 def _told(trigger: Trigger) -> str:

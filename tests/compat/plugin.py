@@ -30,10 +30,10 @@ def _counted(self: http.client.HTTPConnection, *args: Any, **options: Any) -> No
 
 def pytest_configure() -> None:
     """Count requests, point to the image we have, and do not wait for an index to catch up."""
-    from test import helper_test  # type: ignore[attr-defined] # noqa: PLC0415 - the SDK's own
+    from test import helper_test  # noqa: PLC0415 - the SDK's own
 
     http.client.HTTPConnection.putrequest = _counted  # type: ignore[method-assign]
-    helper_test.REMOTE_TEST_IMAGE = REMOTE_IMAGE  # type: ignore[attr-defined]
+    helper_test.REMOTE_TEST_IMAGE = REMOTE_IMAGE
     time.sleep = lambda _: None
 
 

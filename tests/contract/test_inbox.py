@@ -15,8 +15,7 @@ from facelabel.adapters.store.inbox import StoreInbox
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.media import Delivery
 from facelabel.model import JobKind, JobRequest
-from facelabel.testing import ManualClock, MemoryQueue
-from facelabel.testing.inbox import MemoryInbox
+from facelabel.testing import ManualClock, MemoryInbox, MemoryQueue
 
 if TYPE_CHECKING:
     from facelabel.adapters.store.database import Database

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -106,7 +106,7 @@ class Sender:
             tasks.append(asyncio.create_task(self.send(asset_id)))
         await asyncio.gather(*tasks)
         for _, writer in self._idle:
-            writer.close()
+            await _close(writer)
 
     async def send(self, asset_id: str) -> None:
         """One notification; a broken connection is no answer."""
@@ -123,10 +123,27 @@ class Sender:
             self.taken.add(asset_id)
 
     async def _post(self, body: bytes) -> int:
-        if self._idle:
+        connection = await self._connection()
+        try:
+            status = await self._exchange(*connection, body)
+        except (OSError, EOFError):
+            await _close(connection[1])
+            raise
+        self._idle.append(connection)
+        return status
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One that the server has not closed for being idle, or a new one."""
+        while self._idle:
             reader, writer = self._idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            if not reader.at_eof():
+                return reader, writer
+            await _close(writer)
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
+    ) -> int:
         timestamp = str(int(time.time()))
         signature = signing.sign_notification(body, timestamp, self.key.secret)
         head = (
@@ -138,12 +155,17 @@ class Sender:
         answer = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(answer.partition(b"content-length: ")[2].split()[0])
         await reader.readexactly(length)
-        self._idle.append((reader, writer))
         return int(answer.split()[1])
 
     def percentile(self, share: float) -> float:
         """Milliseconds within which that share of the answers came."""
         return 1000 * sorted(self.times)[int(share * (len(self.times) - 1))]
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def notification(asset_id: str) -> bytes:
@@ -193,7 +215,7 @@ def assert_each_was_searched_once(place: Site) -> None:
 
 
 def load(folder: Path, seconds: int) -> Sender:
-    """Every notification twice over the time given, as after a lost answer."""
+    """A notification for every picture; then some of them again, as after a lost answer."""
     place = site(folder, RATE * seconds)
     with place.serving() as (_, port):
         sender = Sender(port, place.key)
@@ -227,7 +249,9 @@ def kill_in_the_middle(folder: Path, seconds: int) -> None:
 
 
 def test_two_seconds_of_load(tmp_path: Path) -> None:
-    load(tmp_path / "data", seconds=2)
+    sender = load(tmp_path / "data", seconds=2)
+    # Where answers wait for the client's delayed acknowledgement, half of them take 40 ms.
+    assert sender.percentile(0.5) < 35
 
 
 def test_kill_in_the_middle_of_two_seconds(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from facelabel.adapters.store.database import Database
     from facelabel.model import Box
 
@@ -90,11 +92,33 @@ def context(sqlite: Database, tmp_path: Path) -> Context:
     )
 
 
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Switch]:
+    """A server that every test puts its own library behind: starting one takes its time."""
+    switch = Switch()
+    with _running(switch) as url:
+        switch.url = url
+        yield switch
+
+
 @pytest.fixture
-def serve() -> Iterator[Callable[[Context], ApiServer]]:
+def serve(shared: Switch) -> Iterator[Callable[[Context], ApiServer]]:
     """Return what starts a server; all are stopped at the end of the test."""
     with ExitStack() as stack:
-        yield lambda context: stack.enter_context(_running(context))
+        free = [shared]
+
+        def start(context: Context) -> ApiServer:
+            site = Starlette(
+                routes=cloudinary_api.routes(context),
+                exception_handlers={HTTPException: http.no_such_route},
+            )
+            if not free:
+                return ApiServer(stack.enter_context(_running(site)), context)
+            switch = free.pop()
+            switch.site = site
+            return ApiServer(switch.url, context)
+
+        yield start
 
 
 @pytest.fixture
@@ -103,17 +127,27 @@ def api_server(context: Context, serve: Callable[[Context], ApiServer]) -> ApiSe
     return serve(context)
 
 
+class Switch:
+    """An application that another one can take the place of."""
+
+    def __init__(self) -> None:
+        """Start with one that knows nothing."""
+        self.site: ASGIApp = Starlette()
+        self.url = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application of the moment answer."""
+        await self.site(scope, receive, send)
+
+
 @contextmanager
-def _running(context: Context) -> Iterator[ApiServer]:
-    site = Starlette(
-        routes=cloudinary_api.routes(context),
-        exception_handlers={HTTPException: http.no_such_route},
-    )
+def _running(site: ASGIApp) -> Iterator[str]:
+    """Serve on loopback; yield the URL."""
     server = uvicorn.Server(uvicorn.Config(site, port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield ApiServer(f"http://127.0.0.1:{_port(server)}", context)
+        yield f"http://127.0.0.1:{_port(server)}"
     finally:
         server.should_exit = True
         thread.join()

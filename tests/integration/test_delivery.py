@@ -19,9 +19,10 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
-from cloudinary.utils import cloudinary_url  # type: ignore[import-untyped]
+from cloudinary.utils import cloudinary_url
 from PIL import Image
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
@@ -35,6 +36,7 @@ from facelabel.media import ApiKey, AssetKey, DocumentKind, Edit, Every, Upload
 from facelabel.model import Box
 from facelabel.web.cloudinary_api import delivery
 from facelabel.web.cloudinary_api.context import Context, ImageHeader
+from facelabel.web.http import no_such_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -201,7 +203,9 @@ def served(empty: Path, folder: Path, *, open_delivery: bool) -> Iterator[Site]:
         detect=detector,
         open_delivery=open_delivery,
     )
-    app = Starlette(routes=delivery.routes(context))
+    app = Starlette(
+        routes=delivery.routes(context), exception_handlers={HTTPException: no_such_route}
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")

@@ -394,6 +394,8 @@ def test_the_format_is_the_pictures_own_unless_said() -> None:
     assert render(file_of(with_hole(), "TIFF"), "w_10").format == "png"
     assert render(file_of(with_hole()), "f_auto,w_10").format == "png"
     assert render(DATA, "f_auto,w_10").format == "jpg"
+    opaque = Image.fromarray(PICTURE).convert("RGBA")
+    assert render(file_of(opaque), "f_auto,w_10").format == "jpg"
 
 
 def test_quality_decides_the_size() -> None:
@@ -417,11 +419,19 @@ def test_a_colour_profile_goes_along() -> None:
 
 
 def test_a_profile_that_does_not_fit_does_not() -> None:
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[16:20] = b"GRAY"
-    source = file_of(PICTURE, "JPEG", icc_profile=bytes(profile))
+    good = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-    assert "icc_profile" not in opened(render(source, "w_50")).info
+    for bad in (good[:16] + b"GRAY" + good[20:], good + bytes(2 << 20), b"short"):
+        source = file_of(PICTURE, "TIFF", icc_profile=bad)
+        assert "icc_profile" not in opened(render(source, "f_jpg,w_50")).info
+
+
+def test_a_size_that_a_format_has_not_is_refused() -> None:
+    long = file_of(Image.new("L", (17_000, 20)))
+
+    assert render(long, "f_png").width == 17_000
+    with pytest.raises(Rejected, match="17,000 x 20 pixels cannot be written as webp"):
+        render(long, "f_webp")
 
 
 def test_a_picture_for_print_becomes_one_for_the_screen(data: Path) -> None:

@@ -82,6 +82,7 @@ def without_foreign_keys(database: Database) -> Iterator[Connection]:
     engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
         yield connection
+    engine.dispose()
 
 
 def first_version(database: Database) -> None:
@@ -138,7 +139,11 @@ class TestMigrations:
         self, database: Database, tmp_path: Path
     ) -> None:
         first_version(database)
-        library = local_library(Database(database.url), tmp_path)
+        with contextlib.closing(Database(database.url)) as upgraded:
+            self.assert_nothing_was_lost(local_library(upgraded, tmp_path))
+        assert [job.key for job in StoreQueue(database, ManualClock()).jobs()] == ["1" * 32]
+
+    def assert_nothing_was_lost(self, library: LocalLibrary) -> None:
         one, two = library.assets("")
         assert one == Asset(
             "1" * 32,
@@ -158,7 +163,6 @@ class TestMigrations:
             display_name="Zoë",
         )
         assert (two.public_id, two.tags, two.display_name) == ("plain", (), "plain")
-        assert [job.key for job in StoreQueue(database, ManualClock()).jobs()] == ["1" * 32]
         words = [Where("", By.TOKEN, word) for word in ("first", "sea", "zoë", "training")]
         assert library.select(Every(tuple(words)), limit=9).assets == (one,)
         library.add_tags("2" * 32, ["third"])
@@ -169,9 +173,10 @@ class TestMigrations:
         self, database: Database, tmp_path: Path
     ) -> None:
         first_version(database)
-        library = local_library(Database(database.url), tmp_path)
-        for resource_type in ("image", "video"):
-            library.put(Upload(AssetKey("plain", resource_type, "private"), b"{}", "jpg"))
+        with contextlib.closing(Database(database.url)) as upgraded:
+            library = local_library(upgraded, tmp_path)
+            for resource_type in ("image", "video"):
+                library.put(Upload(AssetKey("plain", resource_type, "private"), b"{}", "jpg"))
         with without_foreign_keys(database) as connection:
             migration.downgrade(connection, "0001")
             rows = connection.execute(text("SELECT public_id FROM asset ORDER BY public_id"))

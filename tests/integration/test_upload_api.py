@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudinary.exceptions
 import pytest
-from cloudinary import uploader, utils
+from cloudinary import utils
+from tests.integration.sdk_client import Client
 
-from facelabel.cloudinary import signing
 from facelabel.errors import Rejected
-from facelabel.media import AssetKey, DocumentKind, Edit
-from facelabel.model import Asset, Box
+from facelabel.media import AssetKey, DocumentKind
+from facelabel.model import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from tests.integration.conftest import ApiServer
 
@@ -27,31 +28,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
 
 NOBODY = "Resource not found - nobody"
-
-
-class Client:
-    """The SDK's uploader, aimed at one server."""
-
-    def __init__(self, server: ApiServer) -> None:
-        """Never touch the SDK's own configuration: it is one for the whole process."""
-        self.server = server
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return a function of the SDK, with the server's credentials."""
-        function = getattr(uploader, name)
-
-        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the SDK's
-            answer = function(*args, **(self.server.sdk | options))
-            assert answer.pop("request_id")
-            return answer
-
-        return call
-
-    def asset(self, public_id: str, **key: str) -> Asset:
-        """The asset as it is in the library."""
-        asset = self.server.context.media.get(AssetKey(public_id, **key))
-        assert asset is not None
-        return asset
 
 
 @pytest.fixture
@@ -225,6 +201,32 @@ def test_eager_transformations_are_named(client: Client, dad: Path) -> None:
     assert client.asset("dad").details["derived"] == answer["eager"]
 
 
+def test_responsive_breakpoints(client: Client, data: Path) -> None:
+    photo = data / "families" / "identification1.jpg"
+    wanted = [
+        {"create_derived": False, "transformation": {"angle": 90}, "bytes_step": 5000},
+        {"create_derived": False, "max_width": 200, "min_width": 200, "format": "png"},
+        {"create_derived": False, "bytes_step": 1, "max_images": 3},
+    ]
+    answer = client.upload(str(photo), responsive_breakpoints=wanted)
+    many, one, three = (found["breakpoints"] for found in answer["responsive_breakpoints"])
+    widths = [picture["width"] for picture in many]
+    assert widths == sorted(set(widths), reverse=True)
+    assert 2 < len(widths) <= 20
+    assert many[-1]["width"] == 50
+    assert many[0]["bytes"] > many[-1]["bytes"]
+    assert f"/a_90/c_scale,w_{widths[0]}/v" in many[0]["url"]
+    assert [(picture["width"], picture["url"][-4:]) for picture in one] == [(200, ".png")]
+    assert len(three) == 3
+    for wrong in ("{", "[1]", json.dumps([{}] * 6)):
+        with pytest.raises(cloudinary.exceptions.BadRequest, match="at most 5 objects"):
+            client.call_api(
+                "upload",
+                {"timestamp": utils.now(), "responsive_breakpoints": wrong},
+                file=str(photo),
+            )
+
+
 def test_regions(context: Context, serve: Callable[[Context], ApiServer], dad: Path) -> None:
     def detect(_: bytes) -> Sequence[Box]:
         return [Box(0.5, 0.25, 0.25, 0.5)]
@@ -267,70 +269,6 @@ def test_async_uploads_are_done_at_once(client: Client, dad: Path) -> None:
     answer = client.upload(str(dad), public_id="dad", batch_id="b", **{"async": True})
     assert (answer["status"], answer["batch_id"]) == ("pending", "b")
     assert client.asset("dad").etag
-
-
-# ---- in parts
-
-
-def test_a_file_in_parts(client: Client) -> None:
-    content = bytes(range(256)) * (50_000)  # 12.8 MB: three parts
-    answer = client.upload_large(
-        io.BytesIO(content), filename="a.bin", chunk_size=5 << 20, public_id="big", folder="in"
-    )
-    assert (answer["resource_type"], answer["done"]) == ("raw", True)
-    media = client.server.context.media
-    assert media.fetch(client.asset("in/big", resource_type="raw")) == content
-    assert not [path for path in _scratch(client) if path.suffix != ".lock"]
-
-
-def test_a_file_in_parts_without_its_size(client: Client) -> None:
-    part = b"x" * (5 << 20)
-    first = _part(client, part, f"bytes 0-{len(part) - 1}/-1")
-    assert (first["done"], first["bytes"]) == (False, len(part))
-    last = _part(client, b"end", f"bytes {len(part)}-{len(part) + 2}/{len(part) + 3}")
-    assert (last["done"], last["bytes"]) == (True, len(part) + 3)
-
-
-def test_a_part_may_be_sent_again(client: Client) -> None:
-    part = b"x" * (5 << 20)
-    for _ in range(2):
-        assert _part(client, part, f"bytes 0-{len(part) - 1}/-1")["bytes"] == len(part)
-
-
-@pytest.mark.parametrize(
-    ("size", "content_range", "message"),
-    [
-        (10, "bytes 0-9/100", "larger than 5mb"),
-        (10, "bytes 0-10/100", "does not fit 10 bytes"),
-        (10, "bytes 95-104/100", "does not fit 10 bytes"),
-        (10, "bytes 90-99/100", "out of order"),
-        (10, "items 0-9/10", "Invalid Content-Range"),
-        (10, "bytes 0-9/999999999999", "File size too large"),
-    ],
-)
-def test_parts_that_do_not_fit(client: Client, size: int, content_range: str, message: str) -> None:
-    with pytest.raises(cloudinary.exceptions.BadRequest, match=message):
-        _part(client, b"x" * size, content_range)
-
-
-def test_unfinished_files_have_a_limit(
-    context: Context, serve: Callable[[Context], ApiServer]
-) -> None:
-    client = Client(serve(replace(context, max_file_bytes=6 << 20)))
-    part = b"x" * (5 << 20)
-    for number in range(12):
-        _part(client, part, f"bytes 0-{len(part) - 1}/-1", upload_id=str(number))
-    with pytest.raises(cloudinary.exceptions.GeneralError, match="too many unfinished uploads"):
-        _part(client, part, f"bytes 0-{len(part) - 1}/{6 << 20}", upload_id="12")
-
-
-def _part(client: Client, part: bytes, content_range: str, upload_id: str = "one") -> Any:  # noqa: ANN401 - JSON
-    headers = {"Content-Range": content_range, "X-Unique-Upload-Id": upload_id}
-    return client.upload_large_part(("a.bin", part), http_headers=headers)
-
-
-def _scratch(client: Client) -> list[Path]:
-    return list(Path(client.server.context.scratch).iterdir())
 
 
 # ---- changing what is there
@@ -455,119 +393,3 @@ def test_a_backup_outlives_the_picture(client: Client, dad: Path) -> None:
 def test_what_is_not_here_says_so(client: Client, name: str) -> None:
     with pytest.raises(cloudinary.exceptions.BadRequest, match="not supported"):
         getattr(client, name)("x")
-
-
-# ---- presets
-
-
-def test_an_unsigned_upload(client: Client, dad: Path) -> None:
-    _preset(client, "open", unsigned=True, settings={"folder": "in", "tags": "new,from web"})
-    upload = client.unsigned_upload(str(dad), "open", public_id="dad", tags=["Dad"], folder="out")
-    assert (upload["public_id"], upload["tags"]) == ("in/dad", ["new", "from web", "Dad"])
-    again = client.unsigned_upload(str(dad), "open", public_id="dad", tags=["Mom"])
-    assert (again["existing"], again["tags"]) == (True, upload["tags"])
-    with pytest.raises(cloudinary.exceptions.BadRequest, match="overwrite parameter is not"):
-        client.unsigned_upload(str(dad), "open", overwrite=True)
-
-
-@pytest.mark.parametrize(
-    ("preset", "message"),
-    [
-        ("closed", "must be whitelisted"),
-        ("unknown", "Upload preset not found"),
-        ("", "must be specified"),
-    ],
-)
-def test_not_every_preset_is_open(client: Client, dad: Path, preset: str, message: str) -> None:
-    _preset(client, "closed", unsigned=False, settings={})
-    with pytest.raises(cloudinary.exceptions.BadRequest, match=message):
-        client.unsigned_upload(str(dad), preset)
-
-
-def test_in_a_signed_upload_the_call_counts(client: Client, dad: Path) -> None:
-    settings: Json = {"asset_folder": "in", "use_filename": True, "context": "a=1|b=2"}
-    _preset(client, "closed", unsigned=False, settings=settings)
-    answer = client.upload(str(dad), upload_preset="closed", asset_folder="out", context={"b": "3"})
-    assert answer["asset_folder"] == "out"
-    assert answer["public_id"].startswith("Family1-Dad1_")
-    assert answer["context"]["custom"] == {"a": "1", "b": "3"}
-
-
-def _preset(client: Client, name: str, *, unsigned: bool, settings: Json) -> None:
-    preset: Json = {"name": name, "unsigned": unsigned, "settings": settings}
-    media = client.server.context.media
-    media.change_document(DocumentKind.UPLOAD_PRESET, name, lambda _: preset)
-
-
-# ---- who may call
-
-
-def test_a_wrong_signature_tells_what_to_sign_and_no_secret(client: Client, dad: Path) -> None:
-    with pytest.raises(cloudinary.exceptions.AuthorizationRequired) as error:
-        client.upload(str(dad), tags=["a"], timestamp=utils.now(), api_secret="wrong")
-    assert re.fullmatch(
-        r"Invalid Signature [0-9a-f]{40}\. String to sign - 'tags=a&timestamp=\d+'\.",
-        str(error.value),
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"api_key": "unknown"}, "Unknown API key unknown"),
-        ({"cloud_name": "elsewhere"}, "cloud_name mismatch"),
-    ],
-)
-def test_strangers_are_refused(
-    client: Client, dad: Path, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(cloudinary.exceptions.AuthorizationRequired, match=message):
-        client.upload(str(dad), **options)
-
-
-@pytest.mark.parametrize("off", [-3700, 3700, 10**12])
-def test_the_time_of_a_call_counts(client: Client, off: int) -> None:
-    with pytest.raises(cloudinary.exceptions.BadRequest, match="Stale request"):
-        client.call_api("destroy", {"timestamp": int(utils.now()) + off, "public_id": "a"})
-
-
-def test_an_old_key_is_good_until_it_is_withdrawn(
-    context: Context, serve: Callable[[Context], ApiServer], dad: Path
-) -> None:
-    keys = list(context.keys())
-    client = Client(serve(replace(context, keys=lambda: keys)))
-    client.upload(str(dad))
-    keys[:] = [replace(keys[0], key="new")]
-    with pytest.raises(cloudinary.exceptions.AuthorizationRequired, match="Unknown API key"):
-        client.upload(str(dad))
-
-
-def test_some_parameters_may_be_unsigned(client: Client, dad: Path) -> None:
-    client.upload(str(dad), public_id="a")
-    client.add_tag("x", "a", notification_url="https://example.com/n", batch_id="b")
-    signed = {"public_ids": ["a"], "tag": "y", "command": "add", "timestamp": utils.now(),
-              "batch_id": "b"}  # fmt: skip
-    client.call_api("tags", signed)
-    assert client.asset("a").tags == ("x", "y")
-
-
-def test_a_parameter_cannot_hide_in_another_one(client: Client, dad: Path) -> None:
-    """A signature of version 2 is not good for what version 1 would make of the same text."""
-    secret = client.server.sdk["api_secret"]
-    params: Json = {"timestamp": str(utils.now()), "public_id": "a&overwrite=true"}
-    signature = signing.sign(params, secret)
-    sent = {"timestamp": params["timestamp"], "public_id": "a", "overwrite": "true"}
-    with pytest.raises(cloudinary.exceptions.AuthorizationRequired, match="Invalid Signature"):
-        client.call_api(
-            "upload",
-            sent | {"signature": signature, "api_key": client.server.sdk["api_key"]},
-            file=str(dad),
-            unsigned=True,
-        )
-
-
-def test_changes_are_made_on_behalf_of_the_caller(client: Client, dad: Path) -> None:
-    asset_id = client.upload(str(dad), public_id="a")["asset_id"]
-    media = client.server.context.media
-    media.edit([asset_id], Edit(add_tags=["b"]))
-    assert client.asset("a").tags == ("b",)

@@ -10,7 +10,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.integration.conftest import KEY, ApiServer
 
+from facelabel.adapters.fetcher import Fetcher
 from facelabel.cloudinary import signing
 from facelabel.media import AssetKey
 
@@ -91,7 +92,7 @@ def error(response: httpx.Response, status: int = 400) -> str:
 
 def test_a_file_that_is_too_large_is_refused_in_words(caller: Caller) -> None:
     message = error(caller.upload(b"\0" * (101 << 20)))
-    assert message == f"File size too large. Maximum is {100 << 20} bytes a request."
+    assert message == f"File size too large. Maximum is {100 << 20} bytes for this request."
     assert caller.server.context.media.usage()["objects"] == 0
 
 
@@ -309,6 +310,22 @@ def test_addresses_of_our_own_network_are_not_fetched(caller: Caller, url: str) 
     assert error(caller.post("image/upload", file=url)).startswith(f"Error in loading {url} - ")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1"])
+def test_names_that_lead_to_our_own_network_are_not_fetched(
+    context: Context, serve: Callable[[Context], ApiServer], address: str
+) -> None:
+    fetcher = Fetcher(max_bytes=1000, timeout=5, resolve=lambda _: [address])
+
+    def fetch(url: str) -> tuple[bytes, str]:
+        fetched = fetcher.fetch(url)
+        return fetched.data, fetched.filename
+
+    caller = Caller(serve(replace(context, fetch=fetch)))
+    with caller.http:
+        message = error(caller.post("image/upload", file="http://example.com/a.jpg"))
+    assert message.startswith("Error in loading http://example.com/a.jpg - ")
+
+
 @pytest.mark.parametrize(
     "source",
     ["ftp://example.com/a.jpg", "file:///etc/passwd", "s3://bucket/a.jpg", "/etc/passwd", "data:x"],
@@ -322,16 +339,11 @@ def test_data_uris_that_are_none(caller: Caller) -> None:
     assert "Empty file" in error(caller.post("image/upload", file="data:image/png;base64,"))
 
 
-@pytest.mark.parametrize("is_multipart", [True, False])
-def test_a_large_data_uri(caller: Caller, *, is_multipart: bool) -> None:
-    uri = f"data:;base64,{base64.b64encode(bytes(40 << 20)).decode()}"
-    if is_multipart:
-        response = caller.post("raw/upload", {"file": (None, uri)})
-    else:
-        fields = urlencode(caller.signed({}) | {"file": uri})
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        response = caller.http.post(caller.server.at("raw/upload"), content=fields, headers=kind)
-    assert response.json()["bytes"] == 40 << 20
+def test_large_data_uris_go_into_multipart_bodies(caller: Caller) -> None:
+    uri = f"data:;base64,{base64.b64encode(bytes(20 << 20)).decode()}"
+    response = caller.post("raw/upload", {"file": (None, uri)})
+    assert response.json()["bytes"] == 20 << 20
+    assert "File size too large" in error(caller.post("raw/upload", file=uri))
 
 
 def test_a_second_file_is_refused(caller: Caller, data: Path) -> None:

@@ -24,8 +24,7 @@ from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.intake import Intake
 from facelabel.media import ApiKey, Delivery
 from facelabel.model import JobKind, JobRequest
-from facelabel.testing import MemoryQueue
-from facelabel.testing.inbox import MemoryInbox
+from facelabel.testing import MemoryInbox, MemoryQueue
 from facelabel.web import webhook
 from facelabel.web.webhook import Gatherer
 

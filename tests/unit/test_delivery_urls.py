@@ -7,7 +7,7 @@ import re
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from cloudinary.utils import cloudinary_url  # type: ignore[import-untyped]
+from cloudinary.utils import cloudinary_url
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -57,6 +57,10 @@ def tagged(name: str) -> Where:
         ("metadata.day<=2024-01-31", where("metadata.day", By.LESS_OR_EQUAL, "2024-01-31")),
         ("format:jpg", where("format", By.EQUALS, "jpg")),
         ("asset_id:0af3", where("asset_id", By.EQUALS, "0af3")),
+        (
+            "moderation_status:approved",
+            where("details.moderation_status", By.EQUALS, "approved"),
+        ),
         ("bytes>1m", where("bytes", By.GREATER, float(1 << 20))),
         ("bytes:20kb", where("bytes", By.EQUALS, 20.0 * 1024)),
         ("width>=1000", where("width", By.GREATER_OR_EQUAL, 1000.0)),

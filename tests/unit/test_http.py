@@ -112,7 +112,7 @@ def test_a_slow_body_is_not_waited_for() -> None:
         def __aiter__(self) -> Slow:
             return self
 
-    for limits in (Limits(1000, pause=0.01), Limits(1000, patience=0.01)):
+    for limits in (Limits(1000, pause=0.01, linger=0.01), Limits(1000, patience=0.01, linger=0.01)):
         response = ask(lambda _: {}, Slow(), limits=limits)
         assert message(response) == "Request timed out: the body came too slowly"
         assert response.headers["connection"] == "close"

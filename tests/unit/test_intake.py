@@ -12,8 +12,7 @@ from facelabel.errors import Rejected
 from facelabel.intake import Intake, Unverified
 from facelabel.media import ApiKey
 from facelabel.model import JobKind, JobRequest
-from facelabel.testing import ManualClock, MemoryQueue
-from facelabel.testing.inbox import MemoryInbox
+from facelabel.testing import ManualClock, MemoryInbox, MemoryQueue
 
 OLD, NEW = ApiKey("1", "old secret"), ApiKey("2", "new secret")
 UPLOAD = b'{"notification_type":"upload","asset_id":"a"}'

@@ -115,6 +115,13 @@ class TestTelling:
         assert body["folder"] == "training"
         assert not {"asset_folder", "display_name"} & body.keys()
 
+    @pytest.mark.parametrize("kind", [ChangeKind.RENAME, ChangeKind.DELETE])
+    def test_a_place_in_fixed_folder_mode(self, kind: ChangeKind) -> None:
+        [body] = told(kind, (JEANS, JEANS), fixed_folders=True)
+        [entry] = body.get("resources", [body])
+        assert entry["folder"] == "training"
+        assert not {"asset_folder", "display_name"} & entry.keys()
+
     def test_each_upload_is_told_alone(self) -> None:
         bodies = told(ChangeKind.UPLOAD, (None, JEANS), (None, VIDEO))
         assert [body["asset_id"] for body in bodies] == [JEANS.asset_id, VIDEO.asset_id]
@@ -251,6 +258,13 @@ class TestTelling:
             ],
             **NOTE,
         }
+
+    def test_what_is_about_very_many_assets_is_told_in_parts_that_are_read(self) -> None:
+        gone = [(replace(JEANS, asset_id=f"{n:032x}"), None) for n in range(2_001)]
+        bodies = told(ChangeKind.DELETE, *gone)
+        assert [len(body["resources"]) for body in bodies] == [1000, 1000, 1]
+        requests = [request.key for body in bodies for request in asked(body)]
+        assert requests == [asset.asset_id for asset, _ in gone]
 
     def test_a_folder_that_moved(self) -> None:
         [body] = told(ChangeKind.MOVE_FOLDER, from_path="a/b", to_path="c")

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from cloudinary.utils import cloudinary_url  # type: ignore[import-untyped]
+from cloudinary.utils import cloudinary_url
 from hypothesis import given
 from hypothesis import strategies as st
 

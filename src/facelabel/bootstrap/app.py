@@ -176,7 +176,7 @@ def _app(settings: Settings, database: Database, engines: Engines) -> App:
         fetch=lambda url: _fetch(settings, url),
         annotate=lambda data, faces: annotate(data, faces, allowed),
         tidy=side.tidy,
-        notify=lambda job: _notify(settings, job, clock),
+        notify=lambda job: _notify(settings, job),
         rebuild_progress=[],
         local=local,
         remote=remote,
@@ -225,14 +225,14 @@ def _fetch(settings: Settings, url: str) -> tuple[bytes, str]:
     return fetched.data, fetched.filename
 
 
-def _notify(settings: Settings, job: Job, clock: SystemClock) -> Outcome:
+def _notify(settings: Settings, job: Job) -> Outcome:
     """A subscriber may be a program beside ours, as long as only this computer can ask for it."""
     from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - same
     from facelabel.adapters.notifier import Notifier  # noqa: PLC0415 - same
 
     near = settings.private_urls or is_loopback(settings.host)
     fetcher = Fetcher(max_bytes=MAX_ANSWER, timeout=NOTIFY_SECONDS, allow_private=near)
-    return Notifier(fetcher.post, clock)(job)
+    return Notifier(fetcher.post)(job)
 
 
 def _make_data_folder(path: Path) -> None:

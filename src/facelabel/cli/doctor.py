@@ -18,13 +18,13 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.errors import FacelabelError
+from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap import App, Remote
     from facelabel.settings import Settings
 
 #: Less free disk than this and the next uploads fail.
@@ -66,7 +66,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     try:
         with application(settings) as app:
             yield _disk(settings)
-            yield _store(app)
+            yield _account(app.remote) if app.remote else _store(app)
             yield from _models(app)
             yield _index(app)
             yield _queue(app)
@@ -82,12 +82,7 @@ def _configuration(settings: Settings) -> Finding:
         f"training folder {settings.training_folder!r}, recognition folder"
         f" {settings.face_recognition_folder!r}, threshold {settings.confidence_threshold:g}"
     )
-    advice = ""
-    if settings.cloudinary_url:
-        advice = (
-            "CLOUDINARY_URL is set; this version keeps pictures in its own library and ignores it"
-        )
-    return Finding("configuration", good=True, says=says, advice=advice)
+    return Finding("configuration", good=True, says=says)
 
 
 def _disk(settings: Settings) -> Finding:
@@ -101,6 +96,19 @@ def _disk(settings: Settings) -> Finding:
 def _store(app: App) -> Finding:
     count = sum(1 for _ in app.library.assets(""))
     return Finding("store", good=True, says=f"{count} pictures in the library")
+
+
+def _account(remote: Remote) -> Finding:
+    """Whether the key is taken, and whether we are told of changes."""
+    cloud = remote.client.account.cloud_name
+    try:
+        triggers = remote.subscriptions.triggers()
+    except (ConfigurationError, Unavailable) as error:
+        return Finding("Cloudinary", good=False, says=str(error), advice="look at CLOUDINARY_URL")
+    ours = [trigger for trigger in triggers if actions.tells_us(trigger)]
+    says = f"the key opens {cloud!r}; {len(ours)} triggers tell us of changes"
+    advice = "" if ours else "`facelabel connect` sets them up; until then `facelabel reconcile`"
+    return Finding("Cloudinary", good=True, says=says, advice=advice)
 
 
 def _models(app: App) -> Iterator[Finding]:

@@ -80,6 +80,7 @@ def _import(app: App, path: Path, *, dry_run: bool) -> None:
         out.print(
             f"{len(portraits)} portraits of {len(people)} people would be uploaded and learnt"
         )
+        report.print_costs(actions.costs(app, len(portraits)))
         return
     uploaded: dict[str, Portrait] = {}
     problems: list[tuple[str, str]] = []
@@ -125,6 +126,9 @@ def _check(app: App, *, dry_run: bool) -> None:
         _work(app, [], "working the queue")  # what is on its way is no drift
     drift = app.reconciler.check()
     _print_drift(drift)
+    if dry_run:
+        todo = len(drift.missing) + len(drift.extra) + len(drift.lost)
+        report.print_costs(actions.costs(app, todo))
     if dry_run or drift.clean:
         return
     app.reconciler.mend(drift)
@@ -156,6 +160,7 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
         count = len(actions.labelled(app, app.pipeline.scheme.training))
         pack = app.engines.default_pack()
         out.print(f"{count} labelled images would be learnt anew with {pack.model}")
+        report.print_costs(actions.costs(app, count))
         return
     collection = app.reconciler.request_rebuild(force=force)
     with bar("learning anew") as advance:
@@ -257,13 +262,11 @@ def tag(settings: Settings, folder: str | None, *, dry_run: bool) -> None:
     """
     with application(settings) as app:
         place = folder.strip("/") if folder else app.pipeline.scheme.recognition
-        work = list(actions.unsearched(app, place))
         if dry_run:
-            again = sum(app.pipeline.ledger.search(asset.asset_id) is not None for asset in work)
-            out.print(f"{len(work)} pictures would be searched, {again} of them again")
-            report.print_pairs(((asset.public_id, asset.filename) for asset in work[:20]), "dim")
+            _plan_search(app, place)
             return
-        actions.enqueue(app, [asset.asset_id for asset in work])
+        with bar("listing") as listed:
+            actions.enqueue_unsearched(app, place, lambda count: listed(count, None))
         with bar("searching", app.pipeline.queue.pending()) as advance:
             tally = report.Tally(advance, app.pipeline.queue.pending)
             app.worker().drain(tally)
@@ -271,6 +274,18 @@ def tag(settings: Settings, folder: str | None, *, dry_run: bool) -> None:
         left = app.pipeline.queue.pending()
         if left:
             out.print(f"{left} jobs are with other workers or wait: `facelabel jobs list --all`")
+
+
+def _plan_search(app: App, place: str) -> None:
+    with bar("listing") as listed:
+        work = []
+        for asset in actions.unsearched(app, place):
+            work.append(asset)
+            listed(len(work), None)
+    again = sum(app.pipeline.ledger.search(asset.asset_id) is not None for asset in work)
+    out.print(f"{len(work)} pictures would be searched, {again} of them again")
+    report.print_costs(actions.costs(app, len(work)))
+    report.print_pairs(((asset.public_id, asset.filename) for asset in work[:20]), "dim")
 
 
 @click.command(cls=Command)

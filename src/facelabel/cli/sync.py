@@ -36,6 +36,7 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
         else:
             _print_missed(missed)
         if dry_run:
+            report.print_costs(actions.costs(app, len(missed.changed) + len(missed.gone)))
             return
         if not force:
             missed.check()

@@ -41,7 +41,7 @@ _END = r"(\"(?:\\.|[^\"\\])*\"|(?:\\.|[^\s\[\]{}()\"\\])+)"
 _RANGE = re.compile(rf"([\[{{])\s*{_END}\s+TO\s+{_END}\s*([\]}}])", re.DOTALL)
 _PIECES = re.compile(r"\\.|[^\\]", re.DOTALL)
 
-_NUMBER = re.compile(r"(-?\d{1,15}(?:\.\d{1,9})?)(?:([kmg])?b?)", re.IGNORECASE)
+_NUMBER = re.compile(r"(-?\d{1,15}(?:\.\d{1,9})?)([kmg])?b?", re.IGNORECASE)
 _RATIO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?):(\d{1,6}(?:\.\d{1,6})?)")
 _AGE = re.compile(r"(\d{1,6})([hdwmy])")
 _DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
@@ -50,7 +50,9 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "y": 365 * 24}
 
 _FOLDER_NAMES = frozenset({"folder", "asset_folder"})
-_EXACT = frozenset({"asset_id", "etag", "format", "resource_type", "type"})
+#: Fields that are kept among an asset's details.
+_DETAILS = {name: f"details.{name}" for name in ("moderation_kind", "moderation_status")}
+_EXACT = frozenset({"asset_id", "etag", "format", "resource_type", "type", *_DETAILS})
 _TEXTS = frozenset({"display_name", "filename", "public_id", "tags"})
 _NUMBERS = frozenset({"aspect_ratio", "bytes", "height", "pixels", "version", "width"})
 _TIMES = frozenset({"created_at", "updated_at", "uploaded_at"})
@@ -256,7 +258,7 @@ def _known(field: str) -> str:
     is_keyed = any(field.startswith(start) and field != start for start in _KEYED)
     if field not in _FIELDS and not is_keyed:
         raise Rejected(f"search knows no field {field[:80]!r}")
-    return field
+    return _DETAILS.get(field, field)
 
 
 def _text_test(field: str, operator: str, value: _Text) -> Condition:
@@ -330,9 +332,10 @@ def _time_test(field: str, operator: str, text: str, now: float) -> Condition:
     start, end = _span(text, now)
     if operator in "=:":
         return Every((Where(field, Test.GREATER_OR_EQUAL, start), Where(field, Test.LESS, end)))
-    if end > start and operator == ">" and _DAY.fullmatch(text):
+    is_day = _DAY.fullmatch(text) is not None
+    if is_day and operator == ">":
         return Where(field, Test.GREATER_OR_EQUAL, end)
-    if end > start and operator == "<=" and _DAY.fullmatch(text):
+    if is_day and operator == "<=":
         return Where(field, Test.LESS, end)
     return Where(field, Test(operator), start)
 

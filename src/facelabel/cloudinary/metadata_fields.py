@@ -36,8 +36,9 @@ _TYPES = ("string", "integer", "date", *sorted(LISTS))
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]{0,254}")
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _FLAGS = ("mandatory", "default_disabled", "allow_dynamic_list_values")
-#: What a change may name besides: the name and the type of a field stay, and saying so is no error.
-_SETTABLE = frozenset({"label", "default_value", "validation", "restrictions", "datasource"})
+_SETTABLE = (*_FLAGS, "label", "restrictions")
+#: Can be taken back by null.
+_CLEARABLE = ("default_value", "validation")
 _ORDERS = frozenset({"label", "external_id", "created_at"})
 
 
@@ -70,14 +71,11 @@ def created(definition: Mapping[str, JsonValue]) -> Json:
 
 def updated(field: Json, changes: Mapping[str, JsonValue]) -> Json:
     """The field after a change; its type and external_id stay whatever the change says."""
-    given = {key: changes[key] for key in (*_FLAGS, *_SETTABLE) if changes.get(key) is not None}
-    new = dict(field) | {key: given[key] for key in given if key != "datasource"}
-    new |= {key: None for key in ("default_value", "validation") if key in changes} | {
-        key: given[key] for key in ("default_value", "validation") if key in given
-    }
+    new = dict(field) | {key: changes[key] for key in _SETTABLE if changes.get(key) is not None}
+    new |= {key: changes[key] for key in _CLEARABLE if key in changes}
     _check_properties(new)
-    if "datasource" in given:
-        new = with_entries(new, entries(given["datasource"]))
+    if changes.get("datasource") is not None:
+        new = with_entries(new, entries(changes["datasource"]))
     if new["validation"] is not None:
         rules.check(new["validation"], str(new["type"]))
     if new["default_value"] is not None:

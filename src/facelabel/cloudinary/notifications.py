@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 #: Bytes of a body, and assets in one notification, that are read.
 MAX_BODY = 10 << 20
 MAX_RESOURCES = 10_000
+#: Assets that one of ours is about; Cloudinary's bulk calls are about no more.
+_MAX_TOLD = 1000
 #: Characters of an id or a path.
 _MAX_NAME = 1024
 
@@ -71,13 +73,7 @@ def build(
     share a public_id, which is the key they are listed by. ``api_key``: the one whose secret
     signs; ``at``: when it happened, seconds since the epoch.
     """
-    event = _Event(
-        change,
-        at,
-        lambda asset: assets.describe(
-            asset, cloud_name=cloud_name, base_url=base_url, fixed_folders=fixed_folders
-        ),
-    )
+    events = [_Event(part, at, cloud_name, base_url, fixed_folders) for part in _parts(change)]
     return [
         {
             "notification_type": str(change.kind),
@@ -85,8 +81,15 @@ def build(
             "notification_context": event.context,
             "signature_key": api_key,
         }
+        for event in events
         for content in _CONTENTS[change.kind](event)
     ]
+
+
+def _parts(change: Change) -> Sequence[Change]:
+    """The change in parts that are small enough for one notification."""
+    starts = range(0, len(change.assets) or 1, _MAX_TOLD)
+    return [replace(change, assets=change.assets[at : at + _MAX_TOLD]) for at in starts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,9 @@ class _Event:
 
     change: Change
     at: float
-    describe: Callable[[Asset], Json]
+    cloud_name: str
+    base_url: str
+    fixed_folders: bool
 
     @property
     def context(self) -> Json:
@@ -120,6 +125,17 @@ class _Event:
         """Each asset that is there now, with what it was."""
         return ((one.before, one.after) for one in self.change.assets if one.after)
 
+    def described(self, asset: Asset) -> Json:
+        return assets.describe(
+            asset,
+            cloud_name=self.cloud_name,
+            base_url=self.base_url,
+            fixed_folders=self.fixed_folders,
+        )
+
+    def placed(self, asset: Asset) -> Json:
+        return assets.place(asset, fixed_folders=self.fixed_folders)
+
     def grouped(self, describe: Callable[[Asset | None, Asset], Json]) -> Iterator[Json]:
         """Resources keyed by public_id, for each resource_type and type."""
         groups: dict[tuple[str, str], Json] = {}
@@ -131,11 +147,14 @@ class _Event:
 
 def _uploads(event: _Event) -> Iterator[Json]:
     api_key: Json = {"api_key": event.change.origin.id}
-    return (event.request | event.describe(asset) | api_key for _, asset in event.pairs)
+    return (event.request | event.described(asset) | api_key for _, asset in event.pairs)
 
 
 def _renames(event: _Event) -> Iterator[Json]:
-    return (event.request | _rename(before, after) for before, after in event.pairs)
+    for before, after in event.pairs:
+        former = before.public_id if before else after.public_id
+        names: Json = {"from_public_id": former, "to_public_id": after.public_id}
+        yield event.request | _identity(after) | event.placed(after) | names
 
 
 def _changes_of_tags(event: _Event) -> Iterator[Json]:
@@ -159,7 +178,12 @@ def _moves(event: _Event) -> Iterator[Json]:
 
 
 def _deletions(event: _Event) -> Iterator[Json]:
-    yield {"resources": [_deleted(one.before) for one in event.change.assets if one.before]}
+    gone = [one.before for one in event.change.assets if one.before]
+    yield {
+        "resources": [
+            _named(asset) | {"version": asset.version} | event.placed(asset) for asset in gone
+        ]
+    }
 
 
 def _move_of_folder(event: _Event) -> Iterator[Json]:
@@ -195,25 +219,11 @@ def _named(asset: Asset) -> Json:
     return _identity(asset) | {"public_id": asset.public_id}
 
 
-def _placed(asset: Asset) -> Json:
-    return {"asset_folder": asset.folder, "display_name": assets.display_name(asset)}
-
-
-def _rename(before: Asset | None, after: Asset) -> Json:
-    former = before.public_id if before else after.public_id
-    names: Json = {"from_public_id": former, "to_public_id": after.public_id}
-    return _identity(after) | _placed(after) | names
-
-
 def _tags(before: Asset | None, after: Asset) -> Json:
     former = before.tags if before else ()
     added: list[JsonValue] = [tag for tag in after.tags if tag not in former]
     removed: list[JsonValue] = [tag for tag in former if tag not in after.tags]
     return _named(after) | {"added": added, "removed": removed, "updated": []}
-
-
-def _deleted(asset: Asset) -> Json:
-    return _named(asset) | {"version": asset.version} | _placed(asset)
 
 
 def _context(before: Asset | None, after: Asset) -> Json:

@@ -57,7 +57,6 @@ _HARMLESS = frozenset(
         "any_format",
         "force_icc",
         "force_strip",
-        "ignore_aspect_ratio",
         "immutable_cache",
         "keep_attribution",
         "keep_iptc",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from facelabel.testing.clock import ManualClock
 from facelabel.testing.faces import portrait, some_face, vector
+from facelabel.testing.inbox import MemoryInbox
 from facelabel.testing.ledger import MemoryLedger
 from facelabel.testing.library import MemoryLibrary
 from facelabel.testing.queue import MemoryQueue
@@ -17,6 +18,7 @@ from facelabel.testing.vectors import MemoryIndex
 
 __all__ = [
     "ManualClock",
+    "MemoryInbox",
     "MemoryIndex",
     "MemoryLedger",
     "MemoryLibrary",

@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
@@ -53,12 +53,13 @@ _LOG = logging.getLogger(__name__)
 MAX_FIELDS = 2000
 #: Characters of one parameter; only a file sent as text may be longer.
 MAX_TEXT = 2 << 20
-MAX_JSON = 8 << 20
+#: Bytes of a body that is parsed in one go, holding up all other requests: JSON, a plain form.
+MAX_PLAIN = 8 << 20
 #: Bytes of all bodies together: nobody has been asked for a key when they arrive.
 MAX_HELD = 512 << 20
-#: Seconds for which the rest of a refused body is read, and dropped: who is still sending would
-#: otherwise see a broken connection instead of the reason.
-_LINGER = 2.0
+_MULTIPART = "multipart/form-data"
+_FORM = "application/x-www-form-urlencoded"
+_JSON = "application/json"
 _HEADER_UNSAFE = re.compile(r"[^ -~]")
 _BUG = "Internal server error, see the server's log for request "
 
@@ -103,6 +104,9 @@ class Limits:
     pause: float = 20.0
     #: … and for all of it.
     patience: float = 600.0
+    #: Seconds for which the rest of a refused body is read, and dropped: who is still sending
+    #: would otherwise see a broken connection instead of the reason.
+    linger: float = 2.0
     #: Shared by all requests.
     held: Held = _ALL
 
@@ -188,11 +192,14 @@ async def receiving(
     request: Request, limits: Limits, request_id: str = ""
 ) -> AsyncIterator[Received]:
     """Read a request; what it holds, on disk too, is let go at the end. Raises ApiError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _MULTIPART:
+        limits = replace(limits, body=min(limits.body, MAX_PLAIN))
     gauge = _Gauge(request.receive, limits)
     guarded = Request(request.scope, gauge)
     try:
         _check_headers(request, limits.body)
-        pairs, files = await _body(guarded, limits.body)
+        pairs, files = await _body(guarded, kind, limits.body)
         values = _merged([*request.query_params.multi_items(), *pairs])
         path = {name: str(value) for name, value in request.path_params.items()}
         _check_texts({**values, **path})
@@ -244,7 +251,7 @@ def failed(error: Exception, request_id: str, *, unavailable: int = 503) -> Resp
         _LOG.error("request %s failed", request_id, exc_info=error)
         known = ApiError(500, _BUG + request_id)
     content = {"error": {"message": known.message}}
-    headers = known.headers | {"X-Cld-Error": _HEADER_UNSAFE.sub("?", known.message)[:1000]}
+    headers = known.headers | {"X-Cld-Error": _HEADER_UNSAFE.sub("?", known.message)[:1000].strip()}
     return JSONResponse(content, known.status, headers)
 
 
@@ -306,7 +313,7 @@ class _Gauge:
     async def is_drained(self) -> bool:
         """Read what is left of the body, for a moment; whether that was all."""
         try:
-            async with asyncio.timeout(_LINGER):
+            async with asyncio.timeout(self._limits.linger):
                 while not self._is_complete:
                     await self._next()
         except TimeoutError:
@@ -327,7 +334,7 @@ class _Gauge:
 
 
 def _too_large(max_body: int) -> ApiError:
-    return ApiError(400, f"File size too large. Maximum is {max_body} bytes a request.")
+    return ApiError(400, f"File size too large. Maximum is {max_body} bytes for this request.")
 
 
 def _check_headers(request: Request, max_body: int) -> None:
@@ -340,24 +347,21 @@ def _check_headers(request: Request, max_body: int) -> None:
 
 
 async def _body(
-    request: Request, max_body: int
+    request: Request, kind: str, max_body: int
 ) -> tuple[Iterable[tuple[str, JsonValue]], dict[str, FilePart]]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json":
+    if kind == _JSON:
         return (await _json(request)).items(), {}
-    if kind not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
-        if await request.body():
-            raise ApiError(400, f"Content-Type {kind or 'of the body'} is not supported")
-        return [], {}
-    return await _form(request, max_body)
+    if kind in {_MULTIPART, _FORM}:
+        return await _form(request, max_body)
+    if await request.body():
+        raise ApiError(400, f"Content-Type {kind or 'of the body'} is not supported")
+    return (), {}
 
 
 async def _json(request: Request) -> Json:
     body = await request.body()
     if not body.strip():
         return {}
-    if len(body) > MAX_JSON:
-        raise ApiError(400, f"A JSON body may have {MAX_JSON} bytes")
     try:
         value = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError):

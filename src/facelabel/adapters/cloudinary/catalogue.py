@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import quote
 
-from cloudinary import api  # type: ignore[import-untyped]
+from cloudinary import api
 
 from facelabel.adapters.cloudinary import answers
 from facelabel.adapters.cloudinary.fields import MetadataFields
@@ -18,13 +18,11 @@ from facelabel.media import AssetKey
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from facelabel.adapters.cloudinary.client import Client, SdkCall
+    from facelabel.adapters.cloudinary.client import Client, Raw, SdkCall
     from facelabel.model import Asset
     from facelabel.ports import Clock
 
 FolderMode: TypeAlias = Literal["auto", "fixed", "dynamic"]
-#: The SDK's answer.
-Raw: TypeAlias = dict[str, Any]
 
 #: Delivery types of images that lie in the library, in the order we look for one.
 TYPES = ("upload", "private", "authenticated")
@@ -88,7 +86,7 @@ class Catalogue:
 
     def find(self, public_id: str) -> Asset | None:
         """Return the image of that public_id, whatever its delivery type."""
-        for kind in TYPES:
+        for kind in TYPES if public_id.strip() else ():  # nameless, it would be a list of all
             found = self._client.admin(api.resources_by_ids, [public_id], type=kind, **_DETAILS)
             for raw in filter(answers.is_there, found.get("resources", ())):
                 return self.read(raw)
@@ -102,7 +100,7 @@ class Catalogue:
             if raw.get("resource_type", "image") != "image" or not answers.is_there(raw):
                 continue
             asset = self.read(raw)
-            if asset.asset_id not in seen and asset.in_folder(folder):
+            if asset.asset_id not in seen:
                 seen.add(asset.asset_id)
                 yield asset
 

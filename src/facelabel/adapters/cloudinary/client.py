@@ -13,9 +13,10 @@ import threading
 import time
 from collections import Counter
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cloudinary import exceptions  # type: ignore[import-untyped]
+from cloudinary import exceptions
 
 from facelabel.adapters.cloudinary.transport import Exchange
 from facelabel.errors import (
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     #: A function of the SDK's ``api`` or ``uploader``.
     SdkCall: TypeAlias = Callable[..., Any]
+    #: What it answers.
+    Raw: TypeAlias = dict[str, Any]
 
 TRIES = 3
 #: Seconds before the second try; each further one waits twice as long.
@@ -50,7 +53,7 @@ _LONGEST_MESSAGE = 300
 _CALM = 420
 #: Method Not Allowed … Unprocessable: the SDK has no class for them, and they do not go by.
 _HOPELESS = frozenset({405, 406, 411, 413, 414, 415, 422})
-_ERROR = 400
+_SUCCESS = 200
 
 
 class Api(enum.StrEnum):
@@ -87,60 +90,48 @@ class Client:
         with self._lock:
             self._calls[api] += 1
 
-    def admin(self, call: SdkCall, *args: object, **options: object) -> dict[str, Any]:
+    def admin(self, call: SdkCall, *args: object, **options: object) -> Raw:
         """Call a function of the Admin API; Throttled, at once, while its quota is used up."""
         self._quota.check()
-        return self._patiently(Api.ADMIN, call, args, options)
+        return self._patiently(Api.ADMIN, partial(call, *args, **options))
 
-    def upload(self, call: SdkCall, *args: object, **options: object) -> dict[str, Any]:
-        """Call a function of the Upload API, which has no hourly quota."""
-        return self._patiently(Api.UPLOAD, call, args, options)
+    def upload(self, call: SdkCall, *args: object, wait: float = 0.0, **options: object) -> Raw:
+        """Call a function of the Upload API, which has no hourly quota.
 
-    def poll(self, call: SdkCall, *args: object, wait: float, **options: object) -> dict[str, Any]:
+        ``wait``: seconds that it may take in addition, because it has much to send.
+        """
+        return self._patiently(Api.UPLOAD, partial(call, *args, **options), wait)
+
+    def poll(self, call: SdkCall, *args: object, wait: float, **options: object) -> Raw:
         """Call a function of the notifications API that may take ``wait`` seconds to answer."""
-        return self._patiently(Api.POLL, call, args, options, wait)
+        return self._patiently(Api.POLL, partial(call, *args, **options), wait)
 
-    def _patiently(
-        self,
-        api: Api,
-        call: SdkCall,
-        args: tuple[object, ...],
-        options: Mapping[str, object],
-        wait: float = 0.0,
-    ) -> dict[str, Any]:
+    def _patiently(self, api: Api, call: SdkCall, wait: float = 0.0) -> Raw:
         """Call, and call again while that may help and time is left."""
         deadline = time.monotonic() + self._timeout + wait
-        options = {**self.account.call_options(), **options}
         for tries in range(1, TRIES):
             try:
-                return self._once(api, call, args, options, deadline)
+                return self._once(api, call, deadline)
             except Throttled:
                 raise
             except Unavailable:
                 self._clock.sleep(_pause(tries))
                 if time.monotonic() >= deadline:
                     raise
-        return self._once(api, call, args, options, deadline)
+        return self._once(api, call, deadline)
 
-    def _once(
-        self,
-        api: Api,
-        call: SdkCall,
-        args: tuple[object, ...],
-        options: Mapping[str, object],
-        deadline: float,
-    ) -> dict[str, Any]:
+    def _once(self, api: Api, call: SdkCall, deadline: float) -> Raw:
         exchange = Exchange(deadline)
         self.count(api)
         try:
-            answer: dict[str, Any] = call(*args, **options, timeout=exchange)
+            answer: Raw = call(**self.account.call_options(), timeout=exchange)
         except exceptions.Error as error:
             raise self._translated(api, exchange, error) from error
         except Exception as error:
             if type(error) is not Exception:  # a bug, ours or the SDK's
                 raise
             raise self._translated(api, exchange, error) from error  # a status it has no class for
-        if exchange.status >= _ERROR:
+        if exchange.status != _SUCCESS:
             raise Unavailable(f"Cloudinary answers {exchange.status} without a reason")
         if api is Api.ADMIN:
             self._quota.note(exchange)
@@ -181,8 +172,8 @@ def _sharpened(kind: type[Rejected], message: str) -> Rejected:
 
 
 def _message(error: Exception) -> str:
-    """One line: an error page comes whole."""
-    text = " ".join(str(error).split())
+    """One line, as an error page comes whole, and without the names in what was signed."""
+    text = " ".join(str(error).split()).partition(" String to sign")[0]
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from cloudinary.utils import cloudinary_url  # type: ignore[import-untyped]
+from cloudinary.utils import cloudinary_url
 
 from facelabel.model import Asset
 

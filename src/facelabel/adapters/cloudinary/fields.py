@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cloudinary import api  # type: ignore[import-untyped]
+from cloudinary import api
 
 from facelabel.errors import AlreadyExists, Rejected
 

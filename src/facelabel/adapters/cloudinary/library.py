@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudinary import api, uploader  # type: ignore[import-untyped]
+from cloudinary import api, uploader
 
 from facelabel.adapters.cloudinary import rules
 from facelabel.adapters.cloudinary.catalogue import Catalogue, escaped, is_asset_id, key_of
@@ -137,13 +137,12 @@ class CloudinaryLibrary:
         """Store an image; same public_id replaces content, and tags where given.
 
         As :class:`facelabel.ports.EditableLibrary` says, except that a file name goes along with
-        new content only, and that where folders are a part of public_ids, a new public_id says
-        which.
+        new content only, and that a public_id rules where it has the folder in it.
         """
         wanted = None if tags is None else rules.tags(tags)
         picture = Picture(data, folder.strip("/"), filename, public_id, wanted, context or {})
-        asset, stood_there = self._uploads.store(picture)
-        if not stood_there or picture.folder in {"", asset.folder}:
+        asset = self._uploads.store(picture)
+        if not self._catalogue.is_dynamic or picture.folder in {"", asset.folder}:
             return asset
         return self.move(asset.asset_id, picture.folder)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cloudinary import api  # type: ignore[import-untyped]
+from cloudinary import api
 
 from facelabel.errors import AlreadyExists, FacelabelError, Unavailable
 from facelabel.media import ChangeKind
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Sequence
 
     from facelabel.adapters.cloudinary.client import Client
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Signed: TypeAlias = tuple[bytes, str, str]
     #: Verifies and enqueues; whether each was taken, or can never be.
     Deliver: TypeAlias = Callable[[list[Signed]], list[bool]]
+    Pause: TypeAlias = Callable[[threading.Event, float], object]
 
 log = logging.getLogger(__name__)
 
@@ -155,15 +156,21 @@ class Poller:
         deliver: Deliver,
         *,
         wait: float = 20.0,
+        visibility: float = 120.0,
+        pause: Pause = threading.Event.wait,
     ) -> None:
         """``deliver``: True for each that was taken or can never be, so that it comes no more.
 
         ``wait``: seconds that one request waits for a message, and stopping may take.
+        ``visibility``: seconds after which what was not acknowledged comes again. ``pause``:
+        waits so many seconds, or until told to stop.
         """
         self._subscriptions = subscriptions
         self._channel = channel
         self._deliver = deliver
         self._wait = wait
+        self._visibility = visibility
+        self._pause = pause
 
     def run(self, stop: threading.Event) -> None:
         """Go on until told to stop; while nothing works, try again, less and less often."""
@@ -174,17 +181,19 @@ class Poller:
                 failures = 0
             except FacelabelError as error:
                 failures += 1
-                pause = _pause(failures, error)
-                log.warning("notifications cannot be fetched, again in %.0f s: %s", pause, error)
-                stop.wait(pause)
-            except Exception:
-                log.exception("a bug in fetching notifications")  # which may pass; this must not
+                seconds = _seconds(failures, error)
+                log.warning("notifications are not fetched, again in %.0f s: %s", seconds, error)
+                self._pause(stop, seconds)
+            except Exception:  # a bug, which may be the machine's: this thread has to go on
                 failures += 1
-                stop.wait(LONGEST_PAUSE)
+                log.exception("notifications are not fetched")
+                self._pause(stop, LONGEST_PAUSE)
 
     def turn(self) -> int:
         """Fetch once and hand over what came; returns how many messages."""
-        messages = self._subscriptions.poll(self._channel, wait=self._wait)
+        messages = self._subscriptions.poll(
+            self._channel, wait=self._wait, visibility=self._visibility
+        )
         readable = [m for m in messages if m.body is not None]
         done = [m.receipt_handle for m in messages if m.body is None]
         if done:
@@ -196,7 +205,7 @@ class Poller:
         return len(messages)
 
 
-def _pause(failures: int, error: FacelabelError) -> float:
+def _seconds(failures: int, error: FacelabelError) -> float:
     asked = error.retry_after if isinstance(error, Unavailable) else None
     return asked or min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 10))
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import urllib3
-from cloudinary import uploader  # type: ignore[import-untyped]
-from cloudinary.api_client import call_api  # type: ignore[import-untyped]
+from cloudinary import uploader
+from cloudinary.api_client import call_api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: Of an answer; a page of 500 assets with everything about them is a few megabytes.
-MAX_BYTES = 64 << 20
+MAX_BYTES = 32 << 20
 _PIECE = 1 << 16
 
 

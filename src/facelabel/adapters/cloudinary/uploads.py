@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from cloudinary import uploader  # type: ignore[import-untyped]
+from cloudinary import uploader
 
 from facelabel.adapters.cloudinary import rules
 from facelabel.errors import AlreadyExists
@@ -14,10 +14,12 @@ from facelabel.errors import AlreadyExists
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.adapters.cloudinary.catalogue import Catalogue, Raw
-    from facelabel.adapters.cloudinary.client import Client, SdkCall
+    from facelabel.adapters.cloudinary.catalogue import Catalogue
+    from facelabel.adapters.cloudinary.client import Client, Raw, SdkCall
     from facelabel.model import Asset
 
+#: Bytes in a second that a line should carry at least.
+SLOWEST = 100_000
 #: Characters of content hash that tell pictures of one file name apart, and how many such tries.
 _SUFFIX = 6
 _SUFFIXES = 8
@@ -70,21 +72,20 @@ class Uploads:
         self._client = client
         self._catalogue = catalogue
 
-    def store(self, picture: Picture) -> tuple[Asset, bool]:
+    def store(self, picture: Picture) -> Asset:
         """Upload a picture under the first name that is free, or has it already.
 
-        Of one that stands under the name asked for, the content is replaced. Also says whether
-        an asset stood there.
+        Of one that stands under the name asked for, the content is replaced.
         """
         for name in picture.names():
             raw = self._send(picture, name, overwrite=False)
             if not raw.get("existing"):
-                return self._catalogue.read(raw), False
+                return self._catalogue.read(raw)
             there = self._complete(raw)
             if picture.is_content_of(there):
-                return self._settled(self._catalogue.read(there), picture), True
+                return self._settled(self._catalogue.read(there), picture)
             if picture.public_id is not None:
-                return self._replaced(there, picture, name), True
+                return self._replaced(there, picture, name)
         raise AlreadyExists(f"there are too many pictures of the name {picture.filename!r}")
 
     def _send(self, picture: Picture, name: str, *, overwrite: bool) -> Raw:
@@ -102,6 +103,7 @@ class Uploads:
             filename=picture.filename or name.rpartition("/")[2],
             tags=list(picture.tags or ()),
             context=rules.context(picture.context) or None,
+            wait=len(picture.data) / SLOWEST,
             **place,
         )
 
@@ -114,13 +116,16 @@ class Uploads:
     def _replaced(self, former: Raw, picture: Picture, name: str) -> Asset:
         """Replace the content; what the account clears from it by doing so is put back."""
         old = self._catalogue.read(former)
-        picture = replace(picture, filename=picture.filename or old.filename)
+        picture = replace(
+            picture,
+            filename=picture.filename or old.filename,
+            context={**old.context, **picture.context},
+        )
         raw = self._send(picture, name, overwrite=True)
         new = self._catalogue.read(raw)
         if picture.tags is None:
             self._add_tags(new, old.tags)
-        kept = {**old.context, **picture.context}
-        new = self._settled(new, replace(picture, context=kept))
+        new = self._settled(new, picture)
         still = raw.get("metadata") or {}
         lost = {k: v for k, v in (former.get("metadata") or {}).items() if k not in still}
         if lost:

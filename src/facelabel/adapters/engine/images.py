@@ -66,6 +66,8 @@ _MODE_BYTES = {"1": 6, "L": 2, "P": 7, "I": 16, "F": 16, "I;16": 5, "I;16B": 5, 
 _COLOUR_BYTES, _TRANSPARENT_BYTES = 5, 14
 #: Coefficients of a JPEG with several scans are all kept until the last one.
 _COEFFICIENT_BYTES = 7
+#: Of a colour profile that is kept; those of cameras and screens have a few thousand.
+_PROFILE_BYTES = 1 << 20
 #: What returning every pixel adds.
 _FULL_BYTES = 8
 _TRANSPOSE = {
@@ -330,7 +332,8 @@ def _coloured(image: Image.Image) -> Image.Image:
     image = _resizable(image)
     if image.mode not in {"RGB", "RGBA"}:
         image = image.convert("RGB")
-    image.info = {"icc_profile": profile} if profile[16:20] == b"RGB " else {}
+    fits = profile[16:20] == b"RGB " and len(profile) <= _PROFILE_BYTES
+    image.info = {"icc_profile": profile} if fits else {}
     return image
 
 

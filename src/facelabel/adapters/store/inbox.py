@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.schema import receipt as table
 
 if TYPE_CHECKING:
@@ -53,16 +52,13 @@ class StoreInbox:
 
     def _new(self, connection: Connection, deliveries: Mapping[str, Delivery]) -> list[Delivery]:
         """Write receipts; return the deliveries that had none, in their order."""
+        if not deliveries:
+            return []
         now = self._clock.now()
-        insert = self._database.insert(table).on_conflict_do_nothing().returning(table.c.digest)
         # Sorted: two transactions with the same receipts must not wait for each other.
-        new = {
-            digest
-            for some in batches(sorted(deliveries))
-            for digest in connection.execute(
-                insert.values([{"digest": digest, "received_at": now} for digest in some])
-            ).scalars()
-        }
+        rows = [{"digest": digest, "received_at": now} for digest in sorted(deliveries)]
+        insert = self._database.insert(table).on_conflict_do_nothing().returning(table.c.digest)
+        new = set(connection.execute(insert, rows).scalars())
         return [one for digest, one in deliveries.items() if digest in new]
 
     def _forget(self, connection: Connection, number: int) -> None:

@@ -131,10 +131,11 @@ class LocalLibrary:
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
-        if None in map(rules.sought, dataclasses.astuple(key)):
+        sought = rules.sought_key(key)
+        if sought is None:
             return None
         with self._database.read() as connection:
-            return assets.found(connection, assets.is_named(_normalised(key)))
+            return assets.found(connection, assets.is_named(sought))
 
     def find(self, public_id: str) -> Asset | None:
         """Return the image of that public_id, whatever its delivery type."""
@@ -146,12 +147,13 @@ class LocalLibrary:
             return assets.found(connection, is_it)
 
     def assets(self, folder: str) -> Iterator[Asset]:
-        """Every image in ``folder`` and below, by public_id, fetched page by page."""
+        """Every image in ``folder`` and below, by folder and public_id, fetched page by page."""
         inside = Where("folder", Test.PREFIX, rules.folder(folder))
         images = Every((Where("resource_type", Test.EQUALS, "image"), inside))
+        by_folder = [Order("folder"), Order("public_id")]
         cursor = None
         while True:
-            page = self.select(images, [Order("public_id")], limit=PAGE, cursor=cursor)
+            page = self.select(images, by_folder, limit=PAGE, cursor=cursor)
             yield from page.assets
             cursor = page.cursor
             if cursor is None:
@@ -246,24 +248,20 @@ class LocalLibrary:
         content already stands there; that asset gets the tags in addition. An asset that stands
         there keeps the folder and the file name that are not given.
         """
-        info, etag = asdict(self._check(data)), hashlib.sha256(data).hexdigest()
+        etag = hashlib.sha256(data).hexdigest()
+        wanted = Upload(
+            AssetKey(""),
+            data,
+            **asdict(self._check(data)),
+            folder=folder,
+            filename=filename,
+            tags=tags,
+            context=context,
+        )
         names = placing.names(public_id, rules.folder(folder), filename, etag)
-
-        def upload_to(standing: Asset | None, name: str) -> Upload:
-            kept = standing.tags if standing and tags is not None and public_id is None else ()
-            return Upload(
-                AssetKey(name, type=standing.type if standing else "upload"),
-                data,
-                **info,
-                folder=folder,
-                filename=filename,
-                tags=None if tags is None else [*kept, *tags],
-                context=rules.merged_context(standing.context if standing else {}, context or {}),
-            )
-
         with self._originals.staged(etag, data) as original, self._step() as step:
             standing, name = placing.standing(step.connection, names, etag)
-            upload = upload_to(standing, name)
+            upload = placing.addressed(wanted, standing, name, adds_tags=public_id is None)
             stored = step.store(standing, editing.uploaded(standing, upload, etag, step.now))
             original.place()
         return stored
@@ -319,13 +317,17 @@ class LocalLibrary:
 
     def backup(self, key: AssetKey) -> Asset | None:
         """What a deleted asset of that name was; None without a backup."""
+        sought = rules.sought_key(key)
+        if sought is None:
+            return None
         with self._database.read() as connection:
-            return backups.read(connection, rules.key(key))
+            return backups.read(connection, sought)
 
     def restore(self, key: AssetKey) -> Asset | None:
         """Bring a deleted asset back; AlreadyExists if another one has its name."""
         with self._step() as step:
-            asset = backups.take(step.connection, rules.key(key))
+            sought = rules.sought_key(key)
+            asset = backups.take(step.connection, sought) if sought else None
             if asset is None:
                 return None
             if assets.found(step.connection, assets.is_named(assets.key_of(asset))):
@@ -475,10 +477,6 @@ def _unused(connection: Connection, etags: Sequence[str]) -> list[str]:
     )
     held = set(connection.execute(used).scalars())
     return [etag for etag in etags if etag not in held]
-
-
-def _normalised(key: AssetKey) -> AssetKey:
-    return dataclasses.replace(key, public_id=rules.sought(key.public_id) or "")
 
 
 def _folder_path(path: str) -> str:

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, tuple_
 
 from facelabel.adapters.store import rules, schema
 from facelabel.adapters.store.selection import NUMBERS, TEXTS, is_keyed
@@ -69,6 +69,8 @@ class Paging:
 
     def page(self, condition: ColumnElement[bool], limit: int, cursor: str | None) -> Select[Any]:
         """The rows of one page, and one more if there are any, ready for :meth:`cursor`."""
+        if limit < 1:
+            raise Rejected("a page has at least one asset")
         sorted_by = [key.column.label(f"key{at}") for at, key in enumerate(self._keys)]
         rows = select(schema.asset, *sorted_by).where(condition)
         if cursor is not None:
@@ -83,6 +85,9 @@ class Paging:
 
     def _behind(self, place: Sequence[str | float]) -> ColumnElement[bool]:
         """Later in the order than the place: behind in one key, equal in those before it."""
+        if len({key.descending for key in self._keys}) == 1:  # an index can begin right there
+            keys, here = tuple_(*(key.column for key in self._keys)), tuple_(*place)
+            return keys < here if self._keys[0].descending else keys > here
         ways = []
         equal: list[ColumnElement[bool]] = []
         for key, value in zip(self._keys, place, strict=True):

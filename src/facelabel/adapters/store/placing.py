@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.store import assets, rules, schema
 from facelabel.errors import AlreadyExists
+from facelabel.media import AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
+    from facelabel.media import Upload
     from facelabel.model import Asset
 
 _ASSET = schema.asset.c
@@ -34,6 +37,18 @@ def names(public_id: str | None, folder: str, filename: str, etag: str) -> list[
     digits = _base36(int(etag, 16))
     ends = [digits[at : at + _SUFFIX] for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX)]
     return [name, *(f"{name}_{end}" for end in ends)]
+
+
+def addressed(upload: Upload, standing: Asset | None, name: str, *, adds_tags: bool) -> Upload:
+    """The upload under its name, with what it leaves alone of the image that stands there."""
+    kept = standing.tags if standing and adds_tags else ()
+    former = standing.context if standing else {}
+    return replace(
+        upload,
+        key=AssetKey(name, type=standing.type if standing else "upload"),
+        tags=None if upload.tags is None else [*kept, *upload.tags],
+        context=rules.merged_context(former, upload.context or {}),
+    )
 
 
 def _base36(number: int) -> str:

@@ -63,6 +63,14 @@ def sought(text: str) -> str | None:
     return unicodedata.normalize("NFC", text) if _is_printable(text) else None
 
 
+def sought_key(key: AssetKey) -> AssetKey | None:
+    """What to look for where somebody names an asset; None if none can have that name."""
+    name = sought(key.public_id)
+    if name is None or key.resource_type not in _RESOURCE_TYPES or key.type not in _TYPES:
+        return None
+    return replace(key, public_id=name)
+
+
 def display_name(text: str) -> str:
     """The display name, normalised."""
     name = unicodedata.normalize("NFC", text).strip()

@@ -195,6 +195,7 @@ asset = Table(
     UniqueConstraint("public_id", "resource_type", "type"),
     Index(None, "created_at", "asset_id"),
     Index(None, "folder", "created_at", "asset_id"),
+    Index(None, "folder", "public_id", "asset_id"),
 )
 
 asset_tag = Table(

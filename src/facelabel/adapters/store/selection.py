@@ -50,22 +50,43 @@ _COMPARE: dict[Test, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] =
     Test.GREATER: operator.gt,
     Test.GREATER_OR_EQUAL: operator.ge,
 }
-_DEPTH = 100
+#: What SQLite, and SQLAlchemy's recursion, can take.
+_DEPTH = 80
+_PARTS = 500
 #: No character stands behind it: what begins with "a" lies between "a" and "a" + _LAST.
 _LAST = "\U0010ffff"
 
 
-def where(condition: Condition, depth: int = _DEPTH) -> ColumnElement[bool]:
+def where(condition: Condition) -> ColumnElement[bool]:
     """SQL for the condition; Rejected if it cannot be asked."""
-    if not depth:
-        raise Rejected("the condition is nested too deeply")
+    _check_size(condition)
+    return _sql(condition)
+
+
+def _check_size(condition: Condition) -> None:
+    """Go through all parts, level by level."""
+    level, parts, depth = [condition], 0, 0
+    while level:
+        parts, depth = parts + len(level), depth + 1
+        if parts > _PARTS or depth > _DEPTH:
+            raise Rejected("the condition is too long, or nested too deeply")
+        level = [part for one in level for part in _parts(one)]
+
+
+def _parts(condition: Condition) -> tuple[Condition, ...]:
+    if isinstance(condition, Never):
+        return (condition.condition,)
+    return () if isinstance(condition, Where) else condition.conditions
+
+
+def _sql(condition: Condition) -> ColumnElement[bool]:
     match condition:
         case Every(conditions):
-            return and_(true(), *(where(one, depth - 1) for one in conditions))
+            return and_(true(), *map(_sql, conditions))
         case Some(conditions):
-            return or_(false(), *(where(one, depth - 1) for one in conditions))
+            return or_(false(), *map(_sql, conditions))
         case Never(one):
-            return not_(where(one, depth - 1))
+            return not_(_sql(one))
         case Where():
             return _test(condition)
         case _:
@@ -73,10 +94,14 @@ def where(condition: Condition, depth: int = _DEPTH) -> ColumnElement[bool]:
 
 
 def is_inside(column: ColumnElement[Any], folder: str) -> ColumnElement[bool]:
-    """In the folder or below; "0" follows "/"."""
+    """In the folder or below; "0" follows "/".
+
+    One range with a hole in it, which an index serves in order; two ranges it would not.
+    """
     if not folder:
         return true()
-    return or_(column == folder, and_(column > f"{folder}/", column < f"{folder}0"))
+    span = and_(column >= folder, column < f"{folder}0")
+    return and_(span, or_(column == folder, column > f"{folder}/"))
 
 
 def tallied(condition: Condition, field: str) -> Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import AssetKey
+from facelabel.media import AssetKey, DocumentKind
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -85,6 +85,13 @@ def details(params: Params) -> Json:
     if params.flag("backup"):
         found["backup"] = True
     return found
+
+
+def named_transformation(context: Context, name: str) -> str | None:
+    """The text of a transformation that was given a name; None if there is none."""
+    found = context.media.document(DocumentKind.TRANSFORMATION, name) or {}
+    text = found.get("transformation")
+    return text if isinstance(text, str) else None
 
 
 def _regions(params: Params, name: str) -> JsonValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,8 @@ def _deleted_names(
     condition = Every((*kind, resources.any_of(field, names)))
     found = context.media.select(condition, limit=calls.MAX_PAGE).assets
     deleted, counts = _deleted(context, params, found, field)
-    result: Json = {name: deleted.get(name, "not_found") for name in names}
+    kept_as = {name: unicodedata.normalize("NFC", name) for name in names}
+    result: Json = {name: deleted.get(kept, "not_found") for name, kept in kept_as.items()}
     return {"deleted": result, "deleted_counts": counts, "partial": False}
 
 

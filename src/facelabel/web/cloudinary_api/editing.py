@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
-#: Work of Cloudinary's add-ons.
-_ADD_ONS = (
+#: Work of Cloudinary's add-ons, and what is not kept here.
+_REFUSED = (
     *("raw_convert", "quality_override", "ocr", "categorization", "detection"),
     *("similarity_search", "background_removal", "auto_tagging", "access_control"),
+    "regions",
 )
 _STATUSES = frozenset({"pending", "approved", "rejected"})
 
@@ -47,7 +48,7 @@ def _update(context: Context, received: Received) -> Json:
 
 def _edit(context: Context, asset: Asset, params: Params) -> Edit:
     """What an update asks for; parameters that are not there change nothing."""
-    _refuse_add_ons(params)
+    _refuse(params)
     return Edit(
         tags=attributes.tags(params),
         context=attributes.context(params),
@@ -62,8 +63,8 @@ def _edit(context: Context, asset: Asset, params: Params) -> Edit:
     )
 
 
-def _refuse_add_ons(params: Params) -> None:
-    for name in _ADD_ONS:
+def _refuse(params: Params) -> None:
+    for name in _REFUSED:
         if params.values.get(name):
             seen = str(params.values[name])[:40]
             message = f"Illegal value {seen} for {name}: not supported by the local library"

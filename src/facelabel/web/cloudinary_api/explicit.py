@@ -12,6 +12,7 @@ from facelabel.media import Edit
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
+    breakpoints,
     listing,
     metadata_values,
     responses,
@@ -57,7 +58,8 @@ def _explicit(context: Context, received: Received, *, resource_type: str) -> Js
         set_details=attributes.details(params),
     )
     asset, derived = upload.with_derived(context, _edited(context, asset, edit), params)
-    return responses.uploaded(context, asset, params, received.key, derived)
+    answer = responses.uploaded(context, asset, params, received.key, derived)
+    return answer | breakpoints.answer(context, asset, params)
 
 
 def _folder(context: Context, params: Params) -> str | None:

@@ -38,23 +38,15 @@ def routes(context: Context) -> list[Route]:
 
 def named(context: Context, received: Received) -> Asset:
     """The asset that the path names, by public_id or asset_id. Raises ApiError, 404."""
-    public_id = received.path.get("public_id")
-    if public_id is None:
-        asset_id = received.path.get("asset_id") or received.path["resource_type"]
-        return existing(context.media.asset(asset_id), asset_id)
-    return existing(context.media.get(key(received, public_id)), public_id)
+    asset = _found(context, received)
+    if asset is None:
+        raise _missing(received)
+    return asset
 
 
 def key(received: Received, public_id: str) -> AssetKey:
     """What names an asset of the path's kind."""
     return AssetKey(public_id, received.path["resource_type"], received.path["type"])
-
-
-def existing(asset: Asset | None, name: str) -> Asset:
-    """The asset, if there is one. Raises ApiError, 404."""
-    if asset is None:
-        raise ApiError(404, f"Resource not found - {name}")
-    return asset
 
 
 def of_kind(received: Received) -> tuple[Condition, ...]:
@@ -147,16 +139,31 @@ def _by_moderation(context: Context, received: Received) -> Json:
 
 
 def _details(context: Context, received: Received) -> Json:
-    try:
-        return listing.detailed(context, named(context, received), received.params)
-    except ApiError:
-        gone = _backup(context, received)
-        if gone is None:
-            raise
-        return listing.detailed(context, gone, received.params) | {"bytes": 0, "placeholder": True}
+    asset = _found(context, received)
+    if asset is None:
+        return _placeholder(context, received)
+    return listing.detailed(context, asset, received.params)
 
 
-def _backup(context: Context, received: Received) -> Asset | None:
+def _found(context: Context, received: Received) -> Asset | None:
+    if "public_id" in received.path:
+        return context.media.get(key(received, received.path["public_id"]))
+    return context.media.asset(_asset_id(received))
+
+
+def _asset_id(received: Received) -> str:
+    return received.path.get("asset_id") or received.path["resource_type"]
+
+
+def _placeholder(context: Context, received: Received) -> Json:
     """What a deleted asset was that can be restored."""
     public_id = received.path.get("public_id")
-    return context.media.backup(key(received, public_id)) if public_id else None
+    gone = context.media.backup(key(received, public_id)) if public_id else None
+    if gone is None:
+        raise _missing(received)
+    return listing.described(context, gone) | {"bytes": 0, "placeholder": True}
+
+
+def _missing(received: Received) -> ApiError:
+    name = received.path.get("public_id") or _asset_id(received)
+    return ApiError(404, f"Resource not found - {name}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _EAGER = 100
 #: Steps, and a format at their end; "/" alone at the end is the original's format.
 _STEPS = re.compile(r"(?P<steps>.*?)(?:/(?P<format>[a-z0-9]{0,5}))?")
+_PLAIN = ",:_.-/$!()"
 
 
 def uploaded(
@@ -47,18 +48,22 @@ def eager(context: Context, asset: Asset, params: Params) -> list[JsonValue]:
     return [_derived(context, asset, text) for text in wanted]
 
 
-def _derived(context: Context, asset: Asset, text: str) -> Json:
-    found = _STEPS.fullmatch(text)
-    steps, format_ = (found["steps"], found["format"]) if found else (text, "")
+def derived_url(context: Context, asset: Asset, steps: str, format_: str) -> str:
+    """Where an image made of an asset is delivered; format "" is the asset's own."""
     shown = replace(asset, format=format_ or asset.format)
     url = assets.delivery_url(shown, cloud_name=context.cloud_name, base_url=context.base_url)
     version = f"/v{asset.version}/"
-    url = url.replace(version, f"/{quote(steps, safe=',:_.-/$!()')}{version}", 1)
-    name = hashlib.sha256(f"{asset.asset_id}/{text}".encode()).hexdigest()[:32]
+    return url.replace(version, f"/{quote(steps, safe=_PLAIN)}{version}", 1)
+
+
+def _derived(context: Context, asset: Asset, text: str) -> Json:
+    found = _STEPS.fullmatch(text)
+    steps, format_ = (found["steps"], found["format"] or "") if found else (text, "")
+    url = derived_url(context, asset, steps, format_)
     return {
-        "id": name,
+        "id": hashlib.sha256(f"{asset.asset_id}/{text}".encode()).hexdigest()[:32],
         "transformation": text,
-        "format": shown.format,
+        "format": format_ or asset.format,
         "url": url,
         "secure_url": url,
     }

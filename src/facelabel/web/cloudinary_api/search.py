@@ -108,7 +108,7 @@ def _everything(context: Context, asset: Asset) -> Json:
     full = listing.described(context, asset)
     full |= {
         "filename": asset.public_id.rpartition("/")[2],
-        "uploaded_at": assets.iso(asset.created_at),
+        "uploaded_at": assets.iso(asset.version),
         "status": "active",
         "image_metadata": asset.details.get("image_metadata") or {},
     }

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _REMOTE = re.compile(r"https?://", re.IGNORECASE)
 _DATA = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.+=-]*)*;base64,", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def _fetched(context: Context, url: str) -> Source:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(_SPACE.sub("", text), validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         raise ApiError(400, "Invalid base64 in the data URI") from None
 

@@ -12,10 +12,11 @@ from starlette.routing import Route
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import transformations
 from facelabel.errors import UnreadableImage
-from facelabel.media import AssetKey, DocumentKind, Edit, Upload
+from facelabel.media import AssetKey, Edit, Upload
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
+    breakpoints,
     chunks,
     listing,
     metadata_values,
@@ -146,15 +147,9 @@ def _transformed(context: Context, image: Content, params: Params) -> Content:
     text, wanted = params.text("transformation"), _format(params.text("format"))
     if not text and wanted in {"", image.format}:
         return image
-    steps = transformations.parse(text, partial(_named, context))
+    steps = transformations.parse(text, partial(attributes.named_transformation, context))
     result = context.renderer.render(image.data, steps.in_format(wanted) if wanted else steps)
     return Content(result.data, "image", result.format, result.width, result.height)
-
-
-def _named(context: Context, name: str) -> str | None:
-    found = context.media.document(DocumentKind.TRANSFORMATION, name) or {}
-    text = found.get("transformation")
-    return text if isinstance(text, str) else None
 
 
 def _format(name: str) -> str:
@@ -220,6 +215,7 @@ def _pending(asset: Asset, params: Params) -> Json:
 def _answer(context: Context, received: Received, asset: Asset, *, existed: bool) -> Json:
     asset, derived = with_derived(context, asset, received.params)
     answer = responses.uploaded(context, asset, received.params, received.key, derived)
+    answer |= breakpoints.answer(context, asset, received.params)
     if existed:
         overwrite = received.params.flag("overwrite", default=True)
         answer |= {"overwritten": True} if overwrite else {"existing": True}

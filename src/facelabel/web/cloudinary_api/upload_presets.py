@@ -25,6 +25,8 @@ MAX_TEXT = 64 << 10
 _KIND = DocumentKind.UPLOAD_PRESET
 #: What is said of the preset itself; everything else is a parameter of the upload.
 _OWN = frozenset({"name", "unsigned", "live", "disallow_public_id"})
+#: Not even that: it belongs to one call.
+_OF_A_CALL = frozenset({"api_key", "file", "signature", "timestamp", "upload_preset"})
 _NAME_LENGTH = 8
 
 
@@ -99,7 +101,7 @@ def _changed(preset: Json, params: Params) -> Json:
     new: Json = {
         "name": preset["name"],
         "unsigned": params.flag("unsigned", default=bool(preset["unsigned"])),
-        "settings": settings | {key: given[key] for key in given if key not in _OWN},
+        "settings": settings | {key: given[key] for key in given if key not in _OWN | _OF_A_CALL},
     }
     if len(json.dumps(new)) > MAX_TEXT:
         raise ApiError(400, f"A preset may have {MAX_TEXT} characters")

@@ -62,6 +62,11 @@ def laid_over(image: Image.Image, background: tuple[int, int, int, int]) -> Imag
     return canvas.convert("RGB") if background[3] == 255 else canvas  # noqa: PLR2004 - opaque
 
 
+def is_opaque(image: Image.Image) -> bool:
+    """Whether nothing shows through."""
+    return image.mode == "RGB" or image.getchannel("A").getextrema() == (255, 255)
+
+
 def faded(image: Image.Image, opacity: int) -> Image.Image:
     """Return the picture with opacity 0..100."""
     return _with_alpha(image, Image.new("L", image.size, round(opacity * 2.55)))
@@ -83,11 +88,7 @@ def _bordered(image: Image.Image, radius: Sequence[float] | None, border: Border
         outer = [corner + border.width if corner else 0 for corner in radius]
         frame = _with_alpha(frame, _rounded(size, outer))
     frame.alpha_composite(image.convert("RGBA"), (border.width, border.width))
-    return frame.convert("RGB") if _is_opaque(frame) else frame
-
-
-def _is_opaque(image: Image.Image) -> bool:
-    return image.getchannel("A").getextrema() == (255, 255)
+    return frame.convert("RGB") if is_opaque(frame) else frame
 
 
 def _with_alpha(image: Image.Image, mask: Image.Image) -> Image.Image:

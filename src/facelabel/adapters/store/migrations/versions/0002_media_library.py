@@ -24,6 +24,11 @@ _ADDED: dict[str, sa.types.TypeEngine[Any]] = {
     "metadata": sa.JSON(),
     "details": sa.JSON(),
 }
+_INDEXES = [
+    ["created_at", "asset_id"],
+    ["folder", "created_at", "asset_id"],
+    ["folder", "public_id", "asset_id"],
+]
 _JOB_INDEX = ["state", "run_at", "id"]
 
 
@@ -87,17 +92,15 @@ def _name_assets() -> None:
 
 
 def _index_asset() -> None:
-    op.create_index("ix_asset_created_at_asset_id", "asset", ["created_at", "asset_id"])
-    op.create_index(
-        "ix_asset_folder_created_at_asset_id", "asset", ["folder", "created_at", "asset_id"]
-    )
+    for columns in _INDEXES:
+        op.create_index(f"ix_asset_{'_'.join(columns)}", "asset", columns)
     op.create_index("ix_asset_tag_tag_asset_id", "asset_tag", ["tag", "asset_id"])
 
 
 def _narrow_asset() -> None:
     op.drop_index("ix_asset_tag_tag_asset_id", "asset_tag")
-    op.drop_index("ix_asset_folder_created_at_asset_id", "asset")
-    op.drop_index("ix_asset_created_at_asset_id", "asset")
+    for columns in _INDEXES:
+        op.drop_index(f"ix_asset_{'_'.join(columns)}", "asset")
     with op.batch_alter_table("asset_tag") as tag:
         tag.alter_column("tag", type_=sa.Text())
     with op.batch_alter_table("asset") as asset:

@@ -1,0 +1,106 @@
+"""Responsive breakpoints: the widths at which a page should ask for a larger picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from facelabel.cloudinary import transformations
+from facelabel.web.cloudinary_api import attributes, responses
+from facelabel.web.http import ApiError, Params
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facelabel.cloudinary.transformations import Rendered
+    from facelabel.model import Asset, Json
+    from facelabel.web.cloudinary_api.context import Context
+
+#: Sets of breakpoints in one call, and pictures in a set: each of them is rendered.
+_SETS = 5
+_IMAGES = 20
+_MAX_WIDTH, _MIN_WIDTH = 1000, 50
+#: Bytes from one picture to the next.
+_STEP = 20_000
+_LARGEST = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An asset, transformed, at any width."""
+
+    context: Context
+    asset: Asset
+    data: bytes
+    transformation: str
+    #: "" is the asset's own.
+    format: str
+
+    def rendered(self, text: str) -> Rendered:
+        """The picture after these steps."""
+        named = partial(attributes.named_transformation, self.context)
+        steps = transformations.parse(text, named)
+        return self.context.renderer.render(
+            self.data, steps.in_format(self.format) if self.format else steps
+        )
+
+    def at(self, width: int) -> Json:
+        """How large the picture of a width is, and where it is found."""
+        steps = "/".join(filter(None, [self.transformation, f"c_scale,w_{width}"]))
+        result = self.rendered(steps)
+        url = responses.derived_url(self.context, self.asset, steps, self.format)
+        size = {"width": result.width, "height": result.height, "bytes": len(result.data)}
+        return {**size, "url": url, "secure_url": url}
+
+
+def answer(context: Context, asset: Asset, params: Params) -> Json:
+    """What the call's ``responsive_breakpoints`` ask for, if it has any; nothing is stored."""
+    text = params.text("responsive_breakpoints")
+    if not text or asset.resource_type != "image":
+        return {}
+    data = context.media.fetch(asset)
+    return {"responsive_breakpoints": [_set(context, asset, data, s) for s in _settings(text)]}
+
+
+def _settings(text: str) -> list[Params]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    items = values if isinstance(values, list) else [values]
+    if not all(isinstance(item, dict) for item in items) or len(items) > _SETS:
+        raise ApiError(400, f"responsive_breakpoints is no JSON list of at most {_SETS} objects")
+    return [Params(item) for item in items]
+
+
+def _set(context: Context, asset: Asset, data: bytes, wanted: Params) -> Json:
+    transformation = wanted.text("transformation")
+    picture = _Picture(context, asset, data, transformation, wanted.text("format"))
+    widest = min(
+        picture.rendered(transformation).width,
+        wanted.number("max_width", _MAX_WIDTH, low=1, high=_LARGEST),
+    )
+    narrowest = wanted.number("min_width", _MIN_WIDTH, low=1, high=_LARGEST)
+    ends = [picture.at(width) for width in dict.fromkeys((widest, min(narrowest, widest)))]
+    between = [picture.at(width) for width in _between(ends, wanted)]
+    return {"transformation": transformation, "breakpoints": [*ends[:1], *between, *ends[1:]]}
+
+
+def _between(ends: Sequence[Json], wanted: Params) -> list[int]:
+    """Widths evenly between the ends, as many as the difference in bytes is worth."""
+    widths = [_number(end, "width") for end in ends]
+    difference = _number(ends[0], "bytes") - _number(ends[-1], "bytes")
+    step = wanted.number("bytes_step", _STEP, low=1, high=_LARGEST)
+    most = wanted.number("max_images", _IMAGES, low=1, high=_LARGEST)
+    parts = min(math.ceil(difference / step), most - 1, _IMAGES - 1)
+    evenly = (widths[0] - (widths[0] - widths[-1]) * n // parts for n in range(1, parts))
+    return [width for width in dict.fromkeys(evenly) if width not in widths]
+
+
+def _number(values: Json, name: str) -> int:
+    value = values[name]
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,155 @@
+"""Pictures on Cloudinary: one installation stands for Cloudinary, another one works for it."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.served import Cloud, Served, free_port, people_known, serving, text_of, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.conftest import Program
+
+FAMILY = ("Dad", "Mom", "Son", "Daughter")
+#: The original app's own variables, and nothing else but where the account is.
+ORIGINAL = {
+    "trainingFolder": "people/known",
+    "faceRecognitionFolder": "uploads",
+    "rekognitionCollection": "cld-rekog-collection",
+    "confidenceThreshold": "85",
+    "faceLabelTagPrefix": "who",
+    "transformationParams": "q_auto,w_900,h_900,c_limit",
+}
+
+
+@pytest.fixture(params=["dynamic", "fixed"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Return a folder mode."""
+    return str(request.param)
+
+
+@pytest.fixture
+def account(program: Program, mode: str) -> Iterator[Served]:
+    """Return a server that keeps pictures and recognises nobody: it stands for Cloudinary."""
+    idle = {"trainingFolder": "no-training", "faceRecognitionFolder": "no-assets",
+            "FACELABEL_FOLDER_MODE": mode}  # fmt: skip
+    cloud = replace(program, environment={**program.environment, **idle})
+    with serving(cloud, log=program.folder / "account.log") as server:
+        yield server
+
+
+@pytest.fixture
+def worker(program: Program, account: Served, tmp_path: Path) -> Program:
+    """Return an installation whose pictures are in that account."""
+    ours = {**ORIGINAL, "CLOUDINARY_URL": account.cloudinary_url, "FACELABEL_LIBRARY": "cloudinary",
+            "FACELABEL_DATA": str(tmp_path / "worker")}  # fmt: skip
+    return replace(program, environment={**program.environment, **ours})
+
+
+def put(cloud: Cloud, file: Path, folder: str, mode: str, **options: object) -> str:
+    """Upload to a folder, as it is done in that folder mode; return the public_id."""
+    place = {"asset_folder": folder} if mode == "dynamic" else {"folder": folder}
+    return str(cloud.upload(str(file), **place, **options)["public_id"])
+
+
+def fill(cloud: Cloud, families: Path, mode: str) -> str:
+    """Upload four labelled portraits and the group photo; return its public_id."""
+    for person in FAMILY:
+        put(cloud, families / f"Family1-{person}1.jpg", "people/known", mode, tags=f"who:{person}")
+    return put(cloud, families / "identification1.jpg", "uploads", mode, tags="summer")
+
+
+def test_the_originals_configuration_with_a_webhook(
+    account: Served, worker: Program, data: Path, mode: str
+) -> None:
+    cloud, port = account.cloud(), free_port()
+    told = worker("connect", "--public-url", f"http://127.0.0.1:{port}")
+    assert f"upload to http://127.0.0.1:{port}/webhook" in told
+    assert "connected" in told
+    assert "made" not in worker("connect", "--public-url", f"http://127.0.0.1:{port}")
+    with serving(worker, port=port) as served:
+        group = fill(cloud, data / "families", mode)
+        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
+        assert people_known(served) == dict.fromkeys(FAMILY, 1)
+        cloud.call("remove_tag", "Dad", [group])
+        until(lambda: "Dad" in worker("show", group).partition("not them")[2])
+        portrait = cloud.call("resources_by_tag", "who:Mom")["resources"][0]["public_id"]
+        cloud.call("destroy", portrait)
+        until(lambda: cloud.tags(group) == {"summer", "Son", "Daughter"})
+    log = text_of(worker.folder / "serve.log")
+    assert cloud.options["api_secret"] not in log
+    assert "Traceback" not in log
+
+
+def test_without_a_public_address(account: Served, worker: Program, data: Path, mode: str) -> None:
+    worker.environment["FACELABEL_POLL_CHANNEL"] = "faces"
+    assert "poll://faces" in worker("connect", "--poll")
+    cloud = account.cloud()
+    with serving(worker):
+        group = fill(cloud, data / "families", mode)
+        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
+
+
+def test_what_was_missed_is_made_good(
+    account: Served, worker: Program, data: Path, mode: str
+) -> None:
+    cloud = account.cloud()
+    group = fill(cloud, data / "families", mode)
+    plan = worker("reconcile", "--dry-run")
+    assert "5 pictures listed: 5 to look at, 0 gone" in plan
+    assert "calls of Cloudinary's Admin API" in plan
+    with serving(worker):  # it looks when it starts
+        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
+    assert "5 pictures listed: 0 to look at, 0 gone" in worker("reconcile")
+
+
+def test_the_commands_work_on_an_account(
+    account: Served, worker: Program, data: Path, mode: str
+) -> None:
+    families = data / "families"
+    portraits = worker.folder / "labels.csv"
+    portraits.write_text("".join(f"{families}/Family1-{p}1.jpg,{p}\n" for p in FAMILY))
+    assert "4 portraits of 4 people" in worker("index", "--dry-run", portraits)
+    assert "4 portraits learnt, 4 people known" in worker("index", portraits)
+    assert "0 portraits learnt, 4 people known" in worker("index", portraits)
+    cloud = account.cloud()
+    group = put(cloud, families / "identification1.jpg", "uploads", mode)
+    assert "1 pictures would be searched" in worker("tag", "--dry-run")
+    assert "1 identified" in worker("tag")
+    assert cloud.tags(group) == {*FAMILY}
+    assert "0 pictures would be searched" in worker("tag", "--dry-run")
+    assert {line["name"] for line in worker.json("people")} == {*FAMILY}
+    assert "the key opens 'local'" in worker("doctor")
+    assert "index and training folder agree" in worker("index")
+    assert "Mom" in worker("show", group)
+
+
+def test_a_wrong_secret_is_said_to_be_wrong(worker: Program) -> None:
+    url = worker.environment["CLOUDINARY_URL"]
+    secret = url.partition("@")[0].rpartition(":")[2]
+    worker.environment["CLOUDINARY_URL"] = url.replace(secret, "wrong")
+    said = worker("reconcile", status=2)
+    assert "CLOUDINARY_URL" in said
+    assert secret not in said
+
+
+def test_a_notification_of_somebody_else_is_refused(account: Served, worker: Program) -> None:
+    with serving(worker) as served:
+        body = json.dumps({"notification_type": "upload", "asset_id": "a" * 32}).encode()
+        request = urllib.request.Request(
+            f"{served.url}/webhook", body,
+            {"X-Cld-Timestamp": "1", "X-Cld-Signature": "0" * 40, "Content-Type": "application/json"},
+        )  # fmt: skip
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=10)
+        assert caught.value.code == 401
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{served.url}/v1_1/local/ping", timeout=10)
+        assert caught.value.code == 404  # the local library is not served here
