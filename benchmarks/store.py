@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.queue import StoreQueue
+from facelabel.media import ImageHeader
 from facelabel.model import Candidate, JobKind, NamedFace, Search, Verdict
 from facelabel.testing import some_face
 
@@ -78,7 +79,7 @@ def measure_library(database: Database, queue: StoreQueue, root: Path) -> None:
         root,
         SystemClock(),
         on_change=lambda connection, key: queue.enqueue_in(connection, JobKind.ASSET, key),
-        check=lambda _: ImageInfo("jpg", 640, 480),
+        check=lambda _: ImageHeader("jpg", 640, 480),
     )
     rate(
         "upload 200 kB with a tag",

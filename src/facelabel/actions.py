@@ -16,7 +16,8 @@ from facelabel.model import JobKind, JobRequest, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from facelabel.bootstrap import App, Remote, Report, Trigger
+    from facelabel.bootstrap import App
+    from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.model import Asset, Enrolment, Face, NamedFace
     from facelabel.settings import Settings
     from facelabel.worker import Done

@@ -84,6 +84,15 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What the header of an image file says; pixels of the upright picture."""
+
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A file to be stored and everything known about it."""
 
@@ -134,12 +143,12 @@ class Edit:
     overwrite: bool = False
 
 
-class Test(enum.StrEnum):
+class Compare(enum.StrEnum):
     """How a field is compared."""
 
     EQUALS = "="
     #: Contains the word, case-insensitive; on lists: one of their words.
-    TOKEN = ":"
+    TOKEN = ":"  # noqa: S105 - no password
     PREFIX = "^"
     LESS = "<"
     LESS_OR_EQUAL = "<="
@@ -161,7 +170,7 @@ class Where:
     """
 
     field: str
-    test: Test
+    test: Compare
     value: str | float = ""
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.media import (
     AssetKey,
     ChangeKind,
+    Compare,
     Every,
+    ImageHeader,
     Order,
     Origin,
     Upload,
     Where,
 )
-from facelabel.media import Test as By
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -32,15 +33,15 @@ NAMES = ["a", "b", "c", "d", "e"]
 
 
 def equals(field: str, value: str | float) -> Where:
-    return Where(field, By.EQUALS, value)
+    return Where(field, Compare.EQUALS, value)
 
 
 def word(field: str, value: str) -> Where:
-    return Where(field, By.TOKEN, value)
+    return Where(field, Compare.TOKEN, value)
 
 
 def prefix(field: str, value: str) -> Where:
-    return Where(field, By.PREFIX, value)
+    return Where(field, Compare.PREFIX, value)
 
 
 class Bench:
@@ -63,7 +64,7 @@ class Bench:
             self.root,
             self.clock,
             on_change=note,
-            check=lambda _: ImageInfo("json", 30, 40),
+            check=lambda _: ImageHeader("json", 30, 40),
             fixed_folders=fixed_folders,
         )
 

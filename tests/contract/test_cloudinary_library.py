@@ -25,14 +25,14 @@ from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.fetcher import Fetcher
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
 from facelabel.cloudinary.transformations import Rendered
 from facelabel.errors import NotFound, Rejected, UnreadableImage
-from facelabel.media import ApiKey
+from facelabel.media import ApiKey, ImageHeader
 from facelabel.testing import ManualClock
 from facelabel.web import cloudinary_api
-from facelabel.web.cloudinary_api.context import Context, ImageHeader
+from facelabel.web.cloudinary_api.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ class Place:
                 self.folder / "originals",
                 self.clock,
                 on_change=self._note,
-                check=lambda data: ImageInfo(*_values(inspect(data))),
+                check=lambda data: ImageHeader(*_values(inspect(data))),
                 fixed_folders=fixed_folders,
             ),
             messages=StoreMessages(self.database, self.clock),

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.contract.test_library import ANN, BOB, NearLibraryContract, ids, now
 
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.errors import NotFound, Rejected, UnreadableImage
-from facelabel.media import DocumentKind
+from facelabel.media import DocumentKind, ImageHeader
 from facelabel.testing import ManualClock, portrait
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from facelabel.model import Asset, Json, JsonValue
 
 
-def check(data: bytes) -> ImageInfo:
+def check(data: bytes) -> ImageHeader:
     """Read the header of a portrait."""
     if not data.startswith(b"{"):
         raise UnreadableImage
-    return ImageInfo("json", 30, 40)
+    return ImageHeader("json", 30, 40)
 
 
 class LocalLibraryContract(NearLibraryContract):

@@ -18,11 +18,11 @@ from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.engine import images
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.adapters.fetcher import Fetcher
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
-from facelabel.media import ApiKey
+from facelabel.media import ApiKey, ImageHeader
 from facelabel.web import cloudinary_api, http
-from facelabel.web.cloudinary_api.context import Context, ImageHeader
+from facelabel.web.cloudinary_api.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,8 +65,8 @@ def context(sqlite: Database, tmp_path: Path) -> Context:
     """A library on SQLite and what is around it; nobody finds faces."""
     clock, limits = SystemClock(), images.Limits()
 
-    def check(data: bytes) -> ImageInfo:
-        return ImageInfo(*images.inspect(data, limits))
+    def check(data: bytes) -> ImageHeader:
+        return ImageHeader(*images.inspect(data, limits))
 
     def detect(_: bytes) -> Sequence[Box]:
         return ()

@@ -30,12 +30,12 @@ from facelabel.adapters.engine import images
 from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
-from facelabel.media import ApiKey, AssetKey, DocumentKind, Edit, Every, Upload
+from facelabel.media import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
 from facelabel.model import Box
 from facelabel.web.cloudinary_api import delivery
-from facelabel.web.cloudinary_api.context import Context, ImageHeader
+from facelabel.web.cloudinary_api.context import Context
 from facelabel.web.http import no_such_route
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ def served(empty: Path, folder: Path, *, open_delivery: bool) -> Iterator[Site]:
     database = Database(f"sqlite:///{shutil.copy(empty, folder / 'facelabel.db')}")
     clock, keys, detector = SystemClock(), [OLD, NEW], Detector()
 
-    def check(data: bytes) -> ImageInfo:
-        return ImageInfo(*images.inspect(data, Limits()))
+    def check(data: bytes) -> ImageHeader:
+        return ImageHeader(*images.inspect(data, Limits()))
 
     library = LocalLibrary(database, folder / "originals", clock, on_change=None, check=check)
     renderer = Watched(PillowRenderer(Limits(), detector))

@@ -23,13 +23,12 @@ from sqlalchemy.pool import NullPool
 from facelabel.adapters.store import migration
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE, metadata
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import ConfigurationError, Unavailable
-from facelabel.media import AssetKey, Every, Upload, Where
-from facelabel.media import Test as By
+from facelabel.media import AssetKey, Compare, Every, ImageHeader, Upload, Where
 from facelabel.model import Asset, EnrolledFace, Enrolment, JobKind, Template
 from facelabel.testing import ManualClock, some_face, vector
 
@@ -109,7 +108,7 @@ def first_version(database: Database) -> None:
 
 def local_library(database: Database, root: Path) -> LocalLibrary:
     return LocalLibrary(
-        database, root, ManualClock(), on_change=None, check=lambda _: ImageInfo("jpg", 1, 1)
+        database, root, ManualClock(), on_change=None, check=lambda _: ImageHeader("jpg", 1, 1)
     )
 
 
@@ -163,7 +162,7 @@ class TestMigrations:
             display_name="Zoë",
         )
         assert (two.public_id, two.tags, two.display_name) == ("plain", (), "plain")
-        words = [Where("", By.TOKEN, word) for word in ("first", "sea", "zoë", "training")]
+        words = [Where("", Compare.TOKEN, word) for word in ("first", "sea", "zoë", "training")]
         assert library.select(Every(tuple(words)), limit=9).assets == (one,)
         library.add_tags("2" * 32, ["third"])
         library.delete("1" * 32)

@@ -6,25 +6,15 @@ at the very first use) when the first face is looked at.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from facelabel.bootstrap.app import App, Samples, opened, sample_photos
 from facelabel.bootstrap.engines import Engines, ModelFileState, PackState
-
-if TYPE_CHECKING:
-    from facelabel.bootstrap.local import Local
-    from facelabel.bootstrap.remote import Remote, Report, Trigger
 
 __all__ = [
     "App",
     "Engines",
-    "Local",
     "ModelFileState",
     "PackState",
-    "Remote",
-    "Report",
     "Samples",
-    "Trigger",
     "opened",
     "sample_photos",
 ]

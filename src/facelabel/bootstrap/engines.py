@@ -16,9 +16,10 @@ from facelabel.adapters.engine.model_store import AUTO, RECOMMENDED, ModelStore
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from facelabel.adapters.engine.manifest import Pack
+    from facelabel.model import Box
     from facelabel.ports import FaceEngine
     from facelabel.settings import Settings
 
@@ -65,6 +66,13 @@ class Engines:
 
     def __call__(self, model: str | None) -> FaceEngine:
         """The engine of a collection's model; None: the one for new collections."""
+        return self._engine(model)
+
+    def detect(self, image: bytes) -> Sequence[Box]:
+        """Where the faces of an image are, the largest first; UnreadableImage."""
+        return self._engine(None).detect(image)
+
+    def _engine(self, model: str | None) -> Engine:
         with self._lock:
             if model in self._loaded:  # without a look at the packs: a user's files are hashed
                 return self._loaded[model]

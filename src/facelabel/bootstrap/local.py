@@ -9,11 +9,12 @@ from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.engine import images
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.adapters.keys import KeyRing
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
 from facelabel.adapters.store.outbox import Outbox
 from facelabel.bootstrap.engines import limits
 from facelabel.intake import Intake
+from facelabel.media import ImageHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ class Local:
     renderer: Renderer
     derived: DerivedCache
     #: Format, width and height of an image; UnreadableImage.
-    inspect: Callable[[bytes], ImageInfo]
+    inspect: Callable[[bytes], ImageHeader]
     #: Boxes of the faces of an image, as ratios of the upright image.
     detect: Callable[[bytes], Sequence[Box]]
     tidy: Callable[[], int]
@@ -61,8 +62,8 @@ def build(
     keys.ensure()
     intake = Intake(lambda: [*keys(), *settings.more_keys], clock)
 
-    def check(data: bytes) -> ImageInfo:
-        return ImageInfo(*images.inspect(data, allowed))
+    def check(data: bytes) -> ImageHeader:
+        return ImageHeader(*images.inspect(data, allowed))
 
     def library(*, followed_up: bool) -> LocalLibrary:
         outbox = Outbox(
@@ -83,9 +84,6 @@ def build(
             fixed_folders=fixed,
         )
 
-    def detect(data: bytes) -> Sequence[Box]:
-        return engines(None).detect(data)
-
     media = library(followed_up=True)
     return Local(
         library=media,
@@ -93,10 +91,10 @@ def build(
         intake=intake,
         messages=StoreMessages(database, clock),
         keys=keys,
-        renderer=PillowRenderer(allowed, detect),
+        renderer=PillowRenderer(allowed, engines.detect),
         derived=DerivedCache(settings.data / "derived", settings.derived_mb << 20),
         inspect=check,
-        detect=detect,
+        detect=engines.detect,
         tidy=media.sweep_orphans,
         base_url=base_url(settings),
     )

@@ -56,9 +56,7 @@ class Remote:
     def poller(self, channel: str, inbox: Inbox) -> Poller:
         """What fetches notifications from a channel and takes them in."""
         patient = replace(self.intake, window=POLL_WINDOW)
-        return Poller(
-            self.subscriptions, channel, lambda signed: _taken_in(patient, inbox, signed)
-        )
+        return Poller(self.subscriptions, channel, lambda signed: _taken_in(patient, inbox, signed))
 
 
 def build(settings: Settings, queue: Queue, clock: Clock) -> Remote:

@@ -24,7 +24,8 @@ from facelabel.model import JobState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facelabel.bootstrap import App, Remote
+    from facelabel.bootstrap import App
+    from facelabel.bootstrap.remote import Remote
     from facelabel.settings import Settings
 
 #: Less free disk than this and the next uploads fail.

@@ -10,7 +10,8 @@ from facelabel.cli.framework import Command, application, json_option, out, prin
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
-    from facelabel.bootstrap import App, Local
+    from facelabel.bootstrap import App
+    from facelabel.bootstrap.local import Local
     from facelabel.media import ApiKey
     from facelabel.settings import Settings
 

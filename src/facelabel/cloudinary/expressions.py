@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Rejected
-from facelabel.media import Every, Never, Some, Test, Where
+from facelabel.media import Compare, Every, Never, Some, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,12 +264,12 @@ def _known(field: str) -> str:
 def _text_test(field: str, operator: str, value: _Text) -> Condition:
     if value.has_rest:
         _exists(operator)
-        return Where(field, Test.PREFIX, value.text)
+        return Where(field, Compare.PREFIX, value.text)
     if operator in "=:":
-        return Where(field, Test(operator), value.text)
+        return Where(field, Compare(operator), value.text)
     if not field.startswith("metadata."):
         raise Rejected(f"{field} cannot be compared with {operator}")
-    return Where(field, Test(operator), _number_or_text(value.text))
+    return Where(field, Compare(operator), _number_or_text(value.text))
 
 
 def _number_test(field: str, operator: str, value: _Text) -> Condition:
@@ -280,20 +280,20 @@ def _exact_test(field: str, operator: str, value: _Text) -> Condition:
     return Where(field, _exact(field, operator), _plain(field, value))
 
 
-def _exists(operator: str) -> Test:
+def _exists(operator: str) -> Compare:
     if operator not in "=:":
         raise Rejected(f"a * cannot be compared with {operator}")
-    return Test.EXISTS
+    return Compare.EXISTS
 
 
-def _exact(field: str, operator: str) -> Test:
+def _exact(field: str, operator: str) -> Compare:
     if operator not in "=:":
         raise Rejected(f"{field} cannot be compared with {operator}")
-    return Test.EQUALS
+    return Compare.EQUALS
 
 
-def _comparison(operator: str) -> Test:
-    return Test.EQUALS if operator == ":" else Test(operator)
+def _comparison(operator: str) -> Compare:
+    return Compare.EQUALS if operator == ":" else Compare(operator)
 
 
 def _plain(field: str, value: _Text) -> str:
@@ -310,7 +310,7 @@ def _folder_of_asset_test(field: str, operator: str, value: _Text) -> Condition:
     _exists(operator)
     if path and not value.text.endswith("/"):
         raise Rejected(f"a folder's * stands for all below it: folder:{path}/*")
-    return Where("folder", Test.PREFIX, path)
+    return Where("folder", Compare.PREFIX, path)
 
 
 def _number(field: str, text: str) -> float:
@@ -331,13 +331,15 @@ def _time_test(field: str, operator: str, text: str, now: float) -> Condition:
     """A day or an age is a span: equal to it is whatever lies inside."""
     start, end = _span(text, now)
     if operator in "=:":
-        return Every((Where(field, Test.GREATER_OR_EQUAL, start), Where(field, Test.LESS, end)))
+        return Every(
+            (Where(field, Compare.GREATER_OR_EQUAL, start), Where(field, Compare.LESS, end))
+        )
     is_day = _DAY.fullmatch(text) is not None
     if is_day and operator == ">":
-        return Where(field, Test.GREATER_OR_EQUAL, end)
+        return Where(field, Compare.GREATER_OR_EQUAL, end)
     if is_day and operator == "<=":
-        return Where(field, Test.LESS, end)
-    return Where(field, Test(operator), start)
+        return Where(field, Compare.LESS, end)
+    return Where(field, Compare(operator), start)
 
 
 def _span(text: str, now: float) -> tuple[float, float]:
@@ -361,7 +363,7 @@ def _folder_test(field: str, operator: str, value: _Text) -> Condition:
         raise Rejected(f"search of folders knows no field {field[:80]!r}")
     if operator not in "=:":
         raise Rejected(f"{field} cannot be compared with {operator}")
-    return Where(field, Test.PREFIX if value.has_rest else Test(operator), value.text)
+    return Where(field, Compare.PREFIX if value.has_rest else Compare(operator), value.text)
 
 
 _TESTS = {

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from facelabel.bootstrap import App, Local
+    from facelabel.bootstrap import App
+    from facelabel.bootstrap.local import Local
     from facelabel.settings import Settings
     from facelabel.web.cloudinary_api.context import Context
 

@@ -48,11 +48,17 @@ def bind(settings: Settings) -> socket.socket:
     """Take the address and port; ConfigurationError if they are not to be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        listener = socket.create_server(
+            (settings.host, settings.port), family=family, backlog=BACKLOG
+        )
     except OSError as error:
         raise ConfigurationError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
         ) from error
+    # asyncio sees to it for sockets of its own; else an answer may wait 40 ms for the client's
+    # delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def serve(app: App, listener: socket.socket) -> None:

@@ -14,11 +14,23 @@ import cloudinary
 import pytest
 import urllib3
 from cloudinary import api, uploader
+from tests.integration.cloudinary.conftest import (
+    CUT,
+    DRIP,
+    HANG,
+    ID,
+    OK,
+    SECRET,
+    Reply,
+    Stage,
+    account,
+    asset_named,
+    described,
+    failure,
+)
 
 from facelabel.adapters.cloudinary.client import TRIES, Client
-from facelabel.adapters.cloudinary.delivery import (
-    delivery_url,
-)
+from facelabel.adapters.cloudinary.delivery import delivery_url
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.cloudinary.transport import MAX_BYTES, Exchange
 from facelabel.errors import (
@@ -40,22 +52,6 @@ if TYPE_CHECKING:
     from facelabel.testing import ManualClock
 
     Ask: TypeAlias = Callable[[Client], object]
-
-
-from tests.integration.cloudinary.conftest import (
-    CUT,
-    DRIP,
-    HANG,
-    ID,
-    OK,
-    SECRET,
-    Reply,
-    Stage,
-    account,
-    asset_named,
-    described,
-    failure,
-)
 
 
 def ask_admin(client: Client) -> object:

@@ -12,13 +12,18 @@ from urllib.parse import urlsplit
 import pytest
 from cloudinary import uploader
 from PIL import Image
+from tests.integration.cloudinary.conftest import (
+    Reply,
+    Stage,
+    account_of,
+    asset_named,
+    connected_to,
+    failure,
+    jpeg,
+)
 
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.adapters.cloudinary.delivery import (
-    delivery_hosts,
-    delivery_url,
-    recognition_steps,
-)
+from facelabel.adapters.cloudinary.delivery import delivery_hosts, delivery_url, recognition_steps
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.cloudinary import signing
 from facelabel.errors import (
@@ -32,25 +37,10 @@ from facelabel.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.adapters.cloudinary.client import Client
     from facelabel.adapters.cloudinary.library import CloudinaryLibrary
-
-    Ask: TypeAlias = Callable[[Client], object]
-
-
-from tests.integration.cloudinary.conftest import (
-    Reply,
-    Stage,
-    account_of,
-    asset_named,
-    connected_to,
-    failure,
-    jpeg,
-)
 
 
 @pytest.mark.parametrize(

@@ -9,35 +9,16 @@ import pytest
 from cloudinary.utils import encode_context
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.integration.cloudinary.conftest import CUT, ID, Reply, Stage, described, failure
 
 from facelabel.adapters.cloudinary import rules
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.cloudinary import params
-from facelabel.errors import (
-    AlreadyExists,
-    NotFound,
-    Rejected,
-    Unavailable,
-)
+from facelabel.errors import AlreadyExists, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
     from facelabel.adapters.cloudinary.client import Client
     from facelabel.testing import ManualClock
-
-    Ask: TypeAlias = Callable[[Client], object]
-
-
-from tests.integration.cloudinary.conftest import (
-    CUT,
-    ID,
-    Reply,
-    Stage,
-    described,
-    failure,
-)
 
 
 def test_a_rename_whose_answer_was_lost_succeeds(stage: Stage, library: CloudinaryLibrary) -> None:

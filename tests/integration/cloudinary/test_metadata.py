@@ -8,24 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloudinary import api
-
-from facelabel.errors import (
-    Rejected,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
-    from tests.integration.conftest import ApiServer
-
-    from facelabel.adapters.cloudinary.client import Client
-    from facelabel.adapters.cloudinary.library import CloudinaryLibrary
-    from facelabel.model import Asset
-
-    Ask: TypeAlias = Callable[[Client], object]
-
-
 from tests.integration.cloudinary.conftest import (
     ID,
     Reply,
@@ -36,6 +18,14 @@ from tests.integration.cloudinary.conftest import (
     failure,
     jpeg,
 )
+
+from facelabel.errors import Rejected
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import ApiServer
+
+    from facelabel.adapters.cloudinary.library import CloudinaryLibrary
+    from facelabel.model import Asset
 
 
 def people(library: CloudinaryLibrary, asset: Asset) -> object:

@@ -17,11 +17,12 @@ from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.subscriptions import EVENTS, Poller, Subscriptions
-from facelabel.adapters.store.library import ImageInfo, LocalLibrary
+from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.outbox import Outbox
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.cloudinary import signing
 from facelabel.errors import Unavailable
+from facelabel.media import ImageHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +49,8 @@ def server(
         cloud_name=context.cloud_name, base_url=context.base_url, fixed_folders=False,
     )  # fmt: skip
 
-    def check(data: bytes) -> ImageInfo:
-        return ImageInfo(*dataclasses.astuple(context.inspect(data)))
+    def check(data: bytes) -> ImageHeader:
+        return ImageHeader(*dataclasses.astuple(context.inspect(data)))
 
     originals = tmp_path / "originals"
     media = LocalLibrary(sqlite, originals, context.clock, on_change=outbox, check=check)

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import func, select, true, union
@@ -41,6 +41,7 @@ from facelabel.media import (
     AssetChange,
     AssetKey,
     ChangeKind,
+    Compare,
     DocumentKind,
     Edit,
     Every,
@@ -48,7 +49,6 @@ from facelabel.media import (
     Order,
     Origin,
     Page,
-    Test,
     Upload,
     Where,
 )
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.database import Database
     from facelabel.adapters.store.step import OnChange
-    from facelabel.media import Condition
+    from facelabel.media import Condition, ImageHeader
     from facelabel.model import Asset, Json
     from facelabel.ports import Clock
 
@@ -73,19 +73,10 @@ _DAY = 86_400.0
 _STATE = ("library", "state")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """What the header of an image file says."""
-
-    format: str
-    width: int
-    height: int
-
-
 class Check(Protocol):
     """Reads an image's header."""
 
-    def __call__(self, data: bytes, /) -> ImageInfo:
+    def __call__(self, data: bytes, /) -> ImageHeader:
         """Format, width and height in pixels; raises UnreadableImage."""
 
 
@@ -148,8 +139,8 @@ class LocalLibrary:
 
     def assets(self, folder: str) -> Iterator[Asset]:
         """Every image in ``folder`` and below, by folder and public_id, fetched page by page."""
-        inside = Where("folder", Test.PREFIX, rules.folder(folder))
-        images = Every((Where("resource_type", Test.EQUALS, "image"), inside))
+        inside = Where("folder", Compare.PREFIX, rules.folder(folder))
+        images = Every((Where("resource_type", Compare.EQUALS, "image"), inside))
         by_folder = [Order("folder"), Order("public_id")]
         cursor = None
         while True:
@@ -188,7 +179,7 @@ class LocalLibrary:
 
     def tags(self, resource_type: str, prefix: str = "") -> Sequence[str]:
         """Every tag in use, by the alphabet."""
-        those = Where("resource_type", Test.EQUALS, resource_type)
+        those = Where("resource_type", Compare.EQUALS, resource_type)
         return [tag for tag in self.tally(those, "tags") if tag.startswith(prefix)]
 
     def usage(self) -> Mapping[str, int]:

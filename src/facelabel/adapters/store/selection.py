@@ -14,7 +14,7 @@ from sqlalchemy import Float, and_, case, cast, exists, false, func, not_, or_, 
 
 from facelabel.adapters.store import rules, schema, values
 from facelabel.errors import Rejected
-from facelabel.media import Condition, Every, Never, Some, Test, Where
+from facelabel.media import Compare, Condition, Every, Never, Some, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,12 +43,12 @@ NUMBERS: dict[str, ColumnElement[Any]] = {
 #: Fields that are a family: context.<key> …
 KEYED = ("context.", "metadata.", "details.")
 
-_COMPARE: dict[Test, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
-    Test.EQUALS: operator.eq,
-    Test.LESS: operator.lt,
-    Test.LESS_OR_EQUAL: operator.le,
-    Test.GREATER: operator.gt,
-    Test.GREATER_OR_EQUAL: operator.ge,
+_COMPARE: dict[Compare, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+    Compare.EQUALS: operator.eq,
+    Compare.LESS: operator.lt,
+    Compare.LESS_OR_EQUAL: operator.le,
+    Compare.GREATER: operator.gt,
+    Compare.GREATER_OR_EQUAL: operator.ge,
 }
 #: What SQLite, and SQLAlchemy's recursion, can take.
 _DEPTH = 80
@@ -145,23 +145,23 @@ def _test(test: Where) -> ColumnElement[bool]:
 
 
 def _test_number(column: ColumnElement[Any], test: Where) -> ColumnElement[bool]:
-    if test.test is Test.EXISTS:
+    if test.test is Compare.EXISTS:
         return column > 0
-    return _COMPARE.get(test.test, _COMPARE[Test.EQUALS])(column, _number(test))
+    return _COMPARE.get(test.test, _COMPARE[Compare.EQUALS])(column, _number(test))
 
 
 def _test_text(column: ColumnElement[Any], test: Where) -> ColumnElement[bool]:
-    if test.test is Test.TOKEN and test.field in values.WORDED:
+    if test.test is Compare.TOKEN and test.field in values.WORDED:
         return _has_value(_VALUE.field == test.field, test)
-    if test.test is Test.TOKEN:
-        return _COMPARE[Test.EQUALS](func.lower(column), _text(test).lower())
-    if test.test is Test.PREFIX and test.field == "folder":
+    if test.test is Compare.TOKEN:
+        return _COMPARE[Compare.EQUALS](func.lower(column), _text(test).lower())
+    if test.test is Compare.PREFIX and test.field == "folder":
         return is_inside(_ASSET.folder, _text(test).strip("/"))
     return _compared(column, test)
 
 
 def _test_tags(test: Where) -> ColumnElement[bool]:
-    if test.test is Test.TOKEN:
+    if test.test is Compare.TOKEN:
         return _has_value(_VALUE.field == "tags", test)
     tagged = select(_TAG.asset_id).where(_compared(_TAG.tag, test))
     return _ASSET.asset_id.in_(tagged)
@@ -169,9 +169,9 @@ def _test_tags(test: Where) -> ColumnElement[bool]:
 
 def _has_value(is_field: ColumnElement[bool], test: Where) -> ColumnElement[bool]:
     """Whether one of the asset's values of the field passes the test."""
-    if test.test is Test.TOKEN:
+    if test.test is Compare.TOKEN:
         passes = _has_words(_text(test))
-    elif isinstance(test.value, str) or test.test is Test.EXISTS:
+    elif isinstance(test.value, str) or test.test is Compare.EXISTS:
         passes = _compared(_VALUE.text, test)
     else:
         passes = _test_number(_VALUE.number, test)
@@ -189,9 +189,9 @@ def _is_any_text() -> ColumnElement[bool]:
 
 
 def _compared(column: ColumnElement[Any], test: Where) -> ColumnElement[bool]:
-    if test.test is Test.EXISTS:
+    if test.test is Compare.EXISTS:
         return column != ""
-    if test.test is Test.PREFIX:
+    if test.test is Compare.PREFIX:
         return _begins(column, _text(test))
     return _COMPARE[test.test](column, _text(test))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.media import ApiKey
+    from facelabel.media import ApiKey, ImageHeader
     from facelabel.model import Box
     from facelabel.ports import Clock, MediaLibrary, Messages, Renderer
 
@@ -21,15 +21,6 @@ class DerivedCache(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Keep something; the least recently used goes when there is too much."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageHeader:
-    """What the header of an image file says, upright pixels."""
-
-    format: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)

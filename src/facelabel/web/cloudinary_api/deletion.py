@@ -6,7 +6,7 @@ import unicodedata
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media import Edit, Every, Test, Where
+from facelabel.media import Compare, Edit, Every, Where
 from facelabel.web.cloudinary_api import calls, listing, resources
 from facelabel.web.http import ApiError
 
@@ -39,7 +39,7 @@ def _by_asset_ids(context: Context, received: Received) -> Json:
 
 
 def _by_tag(context: Context, received: Received) -> Json:
-    tag = Where("tags", Test.EQUALS, received.path["tag"])
+    tag = Where("tags", Compare.EQUALS, received.path["tag"])
     return _deleted_page(context, received.params, Every((*resources.of_kind(received), tag)))
 
 
@@ -52,7 +52,7 @@ def _by_type(context: Context, received: Received) -> Json:
     if names:
         return _deleted_names(context, params, "public_id", names, kind)
     if prefix:
-        kind += (Where("public_id", Test.PREFIX, prefix),)
+        kind += (Where("public_id", Compare.PREFIX, prefix),)
     return _deleted_page(context, params, Every(kind))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import expressions
 from facelabel.errors import NotFound
-from facelabel.media import Every, Never, Some, Test
+from facelabel.media import Compare, Every, Never, Some
 from facelabel.web.cloudinary_api import calls, search
 from facelabel.web.http import ApiError
 
@@ -53,9 +53,9 @@ def matches(folder: Folder, condition: Condition) -> bool:
 def _passes(folder: Folder, where: Where) -> bool:
     text, value = getattr(folder, where.field or "path"), str(where.value)
     match where.test:
-        case Test.EQUALS:
+        case Compare.EQUALS:
             return bool(text == value)
-        case Test.PREFIX:
+        case Compare.PREFIX:
             return str(text).casefold().startswith(value.casefold())
     return value.casefold() in str(text).casefold()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import metadata_fields as fields
 from facelabel.errors import NotFound
-from facelabel.media import DocumentKind, Edit, Test, Where
+from facelabel.media import Compare, DocumentKind, Edit, Where
 from facelabel.web.cloudinary_api import calls
 from facelabel.web.http import ApiError
 
@@ -79,7 +79,7 @@ def _delete(context: Context, received: Received) -> Json:
             raise _missing(name)
 
     context.media.change_document(_KIND, name, delete)
-    having = Where(f"metadata.{name}", Test.EXISTS)
+    having = Where(f"metadata.{name}", Compare.EXISTS)
     while assets := context.media.select(having, limit=calls.MAX_PAGE).assets:
         context.media.edit([a.asset_id for a in assets], Edit(set_metadata={name: None}))
     return {"message": "ok"}

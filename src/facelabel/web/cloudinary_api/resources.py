@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media import AssetKey, Every, Some, Test, Where
+from facelabel.media import AssetKey, Compare, Every, Some, Where
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
@@ -57,12 +57,12 @@ def of_kind(received: Received) -> tuple[Condition, ...]:
     fields = [("resource_type", resource_type)]
     kind = received.path.get("type") or received.params.text("type")
     fields += [("type", kind)] if kind else []
-    return tuple(Where(name, Test.EQUALS, value) for name, value in fields)
+    return tuple(Where(name, Compare.EQUALS, value) for name, value in fields)
 
 
 def any_of(field: str, names: list[str]) -> Condition:
     """The field is one of the names."""
-    return Some(tuple(Where(field, Test.EQUALS, name) for name in names))
+    return Some(tuple(Where(field, Compare.EQUALS, name) for name in names))
 
 
 def _resource_types(_context: Context, _received: Received) -> Json:
@@ -83,7 +83,7 @@ def _by_type(context: Context, received: Received) -> Json:
     if prefix and "type" not in received.path:
         raise ApiError(400, "Parameter prefix needs a type: /resources/image/upload?prefix=")
     if prefix:
-        conditions += (Where("public_id", Test.PREFIX, prefix),)
+        conditions += (Where("public_id", Compare.PREFIX, prefix),)
     return listing.page(context, received.params, Every(conditions + _start(received.params)))
 
 
@@ -91,7 +91,7 @@ def _start(params: Params) -> tuple[Condition, ...]:
     """From ``start_at`` on, in the direction of the listing."""
     if not params.text("start_at"):
         return ()
-    test = Test.LESS_OR_EQUAL if listing.is_descending(params) else Test.GREATER_OR_EQUAL
+    test = Compare.LESS_OR_EQUAL if listing.is_descending(params) else Compare.GREATER_OR_EQUAL
     return (Where("created_at", test, calls.moment(params.text("start_at"))),)
 
 
@@ -112,18 +112,18 @@ def _by_asset_folder(context: Context, received: Received) -> Json:
     if context.fixed_folders:
         raise ApiError(400, "by_asset_folder is for dynamic folder mode: list by prefix")
     folder = received.params.needed("asset_folder").strip("/")
-    return listing.page(context, received.params, Where("folder", Test.EQUALS, folder))
+    return listing.page(context, received.params, Where("folder", Compare.EQUALS, folder))
 
 
 def _by_tag(context: Context, received: Received) -> Json:
-    tag = Where("tags", Test.EQUALS, received.path["tag"])
+    tag = Where("tags", Compare.EQUALS, received.path["tag"])
     return listing.page(context, received.params, Every((*of_kind(received), tag)))
 
 
 def _by_context(context: Context, received: Received) -> Json:
     field = f"context.{received.params.needed('key')}"
     value = received.params.text("value")
-    test = Where(field, Test.EQUALS, value) if value else Where(field, Test.EXISTS)
+    test = Where(field, Compare.EQUALS, value) if value else Where(field, Compare.EXISTS)
     return listing.page(context, received.params, Every((*of_kind(received), test)))
 
 
@@ -132,8 +132,8 @@ def _by_moderation(context: Context, received: Received) -> Json:
     if status not in _MODERATION:
         raise ApiError(400, f"Invalid moderation status {status[:40]}")
     tests = (
-        Where("details.moderation_kind", Test.EQUALS, kind),
-        Where("details.moderation_status", Test.EQUALS, status),
+        Where("details.moderation_kind", Compare.EQUALS, kind),
+        Where("details.moderation_status", Compare.EQUALS, status),
     )
     return listing.page(context, received.params, Every(of_kind(received) + tests))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import assets, expressions
 from facelabel.errors import Rejected
-from facelabel.media import Every, Order, Test, Where
+from facelabel.media import Compare, Every, Order, Where
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
@@ -156,7 +156,7 @@ def _ranges(
 def _range(field: str, asked: JsonValue) -> tuple[str, list[Condition]]:
     if not isinstance(asked, dict) or not isinstance(asked.get("key"), str):
         raise ApiError(400, f"A range of {field} has a key, from and to")
-    ends = (("from", Test.GREATER_OR_EQUAL), ("to", Test.LESS_OR_EQUAL))
+    ends = (("from", Compare.GREATER_OR_EQUAL), ("to", Compare.LESS_OR_EQUAL))
     given = [(test, asked[end]) for end, test in ends if asked.get(end) is not None]
     return str(asked["key"]), [Where(field, test, _bound(value)) for test, value in given]
 

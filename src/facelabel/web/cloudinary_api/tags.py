@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import Edit, Every, Test, Where
+from facelabel.media import Compare, Edit, Every, Where
 from facelabel.web.cloudinary_api import attributes, auth, metadata_values
 from facelabel.web.http import ApiError
 
@@ -73,11 +73,11 @@ def _take_from_others(context: Context, tags: Sequence[str], found: Sequence[Ass
     ours = {asset.asset_id for asset in found}
     for asset in found[:1]:
         kind = (
-            Where("resource_type", Test.EQUALS, asset.resource_type),
-            Where("type", Test.EQUALS, asset.type),
+            Where("resource_type", Compare.EQUALS, asset.resource_type),
+            Where("type", Compare.EQUALS, asset.type),
         )
         for tag in tags:
-            holders = _all(context, Every((*kind, Where("tags", Test.EQUALS, tag))))
+            holders = _all(context, Every((*kind, Where("tags", Compare.EQUALS, tag))))
             others = [asset_id for asset_id in holders if asset_id not in ours]
             context.media.edit(others, Edit(remove_tags=[tag]))
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import transformations
-from facelabel.media import DocumentKind, Every, Test, Where
+from facelabel.media import Compare, DocumentKind, Every, Where
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
@@ -149,7 +149,7 @@ def _named_text(context: Context, name: str) -> str | None:
 
 
 def _users(context: Context, text: str) -> tuple[Asset, ...]:
-    found = context.media.select(Where(_USED, Test.EQUALS, text), limit=calls.PAGE)
+    found = context.media.select(Where(_USED, Compare.EQUALS, text), limit=calls.PAGE)
     return found.assets
 
 
