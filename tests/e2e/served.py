@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,19 @@ def wait_for_answer(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("facelabel serve did not answer")
+
+
+def status(url: str, body: bytes | None = None, **headers: str) -> int:
+    """What a request is answered; GET, or POST with a body."""
+    request = urllib.request.Request(
+        url, body, {k.replace("_", "-"): v for k, v in headers.items()}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.served import Cloud, Served, free_port, people_known, serving, text_of, until
+from tests.e2e.served import Cloud, Served, free_port, people_known, serving, status, text_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,13 +141,8 @@ def test_a_wrong_secret_is_said_to_be_wrong(worker: Program) -> None:
 def test_a_notification_of_somebody_else_is_refused(account: Served, worker: Program) -> None:
     with serving(worker) as served:
         body = json.dumps({"notification_type": "upload", "asset_id": "a" * 32}).encode()
-        request = urllib.request.Request(
-            f"{served.url}/webhook", body,
-            {"X-Cld-Timestamp": "1", "X-Cld-Signature": "0" * 40},
-        )  # fmt: skip
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request, timeout=10)
-        assert caught.value.code == 401
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"{served.url}/v1_1/local/ping", timeout=10)
-        assert caught.value.code == 404  # the local library is not served here
+        signed = {"X_Cld_Timestamp": "1", "X_Cld_Signature": "0" * 40}
+        assert status(f"{served.url}/webhook", body, **signed) == 401
+        assert status(f"{served.url}/cloudinary-rekog", body) == 401
+        # The local library is not served here.
+        assert status(f"{served.url}/v1_1/local/ping") == 404

@@ -33,6 +33,13 @@ def test_a_first_key_is_made_once(path: Path) -> None:
     assert key.secret.isalnum()
 
 
+def test_a_file_without_keys_stays_without(path: Path) -> None:
+    path.write_text("[]")
+    ring = KeyRing(path)
+    assert not ring.ensure()
+    assert ring() == ()
+
+
 def test_nobody_else_can_read_the_file(path: Path) -> None:
     ring = KeyRing(path)
     ring.ensure()

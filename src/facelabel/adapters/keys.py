@@ -49,11 +49,14 @@ class KeyRing:
         return self._read[1]
 
     def ensure(self) -> bool:
-        """Make a first key if there is none; whether one was made."""
-        if self():
+        """Make a first key if there is no file yet; whether one was made.
+
+        A file without keys stays as it is: somebody closed every door.
+        """
+        if self._path.exists():
             return False
         with self._locked():
-            if self():
+            if self._path.exists():
                 return False
             self._write([_new()])
             return True

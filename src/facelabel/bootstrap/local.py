@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.derived import DerivedCache
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from facelabel.model import Box
     from facelabel.ports import Clock, Library, MediaLibrary, Messages, Renderer
     from facelabel.settings import Settings
+
+
+#: Not addresses but "all there are".
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +109,6 @@ def base_url(settings: Settings) -> str:
     """Where clients reach the server that these settings start."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    host = gethostname() if settings.host in _ANY else settings.host
+    host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{settings.port}"

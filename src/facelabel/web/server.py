@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
@@ -75,6 +76,9 @@ def serve(app: App, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE,
     )
     with staff(app):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn ends by itself when told to, and then tells its caller once more.
+            signal.signal(number, lambda _number, _frame: None)
         uvicorn.Server(config).run(sockets=[listener])
 
 

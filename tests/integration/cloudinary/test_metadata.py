@@ -50,6 +50,12 @@ def test_a_field_for_names_is_made_when_it_is_first_needed(
     assert not people(connected, asset)
 
 
+def test_no_field_is_made_for_no_names(connected: CloudinaryLibrary, api_server: ApiServer) -> None:
+    asset = connected.upload(jpeg(), folder="assets", filename="a.jpg")
+    connected.set_metadata(asset.asset_id, "people", [])
+    assert api.list_metadata_fields(**api_server.sdk)["metadata_fields"] == []
+
+
 @pytest.mark.parametrize("kind", ["set", "enum"])
 def test_a_closed_list_gets_the_names_it_lacks(
     connected: CloudinaryLibrary, api_server: ApiServer, kind: str

@@ -40,6 +40,10 @@ class MetadataFields:
             self._refresh()
         return {name: self._labelled(name, value) for name, value in metadata.items()}
 
+    def exists(self, name: str) -> bool:
+        """Whether there is a field of that external_id."""
+        return self._field(name) is not None
+
     def values(self, name: str, labels: Sequence[str]) -> JsonValue:
         """What to write so that a field holds these values, made ready to take them.
 

@@ -121,8 +121,10 @@ class CloudinaryLibrary:
         A field that does not exist is made: a set, open for new values. NotFound if the asset is
         gone, Rejected if the field takes no such values.
         """
-        written = {field: self._catalogue.fields.values(field, list(dict.fromkeys(values)))}
-        self._write(asset_id, uploader.update_metadata, written)
+        fields = self._catalogue.fields
+        if values or fields.exists(field):
+            written = {field: fields.values(field, list(dict.fromkeys(values)))}
+            self._write(asset_id, uploader.update_metadata, written)
 
     def upload(
         self,

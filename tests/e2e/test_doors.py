@@ -1,0 +1,138 @@
+"""Who gets in at ``facelabel serve``, and who gets to see the keys."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pty
+import signal
+import stat
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import cloudinary.utils
+import pytest
+from tests.e2e.served import Cloud, Served, free_port, serving, status, text_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.conftest import Program
+
+
+def on_a_terminal(program: Program, *arguments: str, until: bytes) -> str:
+    """What a command shows on a terminal until that text comes; then Ctrl-C."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        program.command(*arguments), env=program.environment, cwd=program.folder,
+        stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
+    )  # fmt: skip
+    os.close(theirs)
+    shown, end = b"", time.monotonic() + 60
+    while until not in shown and time.monotonic() < end:
+        shown += os.read(ours, 4096)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    os.close(ours)
+    return shown.decode()
+
+
+def test_the_keys_are_shown_once_on_a_terminal_and_never_in_a_file(program: Program) -> None:
+    with serving(program):
+        pass
+    log = text_of(program.folder / "serve.log")
+    (key,) = program.json("keys", "list")
+    secret = key["cloudinary_url"].partition("@")[0].rpartition(":")[2]
+    assert secret not in log
+    assert "`facelabel keys` shows the keys" in log
+    port = str(free_port())
+    first = on_a_terminal(program, "serve", "--port", port, until=b"upload_prefix=")
+    assert secret in first
+    second = on_a_terminal(program, "serve", "--port", port, until=b"Ctrl-C ends")
+    assert secret not in second
+
+
+def test_the_key_file_is_private(program: Program) -> None:
+    (shown,) = program.json("keys", "list")  # made at the first need
+    file = program.folder.parent / "data" / "keys.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(file.read_text())[0]["key"] == shown["key"]
+
+
+def test_keys_are_rotated_while_the_server_runs(program: Program, data: Path) -> None:
+    with serving(program) as served:
+        old = served.cloud()
+        added = program("keys", "add").strip().removeprefix("CLOUDINARY_URL=")
+        new = Cloud.of(added.replace(":8765", f":{served.port}"))
+        for cloud in (old, new):
+            cloud.upload(str(data / "families" / "Family1-Dad1.jpg"), asset_folder="x")
+        program("keys", "remove", old.options["api_key"])
+        with pytest.raises(cloudinary.exceptions.AuthorizationRequired):
+            old.upload(str(data / "families" / "Family1-Dad1.jpg"))
+        with pytest.raises(cloudinary.exceptions.AuthorizationRequired):
+            old.call("ping")
+        assert new.call("ping")["status"] == "ok"
+
+
+def test_a_port_that_is_taken_is_said_to_be(program: Program) -> None:
+    with serving(program) as served:
+        said = program("serve", "--port", str(served.port), status=2)
+    assert f"cannot listen on 127.0.0.1 port {served.port}" in said
+
+
+def test_beyond_this_computer_nobody_comes_in_without_keys(program: Program) -> None:
+    program("keys")
+    (program.folder.parent / "data" / "keys.json").write_text("[]")
+    said = program("serve", "--host", "0.0.0.0", "--port", str(free_port()), status=2)
+    assert "there is no key: `facelabel keys add`" in said
+
+
+def test_beyond_this_computer_pictures_are_delivered_by_signed_urls(
+    program: Program, data: Path
+) -> None:
+    program.environment["FACELABEL_HOST"] = "0.0.0.0"
+    with serving(program) as served:
+        near = {"upload_prefix": served.url, "cname": f"127.0.0.1:{served.port}"}
+        cloud = Cloud({**served.cloud().options, **near})
+        uploaded = cloud.upload(str(data / "families" / "Family1-Dad1.jpg"), public_id="dad")
+        plain, signed = (delivery_url(cloud, uploaded, sign_url=sign) for sign in (False, True))
+        assert (status(plain), status(signed)) == (401, 200)
+        assert status(f"{served.url}/v1_1/local/resources/image") == 401
+        assert status(f"{served.url}/v1_1/local/ping") == 401
+        assert status(f"{served.url}/health") == 200
+
+
+def delivery_url(cloud: Cloud, asset: dict[str, object], *, sign_url: bool) -> str:
+    """Where the SDK says that a picture is."""
+    url, _ = cloudinary.utils.cloudinary_url(
+        asset["public_id"], version=asset["version"], format="jpg", sign_url=sign_url,
+        secure=False, cname=cloud.options["cname"], cloud_name="local",
+        api_secret=cloud.options["api_secret"],
+    )  # fmt: skip
+    return str(url)
+
+
+def test_a_page_that_points_its_own_name_at_us_is_refused(program: Program) -> None:
+    with serving(program) as served:
+        assert host(served, "evil.example") == 421
+        for name in ("127.0.0.1", "localhost", f"localhost:{served.port}", "[::1]:80"):
+            assert host(served, name) == 200
+
+
+def host(served: Served, name: str) -> int:
+    """What a request under that host name is answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.request("GET", "/health", headers={"Host": name})
+    answer = connection.getresponse().status
+    connection.close()
+    return answer
+
+
+def test_ctrl_c_ends_it_in_time(program: Program) -> None:
+    with serving(program) as served:
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(15) == 0
+    assert "Traceback" not in text_of(program.folder / "serve.log")
