@@ -44,6 +44,8 @@ class Origin:
     request_id: str = ""
     #: Notification URLs given with this one call.
     notification_urls: tuple[str, ...] = ()
+    #: What the caller calls everything that belongs together; "" if nothing does.
+    batch_id: str = ""
 
 
 class ChangeKind(enum.StrEnum):

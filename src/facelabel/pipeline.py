@@ -200,9 +200,8 @@ class Pipeline:
 
     def _restore(self, forgotten: Sequence[str], collection: str) -> None:
         """Have faces enrolled again that another worker enrolled just before we forgot them."""
-        for enrolment in self.ledger.enrolments(collection):
-            if enrolment.face_id in forgotten:
-                self.queue.enqueue(JobKind.ASSET, enrolment.asset_id)
+        for enrolment in self.ledger.enrolments(collection, forgotten):
+            self.queue.enqueue(JobKind.ASSET, enrolment.asset_id)
 
     def _adopt_abandoned(self, asset_id: str, collection: str) -> None:
         """Record what a process enrolled for this asset and died before recording.
@@ -213,10 +212,15 @@ class Pipeline:
         person = self.ledger.intention(collection, asset_id)
         if person is None:
             return
-        held = {enrolment.face_id for enrolment in self.ledger.enrolments(collection)}
-        for face in self.recognizer.faces(collection):
-            if (face.asset_id, face.person) == (asset_id, person) and face.face_id not in held:
-                line = Enrolment(asset_id, "", _NO_VERSION, face.face_id, person, face.face_id)
+        enrolled = [
+            face.face_id
+            for face in self.recognizer.faces(collection)
+            if (face.asset_id, face.person) == (asset_id, person)
+        ]
+        held = {line.face_id for line in self.ledger.enrolments(collection, enrolled)}
+        for face_id in enrolled:
+            if face_id not in held:
+                line = Enrolment(asset_id, "", _NO_VERSION, face_id, person, face_id)
                 self.ledger.enrol(collection, line)
         current = self.ledger.enrolment(collection, asset_id)
         if current:

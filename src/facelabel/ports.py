@@ -387,8 +387,10 @@ class Ledger(Protocol):
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
 
-    def enrolments(self, collection: str) -> Iterator[Enrolment]:
-        """Every enrolment of the collection."""
+    def enrolments(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[Enrolment]:
+        """Every enrolment of the collection, or those that hold one of the given faces."""
 
     def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
         """Enrolments of the same picture, whatever their asset."""

@@ -28,6 +28,8 @@ PAGE = 500
 #: That many pictures, or that part of all, may be gone without anybody asking back.
 FEW_GONE = 10
 PART_GONE = 0.1
+#: Pictures asked for one by one to tell those that lie elsewhere now from those that are nowhere.
+SAMPLE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,14 @@ class Missed:
     listed: int
     #: … and how many the ledger knows.
     known: int
+    #: How many of those gone are nowhere in the library, by a sample; the others were moved.
+    vanished: int
 
     def check(self) -> None:
-        """Raise Rejected where so much is gone that the listing is more likely to be wrong."""
-        if len(self.gone) > max(FEW_GONE, self.known * PART_GONE):
+        """Raise Rejected where so much is gone that this is more likely the wrong library."""
+        if self.vanished > _bearable(self.known):
             raise Rejected(
-                f"{len(self.gone)} of {self.known} known pictures are not in the library any more."
+                f"{self.vanished} of {self.known} known pictures are not in the library any more."
                 " If they were deleted on purpose, `facelabel reconcile --force` forgets them;"
                 " else look at CLOUDINARY_URL, trainingFolder and faceRecognitionFolder"
             )
@@ -131,7 +135,9 @@ class Reconciler:
             changed += [asset.asset_id for asset in self._changed(new, enrolled)]
             progress(len(listed))
         known = enrolled.keys() | set(ledger.searched())
-        return Missed(tuple(changed), tuple(sorted(known - listed)), len(listed), len(known))
+        gone = tuple(sorted(known - listed))
+        vanished = self._vanished(gone) if len(gone) > _bearable(len(known)) else 0
+        return Missed(tuple(changed), gone, len(listed), len(known), vanished)
 
     def catch_up(self, job: Job) -> Outcome:
         """Have everything looked at that notifications missed; Rejected if too much is gone.
@@ -148,6 +154,12 @@ class Reconciler:
         """Enqueue what was missed."""
         wanted = [*missed.changed, *missed.gone]
         self.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in wanted])
+
+    def _vanished(self, gone: Sequence[str]) -> int:
+        """About how many of these are nowhere in the library; the rest left our folders."""
+        sample = gone[:: -(-len(gone) // SAMPLE)]
+        nowhere = [key for key in sample if self.pipeline.library.asset(key) is None]
+        return round(len(gone) * len(nowhere) / len(sample))
 
     def _ours(self) -> Iterator[Asset]:
         """Every picture of our folders; one may come twice."""
@@ -247,7 +259,7 @@ class Reconciler:
 
     def _forget_orphans(self, orphans: tuple[str, ...], collection: str) -> None:
         """Forget faces nobody holds, but not those a worker has enrolled since we looked."""
-        held = {e.face_id for e in self.pipeline.ledger.enrolments(collection)}
+        held = {e.face_id for e in self.pipeline.ledger.enrolments(collection, orphans)}
         self.pipeline.recognizer.forget(collection, [o for o in orphans if o not in held])
 
     def _build(
@@ -331,6 +343,11 @@ class Reconciler:
             queue.enqueue(JobKind.ASSET, line.asset_id)
         self.mend(self.check())
         self.pipeline.schedule_sweep()
+
+
+def _bearable(known: int) -> float:
+    """How many of so many known pictures may vanish unasked."""
+    return max(FEW_GONE, known * PART_GONE)
 
 
 def _pages(assets: Iterator[Asset]) -> Iterator[list[Asset]]:

@@ -65,6 +65,7 @@ class Worker:
     backoff: Backoff = field(default_factory=Backoff)
     #: Takes only jobs of these kinds; empty: all that there are handlers for.
     kinds: Collection[JobKind] = ()
+    _in_hand: list[Job] = field(default_factory=list, init=False, repr=False)
 
     def run(self, stop: threading.Event, on_done: Callable[[Done], None] = lambda _: None) -> None:
         """Work until told to stop; the job in hand is finished first.
@@ -107,6 +108,17 @@ class Worker:
             )
         with self._lease_kept(job):
             return self._work(job)
+
+    def give_back(self) -> None:
+        """Return the job in hand to the queue: who runs this worker cannot wait for it any more.
+
+        Whatever the job still comes to is not taken from a worker that has given it back.
+        """
+        for job in list(self._in_hand):
+            try:
+                self.queue.retry(job, "stopped", 0.0, counted=False)
+            except Unavailable:
+                log.warning("%s %s: free when its lease ends", job.kind, job.key)
 
     def _work(self, job: Job) -> Done:
         try:
@@ -153,9 +165,11 @@ class Worker:
         over = threading.Event()
         beat = threading.Thread(target=self._beat, args=(job, over), daemon=True)
         beat.start()
+        self._in_hand.append(job)
         try:
             yield
         finally:
+            self._in_hand.remove(job)
             over.set()
             beat.join()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from tests.contract.test_library import ANN, BOB, LibraryContract, now
+from tests.contract.test_library import LibraryContract, now
 
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
@@ -170,19 +170,19 @@ class CloudinaryContract(LibraryContract):
     def test_an_upload_is_found_listed_and_fetched(self, library: EditableLibrary) -> None:
         """Lists of Cloudinary's tell neither etag nor file name."""
         asset = library.upload(
-            ANN,
+            self.ANN,
             folder="training/new",
             filename="Zoë Müller.jpg",
             tags=["faceLabel:Zoë", "red"],
             context={"caption": "At sea"},
         )
         assert (asset.public_id, asset.folder) == ("training/new/Zoë Müller", "training/new")
-        assert (asset.filename, asset.bytes) == ("Zoë Müller.jpg", len(ANN))
+        assert (asset.filename, asset.bytes) == ("Zoë Müller.jpg", len(self.ANN))
         assert (asset.tags, asset.context) == (("faceLabel:Zoë", "red"), {"caption": "At sea"})
         assert library.asset(asset.asset_id) == asset
         assert library.find(asset.public_id) == as_listed(asset)
         assert list(library.assets("training")) == [as_listed(asset)]
-        assert library.fetch(asset) == ANN
+        assert library.fetch(asset) == self.ANN
 
     def test_an_id_that_could_be_one_is_not_found(self, library: EditableLibrary) -> None:
         unknown = "0" * 32
@@ -200,17 +200,22 @@ class CloudinaryContract(LibraryContract):
     def test_a_file_name_goes_along_with_new_content(
         self, library: EditableLibrary, ann: Asset
     ) -> None:
-        assert library.upload(ANN, public_id=ann.public_id, filename="b.jpg").filename == "ann.jpg"
-        assert library.upload(BOB, public_id=ann.public_id).filename == "ann.jpg"
-        assert library.upload(ANN, public_id=ann.public_id, filename="c.jpg").filename == "c.jpg"
+        assert (
+            library.upload(self.ANN, public_id=ann.public_id, filename="b.jpg").filename
+            == "ann.jpg"
+        )
+        assert library.upload(self.BOB, public_id=ann.public_id).filename == "ann.jpg"
+        assert (
+            library.upload(self.ANN, public_id=ann.public_id, filename="c.jpg").filename == "c.jpg"
+        )
 
     def test_a_write_is_one_change(
         self, library: EditableLibrary, ann: Asset, changes: list[str]
     ) -> None:
         library.asset(ann.asset_id)
         for change in (
-            partial(library.upload, ANN, public_id=ann.public_id, tags=["two"]),
-            partial(library.upload, BOB, public_id=ann.public_id, context={"k": "v"}),
+            partial(library.upload, self.ANN, public_id=ann.public_id, tags=["two"]),
+            partial(library.upload, self.BOB, public_id=ann.public_id, context={"k": "v"}),
             partial(library.add_tags, ann.asset_id, ["three", "four"]),
             partial(library.remove_tags, ann.asset_id, ["two", "three"]),
             partial(library.set_context, ann.asset_id, {"k": "w", "l": "x"}),
@@ -256,9 +261,9 @@ class CloudinaryContract(LibraryContract):
     def test_ids_with_odd_characters_are_reached(self, library: EditableLibrary) -> None:
         for public_id in ("a/Zoë & Söhne", "a/x y,z;(1)", "a/o'neill.tar", "דוד/🧑‍🚀"):
             with contextlib.suppress(Rejected):  # what the server does not take as a name
-                asset = library.upload(ANN, public_id=public_id)
+                asset = library.upload(self.ANN, public_id=public_id)
                 assert library.find(public_id) == as_listed(asset)
-                assert library.fetch(asset) == ANN
+                assert library.fetch(asset) == self.ANN
                 library.add_tags(asset.asset_id, ["seen"])
                 assert library.move(asset.asset_id, "b").tags == ("seen",)
 

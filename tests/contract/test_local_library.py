@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract.test_library import ANN, BOB, NearLibraryContract, ids, now
+from tests.contract.test_library import NearLibraryContract, ids, now
 
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.errors import NotFound, Rejected, UnreadableImage
@@ -66,7 +66,7 @@ class LocalLibraryContract(NearLibraryContract):
     def test_equal_contents_are_one_file_until_the_last_is_deleted(
         self, library: LocalLibrary, root: Path, ann: Asset
     ) -> None:
-        copy = library.upload(ANN, public_id="copy")
+        copy = library.upload(self.ANN, public_id="copy")
         assert self.files(root) == [ann.etag]
         library.delete(ann.asset_id)
         assert self.files(root) == [ann.etag]
@@ -76,7 +76,7 @@ class LocalLibraryContract(NearLibraryContract):
     def test_a_replaced_original_is_removed(
         self, library: LocalLibrary, root: Path, ann: Asset
     ) -> None:
-        new = library.upload(BOB, public_id=ann.public_id)
+        new = library.upload(self.BOB, public_id=ann.public_id)
         assert self.files(root) == [new.etag]
         with pytest.raises(NotFound, match="training/ann"):
             library.fetch(ann)
@@ -89,8 +89,8 @@ class LocalLibraryContract(NearLibraryContract):
 
         library = LocalLibrary(database, root, clock, on_change=refuse, check=check)
         for change in (
-            lambda: library.upload(BOB, folder="training", filename="bob.jpg"),
-            lambda: library.upload(BOB, public_id=ann.public_id),
+            lambda: library.upload(self.BOB, folder="training", filename="bob.jpg"),
+            lambda: library.upload(self.BOB, public_id=ann.public_id),
             lambda: library.add_tags(ann.asset_id, ["two"]),
             lambda: library.remove_tags(ann.asset_id, ["one"]),
             lambda: library.set_context(ann.asset_id, {"k": "v"}),
@@ -104,7 +104,7 @@ class LocalLibraryContract(NearLibraryContract):
         assert list(library.assets("")) == [ann]
         assert library.document(DocumentKind.METADATA_FIELD, "people") is None
         assert self.files(root) == [ann.etag]
-        assert library.fetch(ann) == ANN
+        assert library.fetch(ann) == self.ANN
 
     def test_without_a_follow_up_changes_are_silent(
         self, database: Database, root: Path, clock: ManualClock, ann: Asset, changes: list[str]
@@ -121,8 +121,8 @@ class LocalLibraryContract(NearLibraryContract):
         path.write_bytes(path.read_bytes()[:-1] + b"x")
         with pytest.raises(Rejected, match=r"training/ann.*damaged"):
             library.fetch(ann)
-        library.upload(ANN, folder="training", filename="ann.jpg")
-        assert library.fetch(ann) == ANN
+        library.upload(self.ANN, folder="training", filename="ann.jpg")
+        assert library.fetch(ann) == self.ANN
 
     def test_files_without_an_asset_are_swept_once_they_are_old(
         self, library: LocalLibrary, root: Path, ann: Asset
@@ -146,8 +146,8 @@ class LocalLibraryContract(NearLibraryContract):
         def upload_and_delete(name: str) -> None:
             start.wait()
             for _ in range(25):
-                asset = library.upload(ANN, public_id=name)
-                assert library.fetch(asset) == ANN
+                asset = library.upload(self.ANN, public_id=name)
+                assert library.fetch(asset) == self.ANN
                 library.delete(asset.asset_id)
 
         with ThreadPoolExecutor(2) as pool:
@@ -187,7 +187,7 @@ class LocalLibraryContract(NearLibraryContract):
     def test_a_public_id_is_made_of_folder_and_file_name(
         self, library: LocalLibrary, folder: str, filename: str, public_id: str
     ) -> None:
-        asset = library.upload(ANN, folder=folder, filename=filename)
+        asset = library.upload(self.ANN, folder=folder, filename=filename)
         assert asset.public_id == public_id
         assert library.find(public_id) == asset
 
@@ -210,7 +210,7 @@ class LocalLibraryContract(NearLibraryContract):
         self, library: LocalLibrary, ann: Asset, public_id: str
     ) -> None:
         with pytest.raises(Rejected, match="public_id"):
-            library.upload(ANN, public_id=public_id)
+            library.upload(self.ANN, public_id=public_id)
         with pytest.raises(Rejected, match="public_id"):
             library.rename(ann.asset_id, public_id)
         assert library.find(public_id) is None
@@ -224,7 +224,7 @@ class LocalLibraryContract(NearLibraryContract):
         with pytest.raises(Rejected, match="tag"):
             library.add_tags(ann.asset_id, ["fine", tag])
         with pytest.raises(Rejected, match="tag"):
-            library.upload(BOB, tags=[tag])
+            library.upload(self.BOB, tags=[tag])
         assert list(library.assets("")) == [ann]
 
     def test_a_tag_is_stripped_and_normalised(self, library: LocalLibrary, ann: Asset) -> None:

@@ -19,7 +19,7 @@ from facelabel.testing import ManualClock, MemoryQueue
 from facelabel.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 BODY = json.dumps({"notification_type": "upload", "name": "Zoë"}, ensure_ascii=False)
 
@@ -79,7 +79,8 @@ def subscriber() -> Iterator[Subscriber]:
 
 
 def notifier(*, allow_private: bool = True, timeout: float = 5.0) -> Notifier:
-    return Notifier(Fetcher(max_bytes=1, timeout=timeout, allow_private=allow_private).post)
+    post = Fetcher(max_bytes=1, timeout=timeout, allow_private=allow_private).post
+    return Notifier(post, ManualClock())
 
 
 def job(url: str, tries: int = 1) -> Job:
@@ -163,6 +164,26 @@ def test_nobody_there(subscriber: Subscriber) -> None:
     with pytest.raises(Rejected) as end:
         notifier()(job(gone.url, tries=4))
     assert "token" not in f"{trouble.value}{end.value}"
+
+
+def test_whoever_did_not_answer_holds_up_the_others_only_once() -> None:
+    clock, asked = ManualClock(), list[str]()
+
+    def post(url: str, _body: bytes, _headers: Mapping[str, str]) -> int:
+        asked.append(url)
+        if "dead" in url:
+            raise Unavailable("took too long")
+        return 200
+
+    send = Notifier(post, clock)
+    for path in ("one", "two", "three"):
+        with pytest.raises(Unavailable):
+            send(job(f"http://dead.example.com/{path}"))
+    assert send(job("http://live.example.com/")).kind == "notified"
+    assert asked == ["http://dead.example.com/one", "http://live.example.com/"]
+    clock.time += 61
+    with pytest.raises(Unavailable, match="took too long"):
+        send(job("http://dead.example.com/two", tries=2))
 
 
 @pytest.mark.parametrize(

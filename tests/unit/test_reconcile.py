@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.conftest import Bench
 
+from facelabel.errors import Rejected
 from facelabel.model import JobKind, JobState, NameState
 from facelabel.reconcile import TURN_SECONDS, Drift, Missed
 from facelabel.scheme import Scheme
@@ -349,10 +350,29 @@ def test_much_that_is_gone_at_once_is_not_believed(bench: Bench) -> None:
     assert len(list(bench.ledger.searched())) == 89
 
 
+def test_many_pictures_that_were_moved_elsewhere_are_not_taken_for_gone(bench: Bench) -> None:
+    """An archive, for example: their names stay up to date there."""
+    photos = [bench.upload("ann", name=f"assets/{number}") for number in range(60)]
+    bench.work()
+    for asset_id in photos[:30]:
+        bench.library.move(asset_id, "archive")
+    silently(bench)
+    assert bench.reconciler.missed().vanished == 0
+    bench.queue.enqueue(JobKind.RECONCILE, "all")
+    bench.work()
+    assert bench.dead() == []
+    assert len(list(bench.ledger.searched())) == 60
+    for asset_id in photos[:30]:
+        bench.library.delete(asset_id)
+    silently(bench)
+    with pytest.raises(Rejected, match="30 of 60 known pictures"):
+        bench.reconciler.missed().check()
+
+
 def test_a_picture_only_said_to_be_gone_is_not_forgotten(
     bench: Bench, family: dict[str, str]
 ) -> None:
-    missed = Missed((), (family["ann"], family["photo"]), 0, 4)
+    missed = Missed((), (family["ann"], family["photo"]), 0, 4, 0)
     bench.reconciler.look_at(missed)
     bench.work()
     assert bench.people() == ["Ann", "Ben", "Cid"]

@@ -154,6 +154,22 @@ def test_an_interrupted_job_is_given_back_at_once(shop: Shop) -> None:
     assert shop.worker.run_one() == Done(shop.worked[1], Outcome("identified"))
 
 
+def test_the_job_in_hand_can_be_given_back_and_is_not_finished_afterwards(shop: Shop) -> None:
+    """Told to stop, a server does not wait for a long job, nor the next one for its lease."""
+    taken: list[Job | None] = []
+
+    def endless(_job: Job) -> Outcome:
+        worker.give_back()
+        taken.append(shop.queue.claim())
+        return Outcome("identified")
+
+    worker = Worker(shop.queue, {JobKind.ASSET: endless}, shop.clock)
+    worker.run_one()
+    worker.give_back()  # nothing is in hand any more
+    assert taken == [shop.only_job()]
+    assert shop.only_job().tries == 1
+
+
 def test_a_job_that_kills_its_worker_every_time_ends_dead(shop: Shop) -> None:
     shop.troubles = [Killed() for _ in range(99)]
     for _ in range(12):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from facelabel.errors import Rejected, Unavailable
 from facelabel.model import Outcome
@@ -12,10 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from facelabel.model import Job
+    from facelabel.ports import Clock
 
 #: Sent once, and again about 3, 6 and 9 minutes after the try before.
 TRIES = 4
 PAUSE = 180.0
+#: Seconds for which a subscriber that did not answer is not waited for again: what others are to
+#: be told stands behind it.
+SILENCE = 60.0
 
 
 class Post(Protocol):
@@ -30,6 +35,9 @@ class Notifier:
     """Works the jobs of kind NOTIFY."""
 
     post: Post
+    clock: Clock
+    #: Until when we believe that a subscriber, by its address, does not answer.
+    _silent: dict[str, float] = field(default_factory=dict, init=False)
 
     def __call__(self, job: Job, /) -> Outcome:
         """Send the job's notification; any answer but a 2xx is a failure.
@@ -52,7 +60,14 @@ class Notifier:
             "X-Cld-Timestamp": payload["timestamp"],
             "X-Cld-Signature": payload["signature"],
         }
-        return self.post(payload["url"], payload["body"].encode(), headers)
+        subscriber = urlsplit(payload["url"]).netloc
+        if self.clock.now() < self._silent.get(subscriber, 0.0):
+            raise Unavailable("the subscriber did not answer a moment ago")
+        try:
+            return self.post(payload["url"], payload["body"].encode(), headers)
+        except Unavailable:
+            self._silent[subscriber] = self.clock.now() + SILENCE
+            raise
 
 
 def _failure(job: Job, reason: str) -> Rejected | Unavailable:

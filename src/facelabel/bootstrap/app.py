@@ -10,6 +10,7 @@ from facelabel import matching
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.engine.drawing import annotate
 from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.adapters.notifier import Notifier
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.inbox import StoreInbox
 from facelabel.adapters.store.ledger import StoreLedger
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
+    from facelabel.adapters.notifier import Post
     from facelabel.bootstrap.engines import Notice, Progress
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.remote import Remote
@@ -176,7 +178,7 @@ def _app(settings: Settings, database: Database, engines: Engines) -> App:
         fetch=lambda url: _fetch(settings, url),
         annotate=lambda data, faces: annotate(data, faces, allowed),
         tidy=side.tidy,
-        notify=lambda job: _notify(settings, job),
+        notify=Notifier(_post(settings), clock),
         rebuild_progress=[],
         local=local,
         remote=remote,
@@ -225,14 +227,17 @@ def _fetch(settings: Settings, url: str) -> tuple[bytes, str]:
     return fetched.data, fetched.filename
 
 
-def _notify(settings: Settings, job: Job) -> Outcome:
+def _post(settings: Settings) -> Post:
     """A subscriber may be a program beside ours, as long as only this computer can ask for it."""
-    from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - same
-    from facelabel.adapters.notifier import Notifier  # noqa: PLC0415 - same
 
-    near = settings.private_urls or is_loopback(settings.host)
-    fetcher = Fetcher(max_bytes=MAX_ANSWER, timeout=NOTIFY_SECONDS, allow_private=near)
-    return Notifier(fetcher.post)(job)
+    def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - same
+
+        near = settings.private_urls or is_loopback(settings.host)
+        fetcher = Fetcher(max_bytes=MAX_ANSWER, timeout=NOTIFY_SECONDS, allow_private=near)
+        return fetcher.post(url, body, headers)
+
+    return post
 
 
 def _make_data_folder(path: Path) -> None:

@@ -8,23 +8,30 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from facelabel.cloudinary import signing
+
 if TYPE_CHECKING:
     from facelabel.model import Asset, Json
 
 #: What stands in a delivery URL as it is.
 _PLAIN = "_.-/:"
+#: The same of a transformation.
+_STEPS = ",:_.-/$!()"
 #: Hexadecimal digits of an MD5, which clients expect of an etag.
 _MD5 = 32
 
 
-def describe(asset: Asset, *, cloud_name: str, base_url: str, fixed_folders: bool) -> Json:
+def describe(
+    asset: Asset, *, cloud_name: str, base_url: str, fixed_folders: bool, secret: str = ""
+) -> Json:
     """What an upload answers about the asset, without the signature.
 
     ``base_url``: where files are delivered from, without the cloud's name and a slash at its end.
+    ``secret``: see :func:`delivery_url`.
     Keys that say nothing (size of a raw file, context and metadata where there are none) are
     absent, as Cloudinary's are; tags are always there.
     """
-    url = delivery_url(asset, cloud_name=cloud_name, base_url=base_url)
+    url = delivery_url(asset, cloud_name=cloud_name, base_url=base_url, secret=secret)
     return {
         "asset_id": asset.asset_id,
         "public_id": asset.public_id,
@@ -63,13 +70,25 @@ def version_id(asset: Asset) -> str:
     return hashlib.md5(name, usedforsecurity=False).hexdigest()
 
 
-def delivery_url(asset: Asset, *, cloud_name: str, base_url: str) -> str:
-    """Where the original is delivered, escaped as Cloudinary's SDKs do it."""
+def delivery_url(
+    asset: Asset, *, cloud_name: str, base_url: str, steps: str = "", secret: str = ""
+) -> str:
+    """Where the original, or an image made of it, is delivered, escaped as by Cloudinary's SDKs.
+
+    ``steps``: the transformation as it is, not escaped. With a ``secret`` the URL is signed.
+    """
     name = asset.public_id
     if asset.resource_type != "raw":  # a raw file's public_id has its extension
         name = f"{name}.{asset.format}"
-    path = f"{asset.resource_type}/{asset.type}/v{asset.version}/{escaped(name)}"
-    return f"{base_url}/{cloud_name}/{path}"
+    name = escaped(name)
+    signature = signing.sign_delivery("/".join(filter(None, [steps, name])), secret)
+    parts = [
+        *(base_url, cloud_name, asset.resource_type, asset.type),
+        *([signature] if secret else []),
+        *([quote(steps, safe=_STEPS)] if steps else []),
+        *(f"v{asset.version}", name),
+    ]
+    return "/".join(parts)
 
 
 def escaped(public_id: str) -> str:

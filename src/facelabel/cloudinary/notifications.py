@@ -78,6 +78,7 @@ def build(
         {
             "notification_type": str(change.kind),
             **content,
+            **event.batch,
             "notification_context": event.context,
             "signature_key": api_key,
         }
@@ -110,6 +111,11 @@ class _Event:
             "triggered_at": when,
             "triggered_by": {"source": origin.source, "id": origin.id},
         }
+
+    @property
+    def batch(self) -> Json:
+        batch_id = self.change.origin.batch_id
+        return {"batch_id": batch_id} if batch_id else {}
 
     @property
     def source(self) -> Json:

@@ -117,24 +117,31 @@ def sign_delivery(path: str, secret: str, *, long: bool = False) -> str:
     ``path``: transformation, a slash, and the escaped public_id with its extension; that is the
     URL's end without the version. The long form has 32 characters and is SHA-256.
     """
-    return f"s--{_delivery_digest(path, secret, long=long)}--"
+    digest = _delivery_digest(path, secret, "sha256" if long else "sha1")
+    return f"s--{digest[: _LONG if long else _SHORT]}--"
 
 
 def is_delivery(path: str, part: str, secrets: Iterable[str]) -> bool:
-    """Whether ``part`` is the ``s--…--``, short or long, of that path by one of the secrets."""
+    """Whether ``part`` is the ``s--…--`` of that path by one of the secrets.
+
+    The short form may be SHA-256 too: that of an account whose ``signature_algorithm`` it is.
+    """
     found = _DELIVERY.fullmatch(part)
     if found is None:
         return False
     signature = found["signature"]
-    long = len(signature) == _LONG
-    digests = [_delivery_digest(path, secret, long=long) for secret in secrets]
+    algorithms: Sequence[Algorithm] = ("sha256",) if len(signature) == _LONG else _ALGORITHMS
+    digests = [
+        _delivery_digest(path, secret, algorithm)[: len(signature)]
+        for secret in secrets
+        for algorithm in algorithms
+    ]
     return sum(hmac.compare_digest(signature, digest) for digest in digests) > 0
 
 
-def _delivery_digest(path: str, secret: str, *, long: bool) -> str:
-    algorithm, length = ("sha256", _LONG) if long else ("sha1", _SHORT)
+def _delivery_digest(path: str, secret: str, algorithm: Algorithm) -> str:
     digest = hashlib.new(algorithm, _encoded(path) + _encoded(secret)).digest()
-    return base64.urlsafe_b64encode(digest)[:length].decode()
+    return base64.urlsafe_b64encode(digest).decode()
 
 
 def _matches(

@@ -49,9 +49,12 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         return self._enrolments.get((collection, asset_id))
 
-    def enrolments(self, collection: str) -> Iterator[Enrolment]:
+    def enrolments(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[Enrolment]:
         """See :class:`facelabel.ports.Ledger`."""
-        return iter([e for (name, _), e in sorted(self._enrolments.items()) if name == collection])
+        lines = [line for (name, _), line in sorted(self._enrolments.items()) if name == collection]
+        return (line for line in lines if face_ids is None or line.face_id in face_ids)
 
     def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
         """See :class:`facelabel.ports.Ledger`."""

@@ -36,6 +36,7 @@ def create(app: App) -> ASGIApp:
 
         routes += cloudinary_api.routes(_context(app, app.local))
     site = Starlette(routes=routes, exception_handlers={HTTPException: http.no_such_route})
+    site.router.redirect_slashes = False  # the client's Host header would say where to
     return _OwnHosts(site, app.settings) if configuration.is_loopback(app.settings.host) else site
 
 

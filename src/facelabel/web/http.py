@@ -363,7 +363,7 @@ async def _json(request: Request) -> Json:
     if not body.strip():
         return {}
     try:
-        value = json.loads(body, parse_constant=_no_number)
+        value = json.loads(body, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ApiError(400, "Invalid JSON in the request's body") from None
     if not isinstance(value, dict) or len(value) > MAX_FIELDS:
@@ -371,8 +371,12 @@ async def _json(request: Request) -> Json:
     return value
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(name)
+def _finite(digits: str) -> float:
+    """A number; ValueError for one that no answer could repeat: NaN, 1e999."""
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(digits)
+    return value
 
 
 async def _form(

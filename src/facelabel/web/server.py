@@ -6,7 +6,9 @@ import logging
 import signal
 import socket
 import threading
-from contextlib import ExitStack, contextmanager
+import time
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -18,6 +20,7 @@ from facelabel.web.app import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from facelabel.bootstrap import App
     from facelabel.settings import Settings
@@ -32,14 +35,17 @@ FACE_WORK = (
     JobKind.SWEEP,
     JobKind.REBUILD,
 )
-#: What mostly waits for others, and must not keep pictures waiting.
-SLOW_WORK = (JobKind.NOTIFY, JobKind.FOLDER, JobKind.RECONCILE)
+#: What asks for whole folders, and must not keep pictures waiting …
+FOLDER_WORK = (JobKind.FOLDER, JobKind.RECONCILE)
+#: … and what waits for subscribers, who may never answer.
+NOTICE_WORK = (JobKind.NOTIFY,)
 RECONCILE_KEY = "all"
 #: Requests answered at the same time; more wait for their turn in the system's queue.
 MAX_CONNECTIONS = 1_000
 BACKLOG = 1024
-#: Seconds for requests under way, and then for the picture in hand, when told to stop.
-GRACE = 10
+#: Seconds for requests under way, and then for the jobs in hand, when told to stop; whoever told
+#: us often waits for no more than ten.
+GRACE = 4
 HOUR = 3600.0
 #: Seconds before a task that broke down starts again.
 PAUSE = 5.0
@@ -75,11 +81,23 @@ def serve(app: App, listener: socket.socket) -> None:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
     )
-    with staff(app):
+    with staff(app) as stop:
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn ends by itself when told to, and then tells its caller once more.
             signal.signal(number, lambda _number, _frame: None)
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, stop).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Told to stop, it tells the staff at once and not only after the last answer."""
+
+    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stop.set()
+        super().handle_exit(sig, frame)
 
 
 def check_keys(app: App) -> None:
@@ -92,20 +110,34 @@ def check_keys(app: App) -> None:
 
 
 @contextmanager
-def staff(app: App) -> Iterator[None]:
-    """Run everything that works beside the web server; stop it at the end."""
+def staff(app: App) -> Iterator[threading.Event]:
+    """Run everything that works beside the web server, until the event is set or the block ends.
+
+    A job that takes longer than the grace returns to the queue.
+    """
     stop = threading.Event()
+    workers = {
+        "faces": app.worker(FACE_WORK),
+        "folders": app.worker(FOLDER_WORK),
+        "notices": app.worker(NOTICE_WORK),
+    }
+    tasks = {name: partial(worker.run, stop) for name, worker in workers.items()}
     threads = [
-        threading.Thread(target=_kept_up, args=(task, stop), name=name)
-        for name, task in _tasks(app, stop)
+        threading.Thread(target=_kept_up, args=(task, stop), name=name, daemon=True)
+        for name, task in {**tasks, **_by_the_clock(app, stop)}.items()
     ]
-    with ExitStack() as stack:
-        for thread in threads:
-            thread.start()
-            stack.callback(thread.join)
-        stack.callback(stop.set)
+    for thread in threads:
+        thread.start()
+    try:
         app.tidy()
-        yield
+        yield stop
+    finally:
+        stop.set()
+        end = time.monotonic() + GRACE
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        for worker in workers.values():
+            worker.give_back()
 
 
 def _kept_up(task: Callable[[], None], stop: threading.Event) -> None:
@@ -120,14 +152,14 @@ def _kept_up(task: Callable[[], None], stop: threading.Event) -> None:
             return
 
 
-def _tasks(app: App, stop: threading.Event) -> Iterator[tuple[str, Callable[[], None]]]:
-    yield "faces", lambda: app.worker(FACE_WORK).run(stop)
-    yield "errands", lambda: app.worker(SLOW_WORK).run(stop)
+def _by_the_clock(app: App, stop: threading.Event) -> dict[str, Callable[[], None]]:
+    tasks: dict[str, Callable[[], None]] = {}
     if app.settings.reconcile_hours:
-        yield "reconcile", lambda: _reconcile(app, stop)
+        tasks["reconcile"] = partial(_reconcile, app, stop)
     if app.remote and app.settings.poll_channel:
         poller = app.remote.poller(app.settings.poll_channel, app.inbox)
-        yield "poll", lambda: poller.run(stop)
+        tasks["poll"] = partial(poller.run, stop)
+    return tasks
 
 
 def _reconcile(app: App, stop: threading.Event) -> None:

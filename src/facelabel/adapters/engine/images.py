@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import (
     AvifImagePlugin,
+    BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
     Image,
@@ -43,6 +44,7 @@ _START_OF_SCAN = b"\xff\xda"
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _FORMATS: Mapping[str, type[ImageFile.ImageFile]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "HEIC": HeifImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -54,6 +56,7 @@ _SIGNATURES = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "GIF": re.compile(rb"GIF8[79]a"),
+    "BMP": re.compile(rb"BM.{4}\0{4}", re.DOTALL),
     "WebP": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
     "TIFF": re.compile(rb"II\*\0|MM\0\*"),
 }
@@ -114,7 +117,7 @@ class Picture:
 
 
 def decode(data: bytes, limits: Limits, *, max_side: int | None = DEFAULT_MAX_SIDE) -> Picture:
-    """Decode JPEG, PNG, WebP, GIF (first frame), TIFF (first page), HEIC or AVIF.
+    """Decode JPEG, PNG, WebP, GIF (first frame), TIFF (first page), HEIC, AVIF or BMP.
 
     EXIF orientation is applied, transparency laid over white, any colour mode made RGB. The
     longer side of the returned pixels is at most ``max_side``; None leaves the full size.
@@ -189,7 +192,9 @@ def _sniff(data: bytes) -> str:
         return "AVIF"
     if brands & _HEIF_BRANDS:
         return "HEIC"
-    raise UnreadableImage("the file is not a picture in JPEG, PNG, WebP, GIF, TIFF, HEIC or AVIF")
+    raise UnreadableImage(
+        "the file is not a picture in JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF or BMP"
+    )
 
 
 def _brands(data: bytes) -> frozenset[bytes]:
@@ -236,6 +241,9 @@ def _check(
     """Refuse what is over a limit."""
     width, height = image.size
     pixels = width * height
+    if name == "BMP" and image.tile[0].codec_name != "raw":
+        # Pillow reads run lengths in Python: a small file would be work for minutes.
+        raise UnreadableImage("compressed BMP pictures are not read; save it as PNG")
     if max(image.size) > limits.side or pixels > limits.pixels:
         raise UnreadableImage(
             f"the picture has {width:,} x {height:,} pixels; at most {limits.pixels:,} pixels,"

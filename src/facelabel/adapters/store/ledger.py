@@ -73,10 +73,18 @@ class StoreLedger:
         with self._database.read() as connection:
             return _enrolment(connection, collection, asset_id)
 
-    def enrolments(self, collection: str) -> Iterator[Enrolment]:
-        """Every enrolment of the collection, by asset_id."""
-        lines = select(*_LINE).where(schema.enrolment.c.collection == collection)
-        return self._database.pages(lines, schema.enrolment.c.asset_id, _enrolments)
+    def enrolments(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[Enrolment]:
+        """Every enrolment of the collection, by asset_id, or those that hold one of the faces."""
+        line = schema.enrolment.c
+        lines = select(*_LINE).where(line.collection == collection)
+        if face_ids is None:
+            yield from self._database.pages(lines, line.asset_id, _enrolments)
+            return
+        for some in batches(face_ids):
+            held = lines.where(line.face_id.in_(some))
+            yield from self._database.pages(held, line.asset_id, _enrolments)
 
     def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
         """Enrolments of the same picture, whatever their asset."""

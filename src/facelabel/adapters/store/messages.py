@@ -67,9 +67,12 @@ class StoreMessages:
             )
             .order_by(table.c.id)
             .limit(limit)
-            .with_for_update(skip_locked=True)
         )
-        claim = update(table).where(table.c.id.in_(waiting.scalar_subquery()))
+        with self._database.read() as connection:
+            if connection.execute(waiting).first() is None:
+                return []  # without the lock that writing takes, however often somebody asks
+        free = waiting.with_for_update(skip_locked=True)
+        claim = update(table).where(table.c.id.in_(free.scalar_subquery()))
         # Not waited for: what a power cut takes back is handed out again.
         with self._database.transaction(durable=False) as connection:
             claimed = connection.execute(
@@ -87,8 +90,13 @@ class StoreMessages:
         return [handle in there for handle in receipt_handles]
 
 
-def add(connection: Connection, channel: str, told: Sequence[Signed], now: float) -> None:
-    """Put notifications into a channel, in the caller's transaction; drop its forgotten ones."""
+def add(
+    connection: Connection, channel: str, told: Sequence[Signed], now: float, batch_id: str = ""
+) -> None:
+    """Put notifications into a channel, in the caller's transaction; drop its forgotten ones.
+
+    ``batch_id``: that of the call they tell of, by which they can be asked for too.
+    """
     forgotten = delete(table).where(table.c.channel == channel, table.c.visible_at < now - KEPT)
     connection.execute(forgotten)
     if told:
@@ -96,7 +104,7 @@ def add(connection: Connection, channel: str, told: Sequence[Signed], now: float
             {
                 "handle": uuid.uuid4().hex,
                 "channel": channel,
-                "batch_id": "",
+                "batch_id": batch_id,
                 "signed_payload": base64.urlsafe_b64encode(one.body).rstrip(b"=").decode(),
                 "signature": one.signature,
                 "timestamp": int(one.timestamp),

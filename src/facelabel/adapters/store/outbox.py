@@ -67,7 +67,7 @@ class Outbox:
         sent = [_sending(one, url) for one in told for url in addresses]
         self.queue.enqueue_all_in(connection, [*asked, *sent])
         for channel in channels:
-            messages.add(connection, channel, told, self.clock.now())
+            messages.add(connection, channel, told, self.clock.now(), change.origin.batch_id)
 
     def _told(self, change: Change) -> list[Signed]:
         key = next(iter(self.keys()), None)

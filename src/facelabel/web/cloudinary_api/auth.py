@@ -88,6 +88,7 @@ def _act(context: Context, received: Received, action: Action, key: ApiKey | Non
         id=key.key if key else "",
         request_id=received.request_id,
         notification_urls=(url,) if url else (),
+        batch_id=received.params.text("batch_id"),
     )
     acting = replace(context, media=context.media.acting(origin))
     return action(acting, replace(received, key=key))

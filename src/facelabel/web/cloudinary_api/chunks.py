@@ -96,8 +96,7 @@ class Place:
         """
         path = self._folder / hashlib.sha256(name.encode()).hexdigest()
         with _alone(path):
-            if part.start == 0:
-                self._make_room(part.total or 0)
+            self._make_room(path, part.total or part.end)
             received = _written(path, part, data)
             if not part.is_last:
                 return received
@@ -105,9 +104,10 @@ class Place:
             path.unlink()
             return complete
 
-    def _make_room(self, needed: int) -> None:
-        sizes = [size for path in self._folder.iterdir() if (size := _kept(path))]
-        if sum(sizes) + needed > self._limit:
+    def _make_room(self, path: Path, needed: int) -> None:
+        """At every part: whoever does not know the size yet may go on for ever."""
+        others = [_kept(other) for other in self._folder.iterdir() if other != path]
+        if sum(others) + needed > self._limit:
             raise Unavailable("too many unfinished uploads: try again later")
 
 

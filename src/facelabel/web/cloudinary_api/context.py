@@ -53,3 +53,9 @@ class Context:
     #: Whether pictures of the type upload are delivered to anybody who knows their URL; without
     #: it every delivery URL has to be signed.
     open_delivery: bool = True
+
+    def delivery_secret(self, type_: str) -> str:
+        """What signs the delivery URLs of assets of a type; "" where they need no signature."""
+        if type_ == "upload" and self.open_delivery:
+            return ""
+        return self.keys()[0].secret

@@ -27,9 +27,9 @@ from starlette.routing import Route
 from facelabel.cloudinary import delivery_urls, signing, transformations
 from facelabel.cloudinary.transformations import Regions
 from facelabel.errors import NotFound, Rejected, Unavailable
-from facelabel.media import DocumentKind
 from facelabel.model import Box
 from facelabel.web import http, representation
+from facelabel.web.cloudinary_api import attributes
 from facelabel.web.http import ApiError
 from facelabel.web.representation import Representation
 
@@ -56,6 +56,7 @@ _YEAR = 31_536_000
 _BINARY = "application/octet-stream"
 _TYPES: Mapping[str, str] = {
     "avif": "image/avif",
+    "bmp": "image/bmp",
     "csv": "text/csv; charset=utf-8",
     "gif": "image/gif",
     "heic": "image/heic",
@@ -174,7 +175,8 @@ def _order(context: Context, cloud: str, path: str, accepts: str) -> _Order:
         raise NotFound(f"there is no cloud {cloud[:100]!r} here")
     address = delivery_urls.parse(path)
     asset, reading = _found(context, _allowed(context, address))
-    asked = transformations.parse(reading.transformation, partial(_named, context))
+    named = partial(attributes.named_transformation, context)
+    asked = transformations.parse(reading.transformation, named)
     wanted = _in_format(asked, reading.format, asset)
     _check_kind(asset, wanted)
     varies = wanted.format == "auto"
@@ -209,12 +211,6 @@ def _found(context: Context, readings: Sequence[Reading]) -> tuple[Asset, Readin
         if asset:
             return asset, reading
     raise NotFound(f"Resource not found - {readings[0].key.public_id[:200]}")
-
-
-def _named(context: Context, name: str) -> str | None:
-    found = context.media.document(DocumentKind.TRANSFORMATION, name) or {}
-    text = found.get("transformation")
-    return text if isinstance(text, str) else None
 
 
 def _in_format(asked: Transformation, extension: str, asset: Asset) -> Transformation:

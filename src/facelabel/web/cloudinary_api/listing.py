@@ -80,6 +80,7 @@ def described(context: Context, asset: Asset) -> Json:
         cloud_name=context.cloud_name,
         base_url=context.base_url,
         fixed_folders=context.fixed_folders,
+        secret=context.delivery_secret(asset.type),
     )
 
 

@@ -6,7 +6,6 @@ import hashlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from facelabel.cloudinary import assets, signing
 from facelabel.web.cloudinary_api import listing
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _EAGER = 100
 #: Steps, and a format at their end; "/" alone at the end is the original's format.
 _STEPS = re.compile(r"(?P<steps>.*?)(?:/(?P<format>[a-z0-9]{0,5}))?")
-_PLAIN = ",:_.-/$!()"
 
 
 def uploaded(
@@ -51,9 +49,13 @@ def eager(context: Context, asset: Asset, params: Params) -> list[JsonValue]:
 def derived_url(context: Context, asset: Asset, steps: str, format_: str) -> str:
     """Where an image made of an asset is delivered; format "" is the asset's own."""
     shown = replace(asset, format=format_ or asset.format)
-    url = assets.delivery_url(shown, cloud_name=context.cloud_name, base_url=context.base_url)
-    version = f"/v{asset.version}/"
-    return url.replace(version, f"/{quote(steps, safe=_PLAIN)}{version}", 1)
+    return assets.delivery_url(
+        shown,
+        cloud_name=context.cloud_name,
+        base_url=context.base_url,
+        steps=steps,
+        secret=context.delivery_secret(asset.type),
+    )
 
 
 def _derived(context: Context, asset: Asset, text: str) -> Json:

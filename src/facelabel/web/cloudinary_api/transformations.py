@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import transformations
 from facelabel.media import Compare, DocumentKind, Every, Where
-from facelabel.web.cloudinary_api import calls, listing
+from facelabel.web.cloudinary_api import attributes, calls, listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -140,12 +140,7 @@ def _delete(context: Context, received: Received) -> Json:
 
 def _check(context: Context, text: str) -> None:
     """Rejected for what could not be applied."""
-    transformations.parse(text, partial(_named_text, context))
-
-
-def _named_text(context: Context, name: str) -> str | None:
-    document = context.media.document(_KIND, name)
-    return None if document is None else str(document["transformation"])
+    transformations.parse(text, partial(attributes.named_transformation, context))
 
 
 def _users(context: Context, text: str) -> tuple[Asset, ...]:

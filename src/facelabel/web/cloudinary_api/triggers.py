@@ -33,7 +33,8 @@ EVENT_TYPES = frozenset(
         *("report", "restore_asset_version", "sprite"),
     }
 )
-_SCHEMES = {"http": ("http", "https"), "poll": ("poll",)}
+#: "webhook" is the name that the SDK documents, "http" the one that older ones send.
+_SCHEMES = {"webhook": ("http", "https"), "http": ("http", "https"), "poll": ("poll",)}
 #: They would change what is sent, or whether: to leave them out silently would be a lie.
 _UNSUPPORTED = ("filter", "filter_language", "payload_template")
 _AUTH_SCHEMES = ("default", "legacy_hmac")
@@ -147,7 +148,7 @@ def _auth_scheme(params: Params) -> str:
 
 
 def _uri_type(uri: str, asked: str) -> str:
-    """What the URI has to fit: http or poll."""
+    """What the URI has to fit: http (also called webhook) or poll."""
     kind = asked or ("poll" if uri.startswith("poll:") else "http")
     try:
         parts = urlsplit(uri)

@@ -6,6 +6,7 @@ is ever made larger than what is delivered, whatever the detour that the mode de
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -142,6 +143,12 @@ def target(step: Step, size: Size) -> tuple[float | None, float | None]:
     if height:
         return _whole(height * ratio), height
     return min(size[0], _whole(size[1] * ratio)), min(size[1], _whole(size[0] / ratio))
+
+
+def tilted(size: Size, angle: float) -> Size:
+    """What a picture needs that is turned by ``angle``, in radians, and not cut off."""
+    across, down = abs(math.cos(angle)), abs(math.sin(angle))
+    return _whole(size[0] * across + size[1] * down), _whole(size[0] * down + size[1] * across)
 
 
 def _pixels(length: Length | None, whole: int, dpr: float) -> int | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from facelabel.model import Box
 
 #: What others do not show is delivered in a format that everything shows.
-_DELIVERED: Mapping[str, str] = {"heic": "auto", "tif": "auto"}
+_DELIVERED: Mapping[str, str] = {"bmp": "auto", "heic": "auto", "tif": "auto"}
 _CLOCKWISE: Mapping[int, Image.Transpose] = {
     90: Image.Transpose.ROTATE_270,
     180: Image.Transpose.ROTATE_180,
@@ -228,17 +228,21 @@ def _turned(scene: _Scene, degrees: float, step: Step) -> _Scene:
 
 
 def _tilted(image: Image.Image, degrees: float, step: Step) -> Image.Image:
-    geometry.check(_tilted_size(image.size, degrees), image.size)
-    background = effects.colour(step.background or "transparent")
-    turned = image.convert("RGBA").rotate(-degrees, Image.Resampling.BICUBIC, expand=True)
-    return effects.laid_over(turned, background)
-
-
-def _tilted_size(size: Size, degrees: float) -> Size:
     angle = math.radians(degrees)
-    across, down = abs(math.cos(angle)), abs(math.sin(angle))
-    width, height = size[0] * across + size[1] * down, size[0] * down + size[1] * across
-    return math.ceil(width), math.ceil(height)
+    size = geometry.tilted(image.size, angle)
+    geometry.check(size, image.size)
+    turned = image.convert("RGBA").transform(
+        size, Image.Transform.AFFINE, _untilting(image.size, size, angle), Image.Resampling.BICUBIC
+    )
+    return effects.laid_over(turned, effects.colour(step.background or "transparent"))
+
+
+def _untilting(before: Size, after: Size, angle: float) -> tuple[float, ...]:
+    """The matrix that tells for a pixel of the turned picture where it was; middles meet."""
+    across, down = math.cos(angle), math.sin(angle)
+    x, y = after[0] / 2, after[1] / 2
+    left, top = before[0] / 2 - across * x - down * y, before[1] / 2 + down * x - across * y
+    return across, down, left, -down, across, top
 
 
 def _turned_area(area: Area, degrees: float, before: Size, after: Size) -> Area:
