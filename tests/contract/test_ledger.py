@@ -104,6 +104,13 @@ class LedgerContract:
             live.enrol(LIVE, line)
         assert list(live.enrolments(LIVE)) == lines
 
+    def test_the_enrolments_that_hold_given_faces_are_found(self, live: Ledger) -> None:
+        for asset_id, face_id in (("a", "f1"), ("b", "f1"), ("c", "f2"), ("d", "f3")):
+            live.enrol(LIVE, enrolment(asset_id, face_id))
+        held = live.enrolments(LIVE, ["f1", "f3", "f9"])
+        assert sorted(line.asset_id for line in held) == ["a", "b", "d"]
+        assert list(live.enrolments(LIVE, [])) == []
+
     def test_enrolling_changes_the_gallery(self, live: Ledger) -> None:
         before = live.generation()
         live.enrol(LIVE, enrolment("a"))

@@ -136,21 +136,26 @@ def _log_to_stderr(level: str) -> None:
 @contextmanager
 def application(settings: Settings) -> Iterator[App]:
     """The application, with bars for models on their way and notices on standard error."""
-    with _bars("[progress.description]{task.description}") as bars:
-        tasks: dict[str, Any] = {}
+    bars, tasks = _bars("[progress.description]{task.description}"), dict[str, Any]()
 
-        def progress(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(f"getting {name}", total=total)
-            bars.update(tasks[name], completed=done, total=total)
-            if total and done >= total:
-                bars.remove_task(tasks.pop(name))
+    def progress(name: str, done: int, total: int | None) -> None:
+        if name not in tasks:
+            bars.start()  # not before: a server would redraw nothing for days
+            tasks[name] = bars.add_task(f"getting {name}", total=total)
+        bars.update(tasks[name], completed=done, total=total)
+        if total and done >= total:
+            bars.remove_task(tasks.pop(name))
+        if not tasks:
+            bars.stop()
 
-        def notice(text: str) -> None:
-            err.print(text, style="yellow", markup=False)
+    def notice(text: str) -> None:
+        err.print(text, style="yellow", markup=False)
 
+    try:
         with bootstrap.opened(settings, progress, notice) as app:
             yield app
+    finally:
+        bars.stop()
 
 
 @contextmanager

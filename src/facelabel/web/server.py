@@ -17,6 +17,7 @@ from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.model import JobKind
 from facelabel.settings import is_loopback
 from facelabel.web.app import create
+from facelabel.web.connections import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +74,7 @@ def serve(app: App, listener: socket.socket) -> None:
     check_keys(app)
     config = uvicorn.Config(
         create(app),
+        http=Connection,
         lifespan="off",
         access_log=False,
         log_config=None,

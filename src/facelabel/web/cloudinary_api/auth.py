@@ -13,10 +13,11 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
 from facelabel.media import DocumentKind, Origin
 from facelabel.web import http
-from facelabel.web.http import ApiError
+from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,9 +67,8 @@ def uploading(
 
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
-        return _act(
-            context, received, action, _caller(context, received, unsigned, presets=presets)
-        )
+        key = _caller(context, received, unsigned, presets=presets)
+        return _act(context, _meant(received), action, key)
 
     return anonymous(context, run)
 
@@ -82,16 +82,36 @@ def _limits(context: Context) -> http.Limits:
     return http.Limits(context.max_body_bytes)
 
 
-def _act(context: Context, received: Received, action: Action, key: ApiKey | None) -> Answer:
+def acting(context: Context, received: Received) -> Context:
+    """The context whose library acts for who asks, as their parameters say."""
     url = received.params.text("notification_url")
     origin = Origin(
-        id=key.key if key else "",
+        id=received.key.key if received.key else "",
         request_id=received.request_id,
         notification_urls=(url,) if url else (),
         batch_id=received.params.text("batch_id"),
     )
-    acting = replace(context, media=context.media.acting(origin))
-    return action(acting, replace(received, key=key))
+    return replace(context, media=context.media.acting(origin))
+
+
+def _act(context: Context, received: Received, action: Action, key: ApiKey | None) -> Answer:
+    known = replace(received, key=key)
+    return action(acting(context, known), known)
+
+
+def _meant(received: Received) -> Received:
+    """The call without what is empty: no signature says anything of that, so others could add it.
+
+    SDKs never send it; HTTP Basic, which nobody else can have written, may.
+    """
+    if "authorization" in received.headers:
+        return received
+    given = {name: v for name, v in received.params.values.items() if not _is_empty(v)}
+    return replace(received, params=Params(given))
+
+
+def _is_empty(value: JsonValue) -> bool:
+    return value is None or value in ("", [], {})
 
 
 def _check_cloud(context: Context, received: Received) -> None:
@@ -157,11 +177,17 @@ def _signing_key(context: Context, received: Received, unsigned: frozenset[str])
 def _check_signature(
     values: Mapping[str, JsonValue], signature: str, secret: str, unsigned: frozenset[str]
 ) -> None:
+    values = {name: _text(value) for name, value in values.items()}
     signed = {name: value for name, value in values.items() if name not in unsigned}
     if signing.is_signed(values, signature, secret) or signing.is_signed(signed, signature, secret):
         return
     expected = signing.string_to_sign(values)[:_ECHO]
     raise ApiError(401, f"Invalid Signature {signature[:64]}. String to sign - '{expected}'.")
+
+
+def _text(value: JsonValue) -> JsonValue:
+    """As it would stand in a form: JSON's 0 and false say something, and have to be signed."""
+    return wire.text(value) if isinstance(value, (bool, int, float)) else value
 
 
 def _check_timestamp(text: str, now: float) -> None:

@@ -21,6 +21,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
@@ -36,6 +37,7 @@ from facelabel.web.representation import Representation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from starlette.datastructures import Headers
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -49,6 +51,8 @@ _AT_ONCE = min(4, os.cpu_count() or 1)
 #: Images waiting to be made; with more, a client had better come again.
 _WAITING = 64
 _RETRY_AFTER = 5.0
+#: Bytes of all originals that are being sent, or one of the largest.
+_MAX_HELD = 1 << 30
 #: Changes when the same transformation makes another image than before.
 _EDITION = 1
 _UNAUTHORIZED = 401
@@ -120,6 +124,7 @@ class _Delivery:
         self._context = context
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="render")
         self._under_way: dict[str, asyncio.Future[bytes]] = {}
+        self._held = http.Held(max(_MAX_HELD, context.max_file_bytes))
 
     async def answer(self, kind: str, request: Request) -> Response:
         """Deliver, or say why not."""
@@ -142,17 +147,30 @@ class _Delivery:
             return same
         if request.method == "HEAD" and order.is_original:
             return representation.sized(known, order.asset.bytes, _media_type(order.asset))
-        data = await self._data(order)
-        media_type = _media_type(order.asset) if order.is_original else _sniffed(data)
-        if request.method == "HEAD":
-            return representation.sized(known, len(data), media_type)
-        return representation.whole_or_part(request.headers, known, data, media_type)
-
-    async def _data(self, order: _Order) -> bytes:
         if order.is_original:
-            return await run_in_threadpool(self._context.media.fetch, order.asset)
+            return await self._original(order.asset, known, request.headers)
         kept = await run_in_threadpool(self._context.derived.get, order.key)
-        return kept or await self._made(order)
+        data = kept or await self._made(order)
+        if request.method == "HEAD":
+            return representation.sized(known, len(data), _sniffed(data))
+        return representation.whole_or_part(request.headers, known, data, _sniffed(data))
+
+    async def _original(self, asset: Asset, known: Representation, asked: Headers) -> Response:
+        """The file; its bytes count until the client has them, who may take its time."""
+        if not self._held.add(asset.bytes):
+            self._held.add(-asset.bytes)
+            raise Unavailable("too many large files at once", retry_after=_RETRY_AFTER)
+        try:
+            data = await run_in_threadpool(self._context.media.fetch, asset)
+        except BaseException:
+            self._held.add(-asset.bytes)
+            raise
+        response = representation.whole_or_part(asked, known, data, _media_type(asset))
+        response.background = BackgroundTask(self._let_go, asset.bytes)
+        return response
+
+    async def _let_go(self, size: int) -> None:
+        self._held.add(-size)
 
     async def _made(self, order: _Order) -> bytes:
         """Make an image, or wait for it where it is being made already."""

@@ -43,6 +43,8 @@ def applied(context: Context, received: Received) -> Received:
         raise ApiError(400, "Upload preset not found")
     settings = preset.get("settings")
     added: Json = settings if isinstance(settings, dict) else {}
+    if Params(added).flag("disallow_public_id") and received.params.text("public_id"):
+        raise ApiError(400, f"public_id is not allowed when using upload preset {name[:80]}")
     given = {key: value for key, value in received.params.values.items() if value is not None}
     # Who did not sign may add pictures, but not replace any.
     values = {**added, **given} if received.key else {**given, **added, "overwrite": False}

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from facelabel.web.http import Params, Received
 
 _KINDS = ("image", "video", "raw", "auto")
+#: What somebody without a key is told of an asset that others put there.
+_OPEN = ("public_id", "resource_type", "type", "version", "created_at")
 #: Calls of Cloudinary's Upload API that this library does not have.
 _UNSUPPORTED = ("text", "sprite", "multi", "explode", "generate_archive", "create_slideshow")
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,10})")
@@ -80,6 +82,7 @@ def _refuse(_context: Context, _received: Received, *, name: str) -> Json:
 
 def _upload(context: Context, received: Received, *, resource_type: str) -> Json:
     received = presets.applied(context, received)
+    context = auth.acting(context, received)  # a preset may say who is to hear of it
     params = received.params
     attributes.check_addons(params)
     source = sources.whole(context, received)
@@ -213,6 +216,9 @@ def _pending(asset: Asset, params: Params) -> Json:
 
 
 def _answer(context: Context, received: Received, asset: Asset, *, existed: bool) -> Json:
+    if existed and received.key is None:
+        described = listing.described(context, asset)
+        return {name: described[name] for name in _OPEN} | {"existing": True}
     asset, derived = with_derived(context, asset, received.params)
     answer = responses.uploaded(context, asset, received.params, received.key, derived)
     answer |= breakpoints.answer(context, asset, received.params)

@@ -24,7 +24,7 @@ MAX_NAME = 255
 MAX_TEXT = 64 << 10
 _KIND = DocumentKind.UPLOAD_PRESET
 #: What is said of the preset itself; everything else is a parameter of the upload.
-_OWN = frozenset({"name", "unsigned", "live", "disallow_public_id"})
+_OWN = frozenset({"name", "unsigned", "live"})
 #: Not even that: it belongs to one call.
 _OF_A_CALL = frozenset({"api_key", "file", "signature", "timestamp", "upload_preset"})
 _NAME_LENGTH = 8
@@ -95,6 +95,8 @@ def _existing(preset: Json | None, name: str) -> Json:
 
 
 def _changed(preset: Json, params: Params) -> Json:
+    if params.flag("live"):
+        raise ApiError(400, "live is not supported by the local library")
     settings = preset["settings"]
     assert isinstance(settings, dict)
     given = {key: value for key, value in params.values.items() if value is not None}
