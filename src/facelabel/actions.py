@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel import matching, names
@@ -14,7 +15,7 @@ from facelabel.errors import NotFound, Rejected, UnreadableImage
 from facelabel.model import JobKind, JobRequest, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from facelabel.bootstrap import App
     from facelabel.bootstrap.remote import Remote, Report, Trigger
@@ -55,7 +56,7 @@ class Identification:
 
 def find(app: App, ident: str) -> Asset:
     """The asset with that public_id or asset_id; NotFound if there is none."""
-    asset = app.library.find(ident) or app.library.asset(ident)
+    asset = app.library.asset(ident) or app.library.find(ident)
     if asset is None:
         raise NotFound(f"there is no picture {ident!r} in the library")
     return asset
@@ -107,11 +108,19 @@ def image_files(paths: Iterable[Path]) -> Iterator[Path]:
                 yield file
 
 
-def add_portrait(app: App, portrait: Portrait) -> Asset:
+def add_portrait(
+    app: App, portrait: Portrait, known: Mapping[str, Asset] = MappingProxyType({})
+) -> Asset:
     """Upload a portrait to the training folder under its label.
 
     The public_id comes from file name and content: the same file again is the same asset, and
     under another label it moves. Raises Rejected, LabelRefused, UnreadableImage, Unavailable.
+
+    Args:
+        app: whose library it goes to.
+        portrait: what to upload.
+        known: training images by public_id; what is among them is not sent again.
+
     """
     scheme = app.pipeline.scheme
     person = portrait.person.removeprefix(f"{scheme.prefix}:")
@@ -119,12 +128,17 @@ def add_portrait(app: App, portrait: Portrait) -> Asset:
     data, filename = read(app, portrait.source)
     stem = _clean_stem(filename)
     public_id = f"{scheme.training}/{stem}-{hashlib.sha256(data).hexdigest()[:10]}"
-    known = app.library.find(public_id)
-    if known is None:
-        return app.library.upload(
-            data, folder=scheme.training, filename=filename, public_id=public_id, tags=[label]
-        )
-    return _relabelled(app, known, label)
+    # Without the label: of an image that was moved elsewhere, it would replace people's own tags.
+    asset = known.get(public_id) or app.library.upload(
+        data, folder=scheme.training, filename=filename, public_id=public_id
+    )
+    _relabel(app, asset, label)
+    return asset
+
+
+def training_images(app: App) -> dict[str, Asset]:
+    """What is in the training folder, by public_id."""
+    return {asset.public_id: asset for asset in app.library.assets(app.pipeline.scheme.training)}
 
 
 def read(app: App, source: str) -> tuple[bytes, str]:
@@ -222,11 +236,11 @@ def costs(app: App, pictures: int) -> str:
     """What looking at so many pictures asks of an account elsewhere; "" where there is none."""
     if app.remote is None:
         return ""
-    listed = app.remote.client.calls.get("admin", 0)
+    so_far = app.remote.client.calls.get("admin", 0)
     return (
         f"{pictures} calls of Cloudinary's Admin API (it answers so many an hour), {pictures}"
         f" downloads, and at most {2 * pictures} writes, which are not rationed;"
-        f" listing took {listed} calls"
+        f" this look took {so_far} calls"
     )
 
 
@@ -293,16 +307,14 @@ def _failure(done: Done) -> Outcome:
     return Outcome(kind, asset_id=done.job.key, note=reason)
 
 
-def _relabelled(app: App, asset: Asset, label: str) -> Asset:
-    """Bring an image back to the training folder under this label alone; other tags stay."""
-    scheme = app.pipeline.scheme
-    if not scheme.trains(asset):
-        app.library.move(asset.asset_id, scheme.training)
-    app.library.add_tags(asset.asset_id, [label])
-    others = [tag for tag in asset.tags if tag.startswith(f"{scheme.prefix}:") and tag != label]
+def _relabel(app: App, asset: Asset, label: str) -> None:
+    """Put an image under this label alone; other tags stay."""
+    prefix = f"{app.pipeline.scheme.prefix}:"
+    if label not in asset.tags:
+        app.library.add_tags(asset.asset_id, [label])
+    others = [tag for tag in asset.tags if tag.startswith(prefix) and tag != label]
     if others:
         app.library.remove_tags(asset.asset_id, others)
-    return find(app, asset.asset_id)
 
 
 def _listed(path: Path, prefix: str) -> Iterator[Portrait]:

@@ -18,7 +18,7 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
+from facelabel.errors import FacelabelError, Throttled
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
@@ -67,9 +67,11 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     try:
         with application(settings) as app:
             yield _disk(settings)
-            yield _account(app.remote) if app.remote else _store(app)
+            library = _account(app.remote) if app.remote else _store(app)
+            yield library
             yield from _models(app)
-            yield _index(app)
+            if library.good:
+                yield _index(app)
             yield _queue(app)
     except FacelabelError as error:
         advice = (
@@ -104,8 +106,12 @@ def _account(remote: Remote) -> Finding:
     cloud = remote.client.account.cloud_name
     try:
         triggers = remote.subscriptions.triggers()
-    except (ConfigurationError, Unavailable) as error:
-        return Finding("Cloudinary", good=False, says=str(error), advice="look at CLOUDINARY_URL")
+    except Throttled as error:
+        advice = "wait, or ask Cloudinary for a larger one; nothing is lost meanwhile"
+        return Finding("Cloudinary", good=False, says=str(error), advice=advice)
+    except FacelabelError as error:
+        advice = "look at CLOUDINARY_URL, and at the network"
+        return Finding("Cloudinary", good=False, says=str(error), advice=advice)
     ours = [trigger for trigger in triggers if actions.tells_us(trigger)]
     says = f"the key opens {cloud!r}; {len(ours)} triggers tell us of changes"
     advice = "" if ours else "`facelabel connect` sets them up; until then `facelabel reconcile`"

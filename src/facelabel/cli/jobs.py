@@ -17,6 +17,7 @@ from facelabel.errors import NotFound
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
+    from facelabel.bootstrap import App
     from facelabel.model import Job
     from facelabel.settings import Settings
     from facelabel.worker import Done
@@ -69,7 +70,7 @@ def list_(settings: Settings, *, everything: bool, as_json: bool) -> None:
     with application(settings) as app:
         found = app.pipeline.queue.jobs(None if everything else JobState.DEAD, limit=1000)
         pending = app.pipeline.queue.pending()
-        titles = {job.job_id: _title(app.library.asset(job.key), job) for job in found}
+        titles = {job.job_id: _title(app, job) for job in found}
     if as_json:
         print_json([{"job": job, "asset": titles[job.job_id]} for job in found])
         return
@@ -86,9 +87,13 @@ def list_(settings: Settings, *, everything: bool, as_json: bool) -> None:
     out.print(f"{pending} jobs wait or run" + ("" if found else ", none has failed"))
 
 
-def _title(asset: object, job: Job) -> str:
-    public_id = getattr(asset, "public_id", None)
-    return str(public_id or f"{job.kind} {job.key}")
+def _title(app: App, job: Job) -> str:
+    """The picture's public_id; of one elsewhere that we have not seen yet, its asset_id.
+
+    An account is not asked: that would cost a call for every job, and fail just when jobs do.
+    """
+    known = app.pipeline.ledger.search(job.key) if app.remote else app.library.asset(job.key)
+    return known.public_id if known else f"{job.kind} {job.key}"
 
 
 def _state(job: Job) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from facelabel.bootstrap import App
-    from facelabel.model import Asset, Search
+    from facelabel.model import Asset, Outcome, Search
     from facelabel.settings import Settings
 
 
@@ -116,11 +116,14 @@ def _expand(sources: tuple[str, ...]) -> list[str]:
     return files
 
 
-def _work_now(app: App, uploaded: list[Asset]) -> None:
+def _work(app: App, assets: list[Asset]) -> list[Outcome]:
     with bar("working", app.pipeline.queue.pending()) as advance:
         tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
-        outcomes = actions.work(app, [asset.asset_id for asset in uploaded], tally)
-    for asset, outcome in zip(uploaded, outcomes, strict=True):
+        return actions.work(app, [asset.asset_id for asset in assets], tally)
+
+
+def _work_now(app: App, uploaded: list[Asset]) -> None:
+    for asset, outcome in zip(uploaded, _work(app, uploaded), strict=True):
         found = ", ".join(outcome.names)
         text = f"{asset.public_id}: {outcome.kind} {found} {outcome.note}"
         out.print(text.rstrip(), markup=False)
@@ -292,5 +295,5 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
         for asset in assets:
             app.library.delete(asset.asset_id)
         # Forgetting must not wait for a worker that may never be started.
-        actions.work(app, [asset.asset_id for asset in assets])
+        _work(app, assets)
         out.print(f"{len(assets)} deleted")

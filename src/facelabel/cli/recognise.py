@@ -84,10 +84,11 @@ def _import(app: App, path: Path, *, dry_run: bool) -> None:
         return
     uploaded: dict[str, Portrait] = {}
     problems: list[tuple[str, str]] = []
+    known = actions.training_images(app)
     with bar("uploading", len(portraits)) as advance:
         for number, portrait in enumerate(portraits, start=1):
             try:
-                asset = actions.add_portrait(app, portrait)
+                asset = actions.add_portrait(app, portrait, known)
             except (Rejected, Unavailable) as trouble:
                 problems.append((portrait.source, str(trouble)))
             else:

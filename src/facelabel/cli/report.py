@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel.cli.framework import err, out
+from facelabel.errors import Unavailable
 from facelabel.model import Verdict
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from facelabel.model import Candidate, Face, NamedFace, Outcome
     from facelabel.worker import Done
+
+#: So many jobs after another that cannot be done now: then neither can the rest.
+IN_A_ROW = 3
 
 
 def names_line(faces: Sequence[NamedFace]) -> str:
@@ -79,7 +83,11 @@ def _quality(face: Face) -> str:
 
 
 class Tally:
-    """Counts outcomes while a queue is worked and prints failures as they come."""
+    """Counts outcomes while a queue is worked and prints failures as they come.
+
+    Raises Unavailable where one job after the other has to wait: a network that is away or a
+    quota that is used up would only be met thousands of times more.
+    """
 
     def __init__(
         self,
@@ -96,6 +104,7 @@ class Tally:
         self.kinds: Counter[str] = Counter()
         self._advance, self._pending = advance, pending
         self._done = 0
+        self._waiting: set[str] = set()
 
     def __call__(self, done: Done) -> None:
         """Note one job."""
@@ -103,11 +112,20 @@ class Tally:
         self._advance(self._done, self._done + self._pending())
         if done.outcome is None:
             self.kinds["refused" if done.buried else "to be retried"] += 1
-            last = done.error.strip().rpartition("\n")[2]
-            if not self._quiet:
-                err.print(f"{done.job.key}: {last}", style="red", markup=False)
+            self._note_failure(done, done.error.strip().rpartition("\n")[2])
             return
+        self._waiting.clear()
         self.kinds[done.outcome.kind] += 1
+
+    def _note_failure(self, done: Done, reason: str) -> None:
+        if done.buried:
+            self._waiting.clear()
+        else:
+            self._waiting.add(done.job.key)
+        if len(self._waiting) == IN_A_ROW:
+            raise Unavailable(f"{reason}; what is left waits: run the same command again later")
+        if not self._quiet:
+            err.print(f"{done.job.key}: {reason}", style="red", markup=False)
 
     def summary(self) -> str:
         """The counts in one line."""

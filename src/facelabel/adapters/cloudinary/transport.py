@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: Of an answer; a page of 500 assets with everything about them is a few megabytes.
 MAX_BYTES = 32 << 20
 _PIECE = 1 << 16
+#: Seconds for a connection to be made: a network that is away answers nothing at all.
+CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,13 @@ class Exchange:
 
     def perform(self, pool: urllib3.PoolManager, method: str, url: str, **options: Any) -> Answer:  # noqa: ANN401 - urllib3's
         """Send the request; urllib3's errors go through."""
+        left = max(0.001, self._left)
         response = pool.request(
             method,
             url,
             retries=False,
             preload_content=False,
-            timeout=urllib3.Timeout(total=max(0.001, self._left)),
+            timeout=urllib3.Timeout(total=left, connect=min(left, CONNECT_SECONDS)),
             **options,
         )
         try:
