@@ -177,9 +177,10 @@ def work(
     results: dict[str, Outcome] = {}
 
     def note(done: Done) -> None:
-        key = done.job.key
-        if done.job.kind is JobKind.ASSET and key in wanted:
-            results[key] = done.outcome or _failure(done)
+        key, outcome = done.job.key, done.outcome or _failure(done)
+        looked_again = key in results and outcome.kind == "unchanged"  # our own tag came back
+        if done.job.kind is JobKind.ASSET and key in wanted and not looked_again:
+            results[key] = outcome
         on_done(done)
 
     enqueue(app, asset_ids)

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.conftest import Inside
 from tests.e2e.served import Cloud, Served, free_port, people_known, serving, status, text_of, until
+
+from facelabel import actions, bootstrap, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +28,10 @@ ORIGINAL = {
     "faceLabelTagPrefix": "who",
     "transformationParams": "q_auto,w_900,h_900,c_limit",
 }
+
+
+#: For what has nothing to do with folders.
+one_mode = pytest.mark.parametrize("mode", ["dynamic"])
 
 
 @pytest.fixture(params=["dynamic", "fixed"])
@@ -86,6 +93,7 @@ def test_the_originals_configuration_with_a_webhook(
     assert "Traceback" not in log
 
 
+@one_mode
 def test_without_a_public_address(account: Served, worker: Program, data: Path, mode: str) -> None:
     worker.environment["FACELABEL_POLL_CHANNEL"] = "faces"
     assert "poll://faces" in worker("connect", "--poll")
@@ -111,6 +119,7 @@ def test_what_was_missed_is_made_good(
 def test_the_commands_work_on_an_account(
     account: Served, worker: Program, data: Path, mode: str
 ) -> None:
+    worker = Inside(worker.environment, worker.folder)
     families = data / "families"
     portraits = worker.folder / "labels.csv"
     portraits.write_text("".join(f"{families}/Family1-{p}1.jpg,{p}\n" for p in FAMILY))
@@ -129,6 +138,7 @@ def test_the_commands_work_on_an_account(
     assert "Mom" in worker("show", group)
 
 
+@one_mode
 def test_a_wrong_secret_is_said_to_be_wrong(worker: Program) -> None:
     url = worker.environment["CLOUDINARY_URL"]
     secret = url.partition("@")[0].rpartition(":")[2]
@@ -138,6 +148,7 @@ def test_a_wrong_secret_is_said_to_be_wrong(worker: Program) -> None:
     assert secret not in said
 
 
+@one_mode
 def test_a_notification_of_somebody_else_is_refused(account: Served, worker: Program) -> None:
     with serving(worker) as served:
         body = json.dumps({"notification_type": "upload", "asset_id": "a" * 32}).encode()
@@ -146,3 +157,18 @@ def test_a_notification_of_somebody_else_is_refused(account: Served, worker: Pro
         assert status(f"{served.url}/cloudinary-rekog", body) == 401
         # The local library is not served here.
         assert status(f"{served.url}/v1_1/local/ping") == 404
+
+
+def test_an_account_out_of_reach(facelabel: Program) -> None:
+    account = f"cloudinary://1:secret@local?upload_prefix=http://127.0.0.1:{free_port()}"
+    facelabel.environment.update(CLOUDINARY_URL=account, FACELABEL_LIBRARY="cloudinary")
+    flags = {"data": facelabel.environment["FACELABEL_DATA"], "cloudinary_url": account}
+    with bootstrap.opened(settings.load(flags)) as app:
+        actions.enqueue(app, [digit * 32 for digit in "abcdef"])
+    said = facelabel("doctor", status=1)
+    assert "✗ Cloudinary Cloudinary does not answer" in said
+    assert "✗ store" not in said
+    said = facelabel("worker", "--once", status=75)
+    assert "what is left waits" in said
+    assert said.count("does not answer") == 3
+    assert f"asset {'f' * 32}" in facelabel("jobs", "list", "--all")

@@ -221,8 +221,10 @@ class TestHostileBodies:
         chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
         start = time.monotonic()
         answer = raw(url, head, *[chunk] * 100)
-        assert b" 413 " in answer
+        # Who goes on sending may meet the closed connection before the answer.
+        assert b" 413 " in answer or not answer
         assert time.monotonic() - start < PATIENCE
+        assert post(url, upload()).status_code == 200
 
     def test_a_body_that_never_comes(self, url: str) -> None:
         start = time.monotonic()

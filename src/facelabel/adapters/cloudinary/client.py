@@ -138,7 +138,8 @@ class Client:
         return answer
 
     def _translated(self, api: Api, exchange: Exchange, error: Exception) -> FacelabelError:
-        message = f"Cloudinary: {_message(error)}"
+        said = "Cloudinary" if exchange.status else "Cloudinary does not answer"
+        message = f"{said}: {_message(error)}"
         if isinstance(error, exceptions.RateLimited):
             if api is Api.ADMIN and exchange.status == _CALM:
                 return self._quota.use_up(exchange)
@@ -173,7 +174,8 @@ def _sharpened(kind: type[Rejected], message: str) -> Rejected:
 
 def _message(error: Exception) -> str:
     """One line, as an error page comes whole, and without the names in what was signed."""
-    text = " ".join(str(error).split()).partition(" String to sign")[0]
+    text = " ".join(str(error).split()).removeprefix("Unexpected error ").removeprefix("- ")
+    text = text.partition(" String to sign")[0]
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
 
 
