@@ -9,6 +9,8 @@
     │   ├── UnusableFace        no face, several faces, or one too poor to enrol
     │   ├── LabelRefused        the label on a training image cannot be a name
     │   ├── AlreadyExists       the name asked for is taken
+    │   ├── QuotaExceeded       there may not be more of that
+    │   ├── TokenReused         a client's token that came before with other parameters
     │   ├── Denied              the other side does not let us do that
     │   └── NotFound            no such asset, job, pack …
     └── Unavailable             not now: the same call may go through later
@@ -52,6 +54,14 @@ class LabelRefused(Rejected):
 
 class AlreadyExists(Rejected):
     """Something of that name exists already."""
+
+
+class QuotaExceeded(Rejected):
+    """There may not be more of that."""
+
+
+class TokenReused(Rejected):
+    """The client's token was used for something else."""
 
 
 class Denied(Rejected):

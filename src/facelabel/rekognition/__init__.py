@@ -1,0 +1,1 @@
+"""Amazon Rekognition's wire format: names, constraints, signatures, faces. No input or output."""
