@@ -60,6 +60,10 @@ lock: ## Resolve the dependencies anew (needs uv).
 		--group build --output-file requirements/run.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--group build --group dev --extra plot --extra postgresql --constraint requirements/run.txt --output-file requirements/dev.txt
+	uv pip compile deploy/aws/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
+		--constraint requirements/run.txt --output-file deploy/aws/requirements.txt
+	uv pip compile deploy/aws/container/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
+		--constraint requirements/run.txt --constraint deploy/aws/requirements.txt --output-file deploy/aws/container/requirements.txt
 
 clean: ## Remove the virtual environment and everything built.
 	rm -rf $(VENV) build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -30,12 +30,13 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from facelabel.adapters.engine import images
+from facelabel import images
 from facelabel.adapters.engine.alignment import chips
 from facelabel.adapters.engine.embedding import Embedding
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs
 from facelabel.adapters.engine.model_store import ModelStore
+from facelabel.adapters.engine.pixels import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -130,9 +131,9 @@ def _chips(options: argparse.Namespace, engine: Engine, count: int) -> npt.NDArr
 def _chip(
     engine: Engine, image: bytes, template: tuple[tuple[float, float], ...], size: int
 ) -> npt.NDArray[np.uint8]:
-    pixels = images.decode(image, images.Limits()).pixels
+    whole = decode(image, images.Limits()).pixels
     ratios = np.array([t.face.landmarks for t in engine.analyse(image).templates[:1]], np.float32)
-    return chips(pixels, ratios * np.array(pixels.shape[1::-1], np.float32), template, size)
+    return chips(whole, ratios * np.array(whole.shape[1::-1], np.float32), template, size)
 
 
 def _whole_photo(options: argparse.Namespace) -> Iterator[Row]:

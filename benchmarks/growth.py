@@ -28,15 +28,16 @@ import psutil
 import sqlalchemy
 from PIL import Image
 
-from facelabel import actions, bootstrap
+from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import Database
+from facelabel.bootstrap.app import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
 
 FACES = (1, 2, 4, 8, 16, 32, 64, 100)
 PEOPLE = (100, 1_000, 10_000, 100_000)
@@ -170,7 +171,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = configuration.load({"data": Path(folder), "pack": arguments.pack})
         environment = {**os.environ, "FACELABEL_DATA": folder, "FACELABEL_PACK": arguments.pack}
-        with bootstrap.opened(settings) as app:
+        with opened(settings) as app:
             portraits = sorted((arguments.data / "portraits" / "gallery").glob("*.jpg"))
             learnt = [
                 actions.add_portrait(app, actions.Portrait(str(path), path.stem)).asset_id

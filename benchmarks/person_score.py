@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from facelabel import actions, settings
-from facelabel.bootstrap import opened
+from facelabel.bootstrap.app import opened
 from facelabel.evaluation import labelled, photos, sheets
 from facelabel.evaluation.rates import Distances, equal_error
 from facelabel.evaluation.searching import Namer, build_gallery

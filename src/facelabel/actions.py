@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel import matching, names
+from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.errors import NotFound, Rejected, UnreadableImage
 from facelabel.model import JobKind, JobRequest, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.model import Asset, Enrolment, Face, NamedFace
     from facelabel.settings import Settings
@@ -200,8 +201,8 @@ def enqueue(app: App, asset_ids: Iterable[str]) -> None:
     app.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])
 
 
-def unsearched(app: App, folder: str) -> Iterator[Asset]:
-    """Pictures of a folder that were not searched yet, or are out of date.
+def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]:
+    """Pictures of a folder that were not searched yet, or are out of date; ``again``: all.
 
     Raises Rejected if the folder is not one that is searched.
     """
@@ -213,36 +214,68 @@ def unsearched(app: App, folder: str) -> Iterator[Asset]:
             " (setting faceRecognitionFolder)"
         )
     for asset in app.library.assets(folder):
-        if scheme.searches(asset) and app.pipeline.needs_search(asset):
+        if scheme.searches(asset) and (again or app.pipeline.needs_search(asset)):
             yield asset
 
 
 def enqueue_unsearched(
-    app: App, folder: str, progress: Callable[[int], None] = lambda _: None
+    app: App, folder: str, progress: Callable[[int], None] = lambda _: None, *, again: bool = False
 ) -> int:
     """Have the unsearched pictures of a folder looked at, page by page; return how many.
 
-    Stopped at any time, what was enqueued is worked all the same.
+    ``again``: all of them, as if for the first time. Stopped at any time, what was enqueued is
+    worked all the same.
     """
     count = 0
-    pictures = unsearched(app, folder)
+    pictures = unsearched(app, folder, again=again)
     while page := list(islice(pictures, PAGE)):
-        enqueue(app, [asset.asset_id for asset in page])
+        ids = [asset.asset_id for asset in page]
+        if again:
+            app.pipeline.look_anew(ids)
+        enqueue(app, ids)
         count += len(page)
         progress(count)
     return count
 
 
-def costs(app: App, pictures: int) -> str:
-    """What looking at so many pictures asks of an account elsewhere; "" where there is none."""
-    if app.remote is None:
-        return ""
-    so_far = app.remote.client.calls.get("admin", 0)
-    return (
-        f"{pictures} calls of Cloudinary's Admin API (it answers so many an hour), {pictures}"
-        f" downloads, and at most {2 * pictures} writes, which are not rationed;"
-        f" this look took {so_far} calls"
-    )
+def costs(app: App, *, portraits: int = 0, pictures: Sequence[str] = ()) -> Iterator[str]:
+    """What it asks of accounts elsewhere, line by line, to look at so much.
+
+    Args:
+        app: whose accounts.
+        portraits: images to learn from.
+        pictures: asset_ids to search.
+
+    """
+    if app.remote:
+        images = portraits + len(pictures)
+        so_far = app.remote.client.calls.get("admin", 0)
+        yield (
+            f"{images} calls of Cloudinary's Admin API (it answers so many an hour), {images}"
+            f" downloads, and at most {2 * images} writes, which are not rationed;"
+            f" this look took {so_far} calls"
+        )
+    if app.amazon:
+        known = app.pipeline.ledger.searches(pictures)
+        faces = [len(known[key].faces) if key in known else None for key in pictures]
+        calls, dollars = app.amazon.estimate(portraits, faces)
+        yield f"{calls} paid calls of Amazon Rekognition, ${dollars:,.2f}" + (
+            f", with {USUAL_FACES} faces on each picture not searched before"
+            if None in faces
+            else ""
+        )
+
+
+def spent(app: App) -> str:
+    """What calls of Rekognition cost since the program began; "" if there were none."""
+    calls, dollars = app.amazon.spent() if app.amazon else (0, 0.0)
+    return f"{calls} calls of Amazon Rekognition, ${dollars:,.3f}" if calls else ""
+
+
+def searched_with_faces(app: App) -> list[str]:
+    """Pictures, by asset_id, that are searched again when the collection is made anew."""
+    ids = list(app.pipeline.ledger.searched())
+    return [key for key, search in app.pipeline.ledger.searches(ids).items() if search.faces]
 
 
 def labelled(app: App, folder: str) -> list[Asset]:

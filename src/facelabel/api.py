@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facelabel import actions, bootstrap
+from facelabel import actions
 from facelabel import settings as configuration
+from facelabel.bootstrap.app import opened
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def index_faces(folder: str = "training/", *, settings: Settings | None = None) 
     Images that are learnt already are left as they are. Returns one outcome for each image that
     carries a label; those that were refused say why in ``note``.
     """
-    with bootstrap.opened(settings or configuration.load()) as app:
+    with opened(settings or configuration.load()) as app:
         labelled = [asset.asset_id for asset in actions.labelled(app, folder.strip("/"))]
         return actions.work(app, labelled)
 
@@ -45,7 +46,7 @@ def upload_and_index(
             ``facelabel_error`` in its context says the same.
 
     """
-    with bootstrap.opened(settings or configuration.load()) as app:
+    with opened(settings or configuration.load()) as app:
         asset = actions.add_portrait(app, actions.Portrait(os.fspath(source), label))
         (outcome,) = actions.work(app, [asset.asset_id])
         if outcome.kind == "refused":
@@ -57,5 +58,5 @@ def identify(
     path: str | os.PathLike[str], *, settings: Settings | None = None
 ) -> tuple[NamedFace, ...]:
     """Say who is on a picture; nothing is stored. Faces come largest first."""
-    with bootstrap.opened(settings or configuration.load()) as app:
+    with opened(settings or configuration.load()) as app:
         return actions.identify(app, actions.read_file(app, Path(path))).faces

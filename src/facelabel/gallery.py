@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from facelabel.model import Box, Face
+    from facelabel.model import Box, Face, Template
 
 
 class QualityFilter(enum.StrEnum):
@@ -177,3 +177,27 @@ class Association:
     face_ids: tuple[str, ...]
     failed: tuple[FailedFace, ...]
     status: UserStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """What a search needs to know of a collection."""
+
+    #: Number of its vectors in the index; never used again.
+    number: int
+    #: The same of the vectors of its users; None before it has any.
+    users_number: int | None
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewFace:
+    """A face on its way into a collection."""
+
+    face_id: str
+    #: SHA-256 of the image, hexadecimal: the image's own id is made of it.
+    digest: str
+    external_image_id: str | None
+    #: Whom the external id names; "" is nobody.
+    person: str
+    template: Template

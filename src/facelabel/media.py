@@ -33,6 +33,11 @@ class ApiKey:
     key: str
     secret: str = field(repr=False)
 
+    @classmethod
+    def several(cls, text: str) -> tuple[ApiKey, ...]:
+        """Read ``key:secret``, several with commas between."""
+        return tuple(cls(*pair.strip().split(":", 1)) for pair in text.split(",") if pair.strip())
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

@@ -8,11 +8,12 @@ run from 0 to 100; angles are degrees; times are seconds since the epoch, UTC.
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Json: TypeAlias = dict[str, JsonValue]
@@ -188,6 +189,11 @@ class NamedFace:
         return self.candidates[1] if len(self.candidates) > 1 else None
 
 
+def asset_hash(asset_id: str) -> str:
+    """Return 16 hexadecimal digits that stand for an asset where its id has no room."""
+    return hashlib.blake2b(asset_id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolledFace:
     """A reference face in a collection."""
@@ -196,6 +202,17 @@ class EnrolledFace:
     person: str
     #: asset_id of the image it was learnt from, where the recogniser knows it.
     asset_id: str | None = None
+    #: :func:`asset_hash` of that id, where the recogniser knows no more.
+    asset_hash: str | None = None
+
+    def is_of(self, asset_id: str) -> bool:
+        """Whether it was learnt from this asset."""
+        return self.asset_id == asset_id or self.asset_hash == asset_hash(asset_id)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether it is known to come from an asset; others' programs may add faces, too."""
+        return self.asset_id is not None or self.asset_hash is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +249,31 @@ class Search:
     def names(self) -> frozenset[str]:
         """Everyone who was recognised."""
         return frozenset(face.name for face in self.faces if face.name)
+
+    @property
+    def candidates(self) -> frozenset[Candidate]:
+        """Everyone whom one of the faces resembled, and by which reference face."""
+        return frozenset(candidate for face in self.faces for candidate in face.candidates)
+
+    @property
+    def winners(self) -> frozenset[str]:
+        """The reference faces that gave the names: face_ids."""
+        return frozenset(face.best.face_id for face in self.faces if face.name and face.best)
+
+    def remembered(self, standing: Collection[str]) -> Sighting:
+        """What the search saw, without the reference faces that do not stand any more."""
+        faces = (
+            SearchedFace(
+                named.face,
+                tuple(
+                    Hit(candidate.face_id, candidate.person, candidate.similarity)
+                    for candidate in named.candidates
+                    if candidate.face_id in standing
+                ),
+            )
+            for named in self.faces
+        )
+        return Sighting(tuple(faces), self.left_out, self.model)
 
 
 class NameState(enum.StrEnum):

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from facelabel import matching, names, naming, scheme
 from facelabel.errors import LabelRefused, NotFound, Rejected, Unavailable
-from facelabel.model import Enrolment, JobKind, JobRequest, NameState, Outcome, Search
+from facelabel.model import Enrolment, JobKind, NameState, Outcome, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from facelabel.model import Asset, Job, Sighting
     from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
@@ -43,6 +43,21 @@ _NO_VERSION = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Thrift:
+    """How to save searches where each is paid for.
+
+    A picture is decided again from what its last search saw, as long as the faces that gave its
+    names stand. Who was learnt since then is only found by another search.
+    """
+
+    #: Seconds after its last search in which a picture with unnamed faces is searched again when
+    #: the gallery changes: portraits and pictures often come at the same time.
+    look_back: float = 3600.0
+    #: Seconds a sweep waits, so that few of them meet a long row of portraits.
+    delay: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """Handles the jobs; all state is behind its ports."""
 
@@ -52,6 +67,8 @@ class Pipeline:
     queue: Queue
     clock: Clock
     scheme: Scheme
+    #: None: searching costs nothing but time.
+    thrift: Thrift | None = None
 
     def examine(self, job: Job) -> Outcome:
         """Bring one asset to what it should be; Rejected is also written on the image."""
@@ -80,7 +97,7 @@ class Pipeline:
         generation, collection = self.ledger.generation(), self.collection()
         searches = self.ledger.stale(generation, SWEEP_BATCH)
         with self._one_collection():
-            sightings = self.recognizer.recall(collection, searches)
+            sightings = self._recall(collection, searches)
         for search in searches:
             self._revisit(search, sightings.get(search.asset_id), collection, generation)
         if len(searches) == SWEEP_BATCH:
@@ -104,6 +121,15 @@ class Pipeline:
         """Whether searching again would see the same image, the same people, the same rules."""
         return self._fresh(last, asset, self.ledger.generation())
 
+    def look_anew(self, asset_ids: Sequence[str]) -> None:
+        """Have pictures searched as if for the first time when they are looked at next.
+
+        What people decided about their names stays.
+        """
+        for last in self.ledger.searches(asset_ids).values():
+            self.recognizer.discard(last.asset_id)
+            self.ledger.record(replace(last, rules=scheme.undecided(last.rules)))
+
     def schedule_sweep(self) -> None:
         """Have pictures searched again that were searched before the gallery last changed.
 
@@ -111,7 +137,8 @@ class Pipeline:
         changed the gallery, and a process that died before this line runs the job again.
         """
         if self.ledger.stale(self.ledger.generation(), 1):
-            self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY, delay=SWEEP_DELAY)
+            delay = self.thrift.delay if self.thrift else SWEEP_DELAY
+            self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY, delay=delay)
 
     # ---- training images
 
@@ -215,7 +242,7 @@ class Pipeline:
         enrolled = [
             face.face_id
             for face in self.recognizer.faces(collection)
-            if (face.asset_id, face.person) == (asset_id, person)
+            if face.person == person and face.is_of(asset_id)
         ]
         held = {line.face_id for line in self.ledger.enrolments(collection, enrolled)}
         for face_id in enrolled:
@@ -233,7 +260,17 @@ class Pipeline:
         if wanted - present:
             self.library.add_tags(asset.asset_id, sorted(wanted - present))
         if present - wanted:
+            self._forget_former(present - wanted)
             self.library.remove_tags(asset.asset_id, sorted(present - wanted))
+
+    def _forget_former(self, tags: Collection[str]) -> None:
+        """Forget what another program, such as the original app, learnt from an image of ours."""
+        if (live := self.ledger.collection()) is None:
+            return
+        ids = [tag.removeprefix(names.FACE_ID_PREFIX) for tag in tags]
+        former = [f.face_id for f in self.recognizer.faces(live, ids) if not f.is_traced]
+        if former:
+            self.recognizer.forget(live, former)
 
     def _contradiction(self, enrolment: Enrolment, collection: str) -> str:
         """Warn where the very same picture is labelled as somebody else elsewhere."""
@@ -309,10 +346,40 @@ class Pipeline:
     def _sighting(self, asset: Asset, last: Search | None, collection: str) -> Sighting:
         """Recall the faces of the picture, or fetch it and look."""
         if last and last.version == asset.version:
-            recalled = self.recognizer.recall(collection, [last]).get(asset.asset_id)
+            recalled = self._recall(collection, [last]).get(asset.asset_id)
             if recalled:
                 return recalled
         return self.recognizer.identify(collection, self.library.fetch(asset), asset)
+
+    def _recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+        """Search again without images, or where that is paid for, remember the last search."""
+        recalled = dict(self.recognizer.recall(collection, searches))
+        if self.thrift:
+            known = [
+                search
+                for search in searches
+                if search.asset_id not in recalled
+                and search.collection == collection
+                and scheme.is_decided(search.rules)
+            ]
+            recalled.update(self._remembered(collection, known))
+        return recalled
+
+    def _remembered(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+        """What these searches saw, where the faces that gave names stand."""
+        faces = frozenset(seen.face_id for search in searches for seen in search.candidates)
+        standing = {face.face_id for face in self.recognizer.faces(collection, sorted(faces))}
+        return {
+            search.asset_id: search.remembered(standing)
+            for search in searches
+            if search.winners <= standing
+        }
+
+    def _due(self, search: Search) -> bool:
+        """Whether somebody learnt just now may be on a picture whose last search we remember."""
+        if self.thrift is None or search.searched_at < self.clock.now() - self.thrift.look_back:
+            return False
+        return any(face.name is None for face in search.faces)
 
     def _decide(
         self,
@@ -360,7 +427,7 @@ class Pipeline:
     def _revisit(
         self, search: Search, sighting: Sighting | None, collection: str, generation: int
     ) -> None:
-        if sighting:
+        if sighting and not self._due(search):
             marks = self.ledger.names(search.asset_id)
             again = self._decide(search, sighting, collection, generation, marks)
             if again.names == search.names and scheme.is_decided(search.rules):
@@ -380,59 +447,6 @@ class Pipeline:
             # A metadata field that held our names may be the one that labels portraits.
             return self.library.asset(asset.asset_id) or asset
         return asset
-
-    # ---- what notifications say
-
-    def tags_changed(self, job: Job) -> Outcome:
-        """Look at an asset whose tags changed, unless that is nothing to us.
-
-        Asks the ledger alone: what we wrote ourselves comes back as a notification, and people's
-        own tags come by the thousand, while what may be asked of the library is rationed.
-        """
-        asset_id = str(job.payload["asset_id"])
-        added, removed = (_texts(job.payload.get(key)) for key in ("added", "removed"))
-        if not self._concerns(asset_id, added, removed):
-            return Outcome("ignored", asset_id=asset_id, note="no tags of ours")
-        self.queue.enqueue(JobKind.ASSET, asset_id)
-        return Outcome("noted", asset_id=asset_id)
-
-    def _concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
-        """Whether a label changed, or a tag of ours differs from what is on record."""
-        marker, prefix = f"{self.scheme.prefix}:", self.scheme.places.prefix
-        if any(tag.startswith(marker) for tag in (*added, *removed)):
-            return True
-        marks = self.ledger.names(asset_id)
-        states = {tag: marks.get(tag.removeprefix(prefix)) for tag in (*added, *removed)}
-        if any(states[tag] is NameState.REFUSED for tag in added):
-            return True  # typed back
-        if any(states[tag] is NameState.WRITTEN for tag in removed):
-            return True  # a person said no
-        return self._face_tags_differ(asset_id, added, removed)
-
-    def _face_tags_differ(
-        self, asset_id: str, added: Sequence[str], removed: Sequence[str]
-    ) -> bool:
-        gone, new = names.face_id_tags(removed), names.face_id_tags(added)
-        if not (gone or new):
-            return False
-        live = self.ledger.collection()
-        line = self.ledger.enrolment(live, asset_id) if live else None
-        right = frozenset({names.face_id_tag(line.face_id)} if line else ())
-        return bool(gone & right or new - right)
-
-    def find(self, job: Job) -> Outcome:
-        """Look at the asset of a public_id."""
-        asset = self.library.find(job.key)
-        if asset is None:
-            return Outcome("gone", public_id=job.key)
-        self.queue.enqueue(JobKind.ASSET, asset.asset_id)
-        return Outcome("noted", asset_id=asset.asset_id, public_id=asset.public_id)
-
-    def folder_moved(self, job: Job) -> Outcome:
-        """Look at everything in a folder that has got another path."""
-        moved = [asset.asset_id for asset in self.library.assets(job.key)]
-        self.queue.enqueue_all([JobRequest(JobKind.ASSET, asset_id) for asset_id in moved])
-        return Outcome("noted", note=f"{len(moved)} pictures in {job.key}")
 
     # ---- both
 
@@ -465,7 +479,3 @@ class Pipeline:
                 self.library.set_context(asset.asset_id, {ERROR_KEY: reason})
             except NotFound:
                 return  # deleted meanwhile: a job for that is on its way
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
         FaceCollection,
         FaceMatch,
         FaceRecord,
+        Gallery,
         ImageSearch,
         ImageUserSearch,
         Indexed,
+        NewFace,
         QualityFilter,
         User,
         UserMatch,
@@ -131,6 +133,9 @@ class MediaLibrary(EditableLibrary, Protocol):
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
+
+    def fetch_part(self, asset: Asset, part: range) -> bytes:
+        """Return these bytes of the file, unverified; NotFound if it is gone, Rejected if short."""
 
     def put(self, upload: Upload) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there.
@@ -446,6 +451,9 @@ class FaceEngine(Protocol):
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
 
+    def faces(self, image: bytes) -> Sequence[Face]:
+        """What :meth:`analyse` finds, largest first, without embedding. Raises UnreadableImage."""
+
     def similarity(self, distance: float) -> float:
         """0..100 for the L2 distance of two unit vectors, calibrated to the false match rate.
 
@@ -463,13 +471,16 @@ class Templates(Protocol):
         """Names of all collections."""
 
     def drop(self, collection: str) -> None:
-        """Delete a collection and its vectors."""
+        """Delete a collection, its vectors and its users."""
 
     def model(self, collection: str) -> str | None:
         """Return the model of the collection, None if there is none."""
 
     def collection_id(self, collection: str) -> int | None:
         """Return a number never reused, even when a collection of that name is made again."""
+
+    def users_id(self, collection: str) -> int | None:
+        """Return the number under which the vectors of its users are; None where it has no user."""
 
     def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
         """Add a reference face; the same face_id again changes nothing.
@@ -478,7 +489,7 @@ class Templates(Protocol):
         """
 
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Delete faces for good; NotFound without the collection."""
+        """Delete faces for good, from their users' vectors too; NotFound without the collection."""
 
     def faces(
         self, collection: str, face_ids: Sequence[str] | None = None
@@ -505,6 +516,102 @@ class Templates(Protocol):
 
     def discard(self, asset_id: str) -> None:
         """Delete what was kept of a picture."""
+
+
+class Galleries(Protocol):
+    """What the clients of face collections see of them; :class:`Templates` is their other side.
+
+    Methods that name a collection raise NotFound where there is none, and those that name a user
+    where it has no such user. Every change is one transaction.
+    """
+
+    def create(
+        self, collection: str, model: str, dimensions: int, tags: Mapping[str, str]
+    ) -> FaceCollection:
+        """Make an empty collection; AlreadyExists."""
+
+    def describe(self, collection: str) -> FaceCollection:
+        """Return a collection as it is now."""
+
+    def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
+        """Return the next collections by name, those above ``after``."""
+
+    def gallery(self, collection: str) -> Gallery:
+        """Return what a search needs to know."""
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with its faces, users and tags."""
+
+    def tags(self, collection: str) -> Mapping[str, str]:
+        """Return the tags of a collection."""
+
+    def tag(self, collection: str, tags: Mapping[str, str]) -> None:
+        """Add or change tags; QuotaExceeded above 200."""
+
+    def untag(self, collection: str, keys: Sequence[str]) -> None:
+        """Remove tags; those not there are no error."""
+
+    def add(self, collection: str, faces: Sequence[NewFace]) -> Sequence[FaceRecord]:
+        """Add faces and return what is there of them, in their order; known face_ids stay.
+
+        Raises ValueError for a vector of another length.
+        """
+
+    def faces(
+        self,
+        collection: str,
+        after: int,
+        limit: int,
+        *,
+        face_ids: Sequence[str] | None = None,
+        user_id: str | None = None,
+    ) -> tuple[Sequence[FaceRecord], int | None]:
+        """See :meth:`FaceCollections.faces`."""
+
+    def records(self, number: int, rows: Sequence[int]) -> Mapping[int, FaceRecord]:
+        """Return the faces of these row numbers of a gallery; deleted ones are absent."""
+
+    def vector(self, collection: str, face_id: str) -> tuple[int, bytes]:
+        """Row number and vector of a face; NotFound without it."""
+
+    def delete_faces(self, collection: str, face_ids: Sequence[str]) -> Deletion:
+        """Delete faces for good; those of a user are left."""
+
+    def create_user(self, collection: str, user_id: str, token: str | None) -> None:
+        """See :meth:`FaceCollections.create_user`."""
+
+    def delete_user(self, collection: str, user_id: str, token: str | None) -> None:
+        """Delete a user; the faces stay."""
+
+    def users(self, collection: str, after: str, limit: int) -> Sequence[User]:
+        """The next users by id, those above ``after``."""
+
+    def user_ids(self, number: int, rows: Sequence[int]) -> Mapping[int, str]:
+        """Return the users of these row numbers of :attr:`Gallery.users_number`."""
+
+    def user_vector(self, collection: str, user_id: str) -> tuple[int, bytes] | None:
+        """Row number and vector of a user; None where it has no face."""
+
+    def associate(
+        self,
+        collection: str,
+        user_id: str,
+        face_ids: Sequence[str],
+        *,
+        similarity: Callable[[bytes, bytes], float],
+        threshold: float,
+        token: str | None,
+    ) -> Association:
+        """Give faces to a user, if they are similar to its vector.
+
+        Those given to a user without faces are held against the first of them. See
+        :meth:`FaceCollections.associate`.
+        """
+
+    def disassociate(
+        self, collection: str, user_id: str, face_ids: Sequence[str], *, token: str | None
+    ) -> Association:
+        """Take faces from a user."""
 
 
 class VectorIndex(Protocol):

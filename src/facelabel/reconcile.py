@@ -42,7 +42,7 @@ class Drift:
     extra: tuple[str, ...] = ()
     #: Enrolled, but the collection has lost the face.
     lost: tuple[Enrolment, ...] = ()
-    #: Faces of the collection that no enrolment holds.
+    #: Faces learnt from our images that no enrolment holds; others' faces are left alone.
     orphans: tuple[str, ...] = ()
     #: Labelled images that cannot be learnt, with the reason.
     refused: tuple[tuple[Asset, str], ...] = ()
@@ -90,7 +90,7 @@ class Reconciler:
         """Compare every labelled image with the ledger, and the ledger with the collection."""
         pipe, live = self.pipeline, self.pipeline.ledger.collection()
         enrolled = {e.asset_id: e for e in pipe.ledger.enrolments(live)} if live else {}
-        faces = {face.face_id for face in pipe.recognizer.faces(live)} if live else set()
+        faces = list(pipe.recognizer.faces(live)) if live else []
         missing, refused, wanted = [], [], set()
         for asset, person, reason in self._labelled():
             wanted.add(asset.asset_id)
@@ -99,12 +99,14 @@ class Reconciler:
                 refused.append((asset, reason))
             elif not current or (current.person, current.version) != (person, asset.version):
                 missing.append(asset)
-        held = {e.face_id for e in enrolled.values()}
+        held, present = {e.face_id for e in enrolled.values()}, {face.face_id for face in faces}
         return Drift(
             missing=tuple(missing),
             extra=tuple(sorted(enrolled.keys() - wanted)),
-            lost=tuple(e for e in enrolled.values() if e.face_id not in faces),
-            orphans=tuple(sorted(faces - held)),
+            lost=tuple(e for e in enrolled.values() if e.face_id not in present),
+            orphans=tuple(
+                sorted(f.face_id for f in faces if f.is_traced and f.face_id not in held)
+            ),
             refused=tuple(refused),
             contradictions=_contradictions(enrolled.values()),
         )

@@ -13,20 +13,57 @@ import threading
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from facelabel.changes import Changes
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
+from facelabel.model import JobKind
+from facelabel.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
-    from facelabel.model import Job, JobKind, Outcome
+    from facelabel.model import Job, Outcome
+    from facelabel.pipeline import Pipeline
     from facelabel.ports import Clock, Queue
+
+    Handler: TypeAlias = Callable[[Job], Outcome]
 
 log = logging.getLogger(__name__)
 
 #: Seconds an idle worker sleeps before it looks again.
 IDLE_SECONDS = 0.5
+
+
+def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
+    """What is done for every kind of job about pictures."""
+    reconciler = Reconciler(pipeline)
+    changes = Changes(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.scheme)
+    return {
+        JobKind.ASSET: pipeline.examine,
+        JobKind.SWEEP: pipeline.sweep,
+        JobKind.TAGS: changes.tags,
+        JobKind.FIND: changes.find,
+        JobKind.FOLDER: changes.folder,
+        JobKind.REBUILD: reconciler.rebuild,
+        JobKind.RECONCILE: reconciler.catch_up,
+    }
+
+
+def one_at_a_time(
+    handlers: Mapping[JobKind, Handler], hold: Callable[[str], AbstractContextManager[None]]
+) -> dict[JobKind, Handler]:
+    """The same, for a queue that may hand out two jobs about one asset at the same time.
+
+    ``hold``: a lock on an asset; Unavailable if somebody else has it.
+    """
+
+    def examine(job: Job) -> Outcome:
+        with hold(job.key):
+            return handlers[JobKind.ASSET](job)
+
+    return {**handlers, JobKind.ASSET: examine}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +95,7 @@ class Worker:
     """Takes one job at a time."""
 
     queue: Queue
-    handlers: Mapping[JobKind, Callable[[Job], Outcome]]
+    handlers: Mapping[JobKind, Handler]
     clock: Clock
     #: Seconds between two heartbeats; a third of the lease.
     heartbeat: float = 20.0
@@ -100,14 +137,16 @@ class Worker:
     def run_one(self) -> Done | None:
         """Claim and work one job; None if none is due."""
         job = self.queue.claim(self.kinds)
-        if job is None:
-            return None
+        return self.work(job) if job else None
+
+    def work(self, job: Job) -> Done:
+        """Work a job that was claimed."""
         if job.tries > self.backoff.tries:
             return self._bury(
                 job, "started again and again and never finished: it kills its worker"
             )
         with self._lease_kept(job):
-            return self._work(job)
+            return self._handled(job)
 
     def give_back(self) -> None:
         """Return the job in hand to the queue: who runs this worker cannot wait for it any more.
@@ -120,7 +159,7 @@ class Worker:
             except Unavailable:
                 log.warning("%s %s: free when its lease ends", job.kind, job.key)
 
-    def _work(self, job: Job) -> Done:
+    def _handled(self, job: Job) -> Done:
         try:
             outcome = self.handlers[job.kind](job)
         except Rejected as rejection:

@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.integration.aws.moto_server import new_table
 
+from facelabel.adapters.aws import lines
+from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.serial import decode_face, decode_named, encode_face, encode_named
 from facelabel.errors import Rejected
@@ -61,6 +64,9 @@ def search(asset_id: str, generation: int = 1, version: int = 1) -> Search:
 class LedgerContract:
     """The promises; a subclass provides the fixture ``ledger``."""
 
+    #: More enrolments than the ledger reads at a time.
+    many = 502
+
     @pytest.fixture
     def live(self, ledger: Ledger) -> Ledger:
         ledger.switch(LIVE)
@@ -99,7 +105,7 @@ class LedgerContract:
         assert list(live.enrolments("other")) == []
 
     def test_every_enrolment_is_listed_once(self, live: Ledger) -> None:
-        lines = [enrolment(f"a{number:04}", f"f{number}") for number in range(502)]
+        lines = [enrolment(f"a{number:04}", f"f{number}") for number in range(self.many)]
         for line in lines:
             live.enrol(LIVE, line)
         assert list(live.enrolments(LIVE)) == lines
@@ -296,6 +302,16 @@ class TestPostgresqlLedger(LedgerContract):
         return StoreLedger(postgresql)
 
 
+class TestDynamoLedger(LedgerContract):
+    """On DynamoDB, which reads by the megabyte: that is tested apart."""
+
+    many = 102
+
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        return DynamoLedger(new_table())
+
+
 numbers = st.floats(allow_nan=False)
 points = st.lists(st.tuples(numbers, numbers), min_size=5, max_size=5).map(tuple)
 faces = st.builds(
@@ -314,6 +330,17 @@ candidates = st.lists(st.builds(Candidate, similarity=numbers)).map(tuple)
 @given(st.builds(NamedFace, face=faces, candidates=candidates))
 def test_a_named_face_reads_as_it_was_written(named: NamedFace) -> None:
     assert decode_named(json.loads(json.dumps(encode_named(named)))) == named
+
+
+searches = st.builds(
+    Search, faces=st.lists(st.builds(NamedFace, face=faces, candidates=candidates)).map(tuple)
+)
+
+
+@settings(deadline=None)  # however busy the machine
+@given(searches)
+def test_a_search_is_unpacked_as_it_was_packed(found: Search) -> None:
+    assert lines.unpack(lines.pack(found)) == found
 
 
 def test_what_a_newer_version_added_is_passed_over() -> None:

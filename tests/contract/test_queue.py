@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.aws.moto_server import client, new_queues, new_table
 
+from facelabel.adapters.aws.leases import Waiting
+from facelabel.adapters.aws.sqs import SqsQueue
+from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.model import Job, JobKind, JobRequest, JobState, Json
 from facelabel.testing import ManualClock, MemoryQueue
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.adapters.store.database import Database
-    from facelabel.ports import Queue
+    from facelabel.ports import Clock, Queue
 
 LEASE = 60.0
 
@@ -26,11 +30,10 @@ def claimed(queue: Queue, kinds: Sequence[JobKind] = ()) -> Job:
 
 
 class QueueContract:
-    """The promises; a subclass provides the fixture ``queue``, on ``clock``."""
+    """What every queue promises; a subclass provides the fixtures ``clock`` and ``queue``."""
 
-    @pytest.fixture
-    def clock(self) -> ManualClock:
-        return ManualClock()
+    #: Seconds of ``clock``.
+    lease = LEASE
 
     def test_an_empty_queue_has_nothing_to_claim(self, queue: Queue) -> None:
         assert queue.claim() is None
@@ -38,13 +41,13 @@ class QueueContract:
         assert queue.next_due() is None
         assert list(queue.jobs()) == []
 
-    def test_a_job_is_claimed_as_it_was_enqueued(self, queue: Queue, clock: ManualClock) -> None:
+    def test_a_job_is_claimed_as_it_was_enqueued(self, queue: Queue, clock: Clock) -> None:
         payload: Json = {"size": 1.5, "names": ["Zoë", None], "deep": {"yes": True}}
         queue.enqueue(JobKind.ASSET, "a", dict(payload))
         job = claimed(queue)
         assert (job.kind, job.key, job.payload) == (JobKind.ASSET, "a", payload)
         assert (job.state, job.tries, job.reason) == (JobState.READY, 1, "")
-        assert (job.enqueued_at, job.run_at) == (clock.now(), clock.now() + LEASE)
+        assert job.enqueued_at <= clock.now() < job.run_at
         assert job.token
 
     def test_a_claimed_job_is_not_claimed_again(self, queue: Queue) -> None:
@@ -53,12 +56,132 @@ class QueueContract:
         assert queue.claim() is None
         assert queue.pending() == 1
 
-    def test_a_finished_job_is_gone(self, queue: Queue, clock: ManualClock) -> None:
+    def test_a_finished_job_is_gone(self, queue: Queue, clock: Clock) -> None:
         queue.enqueue(JobKind.ASSET, "a")
         assert queue.finish(claimed(queue))
-        clock.sleep(2 * LEASE)
+        clock.sleep(2 * self.lease)
         assert queue.claim() is None
         assert queue.pending() == 0
+
+    def test_a_job_waits_for_its_delay(self, queue: Queue, clock: Clock) -> None:
+        queue.enqueue(JobKind.ASSET, "a", delay=self.lease / 2)
+        assert queue.claim() is None
+        assert queue.next_due() is not None
+        clock.sleep(self.lease / 2)
+        assert claimed(queue).key == "a"
+
+    def test_the_job_of_a_dead_worker_comes_back_after_its_lease(
+        self, queue: Queue, clock: Clock
+    ) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        orphan = claimed(queue)
+        clock.sleep(self.lease / 2)
+        assert queue.claim() is None
+        clock.sleep(self.lease / 2)
+        job = claimed(queue)
+        assert (job.job_id, job.tries) == (orphan.job_id, 2)
+        assert job.token != orphan.token
+
+    def test_a_heartbeat_keeps_the_lease(self, queue: Queue, clock: Clock) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        job = claimed(queue)
+        for _ in range(3):
+            clock.sleep(self.lease / 2)
+            assert queue.heartbeat(job)
+        assert queue.claim() is None
+        assert queue.finish(job)
+
+    def test_a_retried_job_waits_and_keeps_count(self, queue: Queue, clock: Clock) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        assert queue.retry(claimed(queue), "busy", self.lease / 2)
+        assert queue.claim() is None
+        clock.sleep(self.lease / 2)
+        assert claimed(queue).tries == 2
+
+    def test_a_try_that_does_not_count_is_taken_off(self, queue: Queue, clock: Clock) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        assert queue.retry(claimed(queue), "busy", 0.0)
+        assert queue.retry(claimed(queue), "told to wait", 0.0, counted=False)
+        assert claimed(queue).tries == 2
+
+    def test_several_jobs_are_enqueued_in_one_step(self, queue: Queue) -> None:
+        queue.enqueue_all([])
+        assert queue.pending() == 0
+        requests = [JobRequest(JobKind.ASSET, key, {"key": key}) for key in "abcdefghijklm"]
+        queue.enqueue_all([JobRequest(JobKind.ASSET, "b", {"old": True}), *requests])
+        jobs = [claimed(queue) for _ in requests]
+        assert sorted(job.key for job in jobs) == list("abcdefghijklm")
+        assert all(job.payload == {"key": job.key} for job in jobs)
+        assert {job.tries for job in jobs} == {1}
+        assert queue.claim() is None
+
+    def test_a_buried_job_is_a_dead_letter_with_its_reason(self, queue: Queue) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        assert queue.bury(claimed(queue), "no face: Zoë")
+        assert queue.claim() is None
+        assert (queue.pending(), queue.next_due()) == (0, None)
+        (dead,) = queue.jobs(JobState.DEAD)
+        assert (dead.key, dead.reason, dead.tries) == ("a", "no face: Zoë", 1)
+        assert list(queue.jobs(JobState.READY)) == []
+
+    def bury(self, queue: Queue, *keys: str) -> dict[str, int]:
+        for key in keys:
+            queue.enqueue(JobKind.ASSET, key)
+            queue.bury(claimed(queue), "because")
+        return {job.key: job.job_id for job in queue.jobs(JobState.DEAD)}
+
+    def test_dead_jobs_are_revived_all_or_chosen(self, queue: Queue) -> None:
+        ids = self.bury(queue, "a", "b", "c")
+        assert queue.revive([ids["b"], 999]) == 1
+        assert claimed(queue).key == "b"
+        assert queue.revive() == 2
+        assert {claimed(queue).tries, claimed(queue).tries} == {1}
+        assert queue.revive() == 0
+
+    def test_dead_jobs_are_dropped_all_or_chosen(self, queue: Queue) -> None:
+        ids = self.bury(queue, "a", "b", "c")
+        queue.enqueue(JobKind.ASSET, "alive")
+        assert queue.drop([ids["b"]]) == 1
+        assert queue.drop([]) == 0
+        assert sorted(job.key for job in queue.jobs(JobState.DEAD)) == ["a", "c"]
+        assert queue.drop() == 2
+        assert list(queue.jobs(JobState.DEAD)) == []
+        assert claimed(queue).key == "alive"
+
+    def test_only_dead_jobs_are_revived_or_dropped(self, queue: Queue) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        job = claimed(queue)
+        assert queue.revive([job.job_id]) == queue.drop([job.job_id]) == 0
+        assert queue.finish(job)
+
+    def test_dead_jobs_are_listed_oldest_first(self, queue: Queue) -> None:
+        self.bury(queue, "c", "a", "b")
+        assert [job.key for job in queue.jobs(JobState.DEAD)] == ["c", "a", "b"]
+        assert len(queue.jobs(JobState.DEAD, limit=2)) == 2
+
+
+class KeyedQueueContract(QueueContract):
+    """What a queue promises that is a table: one row per kind and key, in order, fenced."""
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    def test_times_are_those_of_the_clock(self, queue: Queue, clock: ManualClock) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        job = claimed(queue)
+        assert (job.enqueued_at, job.run_at) == (clock.now(), clock.now() + LEASE)
+
+    def test_a_lease_holds_to_its_last_second(self, queue: Queue, clock: ManualClock) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        job = claimed(queue)
+        for _ in range(3):
+            clock.sleep(LEASE - 1)
+            assert queue.heartbeat(job)
+        clock.sleep(LEASE - 1)
+        assert queue.claim() is None
+        clock.sleep(1)
+        assert claimed(queue).tries == 2
 
     def test_jobs_are_claimed_in_the_order_they_are_due(
         self, queue: Queue, clock: ManualClock
@@ -151,27 +274,6 @@ class QueueContract:
         assert queue.finish(again)
         assert queue.pending() == 0
 
-    def test_the_job_of_a_dead_worker_comes_back_after_its_lease(
-        self, queue: Queue, clock: ManualClock
-    ) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        orphan = claimed(queue)
-        clock.sleep(LEASE - 1)
-        assert queue.claim() is None
-        clock.sleep(1)
-        job = claimed(queue)
-        assert (job.job_id, job.tries) == (orphan.job_id, 2)
-        assert job.token != orphan.token
-
-    def test_a_heartbeat_keeps_the_lease(self, queue: Queue, clock: ManualClock) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        job = claimed(queue)
-        for _ in range(3):
-            clock.sleep(LEASE - 1)
-            assert queue.heartbeat(job)
-        assert queue.claim() is None
-        assert queue.finish(job)
-
     def test_a_lost_lease_changes_nothing(self, queue: Queue, clock: ManualClock) -> None:
         queue.enqueue(JobKind.ASSET, "a")
         lost = claimed(queue)
@@ -195,23 +297,14 @@ class QueueContract:
         assert not queue.bury(job, "late")
         assert queue.pending() == 1
 
-    def test_a_retried_job_waits_and_keeps_count_and_reason(
+    def test_a_retried_job_shows_its_reason_and_when_it_is_due(
         self, queue: Queue, clock: ManualClock
     ) -> None:
         queue.enqueue(JobKind.ASSET, "a")
         assert queue.retry(claimed(queue), "busy", 5.0)
-        assert queue.claim() is None
         assert queue.next_due() == clock.now() + 5.0
         (waiting,) = queue.jobs(JobState.READY)
         assert (waiting.reason, waiting.token) == ("busy", None)
-        clock.sleep(5.0)
-        assert claimed(queue).tries == 2
-
-    def test_a_try_that_does_not_count_is_taken_off(self, queue: Queue, clock: ManualClock) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        assert queue.retry(claimed(queue), "busy", 0.0)
-        assert queue.retry(claimed(queue), "told to wait", 0.0, counted=False)
-        assert claimed(queue).tries == 2
 
     def test_only_some_kinds_are_claimed(self, queue: Queue) -> None:
         for kind in (JobKind.ASSET, JobKind.NOTIFY, JobKind.SWEEP):
@@ -222,27 +315,6 @@ class QueueContract:
         assert queue.claim(kinds) is None
         assert claimed(queue).kind is JobKind.ASSET
 
-    def test_several_jobs_are_enqueued_in_one_step(self, queue: Queue) -> None:
-        queue.enqueue_all([])
-        assert queue.pending() == 0
-        queue.enqueue(JobKind.ASSET, "c")
-        queue.bury(claimed(queue), "because")
-        requests = [JobRequest(JobKind.ASSET, key, {"key": key}) for key in "abc"]
-        queue.enqueue_all([JobRequest(JobKind.ASSET, "b", {"old": True}), *requests])
-        jobs = {job.key: job for job in (claimed(queue), claimed(queue), claimed(queue))}
-        assert {key: job.payload for key, job in jobs.items()} == {k: {"key": k} for k in "abc"}
-        assert [job.tries for job in jobs.values()] == [1, 1, 1]
-        assert queue.claim() is None
-
-    def test_a_buried_job_is_a_dead_letter_with_its_reason(self, queue: Queue) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        assert queue.bury(claimed(queue), "no face: Zoë")
-        assert queue.claim() is None
-        assert (queue.pending(), queue.next_due()) == (0, None)
-        (dead,) = queue.jobs(JobState.DEAD)
-        assert (dead.key, dead.reason, dead.tries) == ("a", "no face: Zoë", 1)
-        assert list(queue.jobs(JobState.READY)) == []
-
     def test_enqueueing_revives_a_dead_job(self, queue: Queue) -> None:
         queue.enqueue(JobKind.ASSET, "a")
         queue.bury(claimed(queue), "no face")
@@ -250,42 +322,28 @@ class QueueContract:
         job = claimed(queue)
         assert (job.tries, job.payload, job.reason) == (1, {"new": True}, "")
 
-    def bury(self, queue: Queue, *keys: str) -> dict[str, int]:
-        for key in keys:
-            queue.enqueue(JobKind.ASSET, key)
-            queue.bury(claimed(queue), "because")
-        return {job.key: job.job_id for job in queue.jobs(JobState.DEAD)}
-
-    def test_dead_jobs_are_revived_all_or_chosen(self, queue: Queue) -> None:
-        ids = self.bury(queue, "a", "b", "c")
-        assert queue.revive([ids["b"], 999]) == 1
-        assert claimed(queue).key == "b"
-        assert queue.revive() == 2
-        assert {claimed(queue).tries, claimed(queue).tries} == {1}
-        assert queue.revive() == 0
-
-    def test_dead_jobs_are_dropped_all_or_chosen(self, queue: Queue) -> None:
-        ids = self.bury(queue, "a", "b", "c")
-        queue.enqueue(JobKind.ASSET, "alive")
-        assert queue.drop([ids["b"]]) == 1
-        assert queue.drop([]) == 0
-        assert queue.drop() == 2
-        assert [job.key for job in queue.jobs()] == ["alive"]
-
-    def test_only_dead_jobs_are_revived_or_dropped(self, queue: Queue) -> None:
-        queue.enqueue(JobKind.ASSET, "a")
-        job = claimed(queue)
-        assert queue.revive([job.job_id]) == queue.drop([job.job_id]) == 0
-        assert queue.finish(job)
-
     def test_jobs_are_listed_oldest_first_up_to_a_limit(self, queue: Queue) -> None:
         for key in "cab":
             queue.enqueue(JobKind.ASSET, key)
         assert [job.key for job in queue.jobs()] == ["c", "a", "b"]
         assert [job.key for job in queue.jobs(limit=2)] == ["c", "a"]
 
+    def test_a_dead_job_among_several_enqueued_is_revived(self, queue: Queue) -> None:
+        queue.enqueue(JobKind.ASSET, "c")
+        queue.bury(claimed(queue), "because")
+        queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in "abc"])
+        jobs = [claimed(queue) for _ in range(3)]
+        assert sorted(job.key for job in jobs) == ["a", "b", "c"]
+        assert [job.tries for job in jobs] == [1, 1, 1]
 
-class TestMemoryQueue(QueueContract):
+    def test_what_is_not_dead_stays_on_the_list(self, queue: Queue) -> None:
+        self.bury(queue, "a")
+        queue.enqueue(JobKind.ASSET, "alive")
+        assert queue.drop() == 1
+        assert [job.key for job in queue.jobs()] == ["alive"]
+
+
+class TestMemoryQueue(KeyedQueueContract):
     """In memory."""
 
     @pytest.fixture
@@ -293,7 +351,7 @@ class TestMemoryQueue(QueueContract):
         return MemoryQueue(clock, lease=LEASE)
 
 
-class StoreQueueContract(QueueContract):
+class StoreQueueContract(KeyedQueueContract):
     """What the database adds: a subclass provides the fixture ``database``."""
 
     @pytest.fixture
@@ -347,3 +405,19 @@ class TestPostgresqlQueue(StoreQueueContract):
     @pytest.fixture
     def database(self, postgresql: Database) -> Database:
         return postgresql
+
+
+class TestSqsQueue(QueueContract):
+    """On SQS, in real time: its seconds are whole."""
+
+    lease = 2.0
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return SystemClock()
+
+    @pytest.fixture
+    def queue(self, clock: Clock) -> Queue:
+        jobs, dead = new_queues()
+        waiting = Waiting(new_table(), clock)
+        return SqsQueue(client("sqs"), jobs, dead, clock, waiting=waiting, lease=self.lease, wait=0)

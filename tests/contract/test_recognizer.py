@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.rekognition_endpoint import KEY, running, site
 
 from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.manifest import builtin_packs
 from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.adapters.rekognition.client import Client
+from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
+from facelabel.images import Limits
 from facelabel.model import Asset, Search
 from facelabel.testing import MemoryRecognizer, MemoryTemplates, portrait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.adapters.store.database import Database
+    from facelabel.model import Face
     from facelabel.ports import FaceEngine, Recognizer
 
     #: Gives a picture of people: "Dad", "Mom", "Son", "Daughter" alone, all together, or nobody.
@@ -188,6 +194,17 @@ def engine(mobilefacenet_store: ModelStore) -> FaceEngine:
     return Engine(pack, paths.detector, paths.embedder, limits=Limits())
 
 
+@pytest.fixture
+def photos(data: Path) -> Camera:
+    """Real people."""
+
+    def picture(*people: str) -> bytes:
+        names = {0: "groups/017_0.jpg", 1: f"families/Family1-{''.join(people)}1.jpg"}
+        return (data / names.get(len(people), "families/identification1.jpg")).read_bytes()
+
+    return picture
+
+
 class TestLocalRecognizer(RecognizerContract):
     """The real engine on real photos."""
 
@@ -197,9 +214,36 @@ class TestLocalRecognizer(RecognizerContract):
         return LocalRecognizer(lambda _: engine, templates, MatrixIndex(templates, tmp_path))
 
     @pytest.fixture
-    def camera(self, data: Path) -> Camera:
-        def picture(*people: str) -> bytes:
-            names = {0: "groups/017_0.jpg", 1: f"families/Family1-{''.join(people)}1.jpg"}
-            return (data / names.get(len(people), "families/identification1.jpg")).read_bytes()
+    def camera(self, photos: Camera) -> Camera:
+        return photos
 
-        return picture
+
+class TestRekognitionRecognizer(RecognizerContract):
+    """Amazon's, as our own endpoint plays it: each way to find faces and people."""
+
+    @pytest.fixture(params=["plain", "local detection", "users", "users, local detection"])
+    def recognizer(
+        self,
+        request: pytest.FixtureRequest,
+        engine: FaceEngine,
+        sqlite: Database,
+        tmp_path: Path,
+    ) -> Iterator[Recognizer]:
+        way: str = request.param
+        with running(site(engine, sqlite, tmp_path)) as url:
+            recognizer = RekognitionRecognizer(
+                Client("us-east-1", endpoint=url, keys=(KEY.key, KEY.secret), rate=1000.0),
+                detect=partial(detected, engine) if "local" in way else None,
+                users="users" in way,
+            )
+            yield recognizer
+            recognizer.close()
+
+    @pytest.fixture
+    def camera(self, photos: Camera) -> Camera:
+        return photos
+
+
+def detected(engine: FaceEngine, image: bytes) -> list[Face]:
+    """Find faces on this computer."""
+    return [template.face for template in engine.analyse(image).templates]

@@ -60,6 +60,7 @@ class TemplatesContract:
         assert templates.model("people") == MODEL
         assert sorted(templates.collections()) == ["next", "people"]
         assert self.number(templates) == people != self.number(templates, "next")
+        assert templates.users_id("people") is templates.users_id("unknown") is None
 
     def test_nothing_is_added_to_or_read_from_a_collection_that_is_not_there(
         self, templates: Templates

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,8 @@ from click.testing import CliRunner
 from facelabel.cli import cli
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+    from typing import NoReturn
 
     from click.testing import Result
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 #: A command that takes longer hangs.
 SECONDS = 120
+#: What Node needs, and what it runs.
+NODE = Path(__file__).parent / "node"
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,35 @@ def facelabel(program: Program) -> Program:
 @pytest.fixture
 def program(tmp_path: Path, model_cache: Path, classic_pack_store: ModelStore) -> Program:
     """The program with an empty data folder and the pack "classic"."""
+    return program_in(tmp_path, model_cache)
+
+
+def program_in(folder: Path, model_cache: Path) -> Program:
+    """The program with its data in ``folder``, and the pack "classic"."""
     ours = {
-        "FACELABEL_DATA": str(tmp_path / "data"),
+        "FACELABEL_DATA": str(folder / "data"),
         "FACELABEL_MODELS": str(model_cache),
         "FACELABEL_PACK": "classic",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("FACELABEL")}
-    work = tmp_path / "work"
+    others = ("FACELABEL", "AWS_")  # nobody's own account is ever asked
+    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(others)}
+    work = folder / "work"
     work.mkdir()
     return Program({**kept, **ours}, work)
+
+
+@pytest.fixture(scope="session")
+def node_sdk(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Path:
+    """Folder with the SDKs and the scenarios, installed as their lock file says."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        missing("no node and npm on this machine")
+    folder = tmp_path_factory.mktemp("node")
+    shutil.copytree(NODE, folder, dirs_exist_ok=True)
+    install = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
+                             capture_output=True, text=True, check=False)  # fmt: skip
+    if install.returncode:
+        missing(f"the Node SDKs cannot be installed: {install.stderr[-500:]}")
+    return folder

@@ -10,7 +10,8 @@ import pytest
 from tests.e2e.conftest import Inside
 from tests.e2e.served import Cloud, Served, free_port, people_known, serving, status, text_of, until
 
-from facelabel import actions, bootstrap, settings
+from facelabel import actions, settings
+from facelabel.bootstrap.app import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +164,7 @@ def test_an_account_out_of_reach(facelabel: Program) -> None:
     account = f"cloudinary://1:secret@local?upload_prefix=http://127.0.0.1:{free_port()}"
     facelabel.environment.update(CLOUDINARY_URL=account, FACELABEL_LIBRARY="cloudinary")
     flags = {"data": facelabel.environment["FACELABEL_DATA"], "cloudinary_url": account}
-    with bootstrap.opened(settings.load(flags)) as app:
+    with opened(settings.load(flags)) as app:
         actions.enqueue(app, [digit * 32 for digit in "abcdef"])
     said = facelabel("doctor", status=1)
     assert "✗ Cloudinary Cloudinary does not answer" in said

@@ -53,10 +53,10 @@ class Site:
         return self.folder / "notes"
 
     @contextmanager
-    def serving(self) -> Iterator[tuple[subprocess.Popen[str], int]]:
-        """The server's process and port; killed in the end."""
+    def serving(self, seconds: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], int]]:
+        """The server's process and port; killed in the end. A search takes that long."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CLOUDINARY")}
-        command = [sys.executable, str(SERVER), str(self.folder), str(self.notes)]
+        command = [sys.executable, str(SERVER), str(self.folder), str(self.notes), str(seconds)]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=environment
         ) as process:

@@ -5,37 +5,18 @@ from __future__ import annotations
 import functools
 import http.server
 import os
-import shutil
 import subprocess
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.served import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import NoReturn
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.conftest import Program
-
-HERE = Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="session")
-def node_sdk(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Path:
-    """Folder with the SDK and the scenario, installed as its lock file says."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        missing("no node and npm on this machine")
-    folder = tmp_path_factory.mktemp("node")
-    shutil.copytree(HERE, folder, dirs_exist_ok=True)
-    install = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
-                             capture_output=True, text=True, check=False)  # fmt: skip
-    if install.returncode:
-        missing(f"the Node SDK cannot be installed: {install.stderr[-500:]}")
-    return folder
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -13,9 +13,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.engine import images
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.adapters.store.library import LocalLibrary

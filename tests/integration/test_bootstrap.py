@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel import bootstrap, settings
+from facelabel import settings
 from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.bootstrap.engines import Engines
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 UNCALIBRATED = "opencv-zoo/1"
 
 
-def engines(folder: Path, models: Path | None = None, pack: str = "auto") -> bootstrap.Engines:
+def engines(folder: Path, models: Path | None = None, pack: str = "auto") -> Engines:
     flags = {"data": folder, "models": models or folder, "pack": pack}
-    return bootstrap.Engines(settings.load(flags), lambda *_: None, lambda _: None)
+    return Engines(settings.load(flags), lambda *_: None, lambda _: None)
 
 
-def calibrated(made: bootstrap.Engines) -> dict[str, bool]:
+def calibrated(made: Engines) -> dict[str, bool]:
     return {pack.model: pack.calibrated for pack in made.packs()}
 
 

@@ -24,14 +24,14 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.engine import images
-from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
+from facelabel.images import Limits
 from facelabel.media import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
 from facelabel.model import Box
 from facelabel.web.cloudinary_api import delivery

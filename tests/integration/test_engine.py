@@ -17,9 +17,9 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.manifest import builtin_packs
 from facelabel.errors import ConfigurationError, UnreadableImage
+from facelabel.images import Limits
 from facelabel.model import Reason
 
 if TYPE_CHECKING:
@@ -293,3 +293,14 @@ def test_a_model_with_a_fixed_batch_is_refused_with_advice(data: Path) -> None:
     engine = Engine(pack, data / "models" / pack.detector.file.name, published, limits=Limits())
     with pytest.raises(ConfigurationError, match="free-batch"):
         engine._embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))  # noqa: SLF001 - no face needed
+
+
+def test_faces_are_found_without_embedding(mobilefacenet_store: ModelStore, data: Path) -> None:
+    few = built(mobilefacenet_store, "mobilefacenet", max_faces=3)
+    photo = (data / "groups" / "016_8.jpg").read_bytes()
+    analysis = few.analyse(photo)
+    assert len(analysis.left_out) == 5
+    embedded = tuple(template.face for template in analysis.templates)
+    assert few.faces(photo) == embedded + analysis.left_out
+    with pytest.raises(UnreadableImage):
+        few.faces(b"no image")

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from facelabel.adapters.engine.images import Limits, decode
+from facelabel.adapters.engine.pixels import decode
 from facelabel.errors import UnreadableImage
+from facelabel.images import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 HOSTILE = """
 import re, resource, sys, time
 from pathlib import Path
-from facelabel.adapters.engine.images import Limits, decode
+from facelabel.adapters.engine.pixels import decode
 from facelabel.errors import UnreadableImage
+from facelabel.images import Limits
 data = Path(sys.argv[1]).read_bytes()
 started = time.monotonic()
 try:
@@ -174,6 +176,22 @@ class TestColours:
         ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(8, axis=0)
         pixels = decode(saved(Image.fromarray(ramp), kind), Limits()).pixels
         assert close(pixels[0, :, 0], np.arange(256, dtype=np.uint8), 1)
+
+    def test_16_bits_in_either_order_are_the_same(self) -> None:
+        values = np.linspace(0, 65535, 48 * 31).astype(np.uint16).reshape(31, 48)
+        swapped = Image.frombytes("I;16B", (48, 31), values.astype(">u2").tobytes())
+        one, other = (saved(image, "TIFF") for image in (Image.fromarray(values), swapped))
+        expected = np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        for data in (one, other):
+            assert (decode(data, Limits()).pixels == expected).all()
+
+    @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+    def test_what_is_no_number_is_nothing(self, odd: float) -> None:
+        values = np.linspace(-3.0, 9.0, 700 * 5).astype(np.float32).reshape(700, 5)
+        values[0, 0] = values[300, 2] = odd
+        pixels = decode(saved(Image.fromarray(values), "TIFF"), Limits()).pixels[..., 0]
+        finite = np.where(np.isfinite(values), values, 0)
+        assert close(pixels, ((finite - finite.min()) * 255 / 12).astype(np.uint8), 1)
 
     def test_32_bit_floats_are_stretched(self) -> None:
         ramp = np.linspace(-1.0, 1.0, 256).astype(np.float32)[None].repeat(8, axis=0)
@@ -391,3 +409,23 @@ class TestHostileFiles:
         assert EXPECTED[name] in said
         assert int(peak) < 1024
         assert float(seconds) < 5.0
+
+
+def test_a_telephone_photo_needs_its_own_library(tmp_path: Path) -> None:
+    path = tmp_path / "photo.heic"
+    path.write_bytes(heif(quarters()))
+    program = """
+import sys
+sys.modules["pillow_heif"] = None
+from pathlib import Path
+from facelabel.errors import UnreadableImage
+from facelabel.images import Limits, decode
+try:
+    decode(Path(sys.argv[1]).read_bytes(), Limits())
+except UnreadableImage as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "HEIC pictures need pillow-heif, which is not here\n"

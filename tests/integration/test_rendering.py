@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.manifest import builtin_packs
 from facelabel.adapters.engine.rendering.geometry import MAX_PIXELS, MAX_SIDE
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.cloudinary.transformations import Regions, Rendered, parse
 from facelabel.errors import Rejected, UnreadableImage
+from facelabel.images import Limits
 from facelabel.model import Box
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -22,14 +23,18 @@ from sqlalchemy.pool import NullPool
 
 from facelabel.adapters.store import migration
 from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.galleries import StoreGalleries
 from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE, metadata
+from facelabel.adapters.store.serial import encode_face
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import ConfigurationError, Unavailable
+from facelabel.gallery import NewFace
 from facelabel.media import AssetKey, Compare, Every, ImageHeader, Upload, Where
 from facelabel.model import Asset, EnrolledFace, Enrolment, JobKind, Template
+from facelabel.rekognition import external_ids
 from facelabel.testing import ManualClock, some_face, vector
 
 if TYPE_CHECKING:
@@ -104,6 +109,30 @@ def first_version(database: Database) -> None:
             " VALUES ('asset', :key, '{}', 'ready', 0, 0, '', 0)"
         )
         connection.execute(job, {"key": "1" * 32})
+
+
+def second_version(database: Database) -> None:
+    """Make of the database what the second version left: a face, and numbers once used."""
+    with without_foreign_keys(database) as connection:
+        migration.downgrade(connection, "0002")
+        made = "INSERT INTO collection (id, name, model, dimensions) VALUES (:id, :name, 'm/1', 2)"
+        names = ("people", "gone")
+        connection.execute(
+            text(made), [{"id": 1 + 6 * at, "name": name} for at, name in enumerate(names)]
+        )
+        face = {"vector": vector(0, 1), "face": json.dumps(encode_face(some_face()))}
+        added = text(
+            "INSERT INTO template (row, collection_id, face_id, person, asset_id, digest, vector,"
+            " face) VALUES (:row, 1, :face_id, 'Zoë', 'a1', 'digest', :vector, :face)"
+        )
+        for row, face_id in ((3, "f1"), (9, "gone")):
+            connection.execute(added, {**face, "row": row, "face_id": face_id})
+        connection.execute(text("DELETE FROM template WHERE face_id = 'gone'"))
+        connection.execute(text("DELETE FROM collection WHERE name = 'gone'"))
+        if connection.dialect.name == "postgresql":  # it counts on from where it drew last
+            for table, column, last in (("collection", "id", 7), ("template", "row", 9)):
+                sequence = f"pg_get_serial_sequence('{table}', '{column}')"
+                connection.execute(text(f"SELECT setval({sequence}, {last})"))
 
 
 def local_library(database: Database, root: Path) -> LocalLibrary:
@@ -182,6 +211,37 @@ class TestMigrations:
             assert list(rows.scalars()) == ["a/Zoë", "plain"]
             tags = connection.execute(text("SELECT tag FROM asset_tag ORDER BY position"))
             assert list(tags.scalars()) == ["second", "First"]
+
+    def test_collections_of_the_second_version_lose_nothing(self, database: Database) -> None:
+        second_version(database)
+        with contextlib.closing(Database(database.url)) as upgraded:
+            templates = StoreTemplates(upgraded)
+            galleries = StoreGalleries(upgraded, ManualClock())
+            assert list(templates.faces("people")) == [EnrolledFace("f1", "Zoë", "a1")]
+            ((record,), _) = galleries.faces("people", 0, 9)
+            assert record.external_image_id == external_ids.encode("Zoë", "a1")
+            assert (record.box, record.user_id) == (some_face().box, None)
+            assert time.time() - 60 < galleries.describe("people").created_at <= time.time()
+            galleries.create("next", "model/1", 2, {"a": "b"})
+            assert galleries.gallery("next").number > 7  # numbers stay used up
+            template = Template(some_face(), vector(1, 0))
+            galleries.add("people", [NewFace("f2", "d", "Ann", "Ann", template)])
+            rows = templates.vectors(galleries.gallery("people").number, 0, 9)
+            assert [row for row, _ in rows] == [3, 10]
+
+    def test_going_back_to_the_second_version_keeps_its_faces(self, database: Database) -> None:
+        second_version(database)
+        with contextlib.closing(Database(database.url)) as upgraded:
+            galleries = StoreGalleries(upgraded, ManualClock())
+            galleries.create_user("people", "zoe", "token")
+            galleries.associate(
+                "people", "zoe", ["f1"], similarity=lambda *_: 100, threshold=0, token=None
+            )
+        with without_foreign_keys(database) as connection:
+            migration.downgrade(connection, "0002")
+            names = connection.execute(text("SELECT name FROM collection")).scalars()
+            faces = connection.execute(text("SELECT face_id FROM template")).scalars()
+            assert (list(names), list(faces)) == (["people"], ["f1"])
 
     def test_a_migration_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / "facelabel.db"

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 from facelabel.model import JobKind, JobState
-from facelabel.pipeline import ERROR_KEY, Pipeline
+from facelabel.pipeline import ERROR_KEY, Pipeline, Thrift
 from facelabel.reconcile import Reconciler
 from facelabel.scheme import Scheme
 from facelabel.testing import (
@@ -19,7 +19,7 @@ from facelabel.testing import (
     MemoryRecognizer,
     portrait,
 )
-from facelabel.worker import Worker
+from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,28 +35,19 @@ hypothesis.settings.load_profile("unit")
 class Bench:
     """A library, an index and a worker, in memory."""
 
-    def __init__(self, scheme: Scheme | None = None) -> None:
-        """Start empty."""
+    def __init__(self, scheme: Scheme | None = None, thrift: Thrift | None = None) -> None:
+        """Start empty; with ``thrift`` the recogniser keeps nothing of the pictures it saw."""
         self.clock = ManualClock()
         self.queue = MemoryQueue(self.clock)
         self.library = MemoryLibrary(self.clock, lambda i: self.queue.enqueue(JobKind.ASSET, i))
-        self.recognizer = MemoryRecognizer()
+        self.recognizer = MemoryRecognizer(keeps=thrift is None)
         self.ledger = MemoryLedger()
         self.pipeline = Pipeline(
             self.library.silently(), self.recognizer, self.ledger, self.queue, self.clock,
-            scheme or Scheme(),
+            scheme or Scheme(), thrift,
         )  # fmt: skip
         self.reconciler = Reconciler(self.pipeline)
-        handlers = {
-            JobKind.ASSET: self.pipeline.examine,
-            JobKind.SWEEP: self.pipeline.sweep,
-            JobKind.REBUILD: self.reconciler.rebuild,
-            JobKind.TAGS: self.pipeline.tags_changed,
-            JobKind.FIND: self.pipeline.find,
-            JobKind.FOLDER: self.pipeline.folder_moved,
-            JobKind.RECONCILE: self.reconciler.catch_up,
-        }
-        self.worker = Worker(self.queue, handlers, self.clock)
+        self.worker = Worker(self.queue, handlers(self.pipeline), self.clock)
 
     def upload(
         self, *people: str, folder: str = "assets", tags: Sequence[str] = (), name: str = ""

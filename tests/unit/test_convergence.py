@@ -31,7 +31,7 @@ from facelabel.testing import (
     MemoryQueue,
     MemoryRecognizer,
 )
-from facelabel.worker import Worker
+from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,13 +146,7 @@ class World:
             fated(library, fate), fated(self.recognizer, fate),
             fated(self.ledger, fate), queue, self.clock, Scheme(),
         )  # fmt: skip
-        handlers = {
-            JobKind.ASSET: pipeline.examine,
-            JobKind.SWEEP: pipeline.sweep,
-            JobKind.TAGS: pipeline.tags_changed,
-            JobKind.REBUILD: Reconciler(pipeline).rebuild,
-        }
-        return Worker(queue, handlers, self.clock), pipeline
+        return Worker(queue, handlers(pipeline), self.clock), pipeline
 
     def _announce(self, asset_id: str) -> None:
         self.known[asset_id] = None

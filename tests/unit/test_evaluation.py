@@ -34,7 +34,10 @@ from facelabel.model import Analysis, Asset, Box, Reason, Template
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facelabel.evaluation.sheets import SheetReport
+    from facelabel.model import Face
 
 NOBODY = Seen(Analysis(100, 100, ()))
 
@@ -336,6 +339,9 @@ def _enrolled(analysis: Analysis) -> Template | None:
             del image
             return analysis
 
+        def faces(self, image: bytes) -> Sequence[Face]:
+            return [template.face for template in self.analyse(image).templates]
+
         def similarity(self, distance: float) -> float:
             return falling(distance)
 
@@ -360,6 +366,9 @@ def test_what_cannot_be_read_is_part_of_the_answer(tmp_path: Path) -> None:
             if image == b"bad":
                 raise UnreadableImage("not an image")
             return Analysis(9, 9, ())
+
+        def faces(self, image: bytes) -> Sequence[Face]:
+            return [template.face for template in self.analyse(image).templates]
 
         def similarity(self, distance: float) -> float:
             return falling(distance)

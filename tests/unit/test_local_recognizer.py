@@ -16,6 +16,7 @@ from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from facelabel.model import Face
     from facelabel.ports import Templates
 
 HOME = "people"
@@ -59,6 +60,10 @@ class ScriptedEngine:
         if image not in self.script:
             raise UnreadableImage
         return self.script[image]
+
+    def faces(self, image: bytes) -> Sequence[Face]:
+        """See :class:`facelabel.ports.FaceEngine`."""
+        return [template.face for template in self.analyse(image).templates]
 
     def similarity(self, distance: float) -> float:
         """See :class:`facelabel.ports.FaceEngine`."""
@@ -165,6 +170,19 @@ def test_the_search_ends_where_there_is_only_one_person(world: World) -> None:
     world.engine.script[b"ann"] = shows(0)
     (face,) = world.recognizer.identify(HOME, b"ann").faces
     assert {hit.person for hit in face.hits} == {"Ann"}
+
+
+def test_a_face_that_names_nobody_is_neither_a_hit_nor_listed(world: World) -> None:
+    for number in range(20):
+        nameless = EnrolledFace(f"f{number}", "")
+        world.templates.add(HOME, nameless, Template(some_face(), turned(number / 10)), "")
+    world.learn("Ann", 60)
+    world.learn("Bob", 90)
+    world.engine.script[b"party"] = shows(0)
+    (face,) = world.recognizer.identify(HOME, b"party").faces
+    assert [hit.person for hit in face.hits] == ["Ann", "Bob"]
+    assert [face.person for face in world.recognizer.faces(HOME)] == ["Ann", "Bob"]
+    assert list(world.recognizer.faces(HOME, ["f1"])) == []
 
 
 def test_a_row_deleted_since_the_search_is_skipped(world: World) -> None:

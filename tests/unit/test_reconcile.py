@@ -100,6 +100,25 @@ def test_a_face_nobody_holds_is_forgotten(bench: Bench, family: dict[str, str]) 
     assert bench.people() == ["Ann", "Ben", "Cid"]
 
 
+def test_faces_of_other_programs_are_left_alone(bench: Bench, family: dict[str, str]) -> None:
+    collection = bench.pipeline.collection()
+    theirs = bench.recognizer.learn_untraced(collection, "eve")
+    assert bench.reconciler.check().clean
+    mend(bench, bench.reconciler.check())
+    assert [face.person for face in bench.recognizer.faces(collection, [theirs])] == ["eve"]
+
+
+def test_what_the_original_app_learnt_from_an_image_is_replaced(bench: Bench) -> None:
+    collection = bench.pipeline.collection()
+    theirs = bench.recognizer.learn_untraced(collection, "ann")
+    tags = ["faceLabel:Ann", f"faceId:{theirs}"]
+    portrait_of_ann = bench.upload("ann", folder="training", tags=tags)
+    bench.work()
+    assert bench.people() == ["Ann"]
+    assert theirs not in bench.enrolled()
+    assert f"faceId:{theirs}" not in bench.asset(portrait_of_ann).tags
+
+
 def test_an_orphan_enrolled_since_we_looked_is_kept(bench: Bench, family: dict[str, str]) -> None:
     new = bench.upload("dan", folder="training", tags=["faceLabel:Dan"])
     asset = bench.asset(new)

@@ -63,11 +63,12 @@ class LocalRecognizer:
 
     def drop(self, collection: str) -> None:
         """Delete a collection with all its faces; no error if there is none."""
-        number = self._templates.collection_id(collection)
-        if number is not None:
-            self._index.drop(number)  # first: once the number is gone, nobody finds its files
-            self._templates.drop(collection)
-            self._index.drop(number)  # again: a search in between may have made new ones
+        numbers = self._numbers(collection)
+        for number in numbers:  # first: once the number is gone, nobody finds its files
+            self._index.drop(number)
+        self._templates.drop(collection)
+        for number in numbers:  # again: a search in between may have made new ones
+            self._index.drop(number)
 
     def collections(self) -> Sequence[str]:
         """Names of all collections."""
@@ -97,16 +98,20 @@ class LocalRecognizer:
 
     def forget(self, collection: str, face_ids: Sequence[str]) -> None:
         """Delete faces for good; unknown ones are no error."""
-        number = self._number(collection)
+        self._number(collection)
         self._templates.delete(collection, face_ids)
-        self._index.search(number, (), 1)  # erases them from what was derived, now and not later
+        for number in self._numbers(collection):
+            self._index.search(number, (), 1)  # erases them from what was derived, and not later
 
     def faces(
         self, collection: str, face_ids: Sequence[str] | None = None
     ) -> Iterator[EnrolledFace]:
-        """Every reference face of the collection, or those of the given ids that exist."""
+        """Every reference face of the collection, or those of the given ids that exist.
+
+        Faces that a client has put there without a name are none.
+        """
         self._number(collection)
-        return self._templates.faces(collection, face_ids)
+        return (face for face in self._templates.faces(collection, face_ids) if face.person)
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """Find every face of the image and the references nearest to each.
@@ -140,6 +145,11 @@ class LocalRecognizer:
         if (number := self._templates.collection_id(collection)) is None:
             raise NotFound(f"there is no collection {collection!r}")
         return number
+
+    def _numbers(self, collection: str) -> list[int]:
+        """What the vectors of the collection and those of its users are derived under."""
+        numbers = (self._templates.collection_id(collection), self._templates.users_id(collection))
+        return [number for number in numbers if number is not None]
 
     def _sightings(
         self, number: int, engine: FaceEngine, analyses: Sequence[Analysis]
@@ -175,9 +185,10 @@ class LocalRecognizer:
     def _labelled(
         self, number: int, near: Sequence[Sequence[tuple[int, float]]]
     ) -> Iterator[Neighbours]:
-        """Put faces for row numbers, leaving out those deleted since the search."""
+        """Put faces for row numbers, leaving out the nameless and those deleted since."""
         wanted = {row for rows in near for row, _ in rows}
-        faces = self._templates.labels(number, sorted(wanted))
+        labels = self._templates.labels(number, sorted(wanted))
+        faces = {row: face for row, face in labels.items() if face.person}
         for rows in near:
             yield [(faces[row], distance) for row, distance in rows if row in faces]
 

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from facelabel import matching
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.engine.drawing import annotate
-from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.adapters.keys import KeyRing
 from facelabel.adapters.notifier import Notifier
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.inbox import StoreInbox
 from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.queue import StoreQueue
-from facelabel.adapters.store.templates import StoreTemplates
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.bootstrap.engines import Engines, limits
+from facelabel.bootstrap.core import limits, scheme
+from facelabel.bootstrap.engines import Engines
 from facelabel.errors import ConfigurationError
 from facelabel.model import JobKind
 from facelabel.pipeline import Pipeline
 from facelabel.reconcile import Reconciler
-from facelabel.scheme import Places, Scheme
 from facelabel.settings import is_loopback
-from facelabel.worker import Worker
+from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from facelabel.adapters.notifier import Post
+    from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.engines import Notice, Progress
     from facelabel.bootstrap.local import Local
+    from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.bootstrap.remote import Remote
     from facelabel.intake import Intake
     from facelabel.model import Job, NamedFace, Outcome
-    from facelabel.ports import EditableLibrary, Inbox, Library
+    from facelabel.ports import EditableLibrary, Inbox, Ledger, Queue, Recognizer
     from facelabel.settings import Settings
 
 #: Original photos are private: nobody else on this computer may look.
@@ -76,22 +76,23 @@ class App:
     local: Local | None = None
     #: The account on Cloudinary; None with a library of our own.
     remote: Remote | None = None
+    #: Faces on this computer, whoever the pipeline asks; None where no database is.
+    own_faces: OwnFaces | None = None
+    #: Rekognition, where it knows the faces.
+    amazon: Amazon | None = None
+    #: To the local library, and to Rekognition's operations here; None where no database is.
+    keys: KeyRing | None = None
 
     def worker(self, kinds: Collection[JobKind] = ()) -> Worker:
         """A worker for these kinds of job; none given: for all."""
-        pipeline = self.pipeline
-        handlers: Mapping[JobKind, Callable[[Job], Outcome]] = {
-            JobKind.ASSET: pipeline.examine,
-            JobKind.SWEEP: pipeline.sweep,
-            JobKind.REBUILD: self._rebuild,
-            JobKind.TAGS: pipeline.tags_changed,
-            JobKind.FIND: pipeline.find,
-            JobKind.FOLDER: pipeline.folder_moved,
-            JobKind.RECONCILE: self.reconciler.catch_up,
-            JobKind.NOTIFY: self.notify,
-        }
+        every = handlers(self.pipeline)
+        every |= {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
         return Worker(
-            pipeline.queue, handlers, pipeline.clock, heartbeat=self.settings.lease / 3, kinds=kinds
+            self.pipeline.queue,
+            every,
+            self.pipeline.clock,
+            heartbeat=self.settings.lease / 3,
+            kinds=kinds,
         )
 
     def _rebuild(self, job: Job) -> Outcome:
@@ -134,88 +135,150 @@ def opened(
 
     """
     _make_data_folder(settings.data)
+    engines = Engines(settings, progress, notice)
     with ExitStack() as stack:
-        database = stack.enter_context(closing(Database(settings.store_url)))
-        yield _app(settings, database, Engines(settings, progress, notice))
+        if settings.table:
+            yield _on_aws(settings, engines)
+        else:
+            database = stack.enter_context(closing(Database(settings.store_url)))
+            yield _on_database(settings, database, engines)
 
 
-def scheme(settings: Settings) -> Scheme:
-    """The part of the settings that the core decides by."""
-    places = settings.names_to.split(",")
-    return Scheme(
-        training=settings.training_folder,
-        recognition=settings.face_recognition_folder,
-        prefix=settings.face_label_tag_prefix,
-        label_field=settings.label_field,
-        collection=settings.rekognition_collection,
-        rules=matching.Rules(settings.confidence_threshold, settings.margin),
-        places=Places(
-            tags="tags" in places,
-            prefix=settings.names_prefix,
-            field=settings.label_field if "metadata" in places else "",
-            context=settings.people_context if "context" in places else "",
-        ),
-    )
-
-
-def _app(settings: Settings, database: Database, engines: Engines) -> App:
-    clock, allowed = SystemClock(), limits(settings)
+def _on_database(settings: Settings, database: Database, engines: Engines) -> App:
+    clock = SystemClock()
     queue = StoreQueue(database, clock, settings.lease)
-    inbox = StoreInbox(database, queue, clock)
+    stores = _Stores(StoreLedger(database), queue, StoreInbox(database, queue, clock))
+    keys = KeyRing(settings.data / "keys.json")
     remote = _remote(settings, queue, clock) if settings.on_cloudinary else None
-    local = None if remote else _local(settings, database, queue, engines, clock)
-    side = remote or local
-    assert side is not None  # one of the two was just built
-    pipeline = _pipeline(settings, side.quiet, database, engines, queue, clock)
+    local = None if remote else _local(settings, database, queue, engines, keys)
+    own = _own_faces(settings, database, engines, clock)
+    amazon = _amazon(settings, engines) if _with_rekognition(settings, own, stores) else None
+    app = _app(settings, stores, engines, _Parts(remote, local, own, amazon))
+    return replace(app, keys=keys)
+
+
+def _on_aws(settings: Settings, engines: Engines) -> App:
+    from facelabel.bootstrap import aws  # noqa: PLC0415 - Amazon's SDK, where it is needed
+
+    if not settings.on_cloudinary or settings.faces != "rekognition":
+        raise ConfigurationError(
+            f"with {settings.table!r} as the store pictures have to be on Cloudinary, and faces"
+            " with Rekognition (setting faces)"
+        )
+    kept = aws.build(settings, SystemClock())
+    stores = _Stores(kept.ledger, kept.queue, kept.inbox)
+    remote = _remote(settings, kept.queue, SystemClock())
+    return _app(settings, stores, engines, _Parts(remote, amazon=_amazon(settings, engines)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    ledger: Ledger
+    queue: Queue
+    inbox: Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What was chosen: one side for the pictures, one for the faces."""
+
+    remote: Remote | None = None
+    local: Local | None = None
+    own: OwnFaces | None = None
+    amazon: Amazon | None = None
+
+    @property
+    def pictures(self) -> Local | Remote:
+        side = self.remote or self.local
+        assert side is not None  # one of the two is always built
+        return side
+
+    @property
+    def recognizer(self) -> Recognizer:
+        side = self.amazon or self.own
+        assert side is not None  # same
+        return side.recognizer
+
+
+def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -> App:
+    clock, allowed, pictures = SystemClock(), limits(settings), parts.pictures
+    pipeline = Pipeline(
+        pictures.quiet,
+        parts.recognizer,
+        stores.ledger,
+        stores.queue,
+        clock,
+        scheme(settings),
+        parts.amazon.thrift if parts.amazon else None,
+    )
     return App(
         settings=settings,
-        library=side.library,
+        library=pictures.library,
         pipeline=pipeline,
         reconciler=Reconciler(pipeline),
         engines=engines,
-        intake=side.intake,
-        inbox=inbox,
+        intake=pictures.intake,
+        inbox=stores.inbox,
         fetch=lambda url: _fetch(settings, url),
         annotate=lambda data, faces: annotate(data, faces, allowed),
-        tidy=side.tidy,
+        tidy=pictures.tidy,
         notify=Notifier(_post(settings), clock),
         rebuild_progress=[],
-        local=local,
-        remote=remote,
+        local=parts.local,
+        remote=parts.remote,
+        own_faces=parts.own,
+        amazon=parts.amazon,
     )
 
 
-def _remote(settings: Settings, queue: StoreQueue, clock: SystemClock) -> Remote:
+def _with_rekognition(settings: Settings, own: OwnFaces, stores: _Stores) -> bool:
+    """Whether Amazon knows the faces; a data folder goes on with what it began with."""
+    if settings.faces != "auto":
+        return settings.faces == "rekognition"
+    if not settings.collection_is_set or not _has_boto3():
+        return False
+    live = stores.ledger.collection()
+    if live is not None and live in own.recognizer.collections():
+        return False
+    from facelabel.bootstrap import amazon  # noqa: PLC0415 - Amazon's SDK, where it is needed
+
+    return amazon.has_credentials()
+
+
+def _has_boto3() -> bool:
+    return find_spec("boto3") is not None
+
+
+def _remote(settings: Settings, queue: Queue, clock: SystemClock) -> Remote:
     from facelabel.bootstrap.remote import build  # noqa: PLC0415 - the SDK, where it is needed
 
     return build(settings, queue, clock)
 
 
 def _local(
-    settings: Settings,
-    database: Database,
-    queue: StoreQueue,
-    engines: Engines,
-    clock: SystemClock,
+    settings: Settings, database: Database, queue: StoreQueue, engines: Engines, keys: KeyRing
 ) -> Local:
     from facelabel.bootstrap.local import build  # noqa: PLC0415 - same, of image processing
 
-    return build(settings, database, queue, engines, clock)
+    return build(settings, database, queue, engines, keys)
 
 
-def _pipeline(
-    settings: Settings,
-    library: Library,
-    database: Database,
-    engines: Engines,
-    queue: StoreQueue,
-    clock: SystemClock,
-) -> Pipeline:
-    templates = StoreTemplates(database)
-    index = MatrixIndex(templates, settings.data / "vectors", threads=settings.threads)
-    recognizer = LocalRecognizer(engines, templates, index)
-    ledger = StoreLedger(database)
-    return Pipeline(library, recognizer, ledger, queue, clock, scheme(settings))
+def _own_faces(
+    settings: Settings, database: Database, engines: Engines, clock: SystemClock
+) -> OwnFaces:
+    from facelabel.bootstrap.own_faces import build  # noqa: PLC0415 - same, of the search matrix
+
+    return build(settings, database, engines, clock)
+
+
+def _amazon(settings: Settings, engines: Engines) -> Amazon:
+    if not _has_boto3():
+        raise ConfigurationError(
+            "faces with Rekognition need Amazon's SDK: pip install 'facelabel[rekognition]'"
+        )
+    from facelabel.bootstrap.amazon import build  # noqa: PLC0415 - same, of Amazon
+
+    return build(settings, engines.faces)
 
 
 def _fetch(settings: Settings, url: str) -> tuple[bytes, str]:

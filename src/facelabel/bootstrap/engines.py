@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from facelabel.adapters.engine import cache_folder, calibration
 from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.images import Limits
 from facelabel.adapters.engine.manifest import builtin_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, RECOMMENDED, ModelStore
+from facelabel.bootstrap.core import limits
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facelabel.adapters.engine.manifest import Pack
-    from facelabel.model import Box
+    from facelabel.model import Box, Face
     from facelabel.ports import FaceEngine
     from facelabel.settings import Settings
 
@@ -71,6 +71,10 @@ class Engines:
     def detect(self, image: bytes) -> Sequence[Box]:
         """Where the faces of an image are, the largest first; UnreadableImage."""
         return self._engine(None).detect(image)
+
+    def faces(self, image: bytes) -> Sequence[Face]:
+        """The faces of an image, the largest first; UnreadableImage."""
+        return self._engine(None).faces(image)
 
     def _engine(self, model: str | None) -> Engine:
         with self._lock:
@@ -168,8 +172,3 @@ class Engines:
 
     def _calibration_file(self, model: str) -> Path:
         return self._settings.data / "calibration" / f"{model.replace('/', '-')}.json"
-
-
-def limits(settings: Settings) -> Limits:
-    """What an image may measure."""
-    return Limits(settings.max_image_mb << 20, settings.max_image_megapixels * 1_000_000)

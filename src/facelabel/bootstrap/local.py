@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from socket import gethostname
 from typing import TYPE_CHECKING
 
+from facelabel import images
+from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.engine import images
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
-from facelabel.adapters.keys import KeyRing
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
 from facelabel.adapters.store.outbox import Outbox
-from facelabel.bootstrap.engines import limits
+from facelabel.bootstrap.core import base_url, limits
 from facelabel.intake import Intake
 from facelabel.media import ImageHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from facelabel.adapters.keys import KeyRing
     from facelabel.adapters.store.database import Database
     from facelabel.adapters.store.queue import StoreQueue
     from facelabel.bootstrap.engines import Engines
     from facelabel.model import Box
-    from facelabel.ports import Clock, Library, MediaLibrary, Messages, Renderer
+    from facelabel.ports import Library, MediaLibrary, Messages, Renderer
     from facelabel.settings import Settings
-
-
-#: Not addresses but "all there are".
-_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +55,11 @@ def build(
     database: Database,
     queue: StoreQueue,
     engines: Engines,
-    clock: Clock,
+    keys: KeyRing,
 ) -> Local:
-    """Wire the local library."""
+    """Wire the local library; a first key is made."""
     allowed, fixed = limits(settings), settings.folder_mode == "fixed"
-    keys = KeyRing(settings.data / "keys.json")
+    clock = SystemClock()
     keys.ensure()
     intake = Intake(lambda: [*keys(), *settings.more_keys], clock)
 
@@ -103,12 +99,3 @@ def build(
         tidy=media.sweep_orphans,
         base_url=base_url(settings),
     )
-
-
-def base_url(settings: Settings) -> str:
-    """Where clients reach the server that these settings start."""
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    host = gethostname() if settings.host in _ANY else settings.host
-    host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{settings.port}"

@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.cloudinary.subscriptions import Poller, Report, Subscriptions, Trigger
 from facelabel.adapters.followed import FollowedLibrary
-from facelabel.bootstrap.engines import limits
-from facelabel.errors import ConfigurationError, Rejected
+from facelabel.bootstrap import account as accounts
+from facelabel.bootstrap.core import limits
+from facelabel.errors import Rejected
 from facelabel.intake import Intake, Unverified
-from facelabel.media import ApiKey
 
 __all__ = ["Remote", "Report", "Trigger", "build"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from facelabel.adapters.cloudinary.account import Account
     from facelabel.media import Delivery
     from facelabel.ports import Clock, EditableLibrary, Inbox, Library, Queue
     from facelabel.settings import Settings
@@ -61,9 +61,7 @@ class Remote:
 
 def build(settings: Settings, queue: Queue, clock: Clock) -> Remote:
     """Wire the account; nothing is asked of it yet."""
-    if settings.cloudinary_url is None:
-        raise ConfigurationError("CLOUDINARY_URL is not set")
-    account = Account.parse(settings.cloudinary_url.get_secret_value())
+    account = accounts.account(settings)
     client = Client(account, timeout=CALL_SECONDS, clock=clock)
     library = CloudinaryLibrary(
         client,
@@ -72,19 +70,13 @@ def build(settings: Settings, queue: Queue, clock: Clock) -> Remote:
         transformation=settings.transformation_params,
         folder_mode=settings.folder_mode,
     )
-    keys = tuple(_keys(settings, account))
-    algorithm = None if settings.signature_algorithm == "any" else settings.signature_algorithm
     return Remote(
         library=FollowedLibrary(library, queue),
         quiet=library,
-        intake=Intake(lambda: keys, clock, algorithm),
+        intake=accounts.intake(account, settings.more_keys, settings.signature_algorithm, clock),
         subscriptions=Subscriptions(client),
         client=client,
     )
-
-
-def _keys(settings: Settings, account: Account) -> list[ApiKey]:
-    return [ApiKey(account.api_key, account.api_secret), *settings.more_keys]
 
 
 def _download(settings: Settings, account: Account) -> Callable[[str], bytes]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from rich.markup import escape
 
-from facelabel import actions, bootstrap
+from facelabel import actions
+from facelabel.bootstrap.app import sample_photos
 from facelabel.cli import report
 from facelabel.cli.framework import Command, application, bar, out
 from facelabel.errors import FacelabelError, Rejected
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from facelabel.actions import Portrait
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.model import Asset
     from facelabel.settings import Settings
 
@@ -61,7 +62,7 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
 
 
 def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Path]]:
-    samples = bootstrap.sample_photos(settings)
+    samples = sample_photos(settings)
     learn = [
         actions.Portrait(str(samples.folder / "obama.jpg"), "Barack Obama"),
         actions.Portrait(str(samples.folder / "biden.jpg"), "Joe Biden"),

@@ -24,7 +24,8 @@ from facelabel.model import JobState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.amazon import Amazon
+    from facelabel.bootstrap.app import App
     from facelabel.bootstrap.remote import Remote
     from facelabel.settings import Settings
 
@@ -69,7 +70,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             yield _disk(settings)
             library = _account(app.remote) if app.remote else _store(app)
             yield library
-            yield from _models(app)
+            yield from _rekognition(app, app.amazon) if app.amazon else _models(app)
             if library.good:
                 yield _index(app)
             yield _queue(app)
@@ -116,6 +117,23 @@ def _account(remote: Remote) -> Finding:
     says = f"the key opens {cloud!r}; {len(ours)} triggers tell us of changes"
     advice = "" if ours else "`facelabel connect` sets them up; until then `facelabel reconcile`"
     return Finding("Cloudinary", good=True, says=says, advice=advice)
+
+
+def _rekognition(app: App, amazon: Amazon) -> Iterator[Finding]:
+    """Whether we may ask, and whether the collection is there."""
+    live = app.pipeline.ledger.collection()
+    try:
+        there = amazon.recognizer.collections()
+    except FacelabelError as error:
+        advice = "look at AWS's credentials and region, and at what the role may do"
+        yield Finding("Rekognition", good=False, says=str(error), advice=advice)
+        return
+    says = f"{len(there)} collections in {amazon.client.region}"
+    if live is None or live in there:
+        yield Finding("Rekognition", good=True, says=says)
+    else:
+        advice = "`facelabel index --rebuild` learns all portraits anew"
+        yield Finding("Rekognition", good=False, says=f"{says}, {live!r} not", advice=advice)
 
 
 def _models(app: App) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from facelabel.model import JobState
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.evaluation.fitting import FittedPoint
     from facelabel.evaluation.identification import Identification
     from facelabel.evaluation.photos import Problem, Seen

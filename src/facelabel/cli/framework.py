@@ -24,14 +24,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from facelabel import bootstrap
+from facelabel import actions
 from facelabel import settings as configuration
+from facelabel.bootstrap.app import opened
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.settings import Settings
 
 #: sysexits.h: temporary failure, so that scripts can tell "later" from "never".
@@ -152,8 +153,12 @@ def application(settings: Settings) -> Iterator[App]:
         err.print(text, style="yellow", markup=False)
 
     try:
-        with bootstrap.opened(settings, progress, notice) as app:
-            yield app
+        with opened(settings, progress, notice) as app:
+            try:
+                yield app
+            finally:
+                if bill := actions.spent(app):
+                    err.print(bill, style="dim", markup=False)
     finally:
         bars.stop()
 

@@ -17,7 +17,7 @@ from facelabel.errors import NotFound
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.model import Job
     from facelabel.settings import Settings
     from facelabel.worker import Done

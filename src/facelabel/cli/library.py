@@ -26,7 +26,7 @@ from facelabel.errors import Rejected, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.model import Asset, Outcome, Search
     from facelabel.settings import Settings
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from facelabel.actions import Identification, Portrait
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.model import Outcome
     from facelabel.reconcile import Drift
     from facelabel.settings import Settings
@@ -80,7 +80,7 @@ def _import(app: App, path: Path, *, dry_run: bool) -> None:
         out.print(
             f"{len(portraits)} portraits of {len(people)} people would be uploaded and learnt"
         )
-        report.print_costs(actions.costs(app, len(portraits)))
+        report.print_costs(actions.costs(app, portraits=len(portraits)))
         return
     uploaded: dict[str, Portrait] = {}
     problems: list[tuple[str, str]] = []
@@ -129,7 +129,7 @@ def _check(app: App, *, dry_run: bool) -> None:
     _print_drift(drift)
     if dry_run:
         todo = len(drift.missing) + len(drift.extra) + len(drift.lost)
-        report.print_costs(actions.costs(app, todo))
+        report.print_costs(actions.costs(app, portraits=todo))
     if dry_run or drift.clean:
         return
     app.reconciler.mend(drift)
@@ -159,9 +159,10 @@ def _print_drift(drift: Drift) -> None:
 def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     if dry_run:
         count = len(actions.labelled(app, app.pipeline.scheme.training))
-        pack = app.engines.default_pack()
-        out.print(f"{count} labelled images would be learnt anew with {pack.model}")
-        report.print_costs(actions.costs(app, count))
+        model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
+        out.print(f"{count} labelled images would be learnt anew with {model}")
+        again = actions.searched_with_faces(app)
+        report.print_costs(actions.costs(app, portraits=count, pictures=again))
         return
     collection = app.reconciler.request_rebuild(force=force)
     with bar("learning anew") as advance:
@@ -253,21 +254,23 @@ def _save(path: Path, data: bytes) -> None:
 
 @click.command(cls=Command)
 @click.argument("folder", required=False)
+@click.option("--again", is_flag=True, help="Search those searched before, too.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be searched.")
 @click.pass_obj
-def tag(settings: Settings, folder: str | None, *, dry_run: bool) -> None:
+def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -> None:
     """Search every picture not searched yet and write the names as tags.
 
     FOLDER is in the library; default: the whole recognition folder. Stop it at any time: what is
-    left is done by the next run, or by `facelabel worker`.
+    left is done by the next run, or by `facelabel worker`. With Rekognition, which is paid by
+    the call, people learnt later are found on older pictures with --again only.
     """
     with application(settings) as app:
         place = folder.strip("/") if folder else app.pipeline.scheme.recognition
         if dry_run:
-            _plan_search(app, place)
+            _plan_search(app, place, again=again)
             return
         with bar("listing") as listed:
-            actions.enqueue_unsearched(app, place, lambda count: listed(count, None))
+            actions.enqueue_unsearched(app, place, lambda n: listed(n, None), again=again)
         with bar("searching", app.pipeline.queue.pending()) as advance:
             tally = report.Tally(advance, app.pipeline.queue.pending)
             app.worker().drain(tally)
@@ -277,15 +280,16 @@ def tag(settings: Settings, folder: str | None, *, dry_run: bool) -> None:
             out.print(f"{left} jobs are with other workers or wait: `facelabel jobs list --all`")
 
 
-def _plan_search(app: App, place: str) -> None:
+def _plan_search(app: App, place: str, *, again: bool) -> None:
     with bar("listing") as listed:
         work = []
-        for asset in actions.unsearched(app, place):
+        for asset in actions.unsearched(app, place, again=again):
             work.append(asset)
             listed(len(work), None)
-    again = sum(app.pipeline.ledger.search(asset.asset_id) is not None for asset in work)
-    out.print(f"{len(work)} pictures would be searched, {again} of them again")
-    report.print_costs(actions.costs(app, len(work)))
+    ids = [asset.asset_id for asset in work]
+    known = app.pipeline.ledger.searches(ids)
+    out.print(f"{len(work)} pictures would be searched, {len(known)} of them again")
+    report.print_costs(actions.costs(app, pictures=ids))
     report.print_pairs(((asset.public_id, asset.filename) for asset in work[:20]), "dim")
 
 

@@ -138,10 +138,10 @@ def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
     return [(name, outcome.note) for name, outcome in outcomes if outcome.note]
 
 
-def print_costs(costs: str) -> None:
+def print_costs(costs: Iterable[str]) -> None:
     """What it asks of other people's services, if anything."""
-    if costs:
-        out.print(f"it takes about {costs}", markup=False)
+    for cost in costs:
+        out.print(f"it takes about {cost}", markup=False)
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]], style: str) -> None:

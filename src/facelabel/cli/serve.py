@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facelabel.bootstrap.core import base_url
 from facelabel.cli.framework import Command, application, json_option, out, print_json
-from facelabel.errors import Rejected
+from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:
-    from facelabel.bootstrap import App
+    from collections.abc import Mapping
+
+    from facelabel.adapters.keys import KeyRing
+    from facelabel.bootstrap.app import App
     from facelabel.bootstrap.local import Local
     from facelabel.media import ApiKey
     from facelabel.settings import Settings
+
+#: Any will do.
+REGION = "us-east-1"
 
 
 @click.command(
@@ -21,11 +28,14 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def serve(settings: Settings) -> None:
-    """Serve the library and the webhook, and work the queue.
+    """Serve the library, the faces and the webhook, and work the queue.
 
     With pictures on Cloudinary this takes its notifications at /webhook. With a library of our
-    own it also answers as Cloudinary does: give its CLOUDINARY_URL to any Cloudinary SDK.
+    own it also answers as Cloudinary does: give its CLOUDINARY_URL to any Cloudinary SDK. And it
+    answers as Amazon Rekognition does: give its address to any AWS SDK.
     """
+    if settings.table:
+        raise ConfigurationError("with a store on DynamoDB, Lambda serves (see docs/howto)")
     from facelabel.web import server  # noqa: PLC0415 - a web server that no other command needs
 
     with server.bind(settings) as listener:
@@ -37,7 +47,7 @@ def serve(settings: Settings) -> None:
 
 def _greet(app: App) -> None:
     settings = app.settings
-    base = app.local.base_url if app.local else f"http://{settings.host}:{settings.port}"
+    base = base_url(settings)
     what = "pictures on Cloudinary" if app.remote else f"pictures and keys in {settings.data}"
     out.print(f"listening on {base}; {what}; Ctrl-C ends", markup=False)
     if app.local and app.local.keys.first_shown():
@@ -63,10 +73,21 @@ def cloudinary_url(local: Local, settings: Settings, key: ApiKey) -> str:
     return f"cloudinary://{account}?upload_prefix={local.base_url}{delivery}"
 
 
+def rekognition_variables(app: App, key: ApiKey) -> dict[str, str]:
+    """What AWS's SDKs and its command line need to know to come here."""
+    return {
+        "AWS_ENDPOINT_URL_REKOGNITION": base_url(app.settings),
+        "AWS_ACCESS_KEY_ID": key.key,
+        "AWS_SECRET_ACCESS_KEY": key.secret,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,  # what Python's SDK and the command line ask for
+    }
+
+
 @click.group(invoke_without_command=True)
 @click.pass_context
 def keys(context: click.Context) -> None:
-    """Show the keys to the local library, as ready CLOUDINARY_URLs; add and remove some."""
+    """Show the keys that open the server, as ready variables; add and remove some."""
     if context.invoked_subcommand is None:
         list_.invoke(list_.make_context("list", [], parent=context))
 
@@ -77,14 +98,19 @@ def keys(context: click.Context) -> None:
 def list_(settings: Settings, *, as_json: bool = False) -> None:
     """Show every active key."""
     with application(settings) as app:
-        local = _local(app)
-        active = local.keys()
-    urls = {key.key: cloudinary_url(local, settings, key) for key in active}
+        found = {key.key: _variables(app, key) for key in _ring(app)()}
     if as_json:
-        print_json([{"key": key, "cloudinary_url": url} for key, url in urls.items()])
+        print_json(
+            [
+                {"key": key, **{name.lower(): value for name, value in variables.items()}}
+                for key, variables in found.items()
+            ]
+        )
         return
-    for url in urls.values():
-        out.print(f"CLOUDINARY_URL={url}", markup=False)
+    for variables in found.values():
+        _print_variables(variables)
+    if not found:
+        out.print("there is no key: `facelabel keys add` makes one")
 
 
 @keys.command(cls=Command)
@@ -92,9 +118,7 @@ def list_(settings: Settings, *, as_json: bool = False) -> None:
 def add(settings: Settings) -> None:
     """Make one more key; the others stay."""
     with application(settings) as app:
-        local = _local(app)
-        url = cloudinary_url(local, settings, local.keys.add())
-    out.print(f"CLOUDINARY_URL={url}", markup=False)
+        _print_variables(_variables(app, _ring(app).add()))
 
 
 @keys.command(cls=Command)
@@ -103,11 +127,22 @@ def add(settings: Settings) -> None:
 def remove(settings: Settings, key: str) -> None:
     """Revoke a key: from now on it opens nothing."""
     with application(settings) as app:
-        _local(app).keys.remove(key)
+        _ring(app).remove(key)
     out.print(f"{key} removed", markup=False)
 
 
-def _local(app: App) -> Local:
-    if app.local is None:
-        raise Rejected("the pictures are on Cloudinary, whose console has the keys")
-    return app.local
+def _ring(app: App) -> KeyRing:
+    if app.keys is None:
+        raise Rejected("nothing is served from here: Cloudinary's and AWS's consoles have the keys")
+    return app.keys
+
+
+def _variables(app: App, key: ApiKey) -> dict[str, str]:
+    """For Cloudinary's SDKs where the pictures are here, and for AWS's."""
+    library = {"CLOUDINARY_URL": cloudinary_url(app.local, app.settings, key)} if app.local else {}
+    return library | rekognition_variables(app, key)
+
+
+def _print_variables(variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
+        out.print(f"{name}={value}", markup=False)

@@ -12,7 +12,7 @@ from facelabel.cli.framework import Command, application, bar, json_option, out,
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.reconcile import Missed
     from facelabel.settings import Settings
 
@@ -36,7 +36,7 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
         else:
             _print_missed(missed)
         if dry_run:
-            report.print_costs(actions.costs(app, len(missed.changed) + len(missed.gone)))
+            report.print_costs(actions.costs(app, pictures=[*missed.changed, *missed.gone]))
             return
         if not force:
             missed.check()

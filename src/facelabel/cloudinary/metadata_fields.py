@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_FIELDS = 500
 #: Values of one field's list, deleted ones included.
-MAX_ENTRIES = 10_000
+MAX_ENTRIES = 3000
 #: Characters of an external_id, of a label, of one value of a list.
 MAX_NAME = 255
 #: Characters of a text, values of a set on one asset.

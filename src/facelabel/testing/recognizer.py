@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 class MemoryRecognizer:
     """Recognises the people an image of :func:`portrait` says it shows."""
 
-    def __init__(self, model: str = "memory/1") -> None:
-        """Start with no collection; new ones get ``model``."""
+    def __init__(self, model: str = "memory/1", *, keeps: bool = True) -> None:
+        """Start with no collection; new ones get ``model``.
+
+        ``keeps``: what :meth:`recall` needs. ``searched`` counts the faces searched for.
+        """
         self.new_model = model
+        self.searched = 0
+        self._keeps = keeps
         self._models: dict[str, str] = {}
         self._faces: dict[str, dict[str, EnrolledFace]] = {}
         self._shown: dict[tuple[str, str], str] = {}
@@ -58,6 +63,13 @@ class MemoryRecognizer:
         self._shown[collection, face_id] = people[0]
         return gallery.setdefault(face_id, EnrolledFace(face_id, person, asset.asset_id))
 
+    def learn_untraced(self, collection: str, person: str) -> str:
+        """Add a face of a person as another program would, and return its id."""
+        face_id = str(uuid.uuid4())
+        self._shown[collection, face_id] = person
+        self._gallery(collection)[face_id] = EnrolledFace(face_id, person)
+        return face_id
+
     def forget(self, collection: str, face_ids: Sequence[str]) -> None:
         """See :class:`facelabel.ports.Recognizer`."""
         for face_id in face_ids:
@@ -75,7 +87,8 @@ class MemoryRecognizer:
         """See :class:`facelabel.ports.Recognizer`."""
         people = _people_on(image)
         model = self.model(collection)
-        if asset:
+        self.searched += len(people)
+        if asset and self._keeps:
             self._kept[asset.asset_id] = (asset.version, model, people)
         return self._sighting(collection, people)
 

@@ -60,6 +60,9 @@ class MemoryTemplates:
         found = self._collections.get(collection)
         return found.number if found else None
 
+    def users_id(self, collection: str) -> int | None:
+        """See :class:`facelabel.ports.Templates`; there are no users here."""
+
     def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
         """See :class:`facelabel.ports.Templates`."""
         found = self._need(collection)

@@ -1,4 +1,4 @@
-"""The one web application: the webhook, and where the pictures are ours, Cloudinary's API."""
+"""The one web application: the webhook, Rekognition's API, for our library Cloudinary's."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from facelabel import settings as configuration
-from facelabel.web import http, webhook
+from facelabel.web import http, rekognition_api, webhook
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.bootstrap.local import Local
+    from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.settings import Settings
     from facelabel.web.cloudinary_api.context import Context
 
@@ -31,6 +32,8 @@ def create(app: App) -> ASGIApp:
     """Everything that ``facelabel serve`` answers to."""
     routes: list[BaseRoute] = [Route("/health", _health)]
     routes += webhook.routes(app.intake, app.inbox)
+    if app.own_faces:
+        routes += rekognition_api.routes(_faces_context(app, app.own_faces))
     if app.local:
         from facelabel.web import cloudinary_api  # noqa: PLC0415 - where Cloudinary is the library
 
@@ -42,6 +45,18 @@ def create(app: App) -> ASGIApp:
 
 def _health(_: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
+
+
+def _faces_context(app: App, faces: OwnFaces) -> rekognition_api.Context:
+    settings = app.settings
+    return rekognition_api.Context(
+        collections=faces.collections,
+        keys=app.keys or tuple,
+        clock=app.pipeline.clock,
+        require_keys=not configuration.is_loopback(settings.host),
+        throttle=settings.rekognition_throttle,
+        fetch_object=faces.fetch_object,
+    )
 
 
 def _context(app: App, local: Local) -> Context:

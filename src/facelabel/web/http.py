@@ -75,6 +75,10 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
 
+class TooLarge(ApiError):
+    """The body has too many bytes."""
+
+
 class Held:
     """Counts the bytes of all bodies that are being read or worked on."""
 
@@ -188,22 +192,16 @@ class Received:
 
 
 @asynccontextmanager
-async def receiving(
-    request: Request, limits: Limits, request_id: str = ""
-) -> AsyncIterator[Received]:
-    """Read a request; what it holds, on disk too, is let go at the end. Raises ApiError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _MULTIPART:
-        limits = replace(limits, body=min(limits.body, MAX_PLAIN))
+async def bounded(request: Request, limits: Limits) -> AsyncIterator[Request]:
+    """The request with its body held to the limits; what it holds is let go at the end.
+
+    Raises ApiError, and says so to who sent it if the rest of the body is not waited for.
+    """
     gauge = _Gauge(request.receive, limits)
     guarded = Request(request.scope, gauge)
     try:
         _check_headers(request, limits.body)
-        pairs, files = await _body(guarded, kind, limits.body)
-        values = _merged([*request.query_params.multi_items(), *pairs])
-        path = {name: str(value) for name, value in request.path_params.items()}
-        _check_texts({**values, **path})
-        yield Received(request.method, path, Params(values), files, request.headers, request_id)
+        yield guarded
     except ApiError as error:
         if not await gauge.is_drained():
             error.headers["Connection"] = "close"
@@ -211,6 +209,22 @@ async def receiving(
     finally:
         await guarded.close()
         gauge.release()
+
+
+@asynccontextmanager
+async def receiving(
+    request: Request, limits: Limits, request_id: str = ""
+) -> AsyncIterator[Received]:
+    """Read a request; what it holds, on disk too, is let go at the end. Raises ApiError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _MULTIPART:
+        limits = replace(limits, body=min(limits.body, MAX_PLAIN))
+    async with bounded(request, limits) as guarded:
+        pairs, files = await _body(guarded, kind, limits.body)
+        values = _merged([*request.query_params.multi_items(), *pairs])
+        path = {name: str(value) for name, value in request.path_params.items()}
+        _check_texts({**values, **path})
+        yield Received(request.method, path, Params(values), files, request.headers, request_id)
 
 
 def endpoint(
@@ -333,8 +347,8 @@ class _Gauge:
         return message
 
 
-def _too_large(max_body: int) -> ApiError:
-    return ApiError(400, f"File size too large. Maximum is {max_body} bytes for this request.")
+def _too_large(max_body: int) -> TooLarge:
+    return TooLarge(400, f"File size too large. Maximum is {max_body} bytes for this request.")
 
 
 def _check_headers(request: Request, max_body: int) -> None:
@@ -363,16 +377,28 @@ async def _json(request: Request) -> Json:
     if not body.strip():
         return {}
     try:
-        value = json.loads(body, parse_constant=_finite, parse_float=_finite)
-    except (ValueError, RecursionError):
+        value = parsed(body)
+    except ValueError:
         raise ApiError(400, "Invalid JSON in the request's body") from None
     if not isinstance(value, dict) or len(value) > MAX_FIELDS:
         raise ApiError(400, f"The request's body is no JSON object of {MAX_FIELDS} members")
     return value
 
 
+def parsed(body: bytes) -> JsonValue:
+    """What JSON says. Raises ValueError, also for what is nested too deeply or could not be sent.
+
+    No answer could repeat NaN or 1e999.
+    """
+    try:
+        value: JsonValue = json.loads(body, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
 def _finite(digits: str) -> float:
-    """A number; ValueError for one that no answer could repeat: NaN, 1e999."""
+    """A number; ValueError for one that is none."""
     value = float(digits)
     if not math.isfinite(value):
         raise ValueError(digits)

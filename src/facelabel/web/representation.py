@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import Response
 
@@ -60,19 +60,35 @@ def sized(known: Representation, size: int, media_type: str) -> Response:
     return Response(headers=headers)
 
 
-def whole_or_part(asked: Headers, known: Representation, data: bytes, media_type: str) -> Response:
-    """The bytes, or those of a range; several ranges at once are answered with everything."""
+class Head(NamedTuple):
+    """An answer but for its bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    #: Which bytes of the whole follow.
+    part: range
+
+
+def head(asked: Headers, known: Representation, size: int, media_type: str) -> Head:
+    """What to answer: everything, or a range; several ranges at once are answered with everything.
+
+    ``size``: bytes of everything.
+    """
     headers = known.all_headers | {"Content-Type": media_type}
     found = _RANGE.fullmatch(asked.get("range", "").strip())
     if found is None or not _is_current(asked, known):
-        return Response(data, _OK, headers)
-    start, stop = _span(found, len(data))
-    if start >= stop:
-        return Response(
-            status_code=_UNSATISFIABLE, headers=_INERT | {"Content-Range": f"bytes */{len(data)}"}
-        )
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
-    return Response(data[start:stop], _PARTIAL, headers)
+        return Head(_OK, headers, range(size))
+    part = _part(found, size)
+    if not part:
+        return Head(_UNSATISFIABLE, _INERT | {"Content-Range": f"bytes */{size}"}, part)
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    return Head(_PARTIAL, headers, part)
+
+
+def whole_or_part(asked: Headers, known: Representation, data: bytes, media_type: str) -> Response:
+    """The bytes, or those of a range."""
+    status, headers, part = head(asked, known, len(data), media_type)
+    return Response(data[part.start : part.stop], status, headers)
 
 
 def _has(asked: Headers, known: Representation) -> bool:
@@ -90,11 +106,11 @@ def _is_current(asked: Headers, known: Representation) -> bool:
     return condition is None or condition == f'"{known.etag}"'
 
 
-def _span(found: re.Match[str], size: int) -> tuple[int, int]:
+def _part(found: re.Match[str], size: int) -> range:
     if found[3]:
-        return max(0, size - int(found[3])), size
+        return range(max(0, size - int(found[3])), size)
     stop = min(int(found[2]) + 1, size) if found[2] else size
-    return int(found[1]), stop
+    return range(int(found[1]), stop)
 
 
 def _time(text: str) -> float | None:

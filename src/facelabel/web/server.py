@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import socket
 import threading
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
     from facelabel.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,9 @@ RECONCILE_KEY = "all"
 #: Requests answered at the same time; more wait for their turn in the system's queue.
 MAX_CONNECTIONS = 1_000
 BACKLOG = 1024
-#: Seconds for requests under way, and then for the jobs in hand, when told to stop; whoever told
-#: us often waits for no more than ten.
-GRACE = 4
+#: Seconds for requests under way, and at the same time for the jobs in hand, when told to stop;
+#: whoever told us often waits for no more than ten.
+GRACE = 5
 HOUR = 3600.0
 #: Seconds before a task that broke down starts again.
 PAUSE = 5.0
@@ -111,13 +112,23 @@ def check_keys(app: App) -> None:
         )
 
 
+class _Stop(threading.Event):
+    """Knows since when it is set."""
+
+    since = math.inf
+
+    def set(self) -> None:
+        self.since = min(self.since, time.monotonic())
+        super().set()
+
+
 @contextmanager
 def staff(app: App) -> Iterator[threading.Event]:
     """Run everything that works beside the web server, until the event is set or the block ends.
 
     A job that takes longer than the grace returns to the queue.
     """
-    stop = threading.Event()
+    stop = _Stop()
     workers = {
         "faces": app.worker(FACE_WORK),
         "folders": app.worker(FOLDER_WORK),
@@ -135,7 +146,7 @@ def staff(app: App) -> Iterator[threading.Event]:
         yield stop
     finally:
         stop.set()
-        end = time.monotonic() + GRACE
+        end = stop.since + GRACE
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         for worker in workers.values():

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel import actions, bootstrap, settings
+from facelabel import actions, settings
+from facelabel.bootstrap.app import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import ApiServer
 
     from facelabel.adapters.engine.model_store import ModelStore
-    from facelabel.bootstrap import App
+    from facelabel.bootstrap.app import App
 
 FAMILY = ("Dad", "Mom", "Son")
 #: The folder mode, the training folder, the folders in it.
@@ -36,8 +37,8 @@ def app(
         "library": "cloudinary", "data": tmp_path / "data", "models": model_cache,
         "pack": "classic",
     }  # fmt: skip
-    with bootstrap.opened(settings.load(flags)) as opened:
-        yield opened
+    with opened(settings.load(flags)) as application:
+        yield application
 
 
 def admin_calls(app: App) -> int:
@@ -61,7 +62,8 @@ def test_learning_portraits_takes_one_call_each(app: App, data: Path, tmp_path: 
     for person in FAMILY:
         (tmp_path / "portraits" / person).mkdir(parents=True)
         shutil.copy(data / f"families/Family1-{person}1.jpg", tmp_path / "portraits" / person)
-    assert f"{len(FAMILY)} calls" in actions.costs(app, len(FAMILY))
+    (costs,) = actions.costs(app, portraits=len(FAMILY))
+    assert f"{len(FAMILY)} calls" in costs
     assert learn(app, tmp_path / "portraits") == ["enrolled"] * len(FAMILY)
     first = admin_calls(app)
     assert first == len(FAMILY) + LISTING

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
 
-from facelabel.adapters.engine.images import decode
+from facelabel.images import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.adapters.engine.images import Limits
+    from facelabel.images import Limits
     from facelabel.model import NamedFace
 
 KNOWN: Final = (34, 160, 84)
@@ -33,7 +33,7 @@ def annotate(data: bytes, faces: Sequence[NamedFace], limits: Limits) -> bytes:
 
     The picture is upright and at most 1600 pixels on its longer side. Raises UnreadableImage.
     """
-    picture = Image.fromarray(decode(data, limits, max_side=MAX_SIDE).pixels)
+    picture, _ = decode(data, limits, max_side=MAX_SIDE)
     draw = ImageDraw.Draw(picture)
     size = max(12, round(max(picture.size) / 45))
     for face in faces:

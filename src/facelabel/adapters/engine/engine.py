@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.engine import calibration, images, quality
+from facelabel.adapters.engine import calibration, pixels, quality
 from facelabel.adapters.engine.alignment import chips
 from facelabel.adapters.engine.detection import CenterFace, YuNet
 from facelabel.adapters.engine.embedding import Embedding
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facelabel.adapters.engine.detection import Detections
-    from facelabel.adapters.engine.images import Limits, Picture
     from facelabel.adapters.engine.manifest import Pack
+    from facelabel.adapters.engine.pixels import Picture
+    from facelabel.images import Limits
     from facelabel.model import Face
 
 _DETECTORS: Mapping[str, type[CenterFace | YuNet]] = {"centerface": CenterFace, "yunet": YuNet}
@@ -66,7 +67,7 @@ class Engine:
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
-        picture = images.decode(image, self._limits)
+        picture = pixels.decode(image, self._limits)
         found = find_faces(self._detector, picture.pixels)
         faces = quality.measured(picture, found)
         return Analysis(
@@ -76,9 +77,15 @@ class Engine:
             left_out=tuple(map(_beyond_limit, faces[self._max_faces :])),
         )
 
+    def faces(self, image: bytes) -> tuple[Face, ...]:
+        """What :meth:`analyse` finds, largest first, without embedding. Raises UnreadableImage."""
+        picture = pixels.decode(image, self._limits)
+        faces = quality.measured(picture, find_faces(self._detector, picture.pixels))
+        return (*faces[: self._max_faces], *map(_beyond_limit, faces[self._max_faces :]))
+
     def detect(self, image: bytes) -> tuple[Box, ...]:
         """Return the faces' boxes alone, the largest first. Raises UnreadableImage."""
-        picture = images.decode(image, self._limits)
+        picture = pixels.decode(image, self._limits)
         height, width = picture.pixels.shape[:2]
         boxes = find_faces(self._detector, picture.pixels).boxes / (width, height, width, height)
         return tuple(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from facelabel.adapters.engine.detection import Detections
-    from facelabel.adapters.engine.images import Picture
     from facelabel.adapters.engine.network import Floats, Pixels
+    from facelabel.adapters.engine.pixels import Picture
 
 #: A face blurred by a Gaussian of 3 % of its width has 25 at most, portraits 57 and more.
 MIN_SHARPNESS = 40.0

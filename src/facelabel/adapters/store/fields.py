@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from facelabel.cloudinary.metadata_fields import MAX_ENTRIES, MAX_NAME
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.model import Json, JsonValue
-
-#: In the datasource of one field.
-_MOST = 3000
-_LENGTH = 255
 
 
 def new_field(external_id: str) -> Json:
@@ -36,8 +33,8 @@ def taking(field: Json, values: Sequence[str]) -> tuple[Json, JsonValue]:
     An asset keeps external_ids. Raises Rejected if the field takes no such values.
     """
     name = field["external_id"]
-    if any(not 0 < len(value) <= _LENGTH for value in values):
-        raise Rejected(f"a value of the metadata field {name} has 1 to {_LENGTH} characters")
+    if any(not 0 < len(value) <= MAX_NAME for value in values):
+        raise Rejected(f"a value of the metadata field {name} has 1 to {MAX_NAME} characters")
     values = list(dict.fromkeys(values))
     if field["type"] != "set" and len(values) > 1:
         raise Rejected(f"the metadata field {name} takes one value, not {len(values)}")
@@ -63,8 +60,10 @@ def _opened(field: Json, values: Sequence[str]) -> Json:
     for value in new:
         entry = choices.get(value, {"external_id": value, "value": value})
         choices[value] = entry | {"state": "active"}
-    if len(choices) > _MOST:
-        raise Rejected(f"the metadata field {field['external_id']} has {_MOST} values already")
+    if len(choices) > MAX_ENTRIES:
+        raise Rejected(
+            f"the metadata field {field['external_id']} has {MAX_ENTRIES} values already"
+        )
     return {**field, "datasource": {"values": list(choices.values())}}
 
 

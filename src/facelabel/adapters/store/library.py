@@ -197,6 +197,15 @@ class LocalLibrary:
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
 
+    def fetch_part(self, asset: Asset, part: range) -> bytes:
+        """Return these bytes of the file, unverified; NotFound if it is gone, Rejected if short."""
+        data = self._originals.read(asset.etag, part)
+        if data is None:
+            raise NotFound(f"the original of {asset.public_id!r} is gone")
+        if len(data) < len(part):
+            raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
+        return data
+
     def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
         """Add tags atomically; those already there stay. NotFound if the asset is gone."""
         self._edit(asset_id, Edit(add_tags=tags))

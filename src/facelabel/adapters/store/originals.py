@@ -45,13 +45,12 @@ class Originals:
         finally:
             staged.discard()
 
-    def read(self, digest: str) -> bytes | None:
-        """The content, None if there is none."""
-        with _translated():
-            try:
-                return self.path(digest).read_bytes()
-            except FileNotFoundError:
-                return None
+    def read(self, digest: str, part: range | None = None) -> bytes | None:
+        """The content, or as much of that part as there is; None if there is no such file."""
+        with _translated(), suppress(FileNotFoundError), self.path(digest).open("rb") as file:
+            file.seek(part.start if part else 0)
+            return file.read(len(part) if part else -1)
+        return None
 
     def remove(self, digest: str) -> None:
         """Delete the file; no error if it is gone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -19,7 +21,7 @@ from sqlalchemy import (
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0002"
+HEAD = "0003"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -126,9 +128,14 @@ collection = Table(
     "collection",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", Path, nullable=False, unique=True),
     Column("model", Text, nullable=False),
     Column("dimensions", Integer, nullable=False),
+    Column("created_at", Seconds, nullable=False, default=time.time, server_default="0"),
+    Column("tags", JSON, nullable=False, default=dict, server_default="{}"),
+    #: The collection whose users have their vectors here: this one is hidden, and goes with it.
+    Column("users_of", Number),
+    Index(None, "users_of", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -143,8 +150,12 @@ template = Table(
     Column("digest", Text, nullable=False),
     Column("vector", LargeBinary, nullable=False),
     Column("face", JSON, nullable=False),
+    #: As a client gave it; what the pipeline enrolled has none, and shows one made of its name.
+    Column("external_image_id", Text),
+    Column("user_id", Path),
     UniqueConstraint("collection_id", "face_id"),
     Index(None, "collection_id", "row"),
+    Index(None, "collection_id", "user_id"),
     sqlite_autoincrement=True,
 )
 
@@ -158,6 +169,26 @@ template_deletion = Table(
     Column("row", Number, nullable=False),
     Index(None, "collection_id", "id"),
     sqlite_autoincrement=True,
+)
+
+#: Users of a collection. Their vectors are rows of the hidden collection that is "users_of" it.
+face_user = Table(
+    "face_user",
+    metadata,
+    Column("collection_id", Number, ForeignKey("collection.id"), primary_key=True),
+    Column("user_id", Path, primary_key=True),
+)
+
+#: What a client's request came to, so that the same request again comes to the same.
+client_token = Table(
+    "client_token",
+    metadata,
+    Column("collection_id", Number, ForeignKey("collection.id"), primary_key=True),
+    Column("token", Path, primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("answer", JSON, nullable=False),
+    Column("created_at", Seconds, nullable=False),
+    Index(None, "collection_id", "created_at"),
 )
 
 kept = Table(

@@ -2,32 +2,29 @@
 
 Row numbers and deletion numbers grow in the order in which transactions commit, so a reader that
 asks for everything above the last number it saw misses nothing. SQLite has one writer; on
-PostgreSQL numbers are drawn before the commit, so whoever adds to a collection or deletes from
-it locks the collection's row: the next one draws its number when the former has committed.
+PostgreSQL whoever adds to a collection or deletes from it locks the collection's row.
 """
 
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
-from facelabel.adapters.store import schema
+from facelabel.adapters.store import schema, template_rows
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.serial import decode_analysis, encode_analysis, encode_face
-from facelabel.errors import NotFound
 from facelabel.model import EnrolledFace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
+    from sqlalchemy import Connection, RowMapping
 
     from facelabel.adapters.store.database import Database
     from facelabel.model import Analysis, Asset, Template
 
-_FLOAT32 = 4  # bytes
 _COLLECTION = schema.collection.c
 _TEMPLATE = schema.template.c
 _DELETION = schema.template_deletion.c
@@ -52,16 +49,14 @@ class StoreTemplates:
     def collections(self) -> Sequence[str]:
         """Names of all collections."""
         with self._database.read() as connection:
-            return sorted(connection.execute(select(_COLLECTION.name)).scalars())
+            visible = select(_COLLECTION.name).where(_COLLECTION.users_of.is_(None))
+            return sorted(connection.execute(visible).scalars())
 
     def drop(self, collection: str) -> None:
-        """Delete a collection and its vectors."""
+        """Delete a collection, its vectors and its users."""
         with self._database.transaction() as connection:
-            if (held := _hold(connection, collection)) is None:
-                return
-            for table in (schema.template, schema.template_deletion):
-                connection.execute(delete(table).where(table.c.collection_id == held["id"]))
-            connection.execute(delete(schema.collection).where(_COLLECTION.id == held["id"]))
+            if held := template_rows.held(connection, collection):
+                template_rows.drop(connection, held["id"])
 
     def model(self, collection: str) -> str | None:
         """Return the model of the collection, None if there is none."""
@@ -73,33 +68,43 @@ class StoreTemplates:
         found = self._collection(collection)
         return found["id"] if found else None
 
+    def users_id(self, collection: str) -> int | None:
+        """Return the number under which the vectors of its users are; None where it has no user."""
+        if (found := self._collection(collection)) is None:
+            return None
+        with self._database.read() as connection:
+            return template_rows.users_number(connection, found["id"])
+
     def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
         """Add a reference face; the same face_id again changes nothing.
 
         Raises NotFound without the collection, ValueError for a vector of another length.
         """
         with self._database.transaction() as connection:
-            held = _required(_hold(connection, collection), collection)
-            if len(template.vector) != held["dimensions"] * _FLOAT32:
-                raise ValueError(f"a vector of {collection!r} has {held['dimensions']} dimensions")
+            held = _hold(connection, collection)
             row = {
                 "collection_id": held["id"],
                 "face_id": face.face_id,
                 "person": face.person,
                 "asset_id": face.asset_id,
                 "digest": digest,
-                "vector": template.vector,
+                "vector": template_rows.fitting(template.vector, held),
                 "face": encode_face(template.face),
             }
             new = self._database.insert(schema.template).values(row)
             connection.execute(new.on_conflict_do_nothing())
 
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Delete faces for good; NotFound without the collection."""
+        """Delete faces for good, from their users' vectors too; NotFound without the collection."""
         with self._database.transaction() as connection:
-            held = _required(_hold(connection, collection), collection)
-            for some in batches(face_ids):
-                _delete(connection, held["id"], _TEMPLATE.face_id.in_(some))
+            held = _hold(connection, collection)
+            gone = [
+                row
+                for some in batches(face_ids)
+                for row in template_rows.erase(connection, held["id"], _TEMPLATE.face_id.in_(some))
+            ]
+            users = {row["user_id"] for row in gone if row["user_id"] is not None}
+            template_rows.follow(connection, held["id"], users)
 
     def faces(
         self, collection: str, face_ids: Sequence[str] | None = None
@@ -108,7 +113,7 @@ class StoreTemplates:
 
         Raises NotFound without the collection.
         """
-        found = _required(self._collection(collection), collection)
+        found = template_rows.required(self._collection(collection), collection)
         faces = select(_TEMPLATE.row, *_FACE).where(_TEMPLATE.collection_id == found["id"])
         if face_ids is None:
             return self._database.pages(faces, _TEMPLATE.row, _faces)
@@ -184,22 +189,11 @@ class StoreTemplates:
 
     def _collection(self, name: str) -> RowMapping | None:
         with self._database.read() as connection:
-            return connection.execute(_named(name)).mappings().first()
+            return connection.execute(template_rows.named(name)).mappings().first()
 
 
-def _named(collection: str) -> Select[Any]:
-    return select(schema.collection).where(_COLLECTION.name == collection)
-
-
-def _hold(connection: Connection, collection: str) -> RowMapping | None:
-    """Lock and return the collection's row: see the module's docstring."""
-    return connection.execute(_named(collection).with_for_update()).mappings().first()
-
-
-def _required(found: RowMapping | None, collection: str) -> RowMapping:
-    if found is None:
-        raise NotFound(f"there is no collection {collection!r}")
-    return found
+def _hold(connection: Connection, collection: str) -> RowMapping:
+    return template_rows.required(template_rows.held(connection, collection), collection)
 
 
 def _face(row: RowMapping) -> EnrolledFace:
@@ -208,12 +202,3 @@ def _face(row: RowMapping) -> EnrolledFace:
 
 def _faces(_: Connection, rows: Sequence[RowMapping]) -> list[EnrolledFace]:
     return [_face(row) for row in rows]
-
-
-def _delete(connection: Connection, collection_id: int, faces: ColumnElement[bool]) -> None:
-    """Delete the faces, leaving their row numbers for the processes that hold vectors."""
-    gone = delete(schema.template).where(_TEMPLATE.collection_id == collection_id, faces)
-    rows = connection.execute(gone.returning(_TEMPLATE.row)).scalars().all()
-    if rows:
-        tombstones = [{"collection_id": collection_id, "row": row} for row in sorted(rows)]
-        connection.execute(insert(schema.template_deletion), tombstones)

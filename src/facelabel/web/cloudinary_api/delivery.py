@@ -18,11 +18,12 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from facelabel.cloudinary import delivery_urls, signing, transformations
@@ -35,15 +36,15 @@ from facelabel.web.http import ApiError
 from facelabel.web.representation import Representation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from starlette.datastructures import Headers
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from facelabel.cloudinary.delivery_urls import Address, Reading
     from facelabel.cloudinary.transformations import Transformation
     from facelabel.model import Asset, JsonValue
+    from facelabel.ports import MediaLibrary
     from facelabel.web.cloudinary_api.context import Context
 
 #: Images made at the same time; each may take most of a gigabyte.
@@ -51,8 +52,8 @@ _AT_ONCE = min(4, os.cpu_count() or 1)
 #: Images waiting to be made; with more, a client had better come again.
 _WAITING = 64
 _RETRY_AFTER = 5.0
-#: Bytes of all originals that are being sent, or one of the largest.
-_MAX_HELD = 1 << 30
+#: Bytes of an original that are in memory while it is sent.
+_PIECE = 1 << 20
 #: Changes when the same transformation makes another image than before.
 _EDITION = 1
 _UNAUTHORIZED = 401
@@ -124,7 +125,6 @@ class _Delivery:
         self._context = context
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="render")
         self._under_way: dict[str, asyncio.Future[bytes]] = {}
-        self._held = http.Held(max(_MAX_HELD, context.max_file_bytes))
 
     async def answer(self, kind: str, request: Request) -> Response:
         """Deliver, or say why not."""
@@ -156,21 +156,14 @@ class _Delivery:
         return representation.whole_or_part(request.headers, known, data, _sniffed(data))
 
     async def _original(self, asset: Asset, known: Representation, asked: Headers) -> Response:
-        """The file; its bytes count until the client has them, who may take its time."""
-        if not self._held.add(asset.bytes):
-            self._held.add(-asset.bytes)
-            raise Unavailable("too many large files at once", retry_after=_RETRY_AFTER)
-        try:
-            data = await run_in_threadpool(self._context.media.fetch, asset)
-        except BaseException:
-            self._held.add(-asset.bytes)
-            raise
-        response = representation.whole_or_part(asked, known, data, _media_type(asset))
-        response.background = BackgroundTask(self._let_go, asset.bytes)
-        return response
-
-    async def _let_go(self, size: int) -> None:
-        self._held.add(-size)
+        """The file, or a part of it, read as fast as the client takes it."""
+        status, headers, part = representation.head(asked, known, asset.bytes, _media_type(asset))
+        pieces = _pieces(self._context.media, asset, part)
+        first = await run_in_threadpool(next, pieces, b"")  # what is wrong can still be said
+        if len(first) == len(part):
+            return Response(first, status, headers)
+        lengthy = {**headers, "Content-Length": str(len(part))}
+        return StreamingResponse(chain([first], pieces), status, lengthy)
 
     async def _made(self, order: _Order) -> bytes:
         """Make an image, or wait for it where it is being made already."""
@@ -249,6 +242,21 @@ def _check_kind(asset: Asset, wanted: Transformation) -> None:
 def _plain(extension: str) -> str:
     lower = extension.lower()
     return _SAME.get(lower, lower)
+
+
+# ---- originals
+
+
+def _pieces(media: MediaLibrary, asset: Asset, part: range) -> Iterator[bytes]:
+    """The bytes of a part; a whole file that is not what was uploaded never comes to its end."""
+    digest = hashlib.sha256()
+    for start in part[::_PIECE]:
+        piece = media.fetch_part(asset, range(start, min(start + _PIECE, part.stop)))
+        digest.update(piece)
+        is_end = start + len(piece) == asset.bytes == len(part)
+        if is_end and digest.hexdigest() != asset.etag:
+            raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
+        yield piece
 
 
 # ---- making images; in a thread of their own pool

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from facelabel.adapters.engine import images
+from facelabel import images
 from facelabel.adapters.engine.rendering import effects, geometry
 from facelabel.adapters.engine.rendering.encoding import encode
 from facelabel.adapters.engine.rendering.geometry import Area, Subject
@@ -23,10 +23,10 @@ from facelabel.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from facelabel.adapters.engine.images import Limits
     from facelabel.adapters.engine.rendering.geometry import Layout, Size
     from facelabel.cloudinary.steps import Step
     from facelabel.cloudinary.transformations import Rendered, Transformation
+    from facelabel.images import Limits
     from facelabel.model import Box
 
 #: What others do not show is delivered in a format that everything shows.

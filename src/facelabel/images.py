@@ -1,4 +1,4 @@
-"""Reading pictures: from bytes nobody vouches for to upright RGB pixels, within fixed limits.
+"""Reading pictures: from bytes nobody vouches for to upright RGB, within fixed limits.
 
 A file is recognised by its first bytes, never by its name, and goes to the one decoder of that
 format: no other parser ever sees it. Size, memory and work are judged from the header, before
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -23,30 +22,41 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageCms,
+    ImageMath,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
-from pillow_heif import HeifImageFile
 
 from facelabel.errors import UnreadableImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from numpy.typing import NDArray
     from PIL import ImageFile
 
 #: Long side that serves detection of small faces and crops of big ones.
 DEFAULT_MAX_SIDE = 2560
 _START_OF_SCAN = b"\xff\xda"
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
-_FORMATS: Mapping[str, type[ImageFile.ImageFile]] = {
+
+
+def _heif(file: io.BytesIO) -> ImageFile.ImageFile:
+    try:
+        # A library of its own, which what reads no photos of telephones can do without.
+        from pillow_heif import HeifImageFile  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise UnreadableImage("HEIC pictures need pillow-heif, which is not here") from error
+    photo: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return photo
+
+
+_FORMATS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
-    "HEIC": HeifImageFile,
+    "HEIC": _heif,
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
@@ -84,6 +94,10 @@ _TRANSPOSE = {
 }
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _SUFFIXES = {"JPEG": "jpg", "TIFF": "tif"}
+#: Of 32-bit numbers.
+_LARGEST = 3.4028234e38
+#: Rows looked at together.
+_STRIP = 256
 _warnings_lock = threading.Lock()
 
 
@@ -105,22 +119,14 @@ class Limits:
     work: int = 3_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An upright picture."""
-
-    #: Height x width x 3, RGB, perhaps reduced.
-    pixels: NDArray[np.uint8]
-    #: Upright size of the original, in pixels.
-    width: int
-    height: int
-
-
-def decode(data: bytes, limits: Limits, *, max_side: int | None = DEFAULT_MAX_SIDE) -> Picture:
+def decode(
+    data: bytes, limits: Limits, *, max_side: int | None = DEFAULT_MAX_SIDE
+) -> tuple[Image.Image, tuple[int, int]]:
     """Decode JPEG, PNG, WebP, GIF (first frame), TIFF (first page), HEIC, AVIF or BMP.
 
     EXIF orientation is applied, transparency laid over white, any colour mode made RGB. The
-    longer side of the returned pixels is at most ``max_side``; None leaves the full size.
+    longer side of the returned picture is at most ``max_side``; None leaves the full size.
+    With it comes the upright size of the original, in pixels.
 
     Raises UnreadableImage, with a sentence for the user, for anything else and over a limit.
     """
@@ -135,7 +141,7 @@ def decode(data: bytes, limits: Limits, *, max_side: int | None = DEFAULT_MAX_SI
         if turn in _TRANSPOSE:
             upright = upright.transpose(_TRANSPOSE[turn])
         width, height = reversed(size) if turn in _SIDEWAYS else size
-        return Picture(np.asarray(upright), width, height)
+        return upright, (width, height)
 
 
 def load(
@@ -311,17 +317,43 @@ def _resizable(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return _upper_bytes(image)
     if image.mode in {"I", "F"}:
-        return Image.fromarray(_stretched(np.asarray(image, np.float32)))
+        return _stretched(image)
     return image if image.mode in {"L", "RGB", "CMYK"} else image.convert("RGB")
 
 
-def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _upper_bytes(image: Image.Image) -> Image.Image:
+    """Return the upper half of each 16-bit value."""
+    at = 0 if image.mode == "I;16B" else 1
+    return Image.frombytes("L", image.size, image.tobytes()[at::2])
+
+
+def _stretched(image: Image.Image) -> Image.Image:
     """Map the range of values to 0..255: 32-bit pixels have no agreed white."""
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    return ((values - low) * (255.0 / ((high - low) or 1.0))).astype(np.uint8)
+    values = image.convert("F")
+    if image.mode == "F":
+        _clear_infinite(values)
+    low, high = _extrema(values)
+    scale = 255.0 / ((high - low) or 1.0)
+    return values.point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _clear_infinite(values: Image.Image) -> None:
+    """Put 0 where there is no number, a strip at a time to take little memory."""
+    for top in range(0, values.height, _STRIP):
+        area = (0, top, values.width, min(top + _STRIP, values.height))
+        strip = values.crop(area)
+        size = ImageMath.lambda_eval(lambda args: abs(args["strip"]), strip=strip)
+        number = ImageMath.lambda_eval(lambda args: args["size"] <= _LARGEST, size=size)
+        mask = number.point(lambda value: value * 255).convert("L")
+        values.paste(Image.composite(strip, Image.new("F", strip.size), mask), area)
+
+
+def _extrema(values: Image.Image) -> tuple[float, float]:
+    low, high = values.getextrema()
+    assert isinstance(low, float) and isinstance(high, float)  # noqa: PT018 - not a test
+    return low, high
 
 
 def _reduced(image: Image.Image, max_side: int | None) -> Image.Image:
@@ -360,8 +392,10 @@ def _printed(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Return RGB, with white where the picture is transparent."""
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    canvas = Image.new("RGB", image.size, "white")
-    canvas.paste(image, mask=image)
-    return canvas
+    if image.mode == "RGBA":
+        canvas = Image.new("RGB", image.size, "white")
+        canvas.paste(image, mask=image)
+        return canvas
+    plain = image.convert("RGB")
+    plain.info = {}
+    return plain

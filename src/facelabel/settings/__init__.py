@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,7 +26,7 @@ from pydantic_settings import (
 
 from facelabel.errors import ConfigurationError
 from facelabel.media import ApiKey
-from facelabel.names import FACE_ID_PREFIX
+from facelabel.settings import checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,83 +35,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX = "FACELABEL_"
+DYNAMODB = "dynamodb://"
 CONFIG_VARIABLE = "FACELABEL_CONFIG"
 FILE_NAME = "facelabel.toml"
-#: Where the names of the people on a picture can go.
-NAME_PLACES = ("tags", "metadata", "context")
 #: Metadata field and context key for names where none is given.
 DEFAULT_FIELD = "people"
-
-
-def _folder(value: str) -> str:
-    folder = value.strip("/")
-    if any(part in {"", ".", ".."} for part in folder.split("/")) and folder:
-        raise ValueError("a folder path like training or people/training")
-    return folder
-
-
-def _collection(value: str) -> str:
-    if not re.fullmatch(r"[a-zA-Z0-9_.\-]{1,240}", value):
-        raise ValueError("1 to 240 of the characters A-Z a-z 0-9 _ . -")
-    return value
-
-
-def _tag_prefix(value: str) -> str:
-    if not re.fullmatch(r"[^:,\s][^:,]{0,99}", value):
-        raise ValueError("1 to 100 characters without colon and comma")
-    return value
-
-
-def _cloudinary_url(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(
-        r"cloudinary://[^:@/]+:[^:@/]+@[\w.-]+(/.*)?(\?.*)?", value.get_secret_value()
-    ):
-        raise ValueError("cloudinary://key:secret@cloud")
-    return value
-
-
-def _cloud_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", value):
-        raise ValueError("1 to 63 of the characters a-z 0-9 _ - (an SDK lowers capitals)")
-    return value
-
-
-def _names_to(value: str) -> str:
-    places = [place.strip() for place in value.split(",") if place.strip()]
-    if not places or not {*places} <= {*NAME_PLACES}:
-        raise ValueError("one or several of " + ", ".join(NAME_PLACES) + ", with commas between")
-    return ",".join(dict.fromkeys(places))
-
-
-def _names_prefix(value: str) -> str:
-    if "," in value or len(value) > 100 or value.startswith(FACE_ID_PREFIX):  # noqa: PLR2004 - of 255
-        raise ValueError("at most 100 characters, no comma")
-    return value
-
-
-def _external_id(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{0,255}", value):
-        raise ValueError("the external_id of a metadata field: letters, digits, _ and -")
-    return value
-
-
-def _notification_keys(value: SecretStr) -> SecretStr:
-    pairs = value.get_secret_value().split(",")
-    if not all(re.fullmatch(r"\s*[^:,\s]+:[^:,\s]+\s*", pair) for pair in pairs):
-        raise ValueError("key:secret, several with commas between")
-    return value
-
-
-def _channel(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", value):
-        raise ValueError("at most 64 letters, digits, _ and -")
-    return value
-
-
-def _pack(value: str) -> str:
-    if not value.strip():
-        raise ValueError("auto, the name of a pack (`facelabel models list`) or a manifest file")
-    return value.strip()
 
 
 class Settings(BaseSettings):
@@ -139,19 +66,33 @@ class Settings(BaseSettings):
     )
     store: SecretStr | None = Field(
         default=None,
-        description="Database URL (sqlite:///path); default: facelabel.db in the data folder.",
+        description="sqlite:///path, postgresql://… or dynamodb://table; default: facelabel.db in"
+        " the data folder.",
     )
-    training_folder: Annotated[str, AfterValidator(_folder)] = Field(
+    queue: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="With store dynamodb://…: URL of the SQS queue of jobs …",
+    )
+    dead_letters: str = Field(
+        default="", pattern=r"^(https?://\S+)?$", description="… and of those that failed."
+    )
+    collection_parameter: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9_.\-/]*$",
+        description="SSM parameter that keeps the name of the live collection, too.",
+    )
+    training_folder: Annotated[str, AfterValidator(checks.folder)] = Field(
         default="training",
         validation_alias="trainingFolder",
         description="Folder whose labelled images teach the faces.",
     )
-    face_recognition_folder: Annotated[str, AfterValidator(_folder)] = Field(
+    face_recognition_folder: Annotated[str, AfterValidator(checks.folder)] = Field(
         default="assets",
         validation_alias="faceRecognitionFolder",
         description="Folder whose images are searched and tagged; empty: the whole library.",
     )
-    face_label_tag_prefix: Annotated[str, AfterValidator(_tag_prefix)] = Field(
+    face_label_tag_prefix: Annotated[str, AfterValidator(checks.tag_prefix)] = Field(
         default="faceLabel",
         validation_alias="faceLabelTagPrefix",
         description="What stands before the colon of a label tag: faceLabel:John Doe.",
@@ -171,12 +112,12 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="How many times farther from 100 the runner-up must be; 1: no margin.",
     )
-    rekognition_collection: Annotated[str, AfterValidator(_collection)] = Field(
+    rekognition_collection: Annotated[str, AfterValidator(checks.collection)] = Field(
         default="cld-rekog",
         validation_alias="rekognitionCollection",
         description="Name of the face collection.",
     )
-    cloudinary_url: Annotated[SecretStr, AfterValidator(_cloudinary_url)] | None = Field(
+    cloudinary_url: Annotated[SecretStr, AfterValidator(checks.cloudinary_url)] | None = Field(
         default=None,
         validation_alias="CLOUDINARY_URL",
         description="Cloudinary account: cloudinary://key:secret@cloud.",
@@ -194,14 +135,14 @@ class Settings(BaseSettings):
         default="auto",
         description="Whether public_ids hold the folder; auto: as Cloudinary says, else dynamic.",
     )
-    names_to: Annotated[str, AfterValidator(_names_to)] = Field(
+    names_to: Annotated[str, AfterValidator(checks.names_to)] = Field(
         default="tags",
         description="Where names go: tags, metadata, context; several with commas between.",
     )
-    names_prefix: Annotated[str, AfterValidator(_names_prefix)] = Field(
+    names_prefix: Annotated[str, AfterValidator(checks.names_prefix)] = Field(
         default="", description="What stands before a name in a tag, such as person: or nothing."
     )
-    people_field: Annotated[str, AfterValidator(_external_id)] = Field(
+    people_field: Annotated[str, AfterValidator(checks.external_id)] = Field(
         default="",
         description="Metadata field (external_id) that labels training images and takes names.",
     )
@@ -211,14 +152,16 @@ class Settings(BaseSettings):
         max_length=100,
         description="Context key that takes names.",
     )
-    notification_keys: Annotated[SecretStr, AfterValidator(_notification_keys)] | None = Field(
-        default=None,
-        description="More keys that may sign notifications, while keys change: key:secret,…",
+    notification_keys: Annotated[SecretStr, AfterValidator(checks.notification_keys)] | None = (
+        Field(
+            default=None,
+            description="More keys that may sign notifications, while keys change: key:secret,…",
+        )
     )
     signature_algorithm: Literal["any", "sha1", "sha256"] = Field(
         default="any", description="What Cloudinary signs with, as set in the account."
     )
-    poll_channel: Annotated[str, AfterValidator(_channel)] = Field(
+    poll_channel: Annotated[str, AfterValidator(checks.channel)] = Field(
         default="",
         description="Cloudinary channel to fetch notifications from, without a public address.",
     )
@@ -238,7 +181,7 @@ class Settings(BaseSettings):
         pattern=r"^(https?://[^\s/?#@]+)?$",
         description="Where serve is reached from outside, such as https://faces.example.com.",
     )
-    cloud_name: Annotated[str, AfterValidator(_cloud_name)] = Field(
+    cloud_name: Annotated[str, AfterValidator(checks.cloud_name)] = Field(
         default="local", description="Cloud name of the local library."
     )
     public_delivery: bool = Field(
@@ -255,7 +198,54 @@ class Settings(BaseSettings):
     derived_mb: int = Field(
         default=1024, ge=1, le=10_000_000, description="Disk kept for transformed images, in MB."
     )
-    pack: Annotated[str, AfterValidator(_pack)] = Field(
+    faces: Literal["auto", "rekognition", "local"] = Field(
+        default="auto",
+        description="Who knows faces; auto: rekognition if rekognitionCollection is set and AWS"
+        " credentials are found, else local.",
+    )
+    rekognition_detection: Literal["rekognition", "local"] = Field(
+        default="rekognition",
+        description="Who finds the faces that Rekognition searches; local: our models, free.",
+    )
+    rekognition_users: bool = Field(
+        default=False,
+        description="Make a Rekognition user of each person, whose faces are searched as one.",
+    )
+    rekognition_rate: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=10_000.0,
+        allow_inf_nan=False,
+        description="Most calls a second of each Rekognition operation; 0: the region's quota.",
+    )
+    quality_filter: Literal["NONE", "AUTO", "LOW", "MEDIUM", "HIGH"] = Field(
+        default="AUTO",
+        description="How poor a face Rekognition may search for or learn: its QualityFilter.",
+    )
+    look_again_hours: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=8760.0,
+        allow_inf_nan=False,
+        description="With Rekognition: hours in which a picture with unnamed faces is searched"
+        " again when somebody is learnt.",
+    )
+    rekognition_throttle: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1_000_000.0,
+        allow_inf_nan=False,
+        description="Calls a second that our Rekognition endpoint answers; 0: all.",
+    )
+    s3_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="Where our Rekognition endpoint gets S3 objects: the address of an S3 store …",
+    )
+    s3_folder: Path | None = Field(
+        default=None, description="… or a folder, in it one for each bucket."
+    )
+    pack: Annotated[str, AfterValidator(checks.pack)] = Field(
         default="auto",
         description="Face models of new collections: auto, a pack's name or a manifest file.",
     )
@@ -298,13 +288,30 @@ class Settings(BaseSettings):
     @property
     def more_keys(self) -> tuple[ApiKey, ...]:
         """Keys that may sign notifications besides the account's, or the library's own."""
-        text = self.notification_keys.get_secret_value() if self.notification_keys else ""
-        return tuple(ApiKey(*pair.strip().split(":", 1)) for pair in text.split(",") if pair)
+        keys = self.notification_keys
+        return ApiKey.several(keys.get_secret_value()) if keys else ()
 
     @property
     def label_field(self) -> str:
         """external_id of the metadata field that holds people, "" for none."""
         return self.people_field or (DEFAULT_FIELD if "metadata" in self.names_to else "")
+
+    @property
+    def collection_is_set(self) -> bool:
+        """Whether somebody named the collection, as the original app asked for."""
+        return "rekognition_collection" in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _table_and_queues(self) -> Settings:
+        if bool(self.table) != bool(self.queue and self.dead_letters):
+            raise ValueError("a store dynamodb://table, queue and dead_letters go together")
+        return self
+
+    @model_validator(mode="after")
+    def _one_place_for_objects(self) -> Settings:
+        if self.s3_endpoint and self.s3_folder:
+            raise ValueError("s3_endpoint and s3_folder are both set: which one has the objects?")
+        return self
 
     @model_validator(mode="after")
     def _account_is_there(self) -> Settings:
@@ -320,6 +327,12 @@ class Settings(BaseSettings):
                 " one folder cannot teach and be searched"
             )
         return self
+
+    @property
+    def table(self) -> str:
+        """Name of the DynamoDB table that is the store; "" for a database."""
+        url = self.store.get_secret_value() if self.store else ""
+        return url.removeprefix(DYNAMODB) if url.startswith(DYNAMODB) else ""
 
     @property
     def store_url(self) -> str:

@@ -1,0 +1,391 @@
+"""The ledger on one DynamoDB table.
+
+======================  =============================  =========================================
+pk                      sk                             attributes
+======================  =============================  =========================================
+``gallery``             ``live``                       live, generation
+``collection#<name>``   ``enrolment#<asset_id>``       line: the enrolment as JSON
+``collection#<name>``   ``face#<face_id>``             holders: asset_ids enrolled as this face
+``collection#<name>``   ``digest#<digest>``            holders: asset_ids of this very picture
+``collection#<name>``   ``intention#<asset_id>``       person
+``collection#<name>``   ``leftover#<face_id>``
+``asset#<asset_id>``    ``search``                     data: packed; version, generation, place
+``asset#<asset_id>``    ``names``                      ``name:<name>``: its state
+``searches``            place of a search: its         asset_id
+                        generation, time, asset_id
+======================  =============================  =========================================
+
+What is asked for, and what it costs: a search, the names, an enrolment, the generation, who holds
+a face or a picture: items by their key. Stale searches: the beginning of the partition
+``searches``, which is in their order. Enrolments, leftovers, all searches: a partition by prefix.
+Nothing scans the table.
+
+A change reads what it depends on and writes under the condition that this still stands; if not,
+it starts again. The live collection is among it: the generation counts exactly those changes
+that were made while their collection was the live one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from facelabel.adapters.aws import lines
+from facelabel.adapters.aws.table import (
+    MOST_CHANGES,
+    attempts,
+    check,
+    chunks,
+    delete,
+    put,
+    update,
+)
+from facelabel.errors import Rejected
+from facelabel.model import NameState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from facelabel.adapters.aws.table import Change, Item, Key, Table
+    from facelabel.model import Enrolment, Search
+
+_GALLERY = ("gallery", "live")
+_SEARCHES = "searches"
+_ENROLMENT, _FACE, _DIGEST = "enrolment#", "face#", "digest#"
+_INTENTION, _LEFTOVER = "intention#", "leftover#"
+_NAME = "name:"
+_TITLE = "the ledger"
+#: Names changed in one update: the text of an update is limited to 4 kB.
+_NAMES = 100
+#: Searches read at a time while stale ones are looked for.
+_PAGE = 100
+
+
+class DynamoLedger:
+    """The ledger in DynamoDB; implements :class:`facelabel.ports.Ledger`."""
+
+    def __init__(self, table: Table) -> None:
+        """Keep the ledger in this table."""
+        self._table = table
+
+    def collection(self) -> str | None:
+        """Return the live collection."""
+        return _live(self._table.get(_GALLERY))
+
+    def begin(self, collection: str) -> str:
+        """Make a collection the live one, in one step, if there is none; return the live one."""
+        self._make_live(collection, "attribute_not_exists(live)")
+        return self.collection() or collection
+
+    def switch(self, collection: str) -> None:
+        """Make a collection the live one, in one step; counts as a change of the gallery."""
+        self._make_live(collection, "attribute_not_exists(live) OR live <> :live")
+
+    def generation(self) -> int:
+        """How often the gallery changed."""
+        gallery = self._table.get(_GALLERY)
+        return gallery["generation"] if gallery else 0
+
+    def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
+        """Return the enrolment of a training image."""
+        return _enrolment(self._table.get(_at(collection, _ENROLMENT, asset_id)))
+
+    def enrolments(
+        self, collection: str, face_ids: Sequence[str] | None = None
+    ) -> Iterator[Enrolment]:
+        """Every enrolment of the collection, by asset_id, or those that hold one of the faces."""
+        if face_ids is None:
+            for item in self._table.query(_partition(collection), _ENROLMENT):
+                yield lines.read(item["line"])
+            return
+        held = self._held(collection, [_FACE + face_id for face_id in face_ids])
+        yield from (line for line in held if line.face_id in set(face_ids))
+
+    def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
+        """Enrolments of the same picture, whatever their asset."""
+        held = self._held(collection, [_DIGEST + digest])
+        return [line for line in held if line.digest == digest]
+
+    def intention(self, collection: str, asset_id: str) -> str | None:
+        """Return whom a process that died in between was enrolling from this image."""
+        noted = self._table.get(_at(collection, _INTENTION, asset_id))
+        return noted["person"] if noted else None
+
+    def intend(self, collection: str, asset_id: str, person: str) -> None:
+        """Note, before the recogniser is asked, whom we enrol."""
+        self._table.write(put(_at(collection, _INTENTION, asset_id), {"person": person}))
+
+    def enrol(self, collection: str, enrolment: Enrolment) -> None:
+        """Record an enrolment, replacing the asset's former one; the same again changes nothing.
+
+        Changes the generation if the collection is the live one. In the same transaction a face
+        that no enrolment holds any more becomes a leftover, and the intention is cleared.
+        """
+        self._replace(collection, enrolment.asset_id, enrolment)
+
+    def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
+        """Delete and return the asset's enrolment, leaving a leftover if it was the last.
+
+        Clears the intention. Changes the generation if the collection is the live one.
+        """
+        return self._replace(collection, asset_id, None)
+
+    def leftovers(self, collection: str) -> Sequence[str]:
+        """Faces no enrolment holds, still to be forgotten by the recogniser."""
+        left = self._table.query(_partition(collection), _LEFTOVER)
+        return [item["sk"].removeprefix(_LEFTOVER) for item in left]
+
+    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+        """Note that leftovers are gone."""
+        for face_id in face_ids:
+            self._table.write(delete(_at(collection, _LEFTOVER, face_id)))
+
+    def purge(self, collection: str) -> None:
+        """Delete every line about a collection that is not live; Rejected if it is.
+
+        Searches stay: they are about pictures, and being stale they are made again.
+        """
+        keys = (_key(item) for item in self._table.query(_partition(collection)))
+        not_live = _counted(collection, None)
+        for some in chunks(keys, MOST_CHANGES - 1):
+            for _ in attempts(_TITLE):
+                if self.collection() == collection:
+                    raise Rejected(f"{collection!r} is the live collection")
+                if self._table.transact([not_live, *map(delete, some)]):
+                    break
+
+    def search(self, asset_id: str) -> Search | None:
+        """Return the last search of a picture."""
+        return self.searches([asset_id]).get(asset_id)
+
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+        """Return the last searches of several pictures at once."""
+        items = self._table.get_many(map(_search_key, asset_ids)).values()
+        found = (lines.unpack(item["data"]) for item in items)
+        return {search.asset_id: search for search in found}
+
+    def searched(self) -> Iterator[str]:
+        """asset_ids of all pictures that were searched; of one searched meanwhile perhaps twice."""
+        return (item["asset_id"] for item in self._table.query(_SEARCHES))
+
+    def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
+        """Return the names of several pictures at once; those without any are absent."""
+        found = self._table.get_many(map(_names_key, asset_ids))
+        marked = {asset_id: _states(found.get(_names_key(asset_id))) for asset_id in asset_ids}
+        return {asset_id: states for asset_id, states in marked.items() if states}
+
+    def record(self, search: Search) -> None:
+        """Record a search, replacing the picture's former one.
+
+        One older than what is on record, by (version, generation), is dropped.
+        """
+        key, place = _search_key(search.asset_id), (_SEARCHES, _place(search))
+        item: Item = {
+            "version": search.version,
+            "generation": search.generation,
+            "place": place[1],
+            "data": lines.pack(search),
+        }
+        for _ in attempts(_TITLE):
+            former = self._table.get(key)
+            if former and _age(item) < _age(former):
+                return
+            changes = [put(key, item, *_unchanged(former))]
+            if former is None or former["place"] != place[1]:
+                changes += [put(place, {"asset_id": search.asset_id}), *_unplaced(former)]
+            if self._table.transact(changes):
+                return
+
+    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+        """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
+        page = min(limit, _PAGE)
+        places = self._table.query(_SEARCHES, below=_ordinal(generation), page=page)
+        pages = chunks((item["asset_id"] for item in places), page)
+        found = (search for some in pages for search in self._in_order(some))
+        return list(islice((s for s in found if s.generation < generation), limit))
+
+    def names(self, asset_id: str) -> Mapping[str, NameState]:
+        """Return the names we wrote to a picture or are forbidden to write."""
+        return _states(self._table.get(_names_key(asset_id)))
+
+    def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
+        """Set the state of names on a picture; None deletes the line."""
+        for some in chunks(sorted(states.items()), _NAMES):
+            self._table.write(_marking(asset_id, some))
+
+    def forget_asset(self, asset_id: str) -> None:
+        """Delete the search and the names of a picture that is gone."""
+        key = _search_key(asset_id)
+        for _ in attempts(_TITLE):
+            former = self._table.get(key)
+            changes = [delete(_names_key(asset_id)), *_unplaced(former)]
+            if former:
+                changes.append(delete(key, *_unchanged(former)))
+            if self._table.transact(changes):
+                return
+
+    # ---- the gallery
+
+    def _make_live(self, collection: str, condition: str) -> None:
+        change = "SET live = :live ADD generation :one"
+        self._table.write(update(_GALLERY, change, condition, {"live": collection, "one": 1}))
+
+    def _replace(self, collection: str, asset_id: str, new: Enrolment | None) -> Enrolment | None:
+        """Put an enrolment, or none, in the place of the asset's former one, which is returned."""
+        place, noted = _at(collection, _ENROLMENT, asset_id), _at(collection, _INTENTION, asset_id)
+        former: Enrolment | None = None
+        for _ in attempts(_TITLE):
+            found = self._table.get_many([place, _GALLERY])
+            former = _enrolment(found.get(place))
+            if former == new:
+                self._table.write(delete(noted))
+                break
+            changes = [
+                delete(noted),
+                _line(place, found.get(place), new),
+                *self._moved(collection, asset_id, _holds(former), _holds(new)),
+                _counted(collection, _live(found.get(_GALLERY))),
+            ]
+            if self._table.transact(changes):
+                break
+        return former
+
+    def _moved(
+        self, collection: str, asset_id: str, old: frozenset[str], new: frozenset[str]
+    ) -> Iterator[Change]:
+        """Make the asset a holder of what it holds now, and of nothing else."""
+        pk, asset = _partition(collection), frozenset({asset_id})
+        for sk in sorted(new - old):
+            yield update((pk, sk), "ADD holders :asset", "", {"asset": asset})
+            yield from (delete(left) for left in _leftover(pk, sk))
+        held = self._table.get_many((pk, sk) for sk in sorted(old - new))
+        for (_, sk), item in held.items():
+            if item["holders"] == asset:
+                yield delete((pk, sk), "holders = :asset", {"asset": asset})
+                yield from (put(left, {}) for left in _leftover(pk, sk))
+            else:
+                condition = "size(holders) > :one"
+                values: Item = {"asset": asset, "one": 1}
+                yield update((pk, sk), "DELETE holders :asset", condition, values)
+
+    def _held(self, collection: str, sks: Iterable[str]) -> list[Enrolment]:
+        """Enrolments of all who hold one of these, by asset_id."""
+        pk = _partition(collection)
+        found = self._table.get_many((pk, sk) for sk in sks).values()
+        asset_ids = {asset_id for item in found for asset_id in item["holders"]}
+        places = (_at(collection, _ENROLMENT, asset_id) for asset_id in sorted(asset_ids))
+        return [lines.read(item["line"]) for item in self._table.get_many(places).values()]
+
+    def _in_order(self, asset_ids: Sequence[str]) -> Iterator[Search]:
+        found = self.searches(asset_ids)
+        return (found[asset_id] for asset_id in asset_ids if asset_id in found)
+
+
+def _partition(collection: str) -> str:
+    return f"collection#{collection}"
+
+
+def _at(collection: str, kind: str, name: str) -> Key:
+    return _partition(collection), kind + name
+
+
+def _search_key(asset_id: str) -> Key:
+    return f"asset#{asset_id}", "search"
+
+
+def _names_key(asset_id: str) -> Key:
+    return f"asset#{asset_id}", "names"
+
+
+def _key(item: Item) -> Key:
+    return item["pk"], item["sk"]
+
+
+def _live(gallery: Item | None) -> str | None:
+    return gallery["live"] if gallery else None
+
+
+def _enrolment(item: Item | None) -> Enrolment | None:
+    return lines.read(item["line"]) if item else None
+
+
+def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
+    """Write or delete an enrolment, provided that the former one is as it was read."""
+    condition = "line = :line" if former else "attribute_not_exists(pk)"
+    values = {"line": former["line"]} if former else {}
+    if new is None:
+        return delete(place, condition, values)
+    return put(place, {"line": lines.write(new)}, condition, values)
+
+
+def _counted(collection: str, live: str | None) -> Change:
+    """Count a change of the gallery, if the collection is the live one, as it was when read."""
+    values: Item = {"collection": collection}
+    if live == collection:
+        one: Item = {**values, "one": 1}
+        return update(_GALLERY, "ADD generation :one", "live = :collection", one)
+    return check(_GALLERY, "attribute_not_exists(live) OR live <> :collection", values)
+
+
+def _holds(enrolment: Enrolment | None) -> frozenset[str]:
+    """Sort keys of what an enrolment holds: a face and a picture."""
+    if enrolment is None:
+        return frozenset()
+    return frozenset({_FACE + enrolment.face_id, _DIGEST + enrolment.digest})
+
+
+def _leftover(pk: str, sk: str) -> Iterator[Key]:
+    """Where a face nobody holds is noted; a picture nobody holds is not."""
+    if sk.startswith(_FACE):
+        yield pk, _LEFTOVER + sk.removeprefix(_FACE)
+
+
+def _ordinal(generation: int) -> str:
+    return f"{generation:012}"
+
+
+def _place(search: Search) -> str:
+    """Sort key that puts searches into the order in which stale ones are looked at."""
+    return f"{_ordinal(search.generation)}#{search.searched_at:018.6f}#{search.asset_id}"
+
+
+def _age(search: Item) -> tuple[int, int]:
+    return search["version"], search["generation"]
+
+
+def _unplaced(search: Item | None) -> Iterator[Change]:
+    if search:
+        yield delete((_SEARCHES, search["place"]))
+
+
+def _unchanged(search: Item | None) -> tuple[str, Item]:
+    """Condition that the search on record is the one that was read."""
+    if search is None:
+        return "attribute_not_exists(pk)", {}
+    same: Item = {"place": search["place"], "version": search["version"]}
+    return "place = :place AND version = :version", same
+
+
+def _states(names: Item | None) -> dict[str, NameState]:
+    return {
+        name.removeprefix(_NAME): NameState(state)
+        for name, state in sorted((names or {}).items())
+        if name.startswith(_NAME)
+    }
+
+
+def _marking(asset_id: str, states: Iterable[tuple[str, NameState | None]]) -> Change:
+    """One update of the item that has the names as its attributes."""
+    sets, removes = [], []
+    values: Item = {}
+    names: dict[str, str] = {}
+    for number, (name, state) in enumerate(states):
+        names[f"n{number}"] = _NAME + name
+        if state is None:
+            removes.append(f"#n{number}")
+        else:
+            sets.append(f"#n{number} = :s{number}")
+            values[f"s{number}"] = str(state)
+    clauses = [f"{verb} {', '.join(of)}" for verb, of in (("SET", sets), ("REMOVE", removes)) if of]
+    return replace(update(_names_key(asset_id), " ".join(clauses), "", values), names=names)

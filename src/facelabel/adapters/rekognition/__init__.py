@@ -1,0 +1,1 @@
+"""Amazon Rekognition as the recogniser; without numpy, a database or a network of ours."""

@@ -1,0 +1,138 @@
+"""Two functions for AWS Lambda: a webhook that verifies and enqueues, a worker for the queue.
+
+What they need to know stands in the same environment variables as everywhere; the account's may
+be kept by Secrets Manager or SSM instead (``CLOUDINARY_URL_SECRET``). Everything is built once,
+at the first event, and used again as long as Lambda keeps the process.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+import logging
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from facelabel.cloudinary import notifications
+from facelabel.errors import FacelabelError, Rejected
+from facelabel.intake import Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools import Metrics
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from facelabel.bootstrap.functions import Door, Staff
+    from facelabel.media import Delivery
+
+    #: What Lambda hands over and takes back: JSON.
+    Event: TypeAlias = Mapping[str, Any]
+    Answer: TypeAlias = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+#: Set to 1, it lets whoever may invoke the function hand it a notification as it is: the original
+#: app's events, which nobody has signed.
+DIRECT = "FACELABEL_ALLOW_DIRECT_EVENTS"
+_UNAUTHORIZED, _BAD_REQUEST, _UNAVAILABLE = 401, 400, 503
+
+
+def webhook(event: Event, _context: object) -> Answer:
+    """Answer 200 once the jobs of a notification are in the queue.
+
+    Takes the events of an HTTP API, of a REST API with proxy integration and of a function URL.
+    """
+    if "headers" not in event:
+        return _direct(event)
+    try:
+        _door().take(_verified(event))
+    except Unverified as refusal:
+        return _answer(_UNAUTHORIZED, str(refusal))
+    except Rejected as refusal:
+        return _answer(_BAD_REQUEST, str(refusal))
+    except FacelabelError as trouble:
+        log.warning("a notification could not be taken: %s", trouble)
+        return _answer(_UNAVAILABLE, "not now, try again later")
+    return _answer(200)
+
+
+def worker(event: Event, context: LambdaContext) -> Answer:
+    """Work the jobs of a batch of SQS messages; name those that have to come again."""
+    from aws_lambda_powertools import Metrics  # noqa: PLC0415 - the webhook starts sooner without
+    from aws_lambda_powertools.utilities import batch  # noqa: PLC0415 - same
+
+    processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
+    metrics = Metrics(namespace="Facelabel", service="worker")
+    answer = batch.process_partial_response(
+        event=dict(event),
+        record_handler=functools.partial(_work, _staff(), metrics),
+        processor=processor,
+        context=context,
+    )
+    metrics.flush_metrics()
+    return dict(answer)
+
+
+class _Again(Exception):
+    """A job that was given back to the queue."""
+
+
+def _work(staff: Staff, metrics: Metrics, record: SQSRecord) -> None:
+    """Work one job; any exception has SQS hand the message out again."""
+    done = staff.work(record.raw_event)
+    kind = done.outcome.kind if done.outcome else "buried" if done.buried else "again"
+    metrics.add_metric(name=kind, unit="Count", value=1)
+    if kind == "again":
+        raise _Again(done.error)
+
+
+@functools.cache
+def _door() -> Door:
+    from facelabel.bootstrap.functions import door  # noqa: PLC0415 - at the first event
+
+    return door()
+
+
+@functools.cache
+def _staff() -> Staff:
+    from facelabel.bootstrap.functions import staff  # noqa: PLC0415 - same
+
+    return staff()
+
+
+def _direct(event: Event) -> Answer:
+    """A notification that came by no gateway; its error goes to whoever invoked the function."""
+    if os.environ.get(DIRECT) != "1":
+        raise Rejected(f"the event comes from no gateway; {DIRECT}=1 lets it in")
+    _door().take(notifications.read(json.dumps(event).encode()))
+    return _answer(200)
+
+
+def _verified(event: Event) -> Delivery:
+    headers = {name.lower(): str(value) for name, value in event["headers"].items()}
+    timestamp, signature = (headers.get(f"x-cld-{part}", "") for part in ("timestamp", "signature"))
+    return _door().intake.read(_body(event), timestamp, signature)
+
+
+def _body(event: Event) -> bytes:
+    """The body byte by byte, as it was signed."""
+    body = str(event.get("body") or "")
+    if not event.get("isBase64Encoded"):
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise Rejected("the body is not base64") from error
+
+
+def _answer(status: int, error: str = "") -> Answer:
+    body = {"error": {"message": error}} if error else {"status": "ok"}
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps(body),
+    }

@@ -1,0 +1,93 @@
+"""Faces with Amazon Rekognition, and what that costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError
+from botocore.session import get_session
+
+from facelabel.adapters.rekognition.client import Client
+from facelabel.adapters.rekognition.rate import cost
+from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
+from facelabel.bootstrap.core import USUAL_FACES, limits
+from facelabel.gallery import QualityFilter
+from facelabel.pipeline import Thrift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from facelabel.model import Face
+    from facelabel.settings import Settings
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Amazon:
+    """Amazon Rekognition as the recogniser."""
+
+    recognizer: RekognitionRecognizer
+    client: Client
+    #: Whether finding the faces of a picture is a call of its own.
+    detects: bool
+    look_back: float
+
+    @property
+    def thrift(self) -> Thrift:
+        """Searches are paid for."""
+        return Thrift(look_back=self.look_back)
+
+    def spent(self) -> tuple[int, float]:
+        """Calls of this process so far, free ones included, and what they cost in dollars."""
+        calls = self.client.calls
+        return calls.total(), cost(calls)
+
+    def estimate(self, portraits: int, faces: Sequence[int | None]) -> tuple[int, float]:
+        """Paid calls, and dollars, for so many portraits and for pictures with so many faces.
+
+        None stands for a picture whose faces nobody has counted.
+        """
+        searched = sum(max(1, USUAL_FACES if count is None else count) for count in faces)
+        detected = portraits + len(faces) if self.detects else 0
+        calls: Mapping[str, int] = {
+            "DetectFaces": detected, "IndexFaces": portraits, "SearchFacesByImage": searched
+        }  # fmt: skip
+        return sum(calls.values()), cost(calls)
+
+
+def has_credentials() -> bool:
+    """Whether AWS's own variables, files or this container's role have credentials.
+
+    An instance's role is not asked for: everywhere else that takes seconds to fail.
+    """
+    providers = get_session().get_component("credential_provider")
+    providers.remove("iam-role")
+    try:
+        return providers.load_credentials() is not None
+    except BotoCoreError:  # a profile that is not there, a file that cannot be read
+        return False
+
+
+def build(settings: Settings, detect: Callable[[bytes], Sequence[Face]] | None) -> Amazon:
+    """Connect to Rekognition; nothing is asked of it yet.
+
+    Region, credentials and endpoint are what AWS's own variables and files say. ``detect``: finds
+    faces with a model of our own, where the settings ask for it.
+    """
+    client = Client(rate=settings.rekognition_rate)
+    local = detect if settings.rekognition_detection == "local" else None
+    recognizer = RekognitionRecognizer(
+        client,
+        limits=limits(settings),
+        quality=QualityFilter(settings.quality_filter),
+        detect=local,
+        users=settings.rekognition_users,
+    )
+    return Amazon(
+        recognizer,
+        client,
+        detects=local is None and not settings.rekognition_users,
+        look_back=settings.look_again_hours * HOUR,
+    )

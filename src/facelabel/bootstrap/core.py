@@ -1,0 +1,51 @@
+"""What every way of running builds alike: the rules, and the pipeline on its ports."""
+
+from __future__ import annotations
+
+from socket import gethostname
+from typing import TYPE_CHECKING
+
+from facelabel import matching
+from facelabel.images import Limits
+from facelabel.scheme import Places, Scheme
+
+if TYPE_CHECKING:
+    from facelabel.settings import Settings
+
+#: Faces assumed on a picture that nobody has looked at yet.
+USUAL_FACES = 3
+#: Not addresses but "all there are".
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+def scheme(settings: Settings) -> Scheme:
+    """The part of the settings that the core decides by."""
+    places = settings.names_to.split(",")
+    return Scheme(
+        training=settings.training_folder,
+        recognition=settings.face_recognition_folder,
+        prefix=settings.face_label_tag_prefix,
+        label_field=settings.label_field,
+        collection=settings.rekognition_collection,
+        rules=matching.Rules(settings.confidence_threshold, settings.margin),
+        places=Places(
+            tags="tags" in places,
+            prefix=settings.names_prefix,
+            field=settings.label_field if "metadata" in places else "",
+            context=settings.people_context if "context" in places else "",
+        ),
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """What an image may measure."""
+    return Limits(settings.max_image_mb << 20, settings.max_image_megapixels * 1_000_000)
+
+
+def base_url(settings: Settings) -> str:
+    """Where clients reach the server that these settings start."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = gethostname() if settings.host in _ANY else settings.host
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{settings.port}"

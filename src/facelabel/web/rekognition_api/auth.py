@@ -1,0 +1,66 @@
+"""Who may call: signatures of the configured keys, or anybody where no key is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facelabel.rekognition import sigv4
+from facelabel.rekognition.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from facelabel.web.rekognition_api.context import Context
+
+
+def authenticate(context: Context, request: sigv4.Request) -> None:
+    """Return if the call is let in.
+
+    Where no key is needed AWS's clients still sign, with whatever they have: those signatures
+    cannot be checked. One that claims to be of a key of ours can, and is.
+
+    Raises:
+        Refusal: MissingAuthenticationTokenException, UnrecognizedClientException,
+            InvalidSignatureException or IncompleteSignatureException.
+
+    """
+    header = request.headers.get("authorization", "")
+    if not header:
+        if context.require_keys:
+            raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token")
+        return
+    try:
+        authorization = sigv4.parse(header)
+    except Refusal:
+        if context.require_keys:
+            raise
+        return
+    secret = _secret(context, authorization.key)
+    if secret is not None:
+        sigv4.verify(request, authorization, secret, context.clock.now())
+    elif context.require_keys:
+        raise Refusal(
+            "UnrecognizedClientException", "The security token included in the request is invalid."
+        )
+
+
+def _secret(context: Context, name: str) -> str | None:
+    keys = context.keys()
+    return next((key.secret for key in keys if key.key == name), None)
+
+
+def signed(request: Request, body: bytes) -> sigv4.Request:
+    """What of a request a signature is about."""
+    scope = request.scope
+    path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+    query = scope.get("query_string", b"").decode("latin-1")
+    return sigv4.Request(request.method, path, query, _headers(request), body)
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers

@@ -1,0 +1,42 @@
+"""What the endpoint works with."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from facelabel.media import ApiKey
+    from facelabel.ports import Clock, FaceCollections
+
+    #: Bytes of an object in S3, by bucket, key and version. Raises NotFound or Denied, Rejected
+    #: for one that is too large, Unavailable.
+    FetchObject: TypeAlias = Callable[[str, str, str | None], bytes]
+
+#: What is served is in no region and of no account; clients want to see some.
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything the operations need."""
+
+    collections: FaceCollections
+    #: Access key ids and secrets that are active.
+    keys: Callable[[], Sequence[ApiKey]]
+    clock: Clock
+    #: Whether calls need one of these keys. Otherwise who can reach us may call, signed with
+    #: anything; but a signature with one of the keys has to be right.
+    require_keys: bool
+    #: Calls a second answered, of each operation; 0: any number.
+    throttle: float = 0.0
+    fetch_object: FetchObject | None = None
+    region: str = REGION
+    account: str = ACCOUNT
+    #: Signs pagination tokens: they are good until the server is started anew.
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)

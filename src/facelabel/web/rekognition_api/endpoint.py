@@ -1,0 +1,106 @@
+"""Between HTTP and the operations: who asks, for what, and what they are answered.
+
+No browser's page of another site can call: it could not send ``X-Amz-Target`` without being
+allowed to first, and nobody here allows it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from facelabel.rekognition import errors, validation
+from facelabel.rekognition.errors import Refusal
+from facelabel.web import http
+from facelabel.web.rekognition_api import auth, operations
+from facelabel.web.rekognition_api.throttle import Throttle
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from facelabel.model import Json
+    from facelabel.rekognition.validation import Parameters
+    from facelabel.web.rekognition_api.context import Context
+
+_LOG = logging.getLogger(__name__)
+#: An image of Amazon's 5 MiB makes 6.7 MiB of base64.
+LIMITS = http.Limits(body=8 << 20)
+_TYPE = "application/x-amz-json-1.1"
+_NOT_NOW = 429
+
+
+class Endpoint:
+    """Answers every call."""
+
+    def __init__(self, context: Context, limits: http.Limits = LIMITS) -> None:
+        """``limits``: what a call may take."""
+        self._context = context
+        self._limits = limits
+        self._throttle = Throttle(context.throttle, context.clock)
+
+    async def answer(self, request: Request) -> Response:
+        """Read a call within limits, perform it where it may block, answer."""
+        request_id = str(uuid.uuid4())
+        try:
+            async with http.bounded(request, self._limits) as guarded:
+                body = await guarded.body()
+                response = await run_in_threadpool(self._answered, request, body, request_id)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except http.ApiError as error:
+            response = refused(_unread(error), request_id)
+            response.headers.update(error.headers)
+        response.headers["x-amzn-RequestId"] = request_id
+        return response
+
+    def _answered(self, request: Request, body: bytes, request_id: str) -> Response:
+        operation = ""
+        try:
+            auth.authenticate(self._context, auth.signed(request, body))
+            operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
+            self._throttle.take(operation)
+            return _written(operations.perform(self._context, operation, _read(operation, body)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            known = errors.refusal(operation, error)
+            if known is None or known.status == errors.FAULT:
+                _LOG.error("request %s (%s) failed", request_id, operation, exc_info=error)
+            return refused(known or errors.internal(), request_id)
+
+
+def refused(refusal: Refusal, request_id: str) -> Response:
+    """The answer that tells of an error, in the form the developer guide shows."""
+    content: Json = {
+        "__type": refusal.code,
+        "Code": refusal.code,
+        "Logref": request_id,
+        "Message": refusal.message,
+    }
+    return _written(content, refusal.status)
+
+
+def _written(content: Json, status: int = 200) -> Response:
+    """JSON; no body at all where there is nothing to say, as Amazon documents."""
+    return Response(json.dumps(content) if content else b"", status, media_type=_TYPE)
+
+
+def _read(operation: str, body: bytes) -> Parameters:
+    try:
+        request = http.parsed(body)
+    except ValueError:
+        raise validation.unserialisable("The request's body is not JSON") from None
+    return validation.check(operation, request)
+
+
+def _unread(error: http.ApiError) -> Refusal:
+    """Why a body was not read to its end."""
+    if isinstance(error, http.TooLarge):
+        return Refusal("RequestEntityTooLargeException", error.message, 413)
+    if error.status == _NOT_NOW:
+        return Refusal("ThrottlingException", "Slow down; sudden increase in rate of requests.")
+    return validation.unserialisable(error.message)

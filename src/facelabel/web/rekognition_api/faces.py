@@ -1,0 +1,115 @@
+"""Faces: those of a collection, those of an image, and those that resemble each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facelabel.gallery import QualityFilter
+from facelabel.rekognition import answers
+from facelabel.web.rekognition_api import paging
+from facelabel.web.rekognition_api.inputs import image
+
+if TYPE_CHECKING:
+    from facelabel.model import Json
+    from facelabel.rekognition.validation import Parameters
+    from facelabel.web.rekognition_api.context import Context
+
+#: Per cent, as Amazon documents.
+THRESHOLD = 80.0
+#: Faces of a page and of a search, where the call does not say; Amazon documents no number.
+PAGE = 4096
+
+
+def index(context: Context, given: Parameters) -> Json:
+    """IndexFaces."""
+    done = context.collections.index(
+        given["CollectionId"],
+        image(context, given["Image"]),
+        given.get("ExternalImageId"),
+        max_faces=given.get("MaxFaces"),
+        quality=_quality(given, QualityFilter.AUTO),
+    )
+    return answers.indexed(done)
+
+
+def list_all(context: Context, given: Parameters) -> Json:
+    """ListFaces."""
+    name = given["CollectionId"]
+    found, following = context.collections.faces(
+        name,
+        int(paging.after(context, "ListFaces", given) or 0),
+        given.get("MaxResults") or PAGE,
+        face_ids=given.get("FaceIds"),
+        user_id=given.get("UserId"),
+    )
+    answer: Json = {
+        "Faces": [answers.face(one) for one in found],
+        "FaceModelVersion": model_version(context, name),
+    }
+    if following is not None:
+        answer["NextToken"] = paging.token(context, "ListFaces", given, str(following))
+    return answer
+
+
+def delete(context: Context, given: Parameters) -> Json:
+    """DeleteFaces."""
+    done = context.collections.delete_faces(given["CollectionId"], given["FaceIds"])
+    return answers.deletion(done)
+
+
+def search(context: Context, given: Parameters) -> Json:
+    """SearchFaces."""
+    found = context.collections.search(
+        given["CollectionId"],
+        given["FaceId"],
+        threshold=given.get("FaceMatchThreshold", THRESHOLD),
+        limit=given.get("MaxFaces", PAGE),
+    )
+    return {
+        "SearchedFaceId": given["FaceId"],
+        "FaceMatches": [answers.face_match(match) for match in found],
+        "FaceModelVersion": model_version(context, given["CollectionId"]),
+    }
+
+
+def search_image(context: Context, given: Parameters) -> Json:
+    """SearchFacesByImage."""
+    found = context.collections.search_image(
+        given["CollectionId"],
+        image(context, given["Image"]),
+        threshold=given.get("FaceMatchThreshold", THRESHOLD),
+        limit=given.get("MaxFaces", PAGE),
+        quality=_quality(given, QualityFilter.NONE),
+    )
+    return {
+        "SearchedFaceBoundingBox": answers.bounding_box(found.searched.box),
+        "SearchedFaceConfidence": found.searched.confidence,
+        "FaceMatches": [answers.face_match(match) for match in found.matches],
+        "FaceModelVersion": answers.model_version(found.model),
+    }
+
+
+def detect(context: Context, given: Parameters) -> Json:
+    """DetectFaces; attributes that are asked for and that nobody here knows are absent."""
+    found = context.collections.detect(image(context, given["Image"]))
+    return {"FaceDetails": [answers.face_detail(face) for face in found]}
+
+
+def compare(context: Context, given: Parameters) -> Json:
+    """CompareFaces."""
+    compared = context.collections.compare(
+        image(context, given["SourceImage"]),
+        image(context, given["TargetImage"]),
+        threshold=given.get("SimilarityThreshold", THRESHOLD),
+        quality=_quality(given, QualityFilter.NONE),
+    )
+    return answers.comparison(compared)
+
+
+def model_version(context: Context, collection: str) -> str:
+    """The FaceModelVersion of a collection."""
+    return answers.model_version(context.collections.describe(collection).model)
+
+
+def _quality(given: Parameters, default: QualityFilter) -> QualityFilter:
+    return QualityFilter(given.get("QualityFilter", default))

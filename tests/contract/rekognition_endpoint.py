@@ -1,0 +1,58 @@
+"""Our engine behind its Rekognition endpoint, on this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+
+from facelabel.adapters.clock import SystemClock
+from facelabel.adapters.local_collections import LocalCollections
+from facelabel.adapters.store.galleries import StoreGalleries
+from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.vectors import MatrixIndex
+from facelabel.media import ApiKey
+from facelabel.web import rekognition_api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from facelabel.adapters.store.database import Database
+    from facelabel.ports import FaceEngine
+
+KEY = ApiKey("AKIDEXAMPLE", "v3rySecretIndeed")
+PATIENCE = 10.0
+
+
+def site(engine: FaceEngine, database: Database, folder: Path) -> Starlette:
+    """An endpoint over an empty database, for callers who have the key."""
+    clock = SystemClock()
+    index = MatrixIndex(StoreTemplates(database), folder)
+    context = rekognition_api.Context(
+        collections=LocalCollections(lambda _: engine, StoreGalleries(database, clock), index),
+        keys=lambda: [KEY],
+        clock=clock,
+        require_keys=True,
+    )
+    return Starlette(routes=rekognition_api.routes(context))
+
+
+@contextmanager
+def running(application: Starlette) -> Iterator[str]:
+    """Serve on loopback; yield the URL."""
+    server = uvicorn.Server(uvicorn.Config(application, port=0, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    end = time.monotonic() + PATIENCE
+    while not server.started and time.monotonic() < end:
+        time.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,242 @@
+"""The functions for AWS Lambda under Lambda's own runtime client, with everything around them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.conftest import Inside
+from tests.e2e.lambda_site import Function, function, gateway, http_api_event, poll
+from tests.e2e.served import Cloud, Served, serving, status, text_of, until
+from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues, new_table
+
+from facelabel.cloudinary import signing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.conftest import Program
+
+FAMILY = ("Dad", "Mom", "Son", "Daughter")
+#: The original app's own variables.
+ORIGINAL = {
+    "trainingFolder": "people/known",
+    "faceRecognitionFolder": "uploads",
+    "rekognitionCollection": "cld-rekog-collection",
+    "confidenceThreshold": "85",
+    "faceLabelTagPrefix": "who",
+    "transformationParams": "q_auto,w_900,h_900,c_limit",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the template makes, in processes of this computer."""
+
+    #: Stands for Cloudinary and for Amazon Rekognition.
+    account: Served
+    environment: dict[str, str]
+    queue: str
+    dead_letters: str
+    webhook: Function
+    worker: Function
+    #: Where notifications are sent.
+    url: str
+    log: Path
+
+    def work(self) -> list[str]:
+        """One poll of the queue; the bodies that failed."""
+        return poll(client("sqs"), self.queue, self.worker)
+
+    @contextmanager
+    def polled(self) -> Iterator[None]:
+        """Poll the queue all the time, twice at once."""
+        over = threading.Event()
+
+        def run() -> None:
+            while not over.is_set():
+                self.work()
+                over.wait(0.05)
+
+        with function("facelabel.aws_lambda.worker", self.environment, self.log) as second:
+
+            def also() -> None:
+                while not over.is_set():
+                    poll(client("sqs"), self.queue, second)
+                    over.wait(0.05)
+
+            threads = [threading.Thread(target=task) for task in (run, also)]
+            for thread in threads:
+                thread.start()
+            try:
+                yield
+            finally:
+                over.set()
+                for thread in threads:
+                    thread.join()
+
+    @property
+    def laptop(self) -> Inside:
+        """The command line on somebody's computer, with the stack's settings."""
+        return Inside(self.environment, self.account.program.folder)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The dead letters."""
+        listed: list[dict[str, Any]] = self.laptop.json("jobs", "list")
+        return listed
+
+
+@pytest.fixture
+def stack(program: Program, tmp_path: Path) -> Iterator[Stack]:
+    """Return everything that is deployed."""
+    idle = {"trainingFolder": "no-training", "faceRecognitionFolder": "no-assets"}
+    cloud = replace(program, environment={**program.environment, **idle})
+    queue, dead = new_queues(most_receives=3)
+    log = tmp_path / "functions.log"
+    with ExitStack() as around:
+        account = around.enter_context(serving(cloud, log=tmp_path / "account.log"))
+        secret = client("secretsmanager").create_secret(
+            Name=tmp_path.name, SecretString=json.dumps({"CLOUDINARY_URL": account.cloudinary_url})
+        )
+        environment = {
+            **program.environment, **ORIGINAL,
+            "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_ENDPOINT_URL": moto_server(), "AWS_ENDPOINT_URL_REKOGNITION": account.url,
+            "CLOUDINARY_URL_SECRET": secret["ARN"], "CLOUDINARY_URL": account.cloudinary_url,
+            "FACELABEL_LIBRARY": "cloudinary", "FACELABEL_FACES": "rekognition",
+            "FACELABEL_STORE": f"dynamodb://{new_table().name}",
+            "FACELABEL_QUEUE": queue, "FACELABEL_DEAD_LETTERS": dead,
+            "FACELABEL_DATA": str(tmp_path / "laptop"),
+        }  # fmt: skip
+        deployed = {k: v for k, v in environment.items() if k != "CLOUDINARY_URL"}
+        webhook = around.enter_context(function("facelabel.aws_lambda.webhook", deployed, log))
+        worker = around.enter_context(function("facelabel.aws_lambda.worker", deployed, log))
+        url = around.enter_context(gateway(webhook))
+        yield Stack(account, environment, queue, dead, webhook, worker, url, log)
+
+
+def connected(stack: Stack) -> Cloud:
+    """The account, which tells the stack of changes."""
+    assert "connected" in stack.laptop("connect", "--public-url", stack.url)
+    return stack.account.cloud()
+
+
+def fill(cloud: Cloud, families: Path) -> str:
+    """Upload four labelled portraits and the group photo; return its public_id."""
+    for person in FAMILY:
+        cloud.upload(str(families / f"Family1-{person}1.jpg"), asset_folder="people/known",
+                     tags=f"who:{person}")  # fmt: skip
+    group = cloud.upload(str(families / "identification1.jpg"), asset_folder="uploads",
+                         tags="summer")  # fmt: skip
+    return str(group["public_id"])
+
+
+def test_from_a_signed_notification_to_the_four_names(stack: Stack, data: Path) -> None:
+    cloud = connected(stack)
+    with stack.polled():
+        group = fill(cloud, data / "families")
+        until(lambda: len(stack.laptop.json("people")) == len(FAMILY))
+        # Portraits and picture came at the same time, and searches are paid for.
+        stack.laptop("tag", "--again")
+        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
+        portrait = cloud.call("resources_by_tag", "who:Mom")["resources"][0]["public_id"]
+        cloud.call("destroy", portrait)
+        until(lambda: len(stack.laptop.json("people")) == len(FAMILY) - 1)
+    assert stack.jobs() == []
+    log = text_of(stack.log)
+    assert cloud.options["api_secret"] not in log
+    assert "Traceback" not in log
+
+
+def test_duplicates_and_what_comes_at_once_have_one_effect(stack: Stack, data: Path) -> None:
+    cloud = connected(stack)
+    portrait = cloud.upload(str(data / "families/Family1-Dad1.jpg"), asset_folder="people/known",
+                            tags="who:Dad")  # fmt: skip
+    job = json.dumps({"kind": "asset", "key": portrait["asset_id"], "payload": {}})
+    for _ in range(6):
+        client("sqs").send_message(QueueUrl=stack.queue, MessageBody=job)
+    with stack.polled():
+        until(lambda: len(stack.laptop.json("people")) == 1)
+        until(lambda: not waiting(stack))
+    faces = client_of_rekognition(stack).list_faces(CollectionId="cld-rekog-collection")["Faces"]
+    assert len(faces) == 1
+    assert cloud.tags(portrait["public_id"]) == {"who:Dad", f"faceId:{faces[0]['FaceId']}"}
+
+
+def test_only_the_poisoned_message_comes_again(stack: Stack, data: Path) -> None:
+    cloud = stack.account.cloud()
+    good = cloud.upload(str(data / "families/Family1-Dad1.jpg"), asset_folder="people/known",
+                        tags="who:Dad")  # fmt: skip
+    broken = cloud.upload(str(data / "families/identification1.jpg"), asset_folder="people/known",
+                          tags="who:Nobody")  # fmt: skip
+    sqs = client("sqs")
+    for key in (good["asset_id"], broken["asset_id"]):
+        job = json.dumps({"kind": "asset", "key": key, "payload": {}})
+        sqs.send_message(QueueUrl=stack.queue, MessageBody=job)
+    sqs.send_message(QueueUrl=stack.queue, MessageBody="no job")
+    failed = stack.work()
+    assert failed == ["no job"]
+    (dead,) = stack.jobs()  # four faces teach nobody: that will not change by itself
+    assert dead["key"] == broken["asset_id"]
+    assert "4 faces" in dead["reason"]
+    cloud.call("remove_tag", "who:Nobody", [broken["public_id"]])
+    assert "1" in stack.laptop("jobs", "retry", "--all")
+    while waiting(stack):
+        sqs.get_queue_attributes(QueueUrl=stack.queue, AttributeNames=["All"])
+        stack.work()
+        show(stack)
+    assert stack.jobs() == []
+
+
+def show(stack: Stack) -> None:
+    """Let what failed be handed out again at once."""
+    sqs = client("sqs")
+    for message in sqs.receive_message(QueueUrl=stack.queue, VisibilityTimeout=0).get(
+        "Messages", []
+    ):
+        del message
+
+
+def waiting(stack: Stack) -> int:
+    """How many messages are in the queue, in hand or not."""
+    attributes = client("sqs").get_queue_attributes(
+        QueueUrl=stack.queue, AttributeNames=["All"]
+    )["Attributes"]  # fmt: skip
+    return sum(int(attributes[name]) for name in (
+        "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+    ))  # fmt: skip
+
+
+def client_of_rekognition(stack: Stack) -> Any:  # noqa: ANN401 - boto3
+    """The SDK at the account's own faces."""
+    import boto3  # noqa: PLC0415 - one use
+
+    return boto3.client("rekognition", endpoint_url=stack.account.url, region_name=REGION,
+                        aws_access_key_id="a", aws_secret_access_key="b")  # fmt: skip
+
+
+def test_who_signs_with_another_key_is_turned_away(stack: Stack) -> None:
+    body = json.dumps({"notification_type": "upload"}).encode()
+    now = str(int(time.time()))
+    for signature in ("", "0" * 40, signing.sign_notification(body, now, "guessed")):
+        headers = {"X-Cld-Timestamp": now, "X-Cld-Signature": signature}
+        assert stack.webhook(http_api_event("/webhook", headers, body))["statusCode"] == 401
+    assert status(f"{stack.url}/webhook", body) == 401
+    with pytest.raises(RuntimeError, match="FACELABEL_ALLOW_DIRECT_EVENTS"):
+        stack.webhook({"notification_type": "upload", "resources": []})
+    assert not waiting(stack)
+
+
+def test_the_originals_bare_events(stack: Stack) -> None:
+    event = {"notification_type": "delete", "resources": [{"asset_id": "a" * 32, "public_id": "x"}]}
+    allowed = {**stack.environment, "FACELABEL_ALLOW_DIRECT_EVENTS": "1"}
+    with function("facelabel.aws_lambda.webhook", allowed, stack.log) as webhook:
+        assert webhook(event)["statusCode"] == 200
+    assert waiting(stack) == 1

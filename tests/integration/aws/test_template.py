@@ -1,0 +1,267 @@
+"""The deployment: accepted by the tools, no wider than it has to be, and what the program expects.
+
+Each check is shown a planted mistake that it has to find.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import cfnlint
+import pytest
+from tests.integration.aws.templates import (
+    EVERYWHERE,
+    Node,
+    complaints,
+    lint,
+    statements,
+    template,
+    too_wide,
+    transformed,
+)
+
+from facelabel.adapters import rekognition
+from facelabel.adapters.aws.messages import to_message
+from facelabel.adapters.aws.table import EXPIRES
+from facelabel.adapters.rekognition import rate
+from facelabel.model import JobKind, JobRequest
+from facelabel.settings import Settings, load, variables
+from facelabel.web.server import RECONCILE_KEY
+from facelabel.web.webhook import PATHS
+from facelabel.worker import Backoff
+
+#: Settings of the original app.
+ORIGINAL = {
+    "training_folder",
+    "face_recognition_folder",
+    "face_label_tag_prefix",
+    "confidence_threshold",
+    "rekognition_collection",
+    "transformation_params",
+}
+
+
+@pytest.fixture(scope="module")
+def made() -> Node:
+    """Return what CloudFormation makes of the template."""
+    return transformed(template())
+
+
+def plant(path: str, value: object) -> Node:
+    """Return the template with something else at the path; None: nothing."""
+    mistaken = template()
+    *parents, last = path.split("/")
+    node: Any = mistaken
+    for name in parents:
+        node = node[int(name) if isinstance(node, list) else name]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return mistaken
+
+
+def test_the_tools_have_nothing_to_say() -> None:
+    assert complaints(template()) == []
+
+
+WORKER = "Resources/Worker/Properties/"
+BATCHES = WORKER + "Events/Jobs/Properties/"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (BATCHES + "BatchSize", "five", "SAM"),
+        (BATCHES + "ScalingConfig/MaximumConcurrency", 1, "E3034"),
+        ("Parameters/Workers/Default", 1, "E2015"),
+        ("Resources/Queue/Properties/VisibilityTimeout", 30, "E3505"),
+        (WORKER + "Timeout", 901, "E3717"),
+        (WORKER + "Handler", None, "Handler"),
+        (WORKER + "Memory", 128, "Memory"),
+        ("Globals/Function/Runtime", "python3.8", "W2531"),
+        ("Resources/Queue/Type", "AWS::SQS::Qeue", "E3006"),
+        ("Resources/Table/Properties/KeySchema/0/AttributeName", "id", "E3039"),
+        ("Resources/Table/UpdateReplacePolicy", None, "W3011"),
+        (WORKER + "Role", None, "SAM"),
+    ],
+)
+def test_the_tools_find_a_mistake(path: str, value: object, complaint: str) -> None:
+    found = complaints(plant(path, value))
+    assert any(complaint in line for line in found), found
+
+
+def test_the_template_alone_would_hide_mistakes() -> None:
+    """Why what SAM makes of it is looked at, too; if this fails, half of the checks can go."""
+    assert lint(plant(BATCHES + "BatchSize", "five")) == []
+
+
+def test_no_role_may_do_more_than_it_has_to(made: Node) -> None:
+    assert too_wide(made) == []
+    assert len(list(statements(made))) > 10
+
+
+STATEMENTS = "Resources/WorkerRole/Properties/Policies/{}/PolicyDocument/Statement/{}/"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (STATEMENTS.format(0, 2) + "Resource", "*"),
+        (STATEMENTS.format(0, 2) + "Resource", {"Fn::Sub": "arn:aws:dynamodb:::table/*"}),
+        (STATEMENTS.format(0, 2) + "Action", "dynamodb:*"),
+        (STATEMENTS.format(0, 2) + "Action", ["dynamodb:GetItem", "*"]),
+        (STATEMENTS.format(1, 1) + "Action", ["rekognition:DetectFaces", "rekognition:ListFaces"]),
+        (STATEMENTS.format(1, 0) + "Resource/1", "arn:aws:rekognition:::collection/*"),
+        (STATEMENTS.format(0, 0) + "NotAction", "iam:CreateUser"),
+        ("Resources/WorkerRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", "*"),
+        (
+            "Resources/WorkerRole/Properties/ManagedPolicyArns",
+            ["arn:aws:iam::aws:policy/AmazonRekognitionFullAccess"],
+        ),
+        ("Resources/ReadSecret/Properties/PolicyDocument/Statement/0/Resource", "*"),
+    ],
+)
+def test_a_permission_that_is_too_wide_is_found(path: str, value: object) -> None:
+    mistaken = plant(path.replace("Resource/1", "Resource"), value)
+    assert too_wide(transformed(mistaken))
+
+
+def test_only_what_no_arn_can_be_given_for_is_allowed_everywhere(made: Node) -> None:
+    """By Amazon's own list: a misspelt operation, or one too many on "*", is found."""
+    source = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
+    known = json.loads(source.read_text("utf-8"))
+    granted = {action for one in statements(made) for action in _actions(one)}
+    assert granted >= EVERYWHERE
+    for action in granted:
+        service, operation = action.lower().split(":")
+        kinds = known[service]["Actions"][operation].get("Resources", [])
+        assert bool(kinds) == (action not in EVERYWHERE), action
+
+
+def test_the_worker_may_call_of_rekognition_what_it_calls(made: Node) -> None:
+    """No more and no less than what the recogniser's code names."""
+    model = botocore.session.get_session().get_service_model("rekognition")
+    files = {*Path(rekognition.__path__[0]).glob("*.py")} - {Path(rate.__file__)}  # a list of all
+    text = "".join(file.read_text("utf-8") for file in files)
+    words = {*re.findall(r'"(\w+)"', text)}
+    granted = {action for one in statements(made) for action in _actions(one)}
+    assert {f"rekognition:{word}" for word in words & {*model.operation_names}} == {
+        action for action in granted if action.startswith("rekognition:")
+    }
+
+
+def _actions(statement: Node) -> list[str]:
+    actions = statement["Action"]
+    return [actions] if isinstance(actions, str) else actions
+
+
+def test_a_job_is_neither_lost_nor_handed_out_twice(made: Node) -> None:
+    """Hidden as long as AWS advises; a worker gives up before SQS; the dead outlive the living."""
+    queue = made["Resources"]["Queue"]["Properties"]
+    dead = made["Resources"]["DeadLetters"]["Properties"]
+    batches = made["Resources"]["WorkerJobs"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * made["Resources"]["Worker"]["Properties"]["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > Backoff().tries
+    assert dead["MessageRetentionPeriod"] == 14 * 86_400 > queue["MessageRetentionPeriod"]
+    assert batches["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("name", ["Collection", "Table"])
+def test_faces_and_decisions_outlive_the_stack(made: Node, name: str) -> None:
+    resource = made["Resources"][name]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_table_is_the_one_that_the_ledger_expects(made: Node) -> None:
+    table = made["Resources"]["Table"]["Properties"]
+    assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": EXPIRES, "Enabled": True}
+
+
+def test_the_routes_are_those_of_serve(made: Node) -> None:
+    body = made["Resources"]["Api"]["Properties"]["Body"]
+    assert {*body["paths"]} == {*PATHS}
+    assert all([*methods] == ["post"] for methods in body["paths"].values())
+
+
+def test_every_setting_of_the_original_is_a_parameter() -> None:
+    """Under its name and with our default; the account is not, it is a secret."""
+    parameters = template()["Parameters"]
+    for name in ORIGINAL:
+        assert parameters[variables(name)[0]]["Default"] == Settings.model_fields[name].default
+
+
+#: Stands for whatever CloudFormation would put in.
+MADE = {"Table": "table-1", "Queue": "https://sqs/1", "DeadLetters": "https://sqs/2"}
+
+
+@pytest.mark.parametrize("function", ["Webhook", "Worker"])
+def test_the_program_takes_the_environment(
+    made: Node, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each variable is a setting's, and all of them go together."""
+    known = {variable for name in Settings.model_fields for variable in variables(name)}
+    environment = _environment(made, function)
+    assert environment.keys() - known == {"CLOUDINARY_URL_SECRET", "POWERTOOLS_SERVICE_NAME"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, _value(made, value))
+    settings = load({"cloudinary_url": "cloudinary://key:secret@cloud"})
+    assert settings.on_cloudinary
+    assert (settings.table, settings.queue) == (MADE["Table"], MADE["Queue"])
+    assert settings.rekognition_collection == "cld-rekog"
+
+
+def test_the_whole_library_can_be_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable would mean the default."""
+    assert "/ for the whole" in template()["Parameters"]["faceRecognitionFolder"]["Description"]
+    monkeypatch.setenv("faceRecognitionFolder", "/")
+    assert load().face_recognition_folder == ""
+
+
+def _value(made: Node, value: Any) -> str:  # noqa: ANN401 - a text, a number or an intrinsic
+    match value:
+        case {"Ref": name}:
+            default = made["Parameters"].get(name, {}).get("Default", name)
+            return str(MADE.get(name, default))
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{(\w+)\}", lambda found: MADE[found[1]], text)
+        case {"Fn::If": [_, _, otherwise]}:
+            return "" if otherwise == {"Ref": "AWS::NoValue"} else _value(made, otherwise)
+    return str(value)
+
+
+def test_the_worker_reads_every_setting_of_the_original(made: Node) -> None:
+    environment = _environment(made, "Worker")
+    for variable in [variables(name)[0] for name in ORIGINAL]:
+        assert environment[variable] == {"Ref": variable}
+
+
+def test_a_lock_holds_until_the_worker_is_stopped(made: Node) -> None:
+    lease = int(_environment(made, "Worker")["FACELABEL_LEASE"])
+    assert lease >= made["Resources"]["Worker"]["Properties"]["Timeout"]
+
+
+def test_the_account_is_a_secret_unless_asked_otherwise(made: Node) -> None:
+    """The plain variable is there under its condition alone."""
+    for function in ("Webhook", "Worker"):
+        plain = _environment(made, function)["CLOUDINARY_URL"]
+        assert plain == {"Fn::If": ["PlainUrl", {"Ref": "CloudinaryUrl"}, {"Ref": "AWS::NoValue"}]}
+    assert made["Parameters"]["CloudinaryUrl"]["NoEcho"] is True
+
+
+def _environment(made: Node, function: str) -> Node:
+    environment: Node = made["Resources"][function]["Properties"]["Environment"]["Variables"]
+    return environment
+
+
+def test_what_the_schedule_sends_is_the_job_of_serve(made: Node) -> None:
+    body = made["Resources"]["Reconciliation"]["Properties"]["Target"]["Input"]
+    wanted = JobRequest(JobKind.RECONCILE, RECONCILE_KEY)
+    assert json.loads(body) == json.loads(to_message(wanted))
