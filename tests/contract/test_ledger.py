@@ -14,7 +14,6 @@ from tests.integration.aws.moto_server import new_table
 from facelabel.adapters.aws import lines
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.serial import decode_face, decode_named, encode_face, encode_named
 from facelabel.errors import Rejected
 from facelabel.model import (
     Box,
@@ -28,6 +27,7 @@ from facelabel.model import (
     Search,
     Verdict,
 )
+from facelabel.serial import decode_face, decode_named, encode_face, encode_named
 from facelabel.testing import MemoryLedger, some_face
 
 if TYPE_CHECKING:

@@ -28,13 +28,13 @@ from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE, metadata
-from facelabel.adapters.store.serial import encode_face
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.gallery import NewFace
 from facelabel.media import AssetKey, Compare, Every, ImageHeader, Upload, Where
 from facelabel.model import Asset, EnrolledFace, Enrolment, JobKind, Template
 from facelabel.rekognition import external_ids
+from facelabel.serial import encode_face
 from facelabel.testing import ManualClock, some_face, vector
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: A head in millimetres: x right, y down, z towards the viewer.
 HEAD = np.array([(-32.0, 0, 0), (32, 0, 0), (0, 36, 26), (-28, 63, 2), (28, 63, 2)], np.float64)
+SIZE = (100, 100)
 GOOD = Face(
     box=Box(0.25, 0.25, 0.5, 0.5),
     landmarks=((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.4, 0.6), (0.6, 0.6)),
@@ -91,24 +92,24 @@ def test_sharpness_is_of_the_picture_not_of_its_light() -> None:
 
 
 def test_a_good_face_has_no_reasons() -> None:
-    assert list(quality.reasons(GOOD, 100, 100)) == []
+    assert list(quality.GOOD.reasons(GOOD, SIZE)) == []
 
 
 @pytest.mark.parametrize(
     ("face", "reason"),
     [
-        (replace(GOOD, sharpness=quality.MIN_SHARPNESS - 1), Reason.LOW_SHARPNESS),
-        (replace(GOOD, brightness=quality.MIN_BRIGHTNESS - 1), Reason.LOW_BRIGHTNESS),
-        (replace(GOOD, confidence=quality.MIN_CONFIDENCE - 1), Reason.LOW_CONFIDENCE),
-        (replace(GOOD, pose=Pose(quality.MAX_YAW + 1, 0, 0)), Reason.EXTREME_POSE),
-        (replace(GOOD, pose=Pose(0, -quality.MAX_PITCH - 1, 0)), Reason.EXTREME_POSE),
+        (replace(GOOD, sharpness=quality.GOOD.sharpness - 1), Reason.LOW_SHARPNESS),
+        (replace(GOOD, brightness=quality.GOOD.brightness - 1), Reason.LOW_BRIGHTNESS),
+        (replace(GOOD, confidence=quality.GOOD.confidence - 1), Reason.LOW_CONFIDENCE),
+        (replace(GOOD, pose=Pose(quality.GOOD.yaw + 1, 0, 0)), Reason.EXTREME_POSE),
+        (replace(GOOD, pose=Pose(0, -quality.GOOD.pitch - 1, 0)), Reason.EXTREME_POSE),
         (replace(GOOD, box=Box(0.5, 0.5, 0.29, 0.5)), Reason.SMALL_BOUNDING_BOX),
         (replace(GOOD, box=Box(0.5, 0.5, 0.5, 0.29)), Reason.SMALL_BOUNDING_BOX),
     ],
 )
 def test_each_fault_has_its_reason(face: Face, reason: Reason) -> None:
-    assert list(quality.reasons(face, 100, 100)) == [reason]
+    assert list(quality.GOOD.reasons(face, SIZE)) == [reason]
 
 
 def test_a_face_upside_down_can_still_be_enrolled() -> None:
-    assert list(quality.reasons(replace(GOOD, pose=Pose(0, 0, 180)), 100, 100)) == []
+    assert list(quality.GOOD.reasons(replace(GOOD, pose=Pose(0, 0, 180)), SIZE)) == []

@@ -6,7 +6,8 @@ import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
-from facelabel.errors import NotFound, UnusableFace
+from facelabel import quality
+from facelabel.errors import NotFound
 from facelabel.model import EnrolledFace, Hit, Reason, SearchedFace, Sighting
 
 if TYPE_CHECKING:
@@ -23,16 +24,6 @@ NEIGHBOURS = 16
 WIDEN = 4
 
 _FACES = uuid.UUID("5f0e1c34-6f0c-5b7e-9a53-2d7a0a1f6c11")
-
-_WORDS = {
-    Reason.EXCEEDS_MAX_FACES: "one of too many",
-    Reason.EXTREME_POSE: "turned too far away",
-    Reason.LOW_BRIGHTNESS: "too dark",
-    Reason.LOW_SHARPNESS: "too blurred",
-    Reason.LOW_CONFIDENCE: "hardly a face",
-    Reason.SMALL_BOUNDING_BOX: "too small",
-    Reason.LOW_FACE_QUALITY: "of too poor quality",
-}
 
 
 class LocalRecognizer:
@@ -213,25 +204,7 @@ def _hits(engine: FaceEngine, neighbours: Neighbours) -> tuple[Hit, ...]:
 
 
 def _usable(analysis: Analysis) -> Template:
-    """Return the one face good enough to enrol.
-
-    A large face that is too poor is not skipped for a smaller good one: the label may mean it.
-    """
-    clear = [t for t in analysis.templates if Reason.LOW_CONFIDENCE not in t.face.reasons]
-    usable = [template for template in clear if not template.face.reasons]
-    if not analysis.templates:
-        raise UnusableFace("no face was found")
-    unseen = [
-        face for face in analysis.left_out if not {*face.reasons} - {Reason.EXCEEDS_MAX_FACES}
-    ]
-    if (many := len(usable) + len(unseen)) > 1:
-        raise UnusableFace(f"{many} faces were found where one is expected")
-    largest = (clear or analysis.templates)[0]
-    if largest.face.reasons:
-        raise UnusableFace(_why(largest.face.reasons))
-    return largest
-
-
-def _why(reasons: Sequence[Reason]) -> str:
-    words = " and ".join(_WORDS[reason] for reason in reasons)
-    return f"the face is {words} ({', '.join(reasons)})"
+    """Return the one face good enough to enrol."""
+    unseen = sum(not {*face.reasons} - {Reason.EXCEEDS_MAX_FACES} for face in analysis.left_out)
+    faces = [template.face for template in analysis.templates]
+    return analysis.templates[quality.learnable(faces, unseen)]

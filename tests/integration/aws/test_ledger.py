@@ -326,7 +326,7 @@ class Crowded:
 
 
 def crowded(table: Table, times: int) -> DynamoLedger:
-    client, name = vars(table)["_client"], vars(table)["_name"]
+    client, name = vars(table)["_client"], vars(table)["name"]
     return DynamoLedger(Table(Crowded(client, times), name))
 
 

@@ -14,25 +14,27 @@ import numpy as np
 
 from facelabel.adapters.engine.alignment import chips
 from facelabel.adapters.engine.manifest import ARCFACE_TEMPLATE
-from facelabel.model import Box, Face, Pose, Reason
+from facelabel.model import Box, Face, Pose
+from facelabel.quality import Bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from facelabel.adapters.engine.detection import Detections
     from facelabel.adapters.engine.network import Floats, Pixels
     from facelabel.adapters.engine.pixels import Picture
 
-#: A face blurred by a Gaussian of 3 % of its width has 25 at most, portraits 57 and more.
-MIN_SHARPNESS = 40.0
-#: A fifth of the light leaves every portrait under this; the darkest skin in full light has 27.
-MIN_BRIGHTNESS = 15.0
-#: Width or height in pixels of the original: smaller faces are enlarged fourfold and more.
-MIN_SIDE = 30.0
-#: Degrees beyond which an eye or the chin disappears.
-MAX_YAW, MAX_PITCH = 45.0, 40.0
-#: Whole faces in the open score 85 and more; covered or cut-off ones less.
-MIN_CONFIDENCE = 70.0
+GOOD = Bar(
+    # Whole faces in the open score 85 and more; covered or cut-off ones less.
+    confidence=70,
+    # A face blurred by a Gaussian of 3 % of its width has 25 at most, portraits 57 and more.
+    sharpness=40,
+    # A fifth of the light leaves every portrait under this; the darkest skin in full light has 27.
+    brightness=15,
+    # In the original: smaller faces are enlarged fourfold and more.
+    side=30,
+    # Beyond, an eye or the chin disappears.
+    yaw=45,
+    pitch=40,
+)
 
 _CHIP = 112
 #: Rows and columns of the chip with nothing but face in them.
@@ -105,18 +107,4 @@ def pose(landmarks: Floats) -> Pose:
 
 
 def _judged(face: Face, picture: Picture) -> Face:
-    return replace(face, reasons=tuple(reasons(face, picture.width, picture.height)))
-
-
-def reasons(face: Face, width: int, height: int) -> Iterator[Reason]:
-    """Yield what makes a face of a picture of that size too poor to enrol."""
-    if face.confidence < MIN_CONFIDENCE:
-        yield Reason.LOW_CONFIDENCE
-    if min(face.box.width * width, face.box.height * height) < MIN_SIDE:
-        yield Reason.SMALL_BOUNDING_BOX
-    if face.sharpness < MIN_SHARPNESS:
-        yield Reason.LOW_SHARPNESS
-    if face.brightness < MIN_BRIGHTNESS:
-        yield Reason.LOW_BRIGHTNESS
-    if abs(face.pose.yaw) > MAX_YAW or abs(face.pose.pitch) > MAX_PITCH:
-        yield Reason.EXTREME_POSE
+    return replace(face, reasons=tuple(GOOD.reasons(face, (picture.width, picture.height))))

@@ -7,11 +7,12 @@ a plain portrait. Every bar but NONE refuses the faces that the engine finds too
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.gallery import QualityFilter
 from facelabel.model import Reason
+from facelabel.quality import Bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,21 +20,12 @@ if TYPE_CHECKING:
     from facelabel.model import Analysis, Face, Template
 
 
-@dataclass(frozen=True, slots=True)
-class _Bar:
-    """What a face must have at least; angles in degrees at most."""
-
-    confidence: float
-    sharpness: float
-    brightness: float
-    yaw: float
-    pitch: float
-
-
+#: The engine has judged the size by now.
+_NO_MATTER = (0, 0)
 _BARS = {
-    QualityFilter.LOW: _Bar(confidence=60, sharpness=25, brightness=10, yaw=60, pitch=50),
-    QualityFilter.MEDIUM: _Bar(confidence=70, sharpness=40, brightness=15, yaw=45, pitch=40),
-    QualityFilter.HIGH: _Bar(confidence=85, sharpness=55, brightness=25, yaw=30, pitch=25),
+    QualityFilter.LOW: Bar(confidence=60, sharpness=25, brightness=10, yaw=60, pitch=50),
+    QualityFilter.MEDIUM: Bar(confidence=70, sharpness=40, brightness=15, yaw=45, pitch=40),
+    QualityFilter.HIGH: Bar(confidence=85, sharpness=55, brightness=25, yaw=30, pitch=25),
 }
 
 
@@ -88,14 +80,7 @@ def _with(face: Face, why: tuple[Reason, ...]) -> Face:
     return replace(face, reasons=why or (Reason.EXCEEDS_MAX_FACES,))
 
 
-def _below(bar: _Bar, face: Face) -> Iterator[Reason]:
-    if face.confidence < bar.confidence:
-        yield Reason.LOW_CONFIDENCE
+def _below(bar: Bar, face: Face) -> Iterator[Reason]:
     if Reason.SMALL_BOUNDING_BOX in face.reasons:
         yield Reason.SMALL_BOUNDING_BOX
-    if face.sharpness < bar.sharpness:
-        yield Reason.LOW_SHARPNESS
-    if face.brightness < bar.brightness:
-        yield Reason.LOW_BRIGHTNESS
-    if abs(face.pose.yaw) > bar.yaw or abs(face.pose.pitch) > bar.pitch:
-        yield Reason.EXTREME_POSE
+    yield from bar.reasons(face, _NO_MATTER)

@@ -10,7 +10,6 @@ from sqlalchemy import func, select, update
 
 from facelabel.adapters.store import client_tokens, face_users, schema, template_rows
 from facelabel.adapters.store.database import batches
-from facelabel.adapters.store.serial import encode_face
 from facelabel.errors import AlreadyExists, LabelRefused, NotFound, QuotaExceeded
 from facelabel.gallery import (
     Association,
@@ -24,6 +23,7 @@ from facelabel.gallery import (
 )
 from facelabel.model import Box
 from facelabel.rekognition import external_ids
+from facelabel.serial import encode_face
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +122,7 @@ class StoreGalleries:
                 connection.execute(new, rows)
             face_ids = [face.face_id for face in faces]
             these = _records(held["id"]).where(_TEMPLATE.face_id.in_(face_ids))
-            known = map(_record, connection.execute(these).mappings())
+            known = list(map(_record, connection.execute(these).mappings()))
         by_id = {record.face_id: record for record in known}
         return [by_id[face_id] for face_id in face_ids]
 

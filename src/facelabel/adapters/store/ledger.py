@@ -8,14 +8,9 @@ from sqlalchemy import and_, delete, exists, or_, select, update
 
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import batches
-from facelabel.adapters.store.serial import (
-    decode_faces,
-    decode_named,
-    encode_face,
-    encode_named,
-)
 from facelabel.errors import Rejected
 from facelabel.model import Enrolment, NameState, Search
+from facelabel.serial import decode_search, encode_search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -174,7 +169,7 @@ class StoreLedger:
         lines = select(schema.search)
         with self._database.read() as connection:
             return {
-                row["asset_id"]: _search(row)
+                row["asset_id"]: decode_search({**row})
                 for some in batches(asset_ids)
                 for row in connection.execute(
                     lines.where(schema.search.c.asset_id.in_(some))
@@ -201,10 +196,8 @@ class StoreLedger:
 
         One older than what is on record, by (version, generation), is dropped.
         """
-        values = _columns(search, schema.search.c)
-        values["faces"] = [encode_named(face) for face in search.faces]
-        values["left_out"] = [encode_face(face) for face in search.left_out]
-        place = {"asset_id": values.pop("asset_id")}
+        values = encode_search(search)
+        place = {"asset_id": str(values.pop("asset_id"))}
         # Not waited for: a power cut that takes this back takes back the end of its job, too.
         with self._database.transaction(durable=False) as connection:
             connection.execute(self._put(schema.search, place, values, only_if=_is_not_older))
@@ -215,7 +208,7 @@ class StoreLedger:
         before = select(schema.search).where(schema.search.c.generation < generation)
         with self._database.read() as connection:
             rows = connection.execute(before.order_by(*oldest).limit(limit)).mappings()
-            return [_search(row) for row in rows]
+            return [decode_search({**row}) for row in rows]
 
     def names(self, asset_id: str) -> Mapping[str, NameState]:
         """Return the names we wrote to a picture or are forbidden to write."""
@@ -307,8 +300,3 @@ def _enrolments(_: Connection, rows: Sequence[RowMapping]) -> list[Enrolment]:
 
 def _asset_ids(_: Connection, rows: Sequence[RowMapping]) -> list[str]:
     return [row["asset_id"] for row in rows]
-
-
-def _search(row: RowMapping) -> Search:
-    faces = tuple(decode_named(face) for face in row["faces"])
-    return Search(**{**row, "faces": faces, "left_out": decode_faces(row["left_out"])})

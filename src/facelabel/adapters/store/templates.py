@@ -14,8 +14,8 @@ from sqlalchemy import delete, select
 
 from facelabel.adapters.store import schema, template_rows
 from facelabel.adapters.store.database import batches
-from facelabel.adapters.store.serial import decode_analysis, encode_analysis, encode_face
 from facelabel.model import EnrolledFace
+from facelabel.serial import decode_analysis, encode_analysis, encode_face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,7 +5,7 @@ Reading looks keys up by name, so a line written by a newer version, with more i
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from facelabel.model import (
@@ -16,12 +16,13 @@ from facelabel.model import (
     NamedFace,
     Pose,
     Reason,
+    Search,
     Template,
     Verdict,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from facelabel.model import Json
 
@@ -80,6 +81,22 @@ def decode_named(data: Any) -> NamedFace:  # noqa: ANN401 - JSON
 
 def _candidate(data: Any) -> Candidate:  # noqa: ANN401 - JSON
     return Candidate(data["person"], data["similarity"], data["face_id"])
+
+
+def encode_search(search: Search) -> Json:
+    """A search as plain JSON."""
+    plain = {field.name: getattr(search, field.name) for field in fields(search)}
+    plain["faces"] = [encode_named(face) for face in search.faces]
+    plain["left_out"] = [encode_face(face) for face in search.left_out]
+    return plain
+
+
+def decode_search(data: Mapping[str, Any]) -> Search:
+    """The search that :func:`encode_search` wrote."""
+    plain = {field.name: data[field.name] for field in fields(Search) if field.name in data}
+    plain["faces"] = tuple(decode_named(face) for face in data["faces"])
+    plain["left_out"] = decode_faces(data["left_out"])
+    return Search(**plain)
 
 
 def encode_analysis(analysis: Analysis) -> Json:

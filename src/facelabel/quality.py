@@ -1,0 +1,79 @@
+"""How good a face must be: bars, and which one face of a portrait is to be learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from facelabel.errors import UnusableFace
+from facelabel.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from facelabel.model import Face
+
+_WORDS: Mapping[Reason, str] = {
+    Reason.EXCEEDS_MAX_FACES: "one of too many",
+    Reason.EXTREME_POSE: "turned too far away",
+    Reason.LOW_BRIGHTNESS: "too dark",
+    Reason.LOW_SHARPNESS: "too blurred",
+    Reason.LOW_CONFIDENCE: "hardly a face",
+    Reason.SMALL_BOUNDING_BOX: "too small",
+    Reason.LOW_FACE_QUALITY: "of too poor quality",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The least that a face must have."""
+
+    confidence: float = 0.0
+    sharpness: float = 0.0
+    brightness: float = 0.0
+    #: Pixels of the shorter side of the box.
+    side: float = 0.0
+    #: Degrees by which the head may be turned or nod.
+    yaw: float = 180.0
+    pitch: float = 180.0
+
+    def reasons(self, face: Face, size: tuple[int, int]) -> Iterator[Reason]:
+        """Yield what a face of a picture of that many pixels, (width, height), lacks."""
+        if face.confidence < self.confidence:
+            yield Reason.LOW_CONFIDENCE
+        if min(face.box.width * size[0], face.box.height * size[1]) < self.side:
+            yield Reason.SMALL_BOUNDING_BOX
+        if face.sharpness < self.sharpness:
+            yield Reason.LOW_SHARPNESS
+        if face.brightness < self.brightness:
+            yield Reason.LOW_BRIGHTNESS
+        if abs(face.pose.yaw) > self.yaw or abs(face.pose.pitch) > self.pitch:
+            yield Reason.EXTREME_POSE
+
+
+def learnable(faces: Sequence[Face], more: int = 0) -> int:
+    """Return the place of the one face good enough to learn, all others being too poor.
+
+    A large face that is too poor is not skipped for a smaller good one: the label may mean it.
+    Raises UnusableFace with the reason.
+
+    Args:
+        faces: largest first, each with the reasons against it.
+        more: good faces that are not among these.
+
+    """
+    if not faces:
+        raise UnusableFace("no face was found")
+    if (many := more + sum(not face.reasons for face in faces)) > 1:
+        raise UnusableFace(f"{many} faces were found where one is expected")
+    clear = (at for at, face in enumerate(faces) if Reason.LOW_CONFIDENCE not in face.reasons)
+    largest = next(clear, 0)
+    if faces[largest].reasons:
+        raise UnusableFace(why(faces[largest].reasons))
+    return largest
+
+
+def why(reasons: Sequence[Reason]) -> str:
+    """Say it to the owner of the picture."""
+    words = " and ".join(_WORDS[reason] for reason in reasons)
+    return f"the face is {words} ({', '.join(reasons)})"
