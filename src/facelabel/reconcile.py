@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from facelabel import names
 from facelabel.errors import LabelRefused, Rejected
-from facelabel.model import Enrolment, JobKind, JobRequest, Outcome
+from facelabel.model import Enrolment, JobKind, JobRequest, Outcome, asset_hash
 from facelabel.pipeline import ERROR_KEY
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class Reconciler:
         """Compare every labelled image with the ledger, and the ledger with the collection."""
         pipe, live = self.pipeline, self.pipeline.ledger.collection()
         enrolled = {e.asset_id: e for e in pipe.ledger.enrolments(live)} if live else {}
-        faces = list(pipe.recognizer.faces(live)) if live else []
+        with pipe.one_collection():
+            faces = list(pipe.recognizer.faces(live)) if live else []
         missing, refused, wanted = [], [], set()
         for asset, person, reason in self._labelled():
             wanted.add(asset.asset_id)
@@ -112,13 +113,14 @@ class Reconciler:
         )
 
     def mend(self, drift: Drift) -> None:
-        """Enqueue the jobs, and forget the faces, that end this drift."""
+        """Enqueue the jobs, and adopt or forget the faces, that end this drift."""
         pipe = self.pipeline
+        orphans = self._adopt(drift, pipe.collection()) if drift.orphans else ()
         assets = [asset.asset_id for asset in drift.missing] + list(drift.extra)
         for asset_id in [*assets, *(e.asset_id for e in drift.lost)]:
             pipe.queue.enqueue(JobKind.ASSET, asset_id)
-        if drift.orphans:
-            self._forget_orphans(drift.orphans, pipe.collection())
+        if orphans:
+            self._forget_orphans(orphans, pipe.collection())
 
     def missed(self, progress: Callable[[int], None] = lambda _: None) -> Missed:
         """List our folders and compare every picture with the ledger; changes nothing.
@@ -221,11 +223,14 @@ class Reconciler:
     def rebuild(self, job: Job, progress: Callable[[int, int], None] | None = None) -> Outcome:
         """Build the new collection beside the live one, verify, switch, drop the old one.
 
+        Where it was paid for, it stays for a while: workers of other processes may be at it.
         Killed at any moment, the next run goes on where this one stopped. Raises Rejected, the
         live collection untouched, if people would be lost.
         """
         new = str(job.payload["collection"])
         live = self.pipeline.collection()
+        if new != live and job.payload.get("over"):
+            return Outcome("rebuilt", note=f"{live} has taken the place of {new}")
         if new != live:
             refused = set(cast("list[str]", job.payload.get("refused", [])))
             if not self._build(new, refused, progress):
@@ -241,8 +246,13 @@ class Reconciler:
                     " `facelabel index --rebuild --force` accepts the loss"
                 )
             self.pipeline.ledger.switch(new)
+        if not job.payload.get("over"):
+            self._follow_up(new)
+            if thrift := self.pipeline.thrift:
+                queue, payload = self.pipeline.queue, {**job.payload, "over": True}
+                queue.enqueue(JobKind.REBUILD, new, payload, delay=thrift.grace)
+                return Outcome("rebuilt", note=new)
         self._drop_others(new)
-        self._follow_up(new)
         return Outcome("rebuilt", note=new)
 
     def _labelled(self) -> Iterator[tuple[Asset, str, str]]:
@@ -259,7 +269,20 @@ class Reconciler:
             if person:
                 yield asset, person, asset.context.get(ERROR_KEY, "")
 
-    def _forget_orphans(self, orphans: tuple[str, ...], collection: str) -> None:
+    def _adopt(self, drift: Drift, collection: str) -> Sequence[str]:
+        """Record the faces of images that the ledger has lost; return the other orphans."""
+        pipe = self.pipeline
+        unknown = {asset_hash(asset.asset_id): asset.asset_id for asset in drift.missing}
+        others = []
+        for face in pipe.recognizer.faces(collection, drift.orphans):
+            asset_id = unknown.get(face.asset_hash or asset_hash(face.asset_id or ""))
+            if asset_id is None or pipe.ledger.enrolment(collection, asset_id):
+                others.append(face.face_id)
+            else:
+                pipe.adopt(asset_id, face.face_id, face.person, collection)
+        return others
+
+    def _forget_orphans(self, orphans: Sequence[str], collection: str) -> None:
         """Forget faces nobody holds, but not those a worker has enrolled since we looked."""
         held = {e.face_id for e in self.pipeline.ledger.enrolments(collection, orphans)}
         self.pipeline.recognizer.forget(collection, [o for o in orphans if o not in held])

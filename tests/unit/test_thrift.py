@@ -111,3 +111,30 @@ def test_another_picture_under_the_same_name_is_searched(bench: Bench) -> None:
     bench.upload("bob", name="assets/party")
     bench.work()
     assert bench.names(party) == {"Bob"}
+
+
+def test_a_collection_stays_for_a_while_when_another_takes_its_place(bench: Bench) -> None:
+    bench.learn("ann")
+    party = bench.upload("ann")
+    bench.work()
+    old = bench.pipeline.collection()
+    new = bench.reconciler.request_rebuild()
+    bench.work()
+    assert bench.pipeline.collection() == new
+    assert set(bench.recognizer.collections()) == {old, new}
+    later(bench, THRIFT.grace + 1)
+    assert list(bench.recognizer.collections()) == [new]
+    assert bench.names(party) == {"Ann"}
+    assert bench.people() == ["Ann"]
+
+
+def test_the_last_of_several_rebuilds_stays(bench: Bench) -> None:
+    bench.learn("ann")
+    for _ in range(2):
+        newest = bench.reconciler.request_rebuild()
+        bench.work()
+        bench.clock.sleep(60)
+    later(bench, THRIFT.grace + 1)
+    later(bench, THRIFT.grace + 1)
+    assert bench.pipeline.collection() == newest
+    assert list(bench.recognizer.collections()) == [newest]
