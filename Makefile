@@ -51,6 +51,8 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/growth.py "$(DATA)"
 	$(BIN)/python benchmarks/person_score.py "$(DATA)"
+	$(BIN)/python -m benchmarks.functions "$(DATA)"
+	$(BIN)/python benchmarks/rekognition.py "$(DATA)"
 
 docs: $(VENV)/facelabel ## Write the reference pages from the program.
 	$(BIN)/python docs/generate.py

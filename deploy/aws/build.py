@@ -37,7 +37,7 @@ FOREIGN = ("alembic", "cv2", "numpy", "onnx", "onnxruntime", "sqlalchemy")
 #: botocore describes some 400 services; these are called.
 SERVICES = ("dynamodb", "rekognition", "secretsmanager", "sqs", "ssm", "sts")
 #: Never imported by a function.
-UNUSED = ("bin", "boto3/examples", "**/tests", "**/__pycache__", "**/*.pyi")
+UNUSED = ("bin", "**/tests", "**/__pycache__", "**/*.pyi")
 
 
 class Unfit(Exception):
@@ -66,7 +66,7 @@ def build(folder: Path, architecture: str, python: tuple[int, int] = PYTHON) -> 
 
 def strip(folder: Path) -> None:
     """Delete what no function imports."""
-    services = [path for path in folder.glob("boto*/data/*") if path.name not in SERVICES]
+    services = [path for path in folder.glob("botocore/data/*") if path.name not in SERVICES]
     unused = [path for pattern in UNUSED for path in folder.glob(pattern)]
     for path in [*filter(Path.is_dir, services), *unused]:
         if path.is_dir():

@@ -53,6 +53,8 @@ class Identification:
     faces: tuple[NamedFace, ...]
     left_out: tuple[Face, ...]
     model: str
+    #: Calls that somebody is paid for.
+    calls: int
 
 
 def find(app: App, ident: str) -> Asset:
@@ -66,9 +68,10 @@ def find(app: App, ident: str) -> Asset:
 def identify(app: App, data: bytes) -> Identification:
     """Say who is on a picture, storing nothing."""
     pipeline = app.pipeline
-    sighting = pipeline.recognizer.identify(pipeline.collection(), data)
+    with pipeline.one_collection():
+        sighting = pipeline.recognizer.identify(pipeline.collection(), data)
     faces = matching.assign(sighting.faces, pipeline.scheme.rules)
-    return Identification(faces, sighting.left_out, sighting.model)
+    return Identification(faces, sighting.left_out, sighting.model, sighting.calls)
 
 
 def portraits(path: Path, prefix: str) -> Iterator[Portrait]:

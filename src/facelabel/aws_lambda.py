@@ -1,4 +1,7 @@
-"""Two functions for AWS Lambda: a webhook that verifies and enqueues, a worker for the queue.
+"""Functions for AWS Lambda: a webhook that verifies and enqueues, and what works the jobs.
+
+``worker`` is handed the messages of a queue of SQS. ``drain`` looks itself for what is due in a
+database, whenever a schedule starts it.
 
 What they need to know stands in the same environment variables as everywhere; the account's may
 be kept by Secrets Manager or SSM instead (``CLOUDINARY_URL_SECRET``). Everything is built once,
@@ -8,7 +11,7 @@ at the first event, and used again as long as Lambda keeps the process.
 from __future__ import annotations
 
 import base64
-import binascii
+import collections
 import functools
 import json
 import logging
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from facelabel.cloudinary import notifications
 from facelabel.errors import FacelabelError, Rejected
 from facelabel.intake import Unverified
+from facelabel.model import JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +30,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from facelabel.bootstrap.app import App
     from facelabel.bootstrap.functions import Door, Staff
     from facelabel.media import Delivery
+    from facelabel.worker import Done
 
     #: What Lambda hands over and takes back: JSON.
     Event: TypeAlias = Mapping[str, Any]
@@ -38,6 +44,9 @@ log = logging.getLogger(__name__)
 #: Set to 1, it lets whoever may invoke the function hand it a notification as it is: the original
 #: app's events, which nobody has signed.
 DIRECT = "FACELABEL_ALLOW_DIRECT_EVENTS"
+#: Kept free at the end of a function's time, for the job in hand: most take less. One that takes
+#: longer is taken over by another when its lease ends.
+RESERVE_SECONDS = 30.0
 _UNAUTHORIZED, _BAD_REQUEST, _UNAVAILABLE = 401, 400, 503
 
 
@@ -77,6 +86,20 @@ def worker(event: Event, context: LambdaContext) -> Answer:
     return dict(answer)
 
 
+def drain(event: Event, context: LambdaContext) -> Answer:
+    """Work what is due in the database's queue, as long as there is time; say how many jobs.
+
+    An event that is a job itself, as a schedule sends it, joins the queue first.
+    """
+    app = _app()
+    if "kind" in event:
+        app.pipeline.queue.enqueue(JobKind(event["kind"]), str(event["key"]))
+    seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    done = collections.Counter(_kind(one) for one in app.worker().due(seconds))
+    log.info("worked: %s", dict(done))
+    return dict(done)
+
+
 class _Again(Exception):
     """A job that was given back to the queue."""
 
@@ -84,10 +107,14 @@ class _Again(Exception):
 def _work(staff: Staff, metrics: Metrics, record: SQSRecord) -> None:
     """Work one job; any exception has SQS hand the message out again."""
     done = staff.work(record.raw_event)
-    kind = done.outcome.kind if done.outcome else "buried" if done.buried else "again"
+    kind = _kind(done)
     metrics.add_metric(name=kind, unit="Count", value=1)
     if kind == "again":
         raise _Again(done.error)
+
+
+def _kind(done: Done) -> str:
+    return done.outcome.kind if done.outcome else "buried" if done.buried else "again"
 
 
 @functools.cache
@@ -104,6 +131,13 @@ def _staff() -> Staff:
     return staff()
 
 
+@functools.cache
+def _app() -> App:
+    from facelabel.bootstrap.functions import app  # noqa: PLC0415 - same
+
+    return app()
+
+
 def _direct(event: Event) -> Answer:
     """A notification that came by no gateway; its error goes to whoever invoked the function."""
     if os.environ.get(DIRECT) != "1":
@@ -113,20 +147,19 @@ def _direct(event: Event) -> Answer:
 
 
 def _verified(event: Event) -> Delivery:
-    headers = {name.lower(): str(value) for name, value in event["headers"].items()}
+    sent = event["headers"] or {}  # a REST API says null where there is none
+    headers = {name.lower(): str(value) for name, value in sent.items()}
     timestamp, signature = (headers.get(f"x-cld-{part}", "") for part in ("timestamp", "signature"))
     return _door().intake.read(_body(event), timestamp, signature)
 
 
 def _body(event: Event) -> bytes:
     """The body byte by byte, as it was signed."""
-    body = str(event.get("body") or "")
-    if not event.get("isBase64Encoded"):
-        return body.encode()
+    body, is_encoded = str(event.get("body") or ""), event.get("isBase64Encoded")
     try:
-        return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
-        raise Rejected("the body is not base64") from error
+        return base64.b64decode(body, validate=True) if is_encoded else body.encode()
+    except ValueError as error:
+        raise Rejected("the body is neither text nor base64") from error
 
 
 def _answer(status: int, error: str = "") -> Answer:

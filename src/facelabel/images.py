@@ -77,6 +77,8 @@ _DECODER_BYTES = {"AVIF": 8, "HEIC": 3, "WebP": 12}
 #: Bytes a pixel takes in Pillow, conversion to a mode that can be reduced included (measured).
 _MODE_BYTES = {"1": 6, "L": 2, "P": 7, "I": 16, "F": 16, "I;16": 5, "I;16B": 5, "I;16L": 5}
 _COLOUR_BYTES, _TRANSPARENT_BYTES = 5, 14
+#: And before any conversion.
+_PILLOW_BYTES = 4
 #: Coefficients of a JPEG with several scans are all kept until the last one.
 _COEFFICIENT_BYTES = 7
 #: Of a colour profile that is kept; those of cameras and screens have a few thousand.
@@ -99,6 +101,11 @@ _LARGEST = 3.4028234e38
 #: Rows looked at together.
 _STRIP = 256
 _warnings_lock = threading.Lock()
+# Pieces of pixels in which Pillow asks for memory: of 16 MB, as it has them otherwise, many stay
+# for good with each thread that ever decoded a large picture; these go back to the system.
+Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined] # documented, not exported
+#: Bytes for all pictures that are decoded at the same time: one of the largest, or many others.
+_MEMORY = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,32 @@ class Limits:
     work: int = 3_000_000_000
 
 
+class Room:
+    """Memory for work that threads do at the same time: who finds none left waits for it."""
+
+    def __init__(self, size: int) -> None:
+        """``size``: bytes for all together."""
+        self._size = self._left = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Have so many bytes meanwhile, or all there are where that is less."""
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: size <= self._left)
+            self._left -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += size
+                self._changed.notify_all()
+
+
+_room = Room(_MEMORY)
+
+
 def decode(
     data: bytes, limits: Limits, *, max_side: int | None = DEFAULT_MAX_SIDE
 ) -> tuple[Image.Image, tuple[int, int]]:
@@ -133,13 +166,17 @@ def decode(
     name = _recognised(data, limits)
     with _refusing(name):
         image = _open(name, data)
-        _check(name, image, _scans(data) if name == "JPEG" else 1, limits, full=max_side is None)
+        scans = _scans(data) if name == "JPEG" else 1
+        memory = _checked(name, image, scans, limits, full=max_side is None)
         size = image.size
-        _load(name, image, max_side)
-        turn = _orientation(image)
-        upright = _rgb(_reduced(_resizable(image), max_side))
-        if turn in _TRANSPOSE:
-            upright = upright.transpose(_TRANSPOSE[turn])
+        _scale(name, image, max_side)
+        with _room.taken(max(memory, _pixel_bytes(image))):
+            _load(name, image)
+            turn = _orientation(image)
+            upright = _rgb(_reduced(_resizable(image), max_side))
+            if turn in _TRANSPOSE:
+                upright = upright.transpose(_TRANSPOSE[turn])
+            del image  # its pixels, while the room is still ours
         width, height = reversed(size) if turn in _SIDEWAYS else size
         return upright, (width, height)
 
@@ -157,13 +194,16 @@ def load(
     reduced = name == "JPEG" and max_side is not None
     with _refusing(name):
         image = _open(name, data)
-        _check(name, image, _scans(data) if name == "JPEG" else 1, limits, full=not reduced)
+        scans = _scans(data) if name == "JPEG" else 1
+        memory = _checked(name, image, scans, limits, full=not reduced)
         width, height = image.size
-        _load(name, image, max_side)
-        turn = _orientation(image) if upright else 1
-        coloured = _coloured(image)
-        if turn in _TRANSPOSE:
-            coloured = coloured.transpose(_TRANSPOSE[turn])
+        _scale(name, image, max_side)
+        with _room.taken(max(memory, _pixel_bytes(image))):
+            _load(name, image)
+            turn = _orientation(image) if upright else 1
+            coloured = _coloured(image)
+            if turn in _TRANSPOSE:
+                coloured = coloured.transpose(_TRANSPOSE[turn])
         return coloured, ((height, width) if turn in _SIDEWAYS else (width, height))
 
 
@@ -175,7 +215,7 @@ def inspect(data: bytes, limits: Limits) -> tuple[str, int, int]:
     name = _recognised(data, limits)
     with _refusing(name):
         image = _open(name, data)
-        _check(name, image, _scans(data) if name == "JPEG" else 1, limits, full=False)
+        _checked(name, image, _scans(data) if name == "JPEG" else 1, limits, full=False)
         sideways = _orientation(image) in _SIDEWAYS
     width, height = reversed(image.size) if sideways else image.size
     return _SUFFIXES.get(name, name.lower()), width, height
@@ -241,10 +281,10 @@ def _open(name: str, data: bytes) -> ImageFile.ImageFile:
         return _FORMATS[name](io.BytesIO(data))
 
 
-def _check(
+def _checked(
     name: str, image: ImageFile.ImageFile, scans: int, limits: Limits, *, full: bool
-) -> None:
-    """Refuse what is over a limit."""
+) -> int:
+    """Refuse what is over a limit; return the bytes that decoding takes."""
     width, height = image.size
     pixels = width * height
     if name == "BMP" and image.tile[0].codec_name != "raw":
@@ -261,6 +301,7 @@ def _check(
             f"the {name} picture of {width:,} x {height:,} pixels takes too much memory or time"
             " to be read; save it smaller, or as a plain JPEG"
         )
+    return memory
 
 
 def _memory(name: str, image: ImageFile.ImageFile, scans: int) -> int:
@@ -291,10 +332,19 @@ def _scans(data: bytes) -> int:
     return data.count(_START_OF_SCAN, at)
 
 
-def _load(name: str, image: ImageFile.ImageFile, max_side: int | None) -> None:
-    """Decode the pixels; a JPEG at the smallest scale that is large enough."""
+def _scale(name: str, image: ImageFile.ImageFile, max_side: int | None) -> None:
+    """Have a JPEG decoded at the smallest scale that is large enough; a narrow one has but one."""
     if name == "JPEG" and max_side is not None:
         image.draft(None, (min(max_side, image.width), min(max_side, image.height)))
+
+
+def _pixel_bytes(image: ImageFile.ImageFile) -> int:
+    """The bytes of the pixels alone at the scale that was chosen."""
+    return image.width * image.height * _PILLOW_BYTES
+
+
+def _load(name: str, image: ImageFile.ImageFile) -> None:
+    """Decode the pixels."""
     if name == "TIFF":
         with _quiet():
             image.load()

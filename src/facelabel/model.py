@@ -155,6 +155,8 @@ class Sighting:
     left_out: tuple[Face, ...]
     #: Engine and model that compared, for example "facelabel mobilefacenet/1".
     model: str
+    #: Calls that somebody is paid for; none where it was remembered, or seen on this computer.
+    calls: int = 0
 
 
 class Verdict(enum.StrEnum):

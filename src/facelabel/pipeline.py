@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facelabel import matching, names, naming, scheme
-from facelabel.errors import LabelRefused, NotFound, Rejected, Unavailable
+from facelabel.errors import ConfigurationError, LabelRefused, NotFound, Rejected, Unavailable
 from facelabel.model import Enrolment, JobKind, NameState, Outcome, Search
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Thrift:
     look_back: float = 3600.0
     #: Seconds a sweep waits, so that few of them meet a long row of portraits.
     delay: float = 300.0
+    #: Seconds that a collection stays when another one has taken its place.
+    grace: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Pipeline:
         if asset is None:
             return self._gone(job.key)
         try:
-            with self._one_collection():
+            with self.one_collection():
                 outcome = self._train(asset) if self.scheme.trains(asset) else self._look(asset)
             self._report(asset, None)
         except Rejected as rejection:
@@ -96,7 +98,7 @@ class Pipeline:
         """
         generation, collection = self.ledger.generation(), self.collection()
         searches = self.ledger.stale(generation, SWEEP_BATCH)
-        with self._one_collection():
+        with self.one_collection():
             sightings = self._recall(collection, searches)
         for search in searches:
             self._revisit(search, sightings.get(search.asset_id), collection, generation)
@@ -247,11 +249,15 @@ class Pipeline:
         held = {line.face_id for line in self.ledger.enrolments(collection, enrolled)}
         for face_id in enrolled:
             if face_id not in held:
-                line = Enrolment(asset_id, "", _NO_VERSION, face_id, person, face_id)
-                self.ledger.enrol(collection, line)
+                self.adopt(asset_id, face_id, person, collection)
         current = self.ledger.enrolment(collection, asset_id)
         if current:
             self.ledger.enrol(collection, current)  # clears the intention
+
+    def adopt(self, asset_id: str, face_id: str, person: str, collection: str) -> None:
+        """Record a face of which no more is known; the next job finds it out of date."""
+        line = Enrolment(asset_id, "", _NO_VERSION, face_id, person, face_id)
+        self.ledger.enrol(collection, line)
 
     def _tag_face(self, asset: Asset, face_id: str | None) -> None:
         """Leave exactly the tag of this face on the image."""
@@ -297,6 +303,7 @@ class Pipeline:
         last = self.ledger.search(asset.asset_id)
         new_content = last is not None and last.version != asset.version
         marks, decided = self._decisions(asset, last)
+        calls = 0
         if last and not decided and self._fresh(last, asset, generation):
             search = last
         else:
@@ -306,6 +313,7 @@ class Pipeline:
                 if new_content:  # our names are about a picture that is gone
                     self._write(asset, naming.plan(marks, self._seen(asset), frozenset()))
                 raise
+            calls = sighting.calls
             search = self._decide(asset, sighting, collection, generation, marks)
         plan = naming.plan(marks, self._seen(asset), search.names)
         if search is not last:
@@ -314,6 +322,7 @@ class Pipeline:
         return Outcome(
             "unchanged" if search is last and not (plan.add or plan.remove) else "identified",
             names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
+            note=f"{calls} paid calls" if calls else "",
         )  # fmt: skip
 
     def _decisions(self, asset: Asset, last: Search | None) -> tuple[Mapping[str, NameState], bool]:
@@ -454,7 +463,7 @@ class Pipeline:
         """A deleted asset: nothing of it stays."""
         live = self.ledger.collection()
         if live:
-            with self._one_collection():
+            with self.one_collection():
                 self._unenrol(asset_id, live)
         self.recognizer.discard(asset_id)
         self.ledger.forget_asset(asset_id)
@@ -462,15 +471,23 @@ class Pipeline:
         return Outcome("gone", asset_id=asset_id)
 
     @contextmanager
-    def _one_collection(self) -> Iterator[None]:
-        """Have the job run again if a rebuild dropped the collection that it worked with."""
+    def one_collection(self) -> Iterator[None]:
+        """Collection not found: Unavailable after a rebuild, else ConfigurationError."""
         live = self.ledger.collection()
         try:
             yield
         except NotFound as error:
-            if live in {None, self.ledger.collection()}:
+            if live is None:
                 raise
-            raise Unavailable("the index was rebuilt meanwhile") from error
+            if live != self.ledger.collection():
+                raise Unavailable("the index was rebuilt meanwhile") from error
+            if live in self.recognizer.collections():
+                raise
+            raise ConfigurationError(
+                f"the collection {live!r}, in which everybody was learnt, is not there: it was"
+                " deleted, or somebody else knows faces now (setting faces, AWS's credentials)."
+                " If that is meant, `facelabel index --rebuild` learns everybody anew"
+            ) from error
 
     def _report(self, asset: Asset, reason: str | None) -> None:
         """Show the owner of the image why it was refused, or that it no longer is."""

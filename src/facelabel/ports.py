@@ -313,6 +313,9 @@ class FaceCollections(Protocol):
     def describe(self, collection: str) -> FaceCollection:
         """Return a collection as it is now."""
 
+    def model(self, collection: str) -> str:
+        """Return the model of a collection's vectors, for which nothing has to be counted."""
+
     def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
         """Return the next collections by name, those above ``after``."""
 

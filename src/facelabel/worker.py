@@ -134,6 +134,12 @@ class Worker:
                 return
             self.clock.sleep(max(0.01, min(IDLE_SECONDS, due - self.clock.now())))
 
+    def due(self, seconds: float) -> Iterator[Done]:
+        """Work what is due; begin nothing more after so many seconds."""
+        end = self.clock.now() + seconds
+        while self.clock.now() < end and (done := self.run_one()):
+            yield done
+
     def run_one(self) -> Done | None:
         """Claim and work one job; None if none is due."""
         job = self.queue.claim(self.kinds)

@@ -6,6 +6,7 @@ import math
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,6 +134,16 @@ class TestCollections:
         world.user("bob")
         described = world.galleries.describe("people")
         assert (described.faces, described.users) == (2, 2)
+
+    def test_many_add_at_once(self, world: World) -> None:
+        """More than there are connections to keep: some are closed when they come back."""
+        with ThreadPoolExecutor(16) as pool:
+            added = pool.map(
+                lambda at: world.galleries.add("people", [new(f"f{at}"), new(f"g{at}")]), range(64)
+            )
+            ids = {record.face_id for records in added for record in records}
+        assert len(ids) == 128
+        assert ids == set(world.listed())
 
     def test_collections_are_listed_by_name_and_page(self, world: World) -> None:
         world.user("ann")  # its vectors' own collection is not listed

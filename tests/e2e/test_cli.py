@@ -296,7 +296,7 @@ def test_doctor_says_what_is_wrong_with_the_store(facelabel: Program) -> None:
     (facelabel.folder / "no.db").write_bytes(b"no database, whatever its name is" * 9)
     said = facelabel("doctor", "--store", f"sqlite:///{facelabel.folder / 'no.db'}", status=1)
     assert "✓ configuration" in said
-    assert "✗ store sqlite:///" in said
+    assert "✗ start sqlite:///" in said
     assert "no.db: database: file is not a database" in said
 
 

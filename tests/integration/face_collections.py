@@ -102,6 +102,10 @@ class MemoryCollections:
         found = self._of(collection)
         return FaceCollection(collection, MODEL, len(found.faces), len(found.users), 1.7e9 + 0.25)
 
+    def model(self, collection: str) -> str:
+        self._of(collection)
+        return MODEL
+
     def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
         return [self.describe(name) for name in sorted(self.stored) if name > after][:limit]
 

@@ -1,18 +1,28 @@
-"""Face engines as the application builds them from settings."""
+"""The application as it is built from settings: face engines, and who knows faces."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import sysconfig
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import facelabel
 from facelabel import settings
 from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.bootstrap.app import opened
 from facelabel.bootstrap.engines import Engines
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from facelabel.adapters.engine.model_store import ModelStore
 
@@ -75,3 +85,112 @@ def test_a_pack_of_the_users_own_is_read_once(
     engine = made(None)
     manifest.unlink()
     assert made("own/1") is engine
+
+
+# ---- who knows faces
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "v3rySecretIndeed"}
+REGION = {"AWS_DEFAULT_REGION": "eu-central-1"}
+COLLECTION = {"rekognitionCollection": "family"}
+#: Everything that the original app had, with somebody's keys.
+ALL = COLLECTION | KEYS | REGION
+WHO = """
+from facelabel import settings
+from facelabel.bootstrap.app import opened
+with opened(settings.load()) as app:
+    print("Amazon" if app.amazon else "we")
+"""
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment without anybody's own settings, also in effect here."""
+    for name in list(os.environ):
+        if name.upper().startswith(("AWS_", "FACELABEL_")) or name in COLLECTION:
+            monkeypatch.delenv(name)
+    ours = {
+        "FACELABEL_DATA": str(tmp_path / "data"),
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+    }
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    return dict(os.environ)
+
+
+def who_knows(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> str:
+    with monkeypatch.context() as change:
+        for name, value in environment.items():
+            change.setenv(name, value)
+        with opened(settings.load()) as app:
+            return "Amazon" if app.amazon else "we"
+
+
+@pytest.mark.parametrize(
+    ("environment", "who"),
+    [
+        (ALL, "Amazon"),
+        (COLLECTION | REGION, "we"),
+        (KEYS | REGION, "we"),
+        (ALL | {"FACELABEL_FACES": "local"}, "we"),
+        (KEYS | REGION | {"FACELABEL_FACES": "rekognition"}, "Amazon"),
+        (REGION | {"FACELABEL_FACES": "rekognition"}, "Amazon"),  # a role may turn up
+        (COLLECTION | REGION | {"AWS_PROFILE": "nobody"}, "we"),
+        (COLLECTION | REGION | {"AWS_ACCESS_KEY_ID": "half a key"}, "we"),
+    ],
+)
+def test_who_knows_faces(
+    bare: dict[str, str], monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], who: str
+) -> None:
+    assert who_knows(monkeypatch, environment) == who
+
+
+def test_keys_may_be_in_awss_own_file(
+    bare: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"{name.lower()} = {value}" for name, value in KEYS.items()]
+    path = Path(bare["AWS_SHARED_CREDENTIALS_FILE"])
+    path.write_text("\n".join(["[work]", *lines]), "utf-8")
+    assert who_knows(monkeypatch, COLLECTION | REGION) == "we"
+    assert who_knows(monkeypatch, COLLECTION | REGION | {"AWS_PROFILE": "work"}) == "Amazon"
+
+
+def test_a_data_folder_goes_on_with_what_it_began_with(
+    bare: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(settings.load()) as app, closing(Database(app.settings.store_url)) as database:
+        StoreTemplates(database).create("family", "opencv-zoo/1", 128)
+        app.pipeline.ledger.begin("family")
+    assert who_knows(monkeypatch, ALL) == "we"
+    assert who_knows(monkeypatch, ALL | {"FACELABEL_FACES": "rekognition"}) == "Amazon"
+    with opened(settings.load()) as app:
+        app.pipeline.ledger.switch("learnt-there")
+    assert who_knows(monkeypatch, ALL) == "Amazon"
+
+
+def test_the_region_is_asked_for(bare: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match=r"region.*AWS_DEFAULT_REGION"):
+        who_knows(monkeypatch, COLLECTION | KEYS)
+
+
+def without_amazons_sdk(folder: Path) -> Path:
+    """All that is installed here, but not Amazon's SDK."""
+    folder.mkdir()
+    for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for entry in Path(place).iterdir():
+            if not entry.name.startswith(("boto3", "botocore")):
+                (folder / entry.name).symlink_to(entry)
+    return folder
+
+
+def test_without_amazons_sdk(bare: dict[str, str], tmp_path: Path) -> None:
+    places = [str(Path(facelabel.__file__).parents[1]), str(without_amazons_sdk(tmp_path / "site"))]
+    ours = bare | ALL | {"PYTHONPATH": os.pathsep.join(places)}
+
+    def run(**more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-S", "-c", WHO], env=ours | more, text=True,
+                              capture_output=True, timeout=60, check=False)  # fmt: skip
+
+    auto, asked = run(), run(FACELABEL_FACES="rekognition")
+    assert auto.stdout == "we\n", auto.stderr
+    assert "pip install 'facelabel[rekognition]'" in asked.stderr

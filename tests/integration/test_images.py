@@ -6,7 +6,9 @@ import io
 import subprocess
 import sys
 import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ from PIL import Image, PngImagePlugin
 
 from facelabel.adapters.engine.pixels import decode
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits
+from facelabel.images import Limits, Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +50,18 @@ if status.exists():  # Linux counts what the parent held when it forked in ru_ma
 else:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20)
 print(time.monotonic() - started)
+"""
+#: Decodes one file in eight threads at the same time; prints peak MB, and what is left of them.
+TOGETHER = """
+import re, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from facelabel.images import Limits, decode
+data = Path(sys.argv[1]).read_bytes()
+with ThreadPoolExecutor(8) as pool:
+    assert not any(pool.map(lambda _: decode(data, Limits()) is None, range(8)))
+    status = Path("/proc/self/status").read_text()
+print(*(int(re.search(name + r":\\s+(\\d+)", status)[1]) >> 10 for name in ("VmHWM", "VmRSS")))
 """
 #: What each file of data/hostile comes to: its upright size, or a part of the refusal.
 EXPECTED = {
@@ -429,3 +443,42 @@ except UnreadableImage as error:
         [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
     )
     assert done.stdout == "HEIC pictures need pillow-heif, which is not here\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own numbers")
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        pytest.param("square.png", (8000, 8000), marks=pytest.mark.soak),
+        ("narrow.jpg", (26_000, 2500)),  # too low to be decoded at a smaller scale
+    ],
+)
+def test_large_pictures_at_the_same_time_wait_for_each_other(
+    name: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    bomb = tmp_path / name
+    Image.new("RGB", size).save(bomb)
+    run = subprocess.run(
+        [sys.executable, "-c", TOGETHER, str(bomb)], capture_output=True, check=True, timeout=120
+    )
+    peak, left = map(int, run.stdout.split())
+    assert peak < 1300  # three of 256 MB each and what is made of them; without waiting, eight
+    assert left < 350
+
+
+def test_who_finds_no_room_waits_for_it() -> None:
+    room, taken, most = Room(10), [], []
+
+    def work(size: int) -> None:
+        with room.taken(size):
+            taken.append(size)
+            most.append(sum(taken))
+            time.sleep(0.01)
+            taken.remove(size)
+
+    sizes = (4, 7, 3, 10, 6, 0, 5)
+    with ThreadPoolExecutor(len(sizes)) as pool:
+        list(pool.map(work, sizes))
+        pool.submit(work, 99).result(5)  # more than there is has all of it
+    assert len(most) == len(sizes) + 1
+    assert max(most[:-1]) <= 10

@@ -142,6 +142,8 @@ class TestCollections:
         assert list(desk.index_folder.iterdir()) == []
         with pytest.raises(NotFound):
             desk.collections.describe("c")
+        with pytest.raises(NotFound):
+            desk.collections.model("c")
 
     def test_the_pipeline_drops_the_users_matrix_too(self, desk: Desk) -> None:
         desk.user("dad", desk.learn("Dad1"))
@@ -172,7 +174,8 @@ class TestIndex:
         ids = [{face.record.face_id for face in one.faces} for one in (first, other)]
         assert not ids[0] & ids[1]
         assert other.faces[0].record.image_id == first.faces[0].record.image_id
-        assert desk.collections.describe("c").faces == 8
+        described = desk.collections.describe("c")
+        assert (described.faces, described.model) == (8, desk.collections.model("c"))
 
     def test_nobody_is_a_result(self, desk: Desk) -> None:
         indexed = desk.index(NOBODY)

@@ -143,6 +143,8 @@ def test_what_the_server_says_is_heard(remote: HttpObjects) -> None:
             remote("b", key)
     with pytest.raises(NotFound):
         remote("..", "b/x")
+    with pytest.raises(NotFound):
+        remote("b", "a.jpg", "\ud800")
 
 
 def test_nobody_there_is_for_later() -> None:

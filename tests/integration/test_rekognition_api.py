@@ -278,9 +278,9 @@ def test_a_token_is_good_for_its_call_alone(sdk: BaseClient) -> None:
     sdk.create_collection(CollectionId="other")
     token = sdk.list_faces(CollectionId="people", MaxResults=1)["NextToken"]
     assert len(sdk.list_faces(CollectionId="people", MaxResults=9, NextToken=token)["Faces"]) == 2
-    changed = "A" if token[-1] != "A" else "B"
+    changed = "A" if token[0] != "A" else "B"  # the last one may have bits that mean nothing
     refused: list[dict[str, str]] = [
-        {"CollectionId": "people", "NextToken": token[:-1] + changed},
+        {"CollectionId": "people", "NextToken": changed + token[1:]},
         {"CollectionId": "people", "NextToken": ""},
         {"CollectionId": "people", "NextToken": "Grüße"},
         {"CollectionId": "other", "NextToken": token},

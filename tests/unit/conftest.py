@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -48,6 +49,19 @@ class Bench:
         )  # fmt: skip
         self.reconciler = Reconciler(self.pipeline)
         self.worker = Worker(self.queue, handlers(self.pipeline), self.clock)
+
+    @classmethod
+    def of(cls, other: Bench, ledger: MemoryLedger) -> Bench:
+        """Another one of the same library and the same recogniser."""
+        bench = cls()
+        bench.library, bench.recognizer, bench.ledger = other.library, other.recognizer, ledger
+        library = other.library.silently()
+        bench.pipeline = replace(
+            bench.pipeline, library=library, recognizer=other.recognizer, ledger=ledger
+        )
+        bench.reconciler = Reconciler(bench.pipeline)
+        bench.worker = Worker(bench.queue, handlers(bench.pipeline), bench.clock)
+        return bench
 
     def upload(
         self, *people: str, folder: str = "assets", tags: Sequence[str] = (), name: str = ""

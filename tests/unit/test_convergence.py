@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from facelabel.errors import Unavailable
 from facelabel.model import JobKind, NameState
-from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
+from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Thrift
 from facelabel.reconcile import Reconciler
 from facelabel.scheme import Scheme
 from facelabel.testing import (
@@ -48,6 +48,7 @@ FOLDERS = ("training", "training/old", "assets", "assets/2024", "elsewhere", "tr
 LABEL = "faceLabel:"
 FACE = "faceId:"
 LEASE = 60.0
+HOUR = 3600.0
 WRITES = ("add_tags", "remove_tags", "set_context")
 
 
@@ -112,19 +113,21 @@ def fated(port: Port, fate: Fate) -> Port:
 class World:
     """A library with its people, its workers, and the truth about names typed and refused."""
 
-    def __init__(self, *, notified: bool = False) -> None:
+    def __init__(self, *, notified: bool = False, thrift: Thrift | None = None) -> None:
         """Start empty; jobs come late by turns, so that they come out of order.
 
         With ``notified`` the library is somebody else's: of changed tags, our own among them, it
-        only says which, as Cloudinary does.
+        only says which, as Cloudinary does. With ``thrift`` searches are paid for, and the
+        recogniser keeps nothing of the pictures it saw.
         """
         self.notified = notified
+        self.thrift = thrift
         self.seen: dict[str, Asset | None] = {}
         self.notices = 0
         self.clock = ManualClock()
         self.queue = MemoryQueue(self.clock, LEASE)
         self.library = MemoryLibrary(self.clock, self._announce)
-        self.recognizer = MemoryRecognizer()
+        self.recognizer = MemoryRecognizer(keeps=thrift is None)
         self.ledger = MemoryLedger()
         self.fate = Fate()
         self.lateness = 0
@@ -144,7 +147,7 @@ class World:
         library = self.library if self.notified else self.library.silently()
         pipeline = Pipeline(
             fated(library, fate), fated(self.recognizer, fate),
-            fated(self.ledger, fate), queue, self.clock, Scheme(),
+            fated(self.ledger, fate), queue, self.clock, Scheme(), self.thrift,
         )  # fmt: skip
         return Worker(queue, handlers(pipeline), self.clock), pipeline
 
@@ -426,11 +429,25 @@ class World:
         self.drain(self.calm)
         self.tidy()
         self.drain(self.calm)
+        if self.thrift:
+            self._look_anew()
         self._verify_gallery()
         for asset in self.assets():
             self._verify_tags(asset)
         self._verify_ledger()
         self._verify_rest()
+
+    def _look_anew(self) -> None:
+        """Nobody is named who is not there or not known; who is missing is found when asked for."""
+        for asset in self.assets():
+            there = {name for name, who in self.gallery().values() if who in self.people_on(asset)}
+            named = {tag for tag in asset.tags if LABEL not in tag and FACE not in tag}
+            unasked = self.typed[asset.asset_id] | self.doubtful[asset.asset_id]
+            assert named - unasked <= there - self.refused[asset.asset_id]
+        self.pipeline.look_anew(list(self.known))
+        for asset_id in self.known:
+            self.queue.enqueue(JobKind.ASSET, asset_id)
+        self.drain(self.calm)
 
     def _verify_gallery(self) -> None:
         lines = list(self.ledger.enrolments(self.live))
@@ -489,13 +506,17 @@ NUMBER = st.integers(0, 40)
 STEP = st.tuples(st.sampled_from(ACTS), NUMBER, NUMBER, NUMBER)
 
 
-def live_through(steps: Sequence[Step], *, notified: bool = False) -> None:
-    world = World(notified=notified)
+def live_through(
+    steps: Sequence[Step], *, notified: bool = False, thrift: Thrift | None = None
+) -> None:
+    world = World(notified=notified, thrift=thrift)
     world.through(steps)
     world.verify()
 
 
 QUICK = settings(max_examples=250, suppress_health_check=list(HealthCheck))
+#: Where hardly any picture is searched twice, and where most of them are.
+THRIFTS = st.sampled_from((Thrift(look_back=0.0, delay=2.0), Thrift(look_back=HOUR, delay=2.0)))
 LONG = settings(QUICK, max_examples=20_000, derandomize=False)
 
 
@@ -511,13 +532,21 @@ def test_everything_ends_as_it_should_be_where_notifications_tell(steps: list[St
     live_through(steps, notified=True)
 
 
+@QUICK
+@given(st.lists(STEP, min_size=20, max_size=40), THRIFTS)
+def test_everything_ends_as_it_should_be_where_searches_are_paid_for(
+    steps: list[Step], thrift: Thrift
+) -> None:
+    live_through(steps, notified=True, thrift=thrift)
+
+
 @pytest.mark.soak
 @LONG
-@given(st.lists(STEP, min_size=20, max_size=80), st.booleans())
+@given(st.lists(STEP, min_size=20, max_size=80), st.booleans(), st.none() | THRIFTS)
 def test_everything_ends_as_it_should_be_after_a_long_time(
-    steps: list[Step], *, notified: bool
+    steps: list[Step], *, notified: bool, thrift: Thrift | None
 ) -> None:
-    live_through(steps, notified=notified)
+    live_through(steps, notified=notified, thrift=thrift)
 
 
 # ---- races that once went wrong

@@ -59,6 +59,20 @@ def test_where_folders_nest_the_inner_one_decides(
 # ---- learning
 
 
+def test_a_collection_that_is_not_there_is_the_settings_fault(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    ann = bench.learn("ann")
+    bench.recognizer.drop(bench.pipeline.collection())
+    again = bench.learn("ben")
+    bench.pipeline.look_anew([photo])
+    bench.queue.enqueue(JobKind.ASSET, photo)
+    done = bench.work()
+    assert all("`facelabel index --rebuild`" in one.error for one in done)
+    assert not bench.dead()
+    assert [bench.error(asset_id) for asset_id in (photo, ann, again)] == [None] * 3
+    assert bench.names(photo) == {"Ann"}
+
+
 def test_a_labelled_portrait_is_learnt_and_says_so(bench: Bench) -> None:
     asset_id = bench.upload("ann", folder="training", tags=["faceLabel:Ann Ó", "beach"])
     (done,) = bench.work()

@@ -9,7 +9,7 @@ from facelabel.errors import Rejected
 from facelabel.model import JobKind, JobState, NameState
 from facelabel.reconcile import TURN_SECONDS, Drift, Missed
 from facelabel.scheme import Scheme
-from facelabel.testing import portrait
+from facelabel.testing import MemoryLedger, portrait
 
 PEOPLE = ("ann", "ben", "cid")
 
@@ -129,6 +129,28 @@ def test_an_orphan_enrolled_since_we_looked_is_kept(bench: Bench, family: dict[s
     bench.work()
     bench.reconciler.mend(drift)
     assert bench.people() == ["Ann", "Ben", "Cid", "Dan"]
+
+
+def test_faces_of_a_lost_ledger_are_put_on_record_again(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    faces = bench.enrolled()
+    bench.library.remove_tags(family["ann"], ["faceLabel:Ann"])
+    bench.library.add_tags(family["ann"], ["faceLabel:Anne"])
+    bench.library.delete(family["ben"])
+    ledger = MemoryLedger()
+    anew = Bench.of(bench, ledger)
+    collection = anew.pipeline.collection()
+    drift = anew.reconciler.check()
+    assert set(drift.orphans) == faces.keys()
+    anew.reconciler.mend(drift)
+    assert {line.asset_id for line in ledger.enrolments(collection)} == {
+        family["ann"], family["cid"],
+    }  # fmt: skip
+    anew.work()
+    assert anew.people() == ["Anne", "Cid"]
+    assert {face for face, person in faces.items() if person == "Cid"} <= anew.enrolled().keys()
+    assert anew.reconciler.check().clean
 
 
 def test_refusals_and_contradictions_are_shown_and_left_to_people(

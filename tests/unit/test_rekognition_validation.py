@@ -191,6 +191,9 @@ def test_base64_is_taken_strictly(text: str) -> None:
 
 def test_hostile_sizes_are_not_repeated() -> None:
     many: JsonValue = ["x"] * 500_000
+    deep: JsonValue = []
+    for _ in range(2000):
+        deep = [deep]
     requests: list[Json] = [
         {"CollectionId": "a" * 1_000_000},
         {"DetectionAttributes": many},
@@ -201,6 +204,9 @@ def test_hostile_sizes_are_not_repeated() -> None:
         kind, message = refused("IndexFaces", face | request)
         assert kind == "ValidationException"
         assert len(message) < 20_000
+    kind, message = refused("DeleteFaces", {"CollectionId": "c", "FaceIds": [deep] * 5000})
+    assert kind == "ValidationException"
+    assert "'[[...], [...], " in message
 
 
 def test_tags_are_matched_as_java_does() -> None:

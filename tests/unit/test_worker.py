@@ -279,6 +279,23 @@ def test_drain_waits_for_what_is_due_soon_and_leaves_the_rest(shop: Shop) -> Non
     assert shop.only_job().key == "late"
 
 
+def test_what_is_due_is_worked_as_long_as_there_is_time(shop: Shop) -> None:
+    """The job in hand when it is over is finished, and none begun after it."""
+
+    def slow(job: Job) -> Outcome:
+        shop.clock.time += 20
+        return shop.handle(job)
+
+    for key in ("b", "c"):
+        shop.queue.enqueue(JobKind.ASSET, key)
+    shop.queue.enqueue(JobKind.ASSET, "later", delay=3)
+    worker = Worker(shop.queue, {JobKind.ASSET: slow}, shop.clock)
+    assert [done.job.key for done in worker.due(30)] == ["a", "b"]
+    assert [*worker.due(0)] == []
+    assert [done.job.key for done in worker.due(300)] == ["c", "later"]
+    assert [*worker.due(300)] == []
+
+
 def test_drain_works_what_its_jobs_enqueue(shop: Shop) -> None:
     def chain(job: Job) -> Outcome:
         shop.worked.append(job)

@@ -75,10 +75,9 @@ class HttpObjects:
 
         Raises NotFound, Denied, Rejected for one that is too large, Unavailable.
         """
-        url = self._url(bucket, key)
-        params = {"versionId": version} if version else None
+        url = self._url(bucket, key, version)
         try:
-            with self._client.stream("GET", url, params=params) as response:
+            with self._client.stream("GET", url) as response:
                 _check(response, key)
                 return _limited(self._pieces(response), self._max_bytes)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -88,15 +87,16 @@ class HttpObjects:
         """Close the connections."""
         self._client.close()
 
-    def _url(self, bucket: str, key: str) -> str:
+    def _url(self, bucket: str, key: str, version: str | None) -> str:
         """The object's address; steps up would lead into other buckets."""
         try:
             parts = [quote(part, safe="") for part in (bucket, *key.split("/"))]
+            query = f"?versionId={quote(version, safe='')}" if version else ""
         except UnicodeEncodeError:
             raise NotFound(_NOWHERE) from None
         if {".", ".."} & set(parts):
             raise NotFound(_NOWHERE)
-        return "/".join((self._endpoint, *parts))
+        return "/".join((self._endpoint, *parts)) + query
 
     def _pieces(self, response: httpx.Response) -> Iterable[bytes]:
         end = time.monotonic() + self._patience

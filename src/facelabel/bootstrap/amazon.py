@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from facelabel.gallery import QualityFilter
 from facelabel.pipeline import Thrift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+
+    from botocore.session import Session
 
     from facelabel.model import Face
     from facelabel.settings import Settings
@@ -30,8 +33,10 @@ class Amazon:
 
     recognizer: RekognitionRecognizer
     client: Client
-    #: Whether finding the faces of a picture is a call of its own.
+    #: Whether Amazon finds the faces, too …
     detects: bool
+    #: … and people are searched as users: the first such search tells of a picture's other faces.
+    users: bool
     look_back: float
 
     @property
@@ -49,12 +54,12 @@ class Amazon:
 
         None stands for a picture whose faces nobody has counted.
         """
-        searched = sum(max(1, USUAL_FACES if count is None else count) for count in faces)
-        detected = portraits + len(faces) if self.detects else 0
-        calls: Mapping[str, int] = {
-            "DetectFaces": detected, "IndexFaces": portraits, "SearchFacesByImage": searched
-        }  # fmt: skip
-        return sum(calls.values()), cost(calls)
+        counts = [USUAL_FACES if count is None else count for count in faces]
+        calls = Counter(IndexFaces=portraits, SearchFaces=portraits, SearchFacesByImage=sum(counts))
+        if self.detects:
+            calls["DetectFaces"] = portraits if self.users else portraits + len(counts)
+            calls["SearchFacesByImage"] += counts.count(0) if self.users else 0
+        return calls.total(), cost(calls)
 
 
 def has_credentials() -> bool:
@@ -62,21 +67,26 @@ def has_credentials() -> bool:
 
     An instance's role is not asked for: everywhere else that takes seconds to fail.
     """
-    providers = get_session().get_component("credential_provider")
-    providers.remove("iam-role")
     try:
+        providers = get_session().get_component("credential_provider")
+        providers.remove("iam-role")
         return providers.load_credentials() is not None
     except BotoCoreError:  # a profile that is not there, a file that cannot be read
         return False
 
 
-def build(settings: Settings, detect: Callable[[bytes], Sequence[Face]] | None) -> Amazon:
+def build(
+    settings: Settings,
+    detect: Callable[[bytes], Sequence[Face]] | None,
+    session: Session | None = None,
+) -> Amazon:
     """Connect to Rekognition; nothing is asked of it yet.
 
     Region, credentials and endpoint are what AWS's own variables and files say. ``detect``: finds
-    faces with a model of our own, where the settings ask for it.
+    faces with a model of our own, where the settings ask for it. ``session``: botocore's,
+    if there is one already.
     """
-    client = Client(rate=settings.rekognition_rate)
+    client = Client(rate=settings.rekognition_rate, session=session)
     local = detect if settings.rekognition_detection == "local" else None
     recognizer = RekognitionRecognizer(
         client,
@@ -88,6 +98,7 @@ def build(settings: Settings, detect: Callable[[bytes], Sequence[Face]] | None) 
     return Amazon(
         recognizer,
         client,
-        detects=local is None and not settings.rekognition_users,
+        detects=local is None,
+        users=settings.rekognition_users,
         look_back=settings.look_again_hours * HOUR,
     )

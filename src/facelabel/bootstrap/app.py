@@ -235,7 +235,7 @@ def _with_rekognition(settings: Settings, own: OwnFaces, stores: _Stores) -> boo
     """Whether Amazon knows the faces; a data folder goes on with what it began with."""
     if settings.faces != "auto":
         return settings.faces == "rekognition"
-    if not settings.collection_is_set or not _has_boto3():
+    if not settings.collection_is_set or not _has_sdk():
         return False
     live = stores.ledger.collection()
     if live is not None and live in own.recognizer.collections():
@@ -245,8 +245,8 @@ def _with_rekognition(settings: Settings, own: OwnFaces, stores: _Stores) -> boo
     return amazon.has_credentials()
 
 
-def _has_boto3() -> bool:
-    return find_spec("boto3") is not None
+def _has_sdk() -> bool:
+    return find_spec("botocore") is not None
 
 
 def _remote(settings: Settings, queue: Queue, clock: SystemClock) -> Remote:
@@ -272,7 +272,7 @@ def _own_faces(
 
 
 def _amazon(settings: Settings, engines: Engines) -> Amazon:
-    if not _has_boto3():
+    if not _has_sdk():
         raise ConfigurationError(
             "faces with Rekognition need Amazon's SDK: pip install 'facelabel[rekognition]'"
         )

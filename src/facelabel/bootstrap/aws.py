@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.session import get_session
 
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
+from facelabel.adapters.aws.live import LiveName
 from facelabel.adapters.aws.sqs import SqsInbox, SqsQueue
 from facelabel.adapters.aws.table import Table
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from botocore.session import Session
+
     from facelabel.ports import Clock, Inbox, Ledger
     from facelabel.settings import Settings
 
@@ -34,11 +37,15 @@ class AwsStores:
     locks: AssetLocks
 
 
-def build(settings: Settings, clock: Clock) -> AwsStores:
-    """Connect, with the region and credentials that AWS's own variables and files name."""
-    table = Table(client("dynamodb"), settings.table)
+def build(settings: Settings, clock: Clock, session: Session | None = None) -> AwsStores:
+    """Connect, with the region and credentials that AWS's own variables and files name.
+
+    ``session``: botocore's, which reads its descriptions of AWS once for all clients.
+    """
+    session = session or get_session()
+    table = Table(_client(session, "dynamodb"), settings.table)
     queue = SqsQueue(
-        client("sqs"),
+        _client(session, "sqs"),
         settings.queue,
         settings.dead_letters,
         clock,
@@ -46,14 +53,18 @@ def build(settings: Settings, clock: Clock) -> AwsStores:
         lease=settings.lease,
     )
     return AwsStores(
-        DynamoLedger(table),
+        DynamoLedger(table, _live_name(session, settings.collection_parameter)),
         queue,
         SqsInbox(queue, Receipts(table, clock)),
         AssetLocks(table, clock, lease=settings.lease),
     )
 
 
-def client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+def _live_name(session: Session, parameter: str) -> LiveName | None:
+    return LiveName(_client(session, "ssm"), parameter) if parameter else None
+
+
+def _client(session: Session, service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
     """A client of one service; ConfigurationError if no region is set."""
     config = Config(
         connect_timeout=_PATIENCE,
@@ -61,6 +72,6 @@ def client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its classes at ru
         retries={"mode": "standard", "total_max_attempts": _TRIES},
     )
     try:
-        return boto3.client(service, config=config)
+        return session.create_client(service, config=config)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(f"Amazon's {service} cannot be used: {error}") from error

@@ -1,9 +1,15 @@
-"""What the functions on AWS Lambda are made of: no database, no face models."""
+"""What the functions on AWS Lambda are made of.
+
+With a queue of SQS: no database and no face models. Without one everything is in PostgreSQL, and
+the faces are known by the local engine.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,10 +23,11 @@ from facelabel.errors import ConfigurationError
 from facelabel.media import ApiKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from facelabel.adapters.aws.sqs import SqsQueue
+    from facelabel.bootstrap.app import App
     from facelabel.intake import Intake
     from facelabel.media import Delivery
     from facelabel.ports import Clock
@@ -39,14 +46,9 @@ class Door:
     """Where notifications come in."""
 
     intake: Intake
-    sender: SqsSender
-
-    def take(self, delivery: Delivery) -> None:
-        """Put the jobs into the queue; Unavailable if it does not take them.
-
-        Cloudinary may send a notification twice: its jobs are then done twice, to the same end.
-        """
-        self.sender.enqueue_all(delivery.requests)
+    #: Puts the jobs of a notification into the queue; Unavailable if it does not take them. One
+    #: that Cloudinary sends twice is worked twice, to the same end.
+    take: Callable[[Delivery], None]
 
 
 def door() -> Door:
@@ -54,13 +56,46 @@ def door() -> Door:
 
     The worker, which reads all of them, refuses what is wrong.
     """
-    _take_secret()
+    _prepare()
     clock, own = SystemClock(), Account.parse(_variable("CLOUDINARY_URL"))
     more = ApiKey.several(os.environ.get("FACELABEL_NOTIFICATION_KEYS", ""))
     algorithm = os.environ.get("FACELABEL_SIGNATURE_ALGORITHM") or "any"
-    url = _variable("FACELABEL_QUEUE")
-    service = _service("sqs", url, clock)
-    return Door(account.intake(own, more, algorithm, clock), SqsSender(service, url))
+    queue = os.environ.get("FACELABEL_QUEUE")
+    take = _to_sqs(queue, clock) if queue else _to_database(clock)
+    return Door(account.intake(own, more, algorithm, clock), take)
+
+
+def _to_sqs(url: str, clock: Clock) -> Callable[[Delivery], None]:
+    sender = SqsSender(_service("sqs", _variable("AWS_REGION"), url, clock), url)
+    return lambda delivery: sender.enqueue_all(delivery.requests)
+
+
+def _to_database(clock: Clock) -> Callable[[Delivery], None]:
+    from facelabel.adapters.store.database import Database  # noqa: PLC0415 - not where SQS is
+    from facelabel.adapters.store.inbox import StoreInbox  # noqa: PLC0415 - same
+    from facelabel.adapters.store.queue import StoreQueue  # noqa: PLC0415 - same
+
+    database = Database(_lasting(os.environ.get("FACELABEL_STORE", "")))
+    inbox = StoreInbox(database, StoreQueue(database, clock), clock)
+    return lambda delivery: inbox.take([delivery])
+
+
+def app() -> App:
+    """What works the jobs in a database, with the local engine; open until the process ends."""
+    from facelabel import settings as configuration  # noqa: PLC0415 - the webhook needs none of it
+    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - same
+
+    _prepare()
+    settings = configuration.load()
+    _lasting(settings.store_url)
+    return ExitStack().enter_context(opened(settings))
+
+
+def _lasting(store: str) -> str:
+    """The database's URL; ConfigurationError if it is on Lambda's own disk, and so soon gone."""
+    if not store.startswith("postgresql"):
+        raise ConfigurationError("set FACELABEL_QUEUE, or FACELABEL_STORE to postgresql://…")
+    return store
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +112,20 @@ class Staff:
 
 def staff() -> Staff:
     """What the worker needs."""
-    from facelabel import settings as configuration  # noqa: PLC0415 - the webhook needs none of it
+    from botocore.session import get_session  # noqa: PLC0415 - the webhook needs none of it
+
+    from facelabel import settings as configuration  # noqa: PLC0415 - same
     from facelabel.bootstrap import amazon, aws, remote  # noqa: PLC0415 - same
     from facelabel.bootstrap.core import scheme  # noqa: PLC0415 - same
     from facelabel.pipeline import Pipeline  # noqa: PLC0415 - same
     from facelabel.worker import Backoff, Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
 
-    _take_secret()
+    _prepare()
     settings, clock = configuration.load(), SystemClock()
-    stores = aws.build(settings, clock)
+    session = get_session()
+    stores = aws.build(settings, clock, session)
     pictures = remote.build(settings, stores.queue, clock)
-    faces = amazon.build(settings, None)
+    faces = amazon.build(settings, None, session)
     pipeline = Pipeline(
         pictures.quiet,
         faces.recognizer,
@@ -107,29 +145,37 @@ def staff() -> Staff:
     return Staff(worker, stores.queue)
 
 
+def _prepare() -> None:
+    """Take the secret, and log what is asked for: Lambda's own choice is warnings alone."""
+    if level := os.environ.get("FACELABEL_LOG_LEVEL"):
+        logging.getLogger("facelabel").setLevel(level.upper())
+    _take_secret()
+
+
 def _take_secret() -> None:
     """Put what is kept secret elsewhere where settings are looked for."""
     arn = os.environ.get(SECRET_VARIABLE, "")
     if not arn:
         return
-    clock = SystemClock()
-    if ":ssm:" in arn:
-        text = signed.parameter(_service("ssm", "", clock), arn.partition(":parameter")[2])
-    else:
-        text = signed.secret(_service("secretsmanager", "", clock), arn)
-    os.environ.update(_variables(text))
+    try:
+        _, partition, name, region, _ = arn.split(":", 4)
+    except ValueError:
+        raise ConfigurationError(f"{SECRET_VARIABLE} is no ARN: {arn!r}") from None
+    service = _service(name, region, signed.address(partition, name, region), SystemClock())
+    read = signed.parameter if name == "ssm" else signed.secret
+    os.environ.update(_variables(read(service, arn)))
 
 
-def _service(name: str, url: str, clock: Clock) -> signed.Service:
-    """A service of this function's region, or where AWS's own variable says that it is."""
-    region = _variable("AWS_REGION")
-    own = os.environ.get("AWS_ENDPOINT_URL") or f"https://{name}.{region}.amazonaws.com"
+def _service(name: str, region: str, url: str, clock: Clock) -> signed.Service:
+    """A service at this address, unless AWS's own variables say that it is elsewhere."""
+    own = "SECRETS_MANAGER" if name == "secretsmanager" else name.upper()
+    elsewhere = os.environ.get(f"AWS_ENDPOINT_URL_{own}") or os.environ.get("AWS_ENDPOINT_URL")
     role = signed.Credentials(
         _variable("AWS_ACCESS_KEY_ID"),
         _variable("AWS_SECRET_ACCESS_KEY"),
         os.environ.get("AWS_SESSION_TOKEN", ""),
     )
-    return signed.Service(name, url or own, region, role, clock)
+    return signed.Service(name, elsewhere or url, region, role, clock)
 
 
 def _variable(name: str) -> str:

@@ -18,7 +18,7 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.errors import FacelabelError, Throttled
+from facelabel.errors import ConfigurationError, FacelabelError, Throttled
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             yield _queue(app)
     except FacelabelError as error:
         advice = (
-            f"look at the settings data ({settings.data}) and store, and at who may write there"
+            f"look at the settings, data ({settings.data}) and store among them, and at who may"
+            " write there"
         )
-        yield Finding("store", good=False, says=str(error), advice=advice)
+        yield Finding("start", good=False, says=str(error), advice=advice)
 
 
 def _configuration(settings: Settings) -> Finding:
@@ -153,7 +154,7 @@ def _models(app: App) -> Iterator[Finding]:
 def _better_models(app: App) -> Iterator[Finding]:
     """The live collection may have been made with the weaker pack, or an uncalibrated one."""
     live = app.pipeline.ledger.collection()
-    if live is None:
+    if live is None or live not in app.pipeline.recognizer.collections():
         return
     model = app.pipeline.recognizer.model(live)
     pack = next((pack for pack in app.engines.packs() if pack.model == model), None)
@@ -180,7 +181,10 @@ def _index(app: App) -> Finding:
     if app.pipeline.ledger.collection() is None:
         advice = "`facelabel index FOLDER` learns from labelled portraits"
         return Finding("index", good=True, says="nobody is known yet", advice=advice)
-    drift = app.reconciler.check()
+    try:
+        drift = app.reconciler.check()
+    except ConfigurationError as error:
+        return Finding("index", good=False, says=str(error))
     enrolled = actions.enrolments(app)
     people = len({line.person for line in enrolled})
     says = f"{people} people from {len(enrolled)} images"

@@ -203,7 +203,8 @@ def identify(
                 err.print(f"{file}: {rejection}", style="red", markup=False)
                 continue
             results.append({"file": str(file), "names": _named(seen), "model": seen.model,
-                            "faces": seen.faces, "left_out": seen.left_out})  # fmt: skip
+                            "faces": seen.faces, "left_out": seen.left_out,
+                            "calls": seen.calls})  # fmt: skip
             if not as_json:
                 _print_identification(file, seen)
             if draw:
@@ -241,6 +242,8 @@ def _print_identification(file: Path, seen: Identification) -> None:
         out.print(report.faces_table(seen.faces))
     if seen.left_out:
         out.print(f"{len(seen.left_out)} more faces were left out (setting max_faces)")
+    if seen.calls:
+        out.print(f"{seen.calls} paid calls", style="dim")
 
 
 def _save(path: Path, data: bytes) -> None:

@@ -17,6 +17,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 #: Markers of JPEG's frames: the 16 of the range but three of other meanings.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+#: Markers looked at before the frame; of a colour profile alone there may be 255.
+_MOST_MARKERS = 4096
 #: Markers without a segment: restarts, start of image, the lone TEM.
 _BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
@@ -52,7 +54,7 @@ def _png_size(image: bytes) -> tuple[int, int]:
 def _jpeg_size(image: bytes) -> tuple[int, int]:
     """Go from segment to segment, up to the one that describes the frame."""
     place = 2
-    while True:
+    for _ in range(_MOST_MARKERS):
         if image[place] != 0xFF:  # noqa: PLR2004 - what every marker begins with
             raise bad_format()
         marker = image[place + 1]
@@ -60,6 +62,7 @@ def _jpeg_size(image: bytes) -> tuple[int, int]:
             height, width = struct.unpack_from(">HH", image, place + 5)
             return width, height
         place += _length(image, place, marker)
+    raise bad_format()
 
 
 def _length(image: bytes, place: int, marker: int) -> int:

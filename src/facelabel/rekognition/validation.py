@@ -256,8 +256,9 @@ def _camel(name: str) -> str:
 
 def _shown(given: JsonValue) -> str:
     match given:
-        case list():
-            text = f"[{', '.join(map(_shown, given[:_ECHO]))}]"
+        case list():  # one within it may be nested as deeply as JSON goes
+            items = ("[...]" if isinstance(item, list) else _shown(item) for item in given[:_ECHO])
+            text = f"[{', '.join(items)}]"
         case dict():
             text = f"[{len(given)} members]"
         case int() if given.bit_length() > _ECHO:  # which Python may refuse to write out

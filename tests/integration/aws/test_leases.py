@@ -164,8 +164,7 @@ class Repeating:
 
 
 def test_a_call_whose_answer_was_lost_is_known_again(table: Table, clock: ManualClock) -> None:
-    client, name = vars(table)["_client"], vars(table)["_name"]
-    repeating = Table(Repeating(client), name)
+    repeating = Table(Repeating(vars(table)["_client"]), table.name)
     with AssetLocks(repeating, clock, lease=LEASE, patience=0.0).hold("a"):
         pass
     assert Waiting(repeating, clock).note(SWEEP, "all", clock.now())

@@ -14,7 +14,10 @@ import botocore.session
 import cfnlint
 import pytest
 from tests.integration.aws.templates import (
+    CONTAINER,
     EVERYWHERE,
+    FILE,
+    NETWORK,
     Node,
     complaints,
     lint,
@@ -24,15 +27,16 @@ from tests.integration.aws.templates import (
     transformed,
 )
 
+from facelabel import aws_lambda
 from facelabel.adapters import rekognition
 from facelabel.adapters.aws.messages import to_message
 from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
+from facelabel.bootstrap import functions
 from facelabel.model import JobKind, JobRequest
 from facelabel.settings import Settings, load, variables
 from facelabel.web.server import RECONCILE_KEY
 from facelabel.web.webhook import PATHS
-from facelabel.worker import Backoff
 
 #: Settings of the original app.
 ORIGINAL = {
@@ -51,9 +55,9 @@ def made() -> Node:
     return transformed(template())
 
 
-def plant(path: str, value: object) -> Node:
-    """Return the template with something else at the path; None: nothing."""
-    mistaken = template()
+def plant(path: str, value: object, file: Path = FILE) -> Node:
+    """Return a template with something else at the path; None: nothing."""
+    mistaken = template(file)
     *parents, last = path.split("/")
     node: Any = mistaken
     for name in parents:
@@ -65,8 +69,9 @@ def plant(path: str, value: object) -> Node:
     return mistaken
 
 
-def test_the_tools_have_nothing_to_say() -> None:
-    assert complaints(template()) == []
+@pytest.mark.parametrize("file", [FILE, CONTAINER], ids=["rekognition", "local"])
+def test_the_tools_have_nothing_to_say(file: Path) -> None:
+    assert complaints(template(file)) == []
 
 
 WORKER = "Resources/Worker/Properties/"
@@ -166,7 +171,7 @@ def test_a_job_is_neither_lost_nor_handed_out_twice(made: Node) -> None:
     dead = made["Resources"]["DeadLetters"]["Properties"]
     batches = made["Resources"]["WorkerJobs"]["Properties"]
     assert queue["VisibilityTimeout"] >= 6 * made["Resources"]["Worker"]["Properties"]["Timeout"]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] > Backoff().tries
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > functions.TRIES
     assert dead["MessageRetentionPeriod"] == 14 * 86_400 > queue["MessageRetentionPeriod"]
     assert batches["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
@@ -200,22 +205,41 @@ def test_every_setting_of_the_original_is_a_parameter() -> None:
 MADE = {"Table": "table-1", "Queue": "https://sqs/1", "DeadLetters": "https://sqs/2"}
 
 
-@pytest.mark.parametrize("function", ["Webhook", "Worker"])
-def test_the_program_takes_the_environment(
-    made: Node, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_webhook_is_told_what_it_asks_for_and_no_more(made: Node) -> None:
+    """And may do no more than send; the secret may have the settings that are not here."""
+    assert {*_environment(made, "Webhook")} == {
+        "CLOUDINARY_URL", "CLOUDINARY_URL_SECRET", "FACELABEL_LOG_LEVEL", "FACELABEL_QUEUE"
+    }  # fmt: skip
+    role = made["Resources"]["WebhookRole"]["Properties"]["Policies"]
+    actions = [_actions(one) for one in role[0]["PolicyDocument"]["Statement"]]
+    assert actions == [["sqs:SendMessage"], ["logs:CreateLogStream", "logs:PutLogEvents"]]
+
+
+def test_the_worker_takes_its_environment(
+    made: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each variable is a setting's, and all of them go together."""
-    known = {variable for name in Settings.model_fields for variable in variables(name)}
-    environment = _environment(made, function)
-    assert environment.keys() - known == {"CLOUDINARY_URL_SECRET", "POWERTOOLS_SERVICE_NAME"}
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, _value(made, value))
-    settings = load({"cloudinary_url": "cloudinary://key:secret@cloud"})
+    settings = _loaded(made, "Worker", tmp_path, monkeypatch)
     assert settings.on_cloudinary
     assert (settings.table, settings.queue) == (MADE["Table"], MADE["Queue"])
     assert settings.rekognition_collection == "cld-rekog"
+    assert settings.collection_parameter == "LiveCollection"
+
+
+def _loaded(
+    made: Node, function: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str
+) -> Settings:
+    """The settings that a function reads, with nothing in them that is none."""
+    known = {variable for name in Settings.model_fields for variable in variables(name)}
+    environment = _environment(made, function)
+    assert environment.keys() - known == {"CLOUDINARY_URL_SECRET"}
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, _value(made, value))
+    for variable, text in more.items():
+        monkeypatch.setenv(variable, text)
+    return load({"cloudinary_url": "cloudinary://key:secret@cloud"})
 
 
 def test_the_whole_library_can_be_searched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,3 +289,90 @@ def test_what_the_schedule_sends_is_the_job_of_serve(made: Node) -> None:
     body = made["Resources"]["Reconciliation"]["Properties"]["Target"]["Input"]
     wanted = JobRequest(JobKind.RECONCILE, RECONCILE_KEY)
     assert json.loads(body) == json.loads(to_message(wanted))
+
+
+@pytest.fixture(scope="module")
+def local() -> Node:
+    """Return what CloudFormation makes of the template with the local engine."""
+    return transformed(template(CONTAINER))
+
+
+LOCAL_STATEMENT = "Resources/Role/Properties/Policies/0/PolicyDocument/Statement/{}/"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        ("Resources/Worker/Properties/Timeout", 901, "E3717"),
+        ("Resources/Worker/Properties/ImageConfig/Comand", ["drain"], "Comand"),
+        ("Resources/Work/Properties/ScheduleExpression", None, "ScheduleExpression"),
+        ("Globals/Function/VpcConfig/Fn::If/1/SubnetIds", {"Ref": "Nets"}, "E1020"),
+    ],
+)
+def test_the_tools_find_a_mistake_with_the_local_engine(
+    path: str, value: object, complaint: str
+) -> None:
+    found = complaints(plant(path, value, CONTAINER))
+    assert any(complaint in line for line in found), found
+
+
+def test_no_role_with_the_local_engine_may_do_more_than_it_has_to(local: Node) -> None:
+    """Everywhere only what Lambda does itself, and that is denied to the functions."""
+    assert too_wide(local) == []
+    allowed = {action for one in statements(local) if one["Effect"] == "Allow"
+               for action in _actions(one)}  # fmt: skip
+    denied = [{*_actions(one)} for one in statements(local) if one["Effect"] == "Deny"]
+    assert denied == [NETWORK]
+    assert allowed - NETWORK == {
+        "kms:Decrypt", "lambda:InvokeFunction", "logs:CreateLogStream", "logs:PutLogEvents",
+        "secretsmanager:GetSecretValue", "ssm:GetParameter",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (LOCAL_STATEMENT.format(0) + "Resource", "*"),
+        (LOCAL_STATEMENT.format(1) + "Resource", "*"),
+        (LOCAL_STATEMENT.format(1) + "Action", "ssm:*"),
+        (LOCAL_STATEMENT.format(3) + "Fn::If/1/Action", [*NETWORK, "ec2:RunInstances"]),
+    ],
+)
+def test_a_permission_that_is_too_wide_with_the_local_engine_is_found(
+    path: str, value: object
+) -> None:
+    assert too_wide(transformed(plant(path, value, CONTAINER)))
+
+
+def test_the_local_functions_take_their_environment(
+    local: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what the image and the secret set."""
+    image = (CONTAINER.parent / "Dockerfile").read_text("utf-8")
+    baked = dict(re.findall(r"(FACELABEL_(?:FACES|LIBRARY|DATA))=(\S+)", image))
+    store = "postgresql://user:password@host/name"
+    for function in ("Webhook", "Worker"):
+        settings = _loaded(local, function, tmp_path, monkeypatch, **baked, FACELABEL_STORE=store)
+        assert (settings.faces, settings.on_cloudinary) == ("local", True)
+        assert (settings.store_url, settings.table, settings.queue) == (store, "", "")
+        assert settings.data == Path("/tmp/facelabel")  # the only place that can be written
+
+
+def test_the_commands_are_handlers(made: Node, local: Node) -> None:
+    """Of every function, and of the image itself."""
+    image = (CONTAINER.parent / "Dockerfile").read_text("utf-8")
+    commands = [*re.findall(r'^CMD \["(.+)"\]', image, re.MULTILINE)]
+    for resources in (made["Resources"].values(), local["Resources"].values()):
+        for one in resources:
+            if one["Type"] == "AWS::Lambda::Function":
+                properties = one["Properties"]
+                image_config = properties.get("ImageConfig", {"Command": []})
+                commands += [properties.get("Handler"), *image_config["Command"]]
+    found = {command for command in commands if command}
+    assert found == {f"facelabel.aws_lambda.{name}" for name in ("webhook", "worker", "drain")}
+    assert all(hasattr(aws_lambda, command.rpartition(".")[2]) for command in found)
+
+
+def test_a_worker_stops_before_it_is_stopped(local: Node) -> None:
+    timeout = local["Resources"]["Worker"]["Properties"]["Timeout"]
+    assert timeout > 2 * aws_lambda.RESERVE_SECONDS

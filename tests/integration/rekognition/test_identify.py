@@ -115,6 +115,7 @@ def test_one_face_takes_two_calls(make: Make, stage: Stage, client: Client) -> N
     assert face.face.box == Box(*MIDDLE)
     assert (face.face.sharpness, face.face.pose.pitch) == (80.0, -2.0)
     assert sighting.model == "rekognition/7.0"
+    assert sighting.calls == 2
     assert stage.operations == ["DetectFaces", "SearchFacesByImage"]
     assert stage.asked[0].data() == stage.asked[1].data()  # the whole image will do
     assert cost(client.calls) == pytest.approx(0.002)
@@ -132,6 +133,7 @@ def test_one_face_that_we_find_ourselves_takes_one_call(make: Make, stage: Stage
     sighting = make(detect=detect).identify("family", original)
     assert sighting.faces[0].hits[0].person == "Dad"
     assert stage.operations == ["SearchFacesByImage"]
+    assert sighting.calls == 1
     assert given == [original]
 
 
@@ -141,9 +143,9 @@ def test_a_face_that_amazon_overlooks_for_another_is_searched_on_a_crop(
     finds(stage, match("Mom", 99.0))
     stage.script["SearchFacesByImage"] = [searched((0.8, 0.8, 0.2, 0.2), match("Another", 99.0))]
     recognizer = make(detect=lambda _: [readings.face(detail(MIDDLE))])
-    (face,) = recognizer.identify("family", picture()).faces
-    assert face.hits[0].person == "Mom"
-    assert len(stage.asked) == 2
+    sighting = recognizer.identify("family", picture())
+    assert sighting.faces[0].hits[0].person == "Mom"
+    assert len(stage.asked) == sighting.calls == 2
 
 
 def test_one_user_takes_one_call(make: Make, stage: Stage) -> None:
@@ -196,12 +198,13 @@ def test_other_faces_of_a_user_search_are_searched_on_crops(make: Make, stage: S
     assert [face.hits[0].person for face in sighting.faces] == ["Dad", "Mom"]
     (left,) = sighting.left_out
     assert left.reasons == (Reason.LOW_SHARPNESS, Reason.LOW_FACE_QUALITY)
-    assert len(stage.calls("SearchUsersByImage")) == 2
+    assert len(stage.calls("SearchUsersByImage")) == sighting.calls == 2
 
 
 def test_nobody_for_users_is_a_result(make: Make, stage: Stage) -> None:
     stage.answers["SearchUsersByImage"] = lambda _: users_found(None)
-    assert make(users=True).identify("family", picture()).faces == ()
+    sighting = make(users=True).identify("family", picture())
+    assert (sighting.faces, sighting.calls) == ((), 1)
 
 
 def test_a_user_without_faces_is_nobody(make: Make, stage: Stage) -> None:
@@ -213,7 +216,7 @@ def test_a_user_without_faces_is_nobody(make: Make, stage: Stage) -> None:
 def test_no_face_is_a_result(make: Make, stage: Stage) -> None:
     shows(stage)
     sighting = make().identify("family", picture())
-    assert (sighting.faces, sighting.left_out) == ((), ())
+    assert (sighting.faces, sighting.left_out, sighting.calls) == ((), (), 1)
 
 
 def test_faces_are_searched_on_padded_crops(make: Make, stage: Stage) -> None:
@@ -252,6 +255,7 @@ def test_a_larger_neighbour_on_the_crop_is_cut_away(make: Make, stage: Stage) ->
     assert sizes[1] < sizes[0]
     assert [face.reasons for face in sighting.left_out] == [(Reason.LOW_FACE_QUALITY,)]
     assert names == {0.6: "Mom"}
+    assert sighting.calls == len(stage.asked) == 4
 
 
 def test_a_tighter_crop_finds_the_face(make: Make, stage: Stage) -> None:
@@ -272,6 +276,7 @@ def test_no_face_on_a_crop_is_a_result(make: Make, stage: Stage, refusal: type[R
     assert [face.hits[0].person for face in sighting.faces] == ["Mom"]
     assert [face.reasons for face in sighting.left_out] == [(Reason.LOW_FACE_QUALITY,)]
     assert len(stage.calls("SearchFacesByImage")) == 2
+    assert sighting.calls == 3
 
 
 def test_more_faces_are_asked_for_until_a_runner_up_shows(make: Make, stage: Stage) -> None:
@@ -283,8 +288,9 @@ def test_more_faces_are_asked_for_until_a_runner_up_shows(make: Make, stage: Sta
         return searched(MIDDLE, *many, *([match("Mom", 5.0, 1000)] if more else []))
 
     stage.answers["SearchFacesByImage"] = answer
-    (face,) = make().identify("family", picture()).faces
-    assert {hit.person for hit in face.hits} == {"Dad", "Mom"}
+    sighting = make().identify("family", picture())
+    assert {hit.person for hit in sighting.faces[0].hits} == {"Dad", "Mom"}
+    assert sighting.calls == 3
     assert [a.parameters["MaxFaces"] for a in stage.calls("SearchFacesByImage")] == [100, 4096]
 
 
@@ -403,6 +409,7 @@ def test_a_hundred_faces_under_throttling_lose_no_name(
     expected = [f"Person {at % SIDE}-{at // SIDE}" for at in range(SIDE * SIDE)]
     assert [face.hits[0].person for face in sighting.faces] == expected
     assert sighting.left_out == ()
+    assert sighting.calls == 1 + SIDE * SIDE  # what was refused is not paid for
     assert 2 <= stage.most <= 8
     times = sorted(asked.at for asked in stage.calls("SearchFacesByImage"))
     assert len(times) == SIDE * SIDE + 1
@@ -426,4 +433,4 @@ def test_photos_of_several_workers_share_the_threads(make: Make, stage: Stage) -
     for worker in workers:
         worker.join()
     assert seen == [20] * 4
-    assert stage.most <= 4  # four detections at once, three searches
+    assert stage.most <= 6  # three searches, while the other three workers still detect

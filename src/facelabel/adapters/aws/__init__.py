@@ -1,4 +1,4 @@
 """Ledger, queue and inbox without a server of one's own: DynamoDB and SQS.
 
-Imported only where they are chosen: they need boto3, whose clients they are given.
+Imported only where they are chosen: they need botocore, whose clients they are given.
 """

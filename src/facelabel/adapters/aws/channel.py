@@ -31,7 +31,7 @@ _LOST = {
 class Channel:
     """A queue by its URL; may be shared between threads."""
 
-    def __init__(self, client: Any, url: str, wait: int) -> None:  # noqa: ANN401 - boto3 makes its classes at run time
+    def __init__(self, client: Any, url: str, wait: int) -> None:  # noqa: ANN401 - botocore makes its classes at run time
         """``wait``: seconds that SQS waits for a letter before it says that there is none."""
         self._client = client
         self._url = url

@@ -37,6 +37,7 @@ _THROTTLED = {
     "ThrottlingError",
     "ThrottlingException",
     "TooManyRequestsException",
+    "TooManyUpdates",
 }
 _PASSING = {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"}
 _MISSING = {

@@ -47,6 +47,7 @@ from facelabel.model import NameState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from facelabel.adapters.aws.live import LiveName
     from facelabel.adapters.aws.table import Change, Item, Key, Table
     from facelabel.model import Enrolment, Search
 
@@ -65,21 +66,31 @@ _PAGE = 100
 class DynamoLedger:
     """The ledger in DynamoDB; implements :class:`facelabel.ports.Ledger`."""
 
-    def __init__(self, table: Table) -> None:
-        """Keep the ledger in this table."""
+    def __init__(self, table: Table, live_name: LiveName | None = None) -> None:
+        """Keep the ledger in this table, and the name of the live collection there, too."""
         self._table = table
+        self._live_name = live_name
 
     def collection(self) -> str | None:
         """Return the live collection."""
         return _live(self._table.get(_GALLERY))
 
     def begin(self, collection: str) -> str:
-        """Make a collection the live one, in one step, if there is none; return the live one."""
+        """Make a collection the live one, in one step, if there is none; return the live one.
+
+        In the place of a lost table an empty one begins with the collection that was live.
+        """
+        if live := self.collection():
+            return live
+        if self._live_name:
+            collection = self._live_name.read() or collection
         self._make_live(collection, "attribute_not_exists(live)")
         return self.collection() or collection
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
+        if self._live_name:
+            self._live_name.write(collection)
         self._make_live(collection, "attribute_not_exists(live) OR live <> :live")
 
     def generation(self) -> int:

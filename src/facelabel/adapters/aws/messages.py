@@ -66,7 +66,7 @@ def from_message(
         data = json.loads(body)
         kind, key, payload = JobKind(data["kind"]), str(data["key"]), dict(data["payload"])
         tries, reason = int(data.get("tries", 0)), str(data.get("reason", ""))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise Rejected(f"message {message_id} is no job of ours: {error!r}") from error
     return Job(
         job_id=_number(message_id),

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _PATIENCE, _TRIES = 10.0, 3
 #: Bytes of an answer that are read.
 _MAX_ANSWER = 1 << 20
-_OK, _SERVER_ERROR = 200, 500
+_OK = 200
+#: Where the services of a partition are, if not at amazonaws.com.
+_SUFFIXES = {"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +125,19 @@ class SqsSender:
                 raise Unavailable("SQS did not take every message")
 
 
+def address(partition: str, service: str, region: str) -> str:
+    """URL of a service, by the parts of an ARN."""
+    return f"https://{service}.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
+
+
 def secret(service: Service, name: str) -> str:
-    """The text of a secret of Secrets Manager, by its ARN."""
+    """The text of a secret of Secrets Manager, by its ARN; "" for one that is not text."""
     answer = service.call("secretsmanager.GetSecretValue", "1.1", {"SecretId": name})
-    return str(answer["SecretString"])
+    return str(answer.get("SecretString", ""))
 
 
 def parameter(service: Service, name: str) -> str:
-    """The text of a parameter of SSM, by its name, decrypted."""
+    """The text of a parameter of SSM, by its name or ARN, decrypted."""
     answer = service.call("AmazonSSM.GetParameter", "1.1", {"Name": name, "WithDecryption": True})
     found = answer["Parameter"]
     return str(found["Value"] if isinstance(found, dict) else "")

@@ -74,7 +74,7 @@ class SqsQueue:
 
     def __init__(
         self,
-        client: Any,  # noqa: ANN401 - boto3 makes its classes at run time
+        client: Any,  # noqa: ANN401 - botocore makes its classes at run time
         url: str,
         dead_url: str,
         clock: Clock,

@@ -96,9 +96,9 @@ def check(key: Key, condition: str, values: Mapping[str, Value]) -> Change:
 
 
 class Table:
-    """The table behind a client of boto3; may be shared between threads."""
+    """The table behind a client of botocore; may be shared between threads."""
 
-    def __init__(self, client: Any, name: str) -> None:  # noqa: ANN401 - boto3 makes its classes at run time
+    def __init__(self, client: Any, name: str) -> None:  # noqa: ANN401 - botocore makes its classes at run time
         """Use this client, for the table of that name with the keys ``pk`` and ``sk``."""
         self._client = client
         self.name = name

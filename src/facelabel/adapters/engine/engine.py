@@ -10,6 +10,7 @@ from facelabel.adapters.engine.alignment import chips
 from facelabel.adapters.engine.detection import CenterFace, YuNet
 from facelabel.adapters.engine.embedding import Embedding
 from facelabel.adapters.engine.scales import find_faces
+from facelabel.adapters.engine.turns import Turns
 from facelabel.errors import ConfigurationError
 from facelabel.model import Analysis, Box, Reason, Template
 
@@ -45,7 +46,8 @@ class Engine:
         """Take a pack with its converted model files.
 
         ``max_faces``: how many faces of a picture, the largest, are embedded. ``threads``: how
-        many cores one call uses.
+        many cores one call uses, and how many pictures are looked at at once. The others wait:
+        they would only take memory, and time from each other.
         """
         self._pack = pack
         self._detector = _DETECTORS[pack.detector.kind](
@@ -54,6 +56,7 @@ class Engine:
         self._embedding = Embedding(embedder, pack.embedder, threads=threads)
         self._limits = limits
         self._max_faces = max_faces
+        self._turns = Turns(threads)
 
     @property
     def model(self) -> str:
@@ -67,27 +70,31 @@ class Engine:
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
-        picture = pixels.decode(image, self._limits)
-        found = find_faces(self._detector, picture.pixels)
-        faces = quality.measured(picture, found)
-        return Analysis(
-            width=picture.width,
-            height=picture.height,
-            templates=tuple(self._templates(picture, found, faces[: self._max_faces])),
-            left_out=tuple(map(_beyond_limit, faces[self._max_faces :])),
-        )
+        with self._turns:
+            picture = pixels.decode(image, self._limits)
+            found = find_faces(self._detector, picture.pixels)
+            faces = quality.measured(picture, found)
+            return Analysis(
+                width=picture.width,
+                height=picture.height,
+                templates=tuple(self._templates(picture, found, faces[: self._max_faces])),
+                left_out=tuple(map(_beyond_limit, faces[self._max_faces :])),
+            )
 
     def faces(self, image: bytes) -> tuple[Face, ...]:
         """What :meth:`analyse` finds, largest first, without embedding. Raises UnreadableImage."""
-        picture = pixels.decode(image, self._limits)
-        faces = quality.measured(picture, find_faces(self._detector, picture.pixels))
+        with self._turns:
+            picture = pixels.decode(image, self._limits)
+            faces = quality.measured(picture, find_faces(self._detector, picture.pixels))
         return (*faces[: self._max_faces], *map(_beyond_limit, faces[self._max_faces :]))
 
     def detect(self, image: bytes) -> tuple[Box, ...]:
         """Return the faces' boxes alone, the largest first. Raises UnreadableImage."""
-        picture = pixels.decode(image, self._limits)
+        with self._turns:
+            picture = pixels.decode(image, self._limits)
+            found = find_faces(self._detector, picture.pixels)
         height, width = picture.pixels.shape[:2]
-        boxes = find_faces(self._detector, picture.pixels).boxes / (width, height, width, height)
+        boxes = found.boxes / (width, height, width, height)
         return tuple(
             Box(left, top, right - left, bottom - top)
             for left, top, right, bottom in boxes.tolist()

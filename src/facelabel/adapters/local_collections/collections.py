@@ -68,6 +68,10 @@ class LocalCollections:
         """Return a collection as it is now."""
         return self._galleries.describe(collection)
 
+    def model(self, collection: str) -> str:
+        """Return the model of a collection's vectors, for which nothing has to be counted."""
+        return self._galleries.gallery(collection).model
+
     def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
         """Return the next collections by name, those above ``after``."""
         return self._galleries.collections(after, limit)

@@ -12,9 +12,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import boto3
 from botocore import exceptions, xform_name
 from botocore.config import Config
+from botocore.session import get_session
 
 from facelabel.adapters.rekognition.rate import Pace, quota
 from facelabel.errors import (
@@ -33,6 +33,8 @@ from facelabel.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from botocore.session import Session
 
     #: An answer, as JSON has it.
     Raw: TypeAlias = dict[str, Any]
@@ -112,15 +114,16 @@ class Client:
         rate: float = 0.0,
         timeout: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
+        session: Session | None = None,
     ) -> None:
         """Connect when first called.
 
         ``region``, ``endpoint``, ``keys`` (id and secret): where they are not given, what AWS's
         own variables, files and roles say. ``rate``: calls a second of each operation; 0: the
         default quota of the region. ``timeout``: seconds one try may take to be answered.
-        Raises ConfigurationError.
+        ``session``: botocore's, if there is one already. Raises ConfigurationError.
         """
-        self._sdk = _sdk(region, endpoint, keys, timeout)
+        self._sdk = _sdk(session or get_session(), region, endpoint, keys, timeout)
         self.region = str(self._sdk.meta.region_name)
         self._rate = rate
         self._sleep = sleep
@@ -194,7 +197,11 @@ class Client:
 
 
 def _sdk(
-    region: str | None, endpoint: str | None, keys: tuple[str, str] | None, timeout: float
+    session: Session,
+    region: str | None,
+    endpoint: str | None,
+    keys: tuple[str, str] | None,
+    timeout: float,
 ) -> Any:  # noqa: ANN401 - made at run time, without a class
     key_id, secret = keys or (None, None)
     config = Config(
@@ -204,11 +211,12 @@ def _sdk(
         max_pool_connections=64,
     )
     try:
-        return boto3.Session(key_id, secret, region_name=region).client(
-            SERVICE, endpoint_url=endpoint, config=config
-        )
+        return session.create_client(  # boto3 would bring what copies files to S3
+            SERVICE, region, endpoint_url=endpoint, config=config,
+            aws_access_key_id=key_id, aws_secret_access_key=secret,
+        )  # fmt: skip
     except (exceptions.BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is none
-        raise ConfigurationError(f"Amazon Rekognition cannot be used: {_line(error)}") from error
+        raise _unusable(error) from error
 
 
 def _translated(code: str, status: int, message: str) -> FacelabelError:
@@ -226,8 +234,13 @@ def _translated(code: str, status: int, message: str) -> FacelabelError:
 
 def _unanswered(error: exceptions.BotoCoreError) -> FacelabelError:
     if isinstance(error, _MISCONFIGURED):
-        return ConfigurationError(f"Amazon Rekognition cannot be used: {_line(error)}")
+        return _unusable(error)
     return Unavailable(f"Amazon Rekognition does not answer: {_line(error)}")
+
+
+def _unusable(error: Exception) -> ConfigurationError:
+    advice = " (AWS_DEFAULT_REGION)" if isinstance(error, exceptions.NoRegionError) else ""
+    return ConfigurationError(f"Amazon Rekognition cannot be used: {_line(error)}{advice}")
 
 
 def _line(message: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from facelabel.adapters.rekognition import quality as qualities
@@ -21,6 +21,7 @@ from facelabel.gallery import QualityFilter
 from facelabel.images import Limits
 from facelabel.model import EnrolledFace, Face, Reason, SearchedFace, Sighting, asset_hash
 from facelabel.names import normalise
+from facelabel.quality import why
 from facelabel.rekognition import external_ids, readings
 
 if TYPE_CHECKING:
@@ -207,7 +208,8 @@ class RekognitionRecognizer:
             found = [self._alone(collection, photo, good[0])]
         else:
             found = self._each(collection, photo, good)
-        return _sighting(found, [face for face in faces if face.reasons])
+        detections = 0 if self._detect else 1
+        return _sighting(found, [face for face in faces if face.reasons], detections)
 
     def recall(
         self,
@@ -234,7 +236,7 @@ class RekognitionRecognizer:
         found = [_result(first.face, first)] if first.face else []
         good = [face for face in first.others if not face.reasons]
         found += self._each(collection, photo, good)
-        return _sighting(found, [face for face in first.others if face.reasons])
+        return _sighting(found, [face for face in first.others if face.reasons], first.calls)
 
     def _each(self, collection: str, photo: Photo, faces: Sequence[Face]) -> list[_Result]:
         """Search several faces, at most so many at a time; the first error ends it."""
@@ -249,40 +251,53 @@ class RekognitionRecognizer:
         """Search the only face on the whole photo, if Amazon sees there what we do."""
         found = self._search(collection, photo.jpeg)
         if found.box and is_same(found.box, face.box):
-            return _result(face, found)
-        return self._one(collection, photo, face)
+            return _result(face, found, found.calls)
+        return self._one(collection, photo, face, found.calls)
 
-    def _one(self, collection: str, photo: Photo, face: Face) -> _Result:
-        """Search one face of several on a crop, tighter if a neighbour is larger on it."""
+    def _one(self, collection: str, photo: Photo, face: Face, calls: int = 0) -> _Result:
+        """Search one face of several on a crop, tighter if a neighbour is larger on it.
+
+        ``calls``: those that the face took before.
+        """
         for padding in (PADDING, TIGHT):
             crop = photo.crop(face.box, padding)
             if crop is None:
-                return _left_out(face, Reason.SMALL_BOUNDING_BOX)
+                return _left_out(face, Reason.SMALL_BOUNDING_BOX, calls)
             found = self._search(collection, crop.data)
+            calls += found.calls
             if found.box is None or crop.shows(found.box, face.box):
-                return _result(face, found)
-        return _left_out(face, Reason.LOW_FACE_QUALITY)
+                return _result(face, found, calls)
+        return _left_out(face, Reason.LOW_FACE_QUALITY, calls)
 
 
-#: A face that was searched, or was not and says why; and the model that compared.
-_Result: TypeAlias = "tuple[SearchedFace | Face, str]"
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A face that was searched, or was not and says why."""
+
+    seen: SearchedFace | Face
+    #: What compared; "" if nothing did.
+    model: str
+    #: Paid calls for this face alone.
+    calls: int
 
 
-def _result(face: Face, found: Found) -> _Result:
+def _result(face: Face, found: Found, calls: int = 0) -> _Result:
     if found.box is None:
-        return _left_out(face, Reason.LOW_FACE_QUALITY)
-    return SearchedFace(face, found.hits), found.model
+        return _left_out(face, Reason.LOW_FACE_QUALITY, calls)
+    return _Result(SearchedFace(face, found.hits), found.model, calls)
 
 
-def _left_out(face: Face, reason: Reason) -> _Result:
-    return replace(face, reasons=(reason,)), ""
+def _left_out(face: Face, reason: Reason, calls: int) -> _Result:
+    return _Result(replace(face, reasons=(reason,)), "", calls)
 
 
-def _sighting(results: Sequence[_Result], left_out: Sequence[Face]) -> Sighting:
-    faces = [seen for seen, _ in results if isinstance(seen, SearchedFace)]
-    unsearched = [seen for seen, _ in results if isinstance(seen, Face)]
-    model = next((version for _, version in results if version), "")
-    return Sighting(tuple(faces), (*unsearched, *left_out), _model(model))
+def _sighting(results: Sequence[_Result], left_out: Sequence[Face], calls: int) -> Sighting:
+    """Put together what was found; ``calls``: those for the photo as a whole."""
+    faces = tuple(one.seen for one in results if isinstance(one.seen, SearchedFace))
+    unsearched = [one.seen for one in results if isinstance(one.seen, Face)]
+    model = next((one.model for one in results if one.model), "")
+    calls += sum(one.calls for one in results)
+    return Sighting(faces, (*unsearched, *left_out), _model(model), calls)
 
 
 def _model(version: str) -> str:
@@ -293,7 +308,7 @@ def _refusal(answer: Raw) -> str:
     """Why nothing was indexed."""
     for unindexed in answer.get("UnindexedFaces", ()):
         face = readings.face(unindexed["FaceDetail"], unindexed.get("Reasons", ()))
-        return qualities.why(face.reasons or (Reason.LOW_FACE_QUALITY,))
+        return why(face.reasons or (Reason.LOW_FACE_QUALITY,))
     return "no face was found"
 
 

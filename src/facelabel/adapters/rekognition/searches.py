@@ -34,6 +34,8 @@ class Found:
     #: What the search tells of the face, and of the others of the image: users' searches only.
     face: Face | None = None
     others: tuple[Face, ...] = ()
+    #: Paid calls that it took.
+    calls: int = 1
 
 
 class Search(Protocol):
@@ -52,16 +54,19 @@ class FaceSearch:
 
     def __call__(self, collection: str, image: bytes) -> Found:
         """Ask for more faces where the nearest do not show a runner-up."""
+        calls = 1
         try:
             answer = self._ask(collection, image, FIRST)
             if len(answer.get("FaceMatches", ())) == FIRST and _people(answer) < PEOPLE:
                 answer = self._ask(collection, image, MOST)
+                calls += 1
         except NoFace:
             return Found(None)
         return Found(
             readings.box(answer["SearchedFaceBoundingBox"]),
             readings.hits(answer.get("FaceMatches", ())),
             answer.get("FaceModelVersion", ""),
+            calls=calls,
         )
 
     def _ask(self, collection: str, image: bytes, count: int) -> Raw:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from facelabel.web.rekognition_api.context import Context
 
 _LOG = logging.getLogger(__name__)
-#: An image of Amazon's 5 MiB makes 6.7 MiB of base64.
-LIMITS = http.Limits(body=8 << 20)
+#: An image of Amazon's 5 MiB makes 6.7 MiB of base64; bodies are held before anybody is verified.
+LIMITS = http.Limits(body=8 << 20, pause=10.0, patience=60.0)
 _TYPE = "application/x-amz-json-1.1"
 _NOT_NOW = 429
 

@@ -108,7 +108,7 @@ def compare(context: Context, given: Parameters) -> Json:
 
 def model_version(context: Context, collection: str) -> str:
     """The FaceModelVersion of a collection."""
-    return answers.model_version(context.collections.describe(collection).model)
+    return answers.model_version(context.collections.model(collection))
 
 
 def _quality(given: Parameters, default: QualityFilter) -> QualityFilter:

@@ -81,7 +81,7 @@ def perform(context: Context, operation: str, given: Parameters) -> Json:
 
 def _exists(context: Context, collection: str) -> bool:
     try:
-        context.collections.describe(collection)
+        context.collections.model(collection)
     except NotFound:
         return False
     return True

@@ -1,0 +1,329 @@
+"""Faces with Rekognition: one installation stands for Amazon, another one asks it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import boto3
+import pytest
+from tests.e2e.conftest import Inside, Program, program_in
+from tests.e2e.served import Served, serving, until
+
+from facelabel.model import asset_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from botocore.client import BaseClient
+
+    from facelabel.adapters.engine.model_store import ModelStore
+
+    #: Names on each picture, and how many portraits of each person are known.
+    State: TypeAlias = "tuple[dict[str, list[str]], dict[str, int]]"
+
+PORTRAITS = {
+    "Family1-Dad1": "Dad", "Family1-Mom1": "Mom", "Family1-Son1": "Son",
+    "Family1-Daughter1": "Daughter", "Family2-Lady1": "Lady", "Family2-Man1": "Man",
+}  # fmt: skip
+PICTURES = ("identification1", "Family1-Dad2", "Family1-Mom2", "Family2-Lady2")
+GROUP = "assets/identification1"
+KILLS = 3
+
+
+@pytest.fixture(scope="module")
+def amazon(
+    tmp_path_factory: pytest.TempPathFactory, model_cache: Path, classic_pack_store: ModelStore
+) -> Iterator[Served]:
+    """Return a server that knows faces; it stands for Amazon, and for Cloudinary."""
+    program = program_in(tmp_path_factory.mktemp("amazon"), model_cache)
+    program.environment.update(trainingFolder="no-training", faceRecognitionFolder="no-assets")
+    with serving(program) as running:
+        yield running
+
+
+@pytest.fixture
+def collection() -> str:
+    """Name of a collection that nobody else uses."""
+    return f"faces-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def asking(program: Program, amazon: Served, collection: str) -> Program:
+    """The program as somebody sets it up who has an account with Amazon."""
+    theirs = {
+        "FACELABEL_FACES": "rekognition",
+        "FACELABEL_REKOGNITION_RATE": "1000",
+        "rekognitionCollection": collection,
+        "AWS_ENDPOINT_URL_REKOGNITION": amazon.url,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    return Inside({**program.environment, **theirs}, program.folder)
+
+
+@pytest.fixture
+def families(data: Path) -> Path:
+    """Folder of photos."""
+    return data / "families"
+
+
+@pytest.fixture(scope="module")
+def rekognition(amazon: Served) -> BaseClient:
+    """Somebody else's client of the same account."""
+    return boto3.client(
+        "rekognition", endpoint_url=amazon.url, region_name="eu-central-1",
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
+
+
+def labels(folder: Path, families: Path, *names: str) -> Path:
+    """A labels.csv of these portraits; all without names."""
+    path = folder / "labels.csv"
+    lines = (f"{families / name}.jpg,{PORTRAITS[name]}\n" for name in names or PORTRAITS)
+    path.write_text("".join(lines), "utf-8")
+    return path
+
+
+def upload(facelabel: Program, families: Path) -> str:
+    """Upload the pictures and look at them."""
+    return facelabel("upload", *(families / f"{name}.jpg" for name in PICTURES), "--now")
+
+
+def names(facelabel: Program) -> list[str]:
+    """Who is on the group photo."""
+    return sorted(facelabel.json("show", GROUP)["tags"])
+
+
+def known(facelabel: Program) -> dict[str, int]:
+    return {line["name"]: len(line["photos"]) for line in facelabel.json("people")}
+
+
+def portrait(facelabel: Program, person: str) -> str:
+    """public_id of the only portrait of a person."""
+    (photos,) = (line["photos"] for line in facelabel.json("people") if line["name"] == person)
+    return str(photos[0])
+
+
+def faces_of(rekognition: BaseClient, collection: str) -> list[dict[str, Any]]:
+    """What Amazon has."""
+    found: list[dict[str, Any]] = rekognition.list_faces(CollectionId=collection)["Faces"]
+    return found
+
+
+def look(facelabel: Program) -> State:
+    """Bring everything up to date, and tell how it is."""
+    facelabel("tag")
+    pictures = facelabel.json("library", "assets")
+    return {row["public_id"]: sorted(row["tags"]) for row in pictures}, known(facelabel)
+
+
+def life(facelabel: Program, families: Path) -> Iterator[State]:
+    """Learn, search, relabel, correct, delete, rebuild: how it is after each step."""
+    facelabel("index", labels(facelabel.folder, families))
+    upload(facelabel, families)
+    yield look(facelabel)
+    dad = portrait(facelabel, "Dad")
+    facelabel("tag-remove", dad, "faceLabel:Dad")
+    facelabel("tag-add", dad, "faceLabel:José O'Brien")
+    facelabel("tag-remove", "assets/Family2-Lady2", "Lady")
+    facelabel("worker", "--once")
+    yield look(facelabel)
+    facelabel("rm", portrait(facelabel, "Mom"), "--yes")
+    facelabel("worker", "--once")
+    yield look(facelabel)
+    assert "rebuilt as" in facelabel("index", "--rebuild")
+    yield look(facelabel)
+    assert "index and training folder agree" in facelabel("index", "--check")
+    facelabel("doctor")
+    assert "none has failed" in facelabel("jobs", "list")
+
+
+@pytest.fixture(scope="module")
+def expected(
+    tmp_path_factory: pytest.TempPathFactory, model_cache: Path, data: Path,
+    classic_pack_store: ModelStore,
+) -> list[State]:  # fmt: skip
+    """What our own engine makes of the same."""
+    program = program_in(tmp_path_factory.mktemp("local"), model_cache)
+    states = list(life(Inside(program.environment, program.folder), data / "families"))
+    assert states[0][0][GROUP] == ["Dad", "Daughter", "Mom", "Son"]
+    assert states[1][0][GROUP] == ["Daughter", "José O'Brien", "Mom", "Son"]
+    assert states[2][0][GROUP] == ["Daughter", "José O'Brien", "Son"]
+    assert states[3] == states[2]
+    return states
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"FACELABEL_REKOGNITION_DETECTION": "local"},
+        {"FACELABEL_REKOGNITION_USERS": "true"},
+    ],
+    ids=["faces", "local detection", "users"],
+)
+def test_names_are_those_of_our_own_engine(
+    asking: Program, families: Path, expected: list[State], settings: dict[str, str],
+    rekognition: BaseClient, collection: str,
+) -> None:  # fmt: skip
+    asking.environment.update(settings)
+    assert list(life(asking, families)) == expected
+    (live,) = (
+        name
+        for name in rekognition.list_collections()["CollectionIds"]
+        if name.startswith(f"{collection}-")  # the one before may stay for a while
+    )
+    assert len(faces_of(rekognition, live)) == len(PORTRAITS) - 1
+    users = rekognition.list_users(CollectionId=live)["Users"]
+    assert len(users) == (5 if "FACELABEL_REKOGNITION_USERS" in settings else 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "learnt", "searched"),
+    [
+        ({}, 18, [5, 2, 2, 2]),
+        ({"FACELABEL_REKOGNITION_DETECTION": "local"}, 12, [4, 1, 1, 1]),
+        ({"FACELABEL_REKOGNITION_USERS": "true"}, 18, [4, 1, 1, 1]),
+    ],
+    ids=["faces", "local detection", "users"],
+)
+def test_costs_are_told_before_and_after(
+    asking: Program, families: Path, settings: dict[str, str], learnt: int, searched: list[int]
+) -> None:
+    asking.environment.update(settings)
+    portraits = labels(asking.folder, families)
+    assert f"{learnt} paid calls" in asking("index", portraits, "--dry-run")
+    assert f"${learnt / 1000:.3f}" in asking("index", portraits)
+    told = upload(asking, families)
+    for name, calls in zip(PICTURES, searched, strict=True):
+        (line,) = (line for line in told.splitlines() if line.startswith(f"assets/{name}: "))
+        assert line.endswith(f" {calls} paid calls")
+    assert told.rstrip().endswith(f"${sum(searched) / 1000:.3f}")
+    again = asking("tag", "--again", "--dry-run")
+    assert f"{sum(searched)} paid calls of Amazon Rekognition" in again
+    (seen,) = asking.json("identify", families / "identification1.jpg")
+    assert (seen["calls"], len(seen["names"])) == (searched[0], 4)
+    assert f"{searched[0]} paid calls\n" in asking("identify", families / "identification1.jpg")
+
+
+def test_the_collection_of_the_original_app(
+    asking: Program, families: Path, rekognition: BaseClient, collection: str
+) -> None:
+    """Names are found at once; faces of labelled images are replaced, the others stay."""
+
+    def learnt_by_the_original(file: str, external_id: str) -> str:
+        image = {"Bytes": (families / f"{file}.jpg").read_bytes()}
+        answer = rekognition.index_faces(
+            CollectionId=collection, Image=image, ExternalImageId=external_id, MaxFaces=1
+        )
+        return str(answer["FaceRecords"][0]["Face"]["FaceId"])
+
+    rekognition.create_collection(CollectionId=collection)
+    dad = learnt_by_the_original("Family1-Dad1", "John.-.-.-Doe")
+    mom = learnt_by_the_original("Family1-Mom1", "Mary.-.-.-Doe")
+    asking("upload", families / "Family1-Dad1.jpg", "--folder", "training", "--label", "John Doe")
+    asking("tag-add", "training/Family1-Dad1", f"faceId:{dad}")
+
+    (seen,) = asking.json("identify", families / "identification1.jpg")
+    assert seen["names"] == ["John Doe", "Mary Doe"]
+    asking("index")
+    faces = {face["FaceId"]: face for face in faces_of(rekognition, collection)}
+    assert len(faces) == 2
+    assert mom in faces
+    (ours,) = faces.keys() - {mom}
+    assert ours != dad
+    shown = asking.json("show", "training/Family1-Dad1")
+    assert faces[ours]["ExternalImageId"] == f"n1:John.Doe::{asset_hash(shown['asset_id'])}"
+    assert set(shown["tags"]) == {"faceLabel:John Doe", f"faceId:{ours}"}
+    assert "index and training folder agree" in asking("index", "--check")
+    (seen,) = asking.json("identify", families / "identification1.jpg")
+    assert seen["names"] == ["John Doe", "Mary Doe"]
+
+
+def test_a_lost_data_folder(
+    asking: Program, amazon: Served, families: Path, tmp_path: Path, rekognition: BaseClient,
+    collection: str,
+) -> None:  # fmt: skip
+    """What is learnt is put on record again, under the faces it has."""
+    mine = {
+        "CLOUDINARY_URL": amazon.cloudinary_url, "FACELABEL_LIBRARY": "cloudinary",
+        "trainingFolder": f"{collection}/known", "faceRecognitionFolder": f"{collection}/all",
+    }  # fmt: skip
+    asking.environment.update(mine)
+    asking("index", labels(asking.folder, families, "Family1-Dad1", "Family1-Mom1"))
+    before = faces_of(rekognition, collection)
+    people = known(asking)
+    asking.environment["FACELABEL_DATA"] = str(tmp_path / "another")
+    assert known(asking) == {}
+    (seen,) = asking.json("identify", families / "identification1.jpg")
+    assert seen["names"] == ["Dad", "Mom"]
+    told = asking("index")
+    assert "2 labelled, not learnt" in told
+    assert "mended" in told
+    assert faces_of(rekognition, collection) == before
+    assert known(asking) == people
+    assert "index and training folder agree" in asking("index", "--check")
+
+
+def test_changing_sides(asking: Program, program: Program, families: Path) -> None:
+    """It is said what to do; nothing is buried or forgotten by it."""
+    asking("index", labels(asking.folder, families, "Family1-Dad1", "Family1-Mom1"))
+    upload(asking, families)
+    own = Inside(program.environment, program.folder)
+    for facelabel in (own, asking, own):
+        for command in (("index",), ("identify", families / "identification1.jpg")):
+            assert "`facelabel index --rebuild`" in facelabel(*command, status=2)
+        assert "`facelabel index --rebuild`" in facelabel("doctor", status=1)
+        facelabel("tag", "--again", status=75)
+        assert names(facelabel) == ["Dad", "Mom"]
+        assert "facelabel_error" not in facelabel.json("show", GROUP)["context"]
+        assert "2 people known" in facelabel("index", "--rebuild")
+        facelabel("worker", "--once")
+        facelabel("tag", "--again")
+        assert names(facelabel) == ["Dad", "Mom"]
+        assert "none has failed" in facelabel("jobs", "list")
+        facelabel("doctor")
+
+
+def at_least(count: int, rekognition: BaseClient, collection: str) -> bool:
+    """Whether so many faces are there."""
+    return len(faces_of(rekognition, collection)) >= count
+
+
+def test_killed_while_learning(
+    asking: Program, families: Path, rekognition: BaseClient, collection: str
+) -> None:
+    """A worker that is killed again and again learns each portrait once; no face is nobody's."""
+    asking.environment.update(FACELABEL_LEASE="2", FACELABEL_REKOGNITION_USERS="true")
+    rekognition.create_collection(CollectionId=collection)
+    files = sorted(families.glob("Family*.jpg"))
+    for file in files:
+        asking("upload", file, "--label", file.stem[:-1])
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")  # noqa: T201 - shown when the test fails
+    moment = random.Random(seed)
+    outside = Program(asking.environment, asking.folder)
+    for _ in range(KILLS):
+        more = len(faces_of(rekognition, collection)) + 1
+        worker = outside.start("worker")
+        until(partial(at_least, more, rekognition, collection))
+        time.sleep(moment.uniform(0.0, 0.3))
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    assert len(faces_of(rekognition, collection)) < len(files)
+    time.sleep(2.0)  # the lease of the last one
+    asking("worker", "--once")
+    assert sum(known(asking).values()) == len(files)
+    faces = faces_of(rekognition, collection)
+    assert len({face["ExternalImageId"] for face in faces}) == len(faces) == len(files)
+    assert {face["UserId"] for face in faces} == {f"n1:{file.stem[:-1]}" for file in files}
+    assert "index and training folder agree" in asking("index", "--check", "--dry-run")
+    assert "none has failed" in asking("jobs", "list")

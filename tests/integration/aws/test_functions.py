@@ -1,0 +1,200 @@
+"""How the webhook's function starts: with little, and at the right address."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.session import get_session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues
+
+from facelabel.adapters.aws import signed
+from facelabel.adapters.clock import SystemClock
+from facelabel.bootstrap import functions
+from facelabel.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+URL = "cloudinary://key:secret@cloud"
+KEYS = {
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
+#: What would make the webhook start late.
+HEAVY = (
+    "boto3 botocore pydantic PIL cloudinary aws_lambda_powertools httpcore urllib3 sqlalchemy numpy"
+)
+#: Answers a notification as Lambda would have it answered; prints what that took.
+ANSWER = f"""
+import hashlib, json, sys, time
+from facelabel import aws_lambda
+body, now = json.dumps({{"notification_type": "upload", "asset_id": "a1"}}), str(int(time.time()))
+signature = hashlib.sha1((body + now + "secret").encode()).hexdigest()
+headers = {{"x-cld-timestamp": now, "x-cld-signature": signature}}
+answer = aws_lambda.webhook({{"headers": headers, "body": body}}, None)
+print(answer["statusCode"], sorted(set("{HEAVY}".split()) & set(sys.modules)))
+"""
+
+
+def test_the_webhook_imports_little(tmp_path: Path) -> None:
+    queue, _ = new_queues()
+    environment = {**os.environ, **KEYS, "CLOUDINARY_URL": URL, "CLOUDINARY_URL_SECRET": ""}
+    environment |= {"AWS_ENDPOINT_URL": moto_server(), "FACELABEL_QUEUE": queue}
+    said = subprocess.check_output(
+        [sys.executable, "-c", ANSWER], env=environment, cwd=tmp_path, text=True
+    )
+    assert said == "200 []\n"
+    messages = client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    assert [json.loads(one["Body"])["key"] for one in messages] == ["a1"]
+
+
+SHOW = f'print(*(set("{HEAVY}".split()) & set(sys.modules)))'
+
+
+def test_the_worker_would_be_found_out() -> None:
+    """The list above names what the other function does import."""
+    program = f"import sys, facelabel.bootstrap.remote, facelabel.bootstrap.aws; {SHOW}"
+    said = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert {"botocore", "urllib3", "cloudinary"} <= {*said.split()}
+
+
+@pytest.mark.parametrize(
+    ("partition", "region"),
+    [
+        ("aws", "eu-central-1"), ("aws-cn", "cn-north-1"),
+        ("aws-us-gov", "us-gov-west-1"), ("aws-eusc", "eusc-de-east-1"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("service", ["secretsmanager", "ssm", "sqs"])
+def test_services_are_where_amazons_sdk_finds_them(
+    partition: str, region: str, service: str
+) -> None:
+    sdk = get_session().create_client(
+        service, region, aws_access_key_id="k", aws_secret_access_key="s"
+    )
+    assert signed.address(partition, service, region) == sdk.meta.endpoint_url
+
+
+@pytest.fixture
+def lambda_like(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of a function, less the account and the queue."""
+    for name, value in {**KEYS, "FACELABEL_QUEUE": "https://sqs.example.com/1/q"}.items():
+        monkeypatch.setenv(name, value)
+    # What a function takes from its secret stays in its environment: to be taken away here.
+    for name in ("CLOUDINARY_URL", "CLOUDINARY_URL_SECRET", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(name, "")
+    return monkeypatch
+
+
+def secret_of_secrets_manager() -> str:
+    return str(client("secretsmanager").create_secret(Name="a", SecretString=URL)["ARN"])
+
+
+def parameter_in_a_folder() -> str:
+    return _parameter("/facelabel/cloudinary")
+
+
+def parameter_without_a_folder() -> str:
+    return _parameter("cloudinary")
+
+
+def _parameter(name: str) -> str:
+    ssm = client("ssm")
+    ssm.put_parameter(Name=name, Value=URL, Type="SecureString", Overwrite=True)
+    return str(ssm.get_parameter(Name=name)["Parameter"]["ARN"])
+
+
+@pytest.mark.parametrize(
+    "arn", [secret_of_secrets_manager, parameter_in_a_folder, parameter_without_a_folder]
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_the_account_is_read_from_its_secret(
+    lambda_like: pytest.MonkeyPatch,
+    arn: Callable[[], str],
+    *,
+    own: bool,
+) -> None:
+    """From where AWS's variables say that services are: one of them, or all."""
+    if own:
+        lambda_like.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        lambda_like.setenv("AWS_ENDPOINT_URL_SSM", moto_server())
+        lambda_like.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto_server())
+    else:
+        lambda_like.setenv("AWS_ENDPOINT_URL", moto_server())
+    client("secretsmanager").delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
+    lambda_like.setenv("CLOUDINARY_URL_SECRET", arn())
+    functions.door()
+    assert os.environ["CLOUDINARY_URL"] == URL
+
+
+def test_what_is_no_arn_is_refused(lambda_like: pytest.MonkeyPatch) -> None:
+    lambda_like.setenv("CLOUDINARY_URL_SECRET", "/facelabel/cloudinary")
+    with pytest.raises(ConfigurationError, match="no ARN"):
+        functions.door()
+
+
+def test_without_a_queue_and_a_database_nothing_is_taken(
+    lambda_like: pytest.MonkeyPatch,
+) -> None:
+    """A file on Lambda's disk would be lost with it."""
+    lambda_like.setenv("CLOUDINARY_URL", URL)
+    lambda_like.setenv("FACELABEL_QUEUE", "")
+    lambda_like.setenv("FACELABEL_STORE", "")
+    with pytest.raises(ConfigurationError, match=r"postgresql://"):
+        functions.door()
+
+
+@pytest.fixture
+def impostor(tmp_path: Path) -> Iterator[str]:
+    """URL of an HTTPS server with a certificate of its own making."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    day = dt.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    file = tmp_path / "server.pem"
+    file.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        + certificate.public_bytes(pem)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with _Quiet(("localhost", 0), http.server.BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://localhost:{server.server_port}"
+        server.shutdown()
+
+
+class _Quiet(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that hang up."""
+
+
+def test_only_amazons_certificates_are_believed(impostor: str) -> None:
+    role = signed.Credentials("key", "secret")
+    service = signed.Service("sqs", impostor, REGION, role, SystemClock())
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        service.call("AmazonSQS.SendMessage", "1.0", {})

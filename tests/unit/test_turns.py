@@ -1,0 +1,62 @@
+"""Turns are few, in order, and never lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from facelabel.adapters.engine.turns import Turns
+
+
+def until_waiting(turns: Turns, count: int) -> None:
+    """Return when so many wait."""
+    end = time.monotonic() + 10
+    while turns.waiting != count:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_no_more_than_so_many_at_once() -> None:
+    turns, inside = Turns(3), threading.Semaphore(3)
+    both = threading.Barrier(3, timeout=10)
+
+    def take(number: int) -> bool:
+        with turns:
+            if number < 3:
+                both.wait()  # three are let in together
+            is_free = inside.acquire(blocking=False)
+            time.sleep(0.001)
+            if is_free:
+                inside.release()
+            return is_free
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(take, range(64)))
+    assert turns.waiting == 0
+
+
+def test_nobody_overtakes() -> None:
+    turns, came = Turns(1), list[int]()
+
+    def take(number: int) -> None:
+        with turns:
+            came.append(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        with turns:
+            for number in range(8):
+                pool.submit(take, number)
+                until_waiting(turns, number + 1)
+        take(8)  # whoever had the last turn goes behind all that wait
+    assert came == list(range(9))
+
+
+def test_an_error_passes_the_turn_on() -> None:
+    turns = Turns(1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="broken"), turns:
+            raise ValueError("broken")
+    assert turns.waiting == 0
