@@ -148,6 +148,22 @@ def test_from_a_signed_notification_to_the_four_names(stack: Stack, data: Path) 
     assert "Traceback" not in log
 
 
+def test_bulk_work_from_a_laptop(stack: Stack, data: Path) -> None:
+    families = data / "families"
+    portraits = stack.log.parent / "labels.csv"
+    portraits.write_text("".join(f"{families}/Family1-{p}1.jpg,{p}\n" for p in FAMILY))
+    assert "4 portraits of 4 people" in stack.laptop("index", "--dry-run", portraits)
+    assert "4 portraits learnt, 4 people known" in stack.laptop("index", portraits)
+    cloud = stack.account.cloud()
+    group = cloud.upload(str(families / "identification1.jpg"), asset_folder="uploads")["public_id"]
+    assert "paid calls of Amazon Rekognition" in stack.laptop("tag", "--dry-run")
+    assert "1 identified" in stack.laptop("tag")
+    assert cloud.tags(group) == set(FAMILY)
+    assert "index and training folder agree" in stack.laptop("index", "--check")
+    assert "0 to look at" in stack.laptop("reconcile")
+    stack.laptop("doctor")
+
+
 def test_duplicates_and_what_comes_at_once_have_one_effect(stack: Stack, data: Path) -> None:
     cloud = connected(stack)
     portrait = cloud.upload(str(data / "families/Family1-Dad1.jpg"), asset_folder="people/known",

@@ -156,9 +156,14 @@ class SqsQueue:
         return sum(self._jobs.counts())
 
     def next_due(self) -> float | None:
-        """Now, if a job may be due: SQS tells of no times, only how many wait."""
+        """Now, if a job is due: SQS tells of no times, only how many wait.
+
+        Of those that wait for their delay to end, a sweep most often, the latest possible time.
+        """
         visible, delayed, _ = self._jobs.counts()
-        return self._clock.now() if visible or delayed else None
+        if visible:
+            return self._clock.now()
+        return self._clock.now() + _LONGEST_DELAY if delayed else None
 
     def jobs(self, state: JobState | None = None, limit: int = 100) -> Sequence[Job]:
         """Dead letters, the oldest first; what waits or runs cannot be listed.
