@@ -22,7 +22,7 @@ demo: $(VENV)/facelabel ## Learn two faces, find them on other pictures; PORTRAI
 		$(if $(PORTRAITS),--portraits "$(PORTRAITS)") $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: $(VENV)/facelabel $(VENV)/dev ## Run the tests, on all cores (four at most).
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: format lint types imports test ## Everything CI runs: format, lint, types, import rules, tests.
 

@@ -147,12 +147,16 @@ class Worker:
 
     def work(self, job: Job) -> Done:
         """Work a job that was claimed."""
-        if job.tries > self.backoff.tries:
-            return self._bury(
-                job, "started again and again and never finished: it kills its worker"
-            )
-        with self._lease_kept(job):
-            return self._handled(job)
+        try:
+            if job.tries > self.backoff.tries:
+                return self._bury(
+                    job, "started again and again and never finished: it kills its worker"
+                )
+            with self._lease_kept(job):
+                return self._handled(job)
+        except KeyboardInterrupt:
+            self.queue.retry(job, "interrupted", 0.0)  # nobody need wait for the lease to end
+            raise
 
     def give_back(self) -> None:
         """Return the job in hand to the queue: who runs this worker cannot wait for it any more.
@@ -179,9 +183,6 @@ class Worker:
         except Exception:
             log.exception("job %s %s failed", job.kind, job.key)
             return self._retry(job, traceback.format_exc(limit=-8))
-        except KeyboardInterrupt:
-            self.queue.retry(job, "interrupted", 0.0)  # nobody need wait for the lease to end
-            raise
         self.queue.finish(job)
         log.info("%s %s: %s %s", job.kind, job.key, outcome.kind, outcome.public_id)
         return Done(job, outcome)

@@ -139,9 +139,7 @@ def test_two_servers_on_one_folder(program: Program, data: Path, seconds: float)
         _two_servers(program, data, database, seconds)
 
 
-@pytest.mark.parametrize("seconds", SECONDS)
-def test_two_servers_on_postgresql(
-    program: Program, data: Path, postgresql: Database, seconds: float
-) -> None:
+@pytest.mark.soak
+def test_two_servers_on_postgresql(program: Program, data: Path, postgresql: Database) -> None:
     program.environment["FACELABEL_STORE"] = postgresql.url
-    _two_servers(program, data, postgresql, seconds)
+    _two_servers(program, data, postgresql, 30)

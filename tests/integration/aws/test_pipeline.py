@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,13 @@ class Deployment:
         return self.library.upload(data, folder=folder, public_id=public_id, tags=tags).asset_id
 
     def work(self) -> None:
-        """Work until nothing is left."""
-        Worker(self.queue, handlers(self.pipeline), self.clock).drain()
+        """Work until nothing is left, not even what waits: SQS does not tell for how long."""
+        worker = Worker(self.queue, handlers(self.pipeline), self.clock)
+        worker.drain()
+        end = time.monotonic() + 30
+        while self.queue.pending() and time.monotonic() < end:
+            self.clock.sleep(0.2)
+            worker.drain()
 
     def examine(self, job: Job) -> Outcome:
         """Look at an asset while nobody else does."""
