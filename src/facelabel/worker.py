@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from facelabel.ports import Clock, Queue
 
     Handler: TypeAlias = Callable[[Job], Outcome]
+    #: A lock on an asset; Unavailable if somebody else has it.
+    Hold: TypeAlias = Callable[[str], AbstractContextManager[None]]
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +53,8 @@ def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
     }
 
 
-def one_at_a_time(
-    handlers: Mapping[JobKind, Handler], hold: Callable[[str], AbstractContextManager[None]]
-) -> dict[JobKind, Handler]:
-    """The same, for a queue that may hand out two jobs about one asset at the same time.
-
-    ``hold``: a lock on an asset; Unavailable if somebody else has it.
-    """
+def one_at_a_time(handlers: Mapping[JobKind, Handler], hold: Hold) -> dict[JobKind, Handler]:
+    """The same, for a queue that may hand out two jobs about one asset at the same time."""
 
     def examine(job: Job) -> Outcome:
         with hold(job.key):

@@ -16,6 +16,9 @@ from tests.e2e.lambda_site import Function, function, gateway, http_api_event, p
 from tests.e2e.served import Cloud, Served, serving, status, text_of, until
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues, new_table
 
+from facelabel.adapters.aws.leases import AssetLocks
+from facelabel.adapters.aws.table import Table
+from facelabel.adapters.clock import SystemClock
 from facelabel.cloudinary import signing
 
 if TYPE_CHECKING:
@@ -162,6 +165,15 @@ def test_bulk_work_from_a_laptop(stack: Stack, data: Path) -> None:
     assert "index and training folder agree" in stack.laptop("index", "--check")
     assert "0 to look at" in stack.laptop("reconcile")
     stack.laptop("doctor")
+
+
+def test_a_laptop_leaves_alone_what_a_function_has_in_hand(stack: Stack, data: Path) -> None:
+    cloud, photo = stack.account.cloud(), str(data / "families/identification1.jpg")
+    asset_id = cloud.upload(photo, asset_folder="uploads")["asset_id"]
+    table = Table(client("dynamodb"), stack.environment["FACELABEL_STORE"].rpartition("/")[2])
+    with AssetLocks(table, SystemClock(), lease=60).hold(asset_id):
+        assert f"another worker has {asset_id} in hand" in stack.laptop("tag")
+    assert waiting(stack) == 1
 
 
 def test_duplicates_and_what_comes_at_once_have_one_effect(stack: Stack, data: Path) -> None:

@@ -22,7 +22,7 @@ from facelabel.model import JobKind
 from facelabel.pipeline import Pipeline
 from facelabel.reconcile import Reconciler
 from facelabel.settings import is_loopback
-from facelabel.worker import Worker, handlers
+from facelabel.worker import Worker, handlers, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from facelabel.model import Job, NamedFace, Outcome
     from facelabel.ports import EditableLibrary, Inbox, Ledger, Queue, Recognizer
     from facelabel.settings import Settings
+    from facelabel.worker import Hold
 
 #: Original photos are private: nobody else on this computer may look.
 DATA_FOLDER_MODE = 0o700
@@ -82,11 +83,15 @@ class App:
     amazon: Amazon | None = None
     #: To the local library, and to Rekognition's operations here; None where no database is.
     keys: KeyRing | None = None
+    #: A lock on an asset, where the queue may hand out two jobs about one; None where it does not.
+    hold: Hold | None = None
 
     def worker(self, kinds: Collection[JobKind] = ()) -> Worker:
         """A worker for these kinds of job; none given: for all."""
         every = handlers(self.pipeline)
         every |= {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
+        if self.hold:
+            every = one_at_a_time(every, self.hold)
         return Worker(
             self.pipeline.queue,
             every,
@@ -168,7 +173,8 @@ def _on_aws(settings: Settings, engines: Engines) -> App:
     kept = aws.build(settings, SystemClock())
     stores = _Stores(kept.ledger, kept.queue, kept.inbox)
     remote = _remote(settings, kept.queue, SystemClock())
-    return _app(settings, stores, engines, _Parts(remote, amazon=_amazon(settings, engines)))
+    app = _app(settings, stores, engines, _Parts(remote, amazon=_amazon(settings, engines)))
+    return replace(app, hold=kept.locks.hold)
 
 
 @dataclass(frozen=True, slots=True)
