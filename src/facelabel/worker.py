@@ -11,8 +11,10 @@ import logging
 import random
 import threading
 import traceback
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from facelabel.changes import Changes
@@ -87,6 +89,87 @@ class Done:
     buried: bool = False
 
 
+class Heartbeat:
+    """Keeps the leases of the jobs in hand, from one thread that starts with the first of them.
+
+    The thread ends with this object, to which it has only a weak reference.
+    """
+
+    def __init__(self, queue: Queue, seconds: float) -> None:
+        """Extend the leases every so many seconds."""
+        self._queue = queue
+        self._seconds = seconds
+        self._jobs: list[Job] = []
+        self._is_running = False
+        # Held while leases are extended: whoever lets go of a job knows that no beat is under way
+        # any more that could undo what he then says about it.
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def keeping(self, job: Job) -> Iterator[None]:
+        """Keep the lease of a job until the block ends, or it is lost."""
+        try:
+            with self._lock:
+                self._jobs.append(job)
+                self._start()
+            yield
+        finally:
+            with self._lock:
+                if job in self._jobs:
+                    self._jobs.remove(job)
+
+    def let_go(self) -> list[Job]:
+        """Let go of every job in hand; return them."""
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def beat(self) -> None:
+        """Extend the leases now; a job whose lease was lost is in hand no more."""
+        with self._lock:
+            self._jobs = [job for job in self._jobs if self._is_extended(job)]
+
+    def _is_extended(self, job: Job) -> bool:
+        """Whether the job is still ours, as far as can be told."""
+        try:
+            if self._queue.heartbeat(job):
+                return True
+        except Unavailable as trouble:
+            log.warning("no heartbeat: %s", trouble)
+            return True
+        except Exception:  # a bug here must not cost the jobs to come their leases
+            log.exception("no heartbeat of %s %s", job.kind, job.key)
+            return True
+        log.warning("%s %s: the lease was lost", job.kind, job.key)
+        return False
+
+    def _start(self) -> None:
+        if self._is_running:
+            return
+        # Not an Event: the garbage collector may call this at any moment, in that thread as well.
+        over: SimpleQueue[None] = SimpleQueue()
+        weakref.finalize(self, over.put, None)
+        args = (weakref.ref(self), over, self._seconds)
+        threading.Thread(target=_beat, args=args, name="heartbeat", daemon=True).start()
+        self._is_running = True
+
+
+def _beat(reference: weakref.ref[Heartbeat], over: SimpleQueue[None], seconds: float) -> None:
+    while not _is_over(over, seconds):
+        if heartbeat := reference():
+            heartbeat.beat()
+        del heartbeat  # or it would live until the next beat
+
+
+def _is_over(over: SimpleQueue[None], seconds: float) -> bool:
+    """Wait for the end, so many seconds at most."""
+    try:
+        over.get(timeout=seconds)
+    except Empty:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Worker:
     """Takes one job at a time."""
@@ -99,7 +182,13 @@ class Worker:
     backoff: Backoff = field(default_factory=Backoff)
     #: Takes only jobs of these kinds; empty: all that there are handlers for.
     kinds: Collection[JobKind] = ()
-    _in_hand: list[Job] = field(default_factory=list, init=False, repr=False)
+
+    #: The leases of the jobs in hand.
+    leases: Heartbeat = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is in hand yet."""
+        object.__setattr__(self, "leases", Heartbeat(self.queue, self.heartbeat))
 
     def run(self, stop: threading.Event, on_done: Callable[[Done], None] = lambda _: None) -> None:
         """Work until told to stop; the job in hand is finished first.
@@ -149,8 +238,7 @@ class Worker:
                 return self._bury(
                     job, "started again and again and never finished: it kills its worker"
                 )
-            with self._lease_kept(job):
-                return self._handled(job)
+            return self._handled(job)
         except KeyboardInterrupt:
             self.queue.retry(job, "interrupted", 0.0)  # nobody need wait for the lease to end
             raise
@@ -160,7 +248,7 @@ class Worker:
 
         Whatever the job still comes to is not taken from a worker that has given it back.
         """
-        for job in list(self._in_hand):
+        for job in self.leases.let_go():
             try:
                 self.queue.retry(job, "stopped", 0.0, counted=False)
             except Unavailable:
@@ -168,7 +256,8 @@ class Worker:
 
     def _handled(self, job: Job) -> Done:
         try:
-            outcome = self.handlers[job.kind](job)
+            with self.leases.keeping(job):
+                outcome = self.handlers[job.kind](job)
         except Rejected as rejection:
             return self._bury(job, str(rejection))
         except Throttled as trouble:
@@ -201,26 +290,3 @@ class Worker:
         self.queue.bury(job, reason)
         log.warning("%s %s buried: %s", job.kind, job.key, reason.strip().rpartition("\n")[2])
         return Done(job, error=reason, buried=True)
-
-    @contextmanager
-    def _lease_kept(self, job: Job) -> Iterator[None]:
-        """Keep extending the lease from a thread while the job is worked."""
-        over = threading.Event()
-        beat = threading.Thread(target=self._beat, args=(job, over), daemon=True)
-        beat.start()
-        self._in_hand.append(job)
-        try:
-            yield
-        finally:
-            self._in_hand.remove(job)
-            over.set()
-            beat.join()
-
-    def _beat(self, job: Job, over: threading.Event) -> None:
-        while not over.wait(self.heartbeat):
-            try:
-                if not self.queue.heartbeat(job):
-                    log.warning("%s %s: the lease was lost", job.kind, job.key)
-                    return
-            except Unavailable as trouble:
-                log.warning("no heartbeat: %s", trouble)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -214,55 +216,162 @@ def test_a_worker_that_lost_its_lease_leaves_the_job_alone(
 
 
 def test_heartbeats_keep_the_lease_through_long_work(shop: Shop) -> None:
-    beaten = threading.Event()
-
-    class Listening(MemoryQueue):
-        def heartbeat(self, job: Job) -> bool:
-            kept = super().heartbeat(job)
-            beaten.set()
-            return kept
-
     def long_work(_job: Job) -> Outcome:
         for _ in range(5):
             shop.clock.time += 50
-            beaten.clear()
-            assert beaten.wait(5)
-            assert queue.claim() is None
+            worker.leases.beat()
+            assert shop.queue.claim() is None
         return Outcome("identified")
 
-    queue = Listening(shop.clock, lease=60)
-    queue.enqueue(JobKind.ASSET, "a")
-    worker = Worker(queue, {JobKind.ASSET: long_work}, shop.clock, heartbeat=0.005)
+    worker = Worker(shop.queue, {JobKind.ASSET: long_work}, shop.clock)
     done = worker.run_one()
     assert done is not None
     assert done.outcome is not None
-    assert not queue.jobs()
+    assert not shop.queue.jobs()
 
 
-def test_heartbeats_go_on_after_trouble_and_end_with_the_lease_or_the_job(shop: Shop) -> None:
-    beats: list[str] = []
+class LeaseLost(Exception):
+    """Another worker has the job."""
 
-    class Flaky(MemoryQueue):
-        def heartbeat(self, job: Job) -> bool:
-            beats.append(job.key)
-            if len(beats) == 1:
-                raise Unavailable("the database is away")
-            return len(beats) < 3
+
+class Listening(MemoryQueue):
+    """Notes the heartbeats, and meets the next trouble at each, if there is one."""
+
+    def __init__(self, shop: Shop, *troubles: Exception) -> None:
+        """Hold one job."""
+        super().__init__(shop.clock)
+        self.beats: list[str] = []
+        self.troubles = [*troubles]
+        self.enqueue(JobKind.ASSET, "a")
+
+    def heartbeat(self, job: Job) -> bool:
+        """Note it."""
+        self.beats.append(job.key)
+        trouble = self.troubles.pop(0) if self.troubles else None
+        if isinstance(trouble, LeaseLost):
+            return False
+        if trouble:
+            raise trouble
+        return super().heartbeat(job)
+
+
+def test_heartbeats_go_on_after_trouble_and_end_with_the_lease(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Listening(
+        shop, Unavailable("the database is away"), ZeroDivisionError("a bug"), LeaseLost()
+    )
 
     def long_work(_job: Job) -> Outcome:
-        until(lambda: len(beats) >= 3)
-        time.sleep(0.03)  # no fourth: the lease was lost
+        for _ in range(9):
+            worker.leases.beat()
         return Outcome("identified")
 
-    queue = Flaky(shop.clock)
+    worker = Worker(queue, {JobKind.ASSET: long_work}, shop.clock)
+    worker.run_one()
+    assert queue.beats == ["a"] * 3
+    assert "the database is away" in caplog.text
+    assert "ZeroDivisionError: a bug" in caplog.text
+    assert caplog.text.count("the lease was lost") == 1
+
+
+def test_hearts_beat_by_themselves_whatever_happens_for_one_job_after_the_other(
+    shop: Shop,
+) -> None:
+    queue = Listening(shop, ZeroDivisionError("a bug"), Unavailable("the database is away"))
+    queue.enqueue(JobKind.ASSET, "b")
+
+    def long_work(job: Job) -> Outcome:
+        until(lambda: queue.beats.count(job.key) >= 3)
+        return Outcome("identified")
+
+    worker = Worker(queue, {JobKind.ASSET: long_work}, shop.clock, heartbeat=0.002)
+    worker.drain()
+    assert queue.beats == sorted(queue.beats)
+
+
+def test_no_heartbeat_comes_after_what_the_worker_says_about_a_job(shop: Shop) -> None:
+    """On SQS it would undo the delay of a retry: both set when the message is seen again."""
+    begun, ending = threading.Event(), threading.Event()
+    said: list[str] = []
+
+    class Slow(MemoryQueue):
+        def heartbeat(self, job: Job) -> bool:
+            begun.set()
+            assert ending.wait(120)
+            said.append("beat")
+            return super().heartbeat(job)
+
+        def retry(self, job: Job, reason: str, delay: float, *, counted: bool = True) -> bool:
+            said.append("retry")
+            return super().retry(job, reason, delay, counted=counted)
+
+    def work(_job: Job) -> Outcome:
+        assert begun.wait(120)
+        ending.set()
+        raise Unavailable("no network")
+
+    queue = Slow(shop.clock)
     queue.enqueue(JobKind.ASSET, "a")
-    Worker(queue, {JobKind.ASSET: long_work}, shop.clock, heartbeat=0.002).run_one()
-    assert beats == ["a"] * 3
+    worker = Worker(queue, {JobKind.ASSET: work}, shop.clock, heartbeat=0.002)
+    worker.run_one()
+    worker.leases.beat()
+    assert said == ["beat", "retry"]
+
+
+@pytest.mark.parametrize("end", [None, Rejected("bad"), KeyboardInterrupt(), Killed()])
+def test_a_job_that_is_over_is_in_hand_no_more(shop: Shop, end: BaseException | None) -> None:
+    queue = Listening(shop)
+    shop.troubles = [end] if end else []
+    worker = Worker(queue, {JobKind.ASSET: shop.handle}, shop.clock)
+    with suppress(KeyboardInterrupt, Killed):
+        worker.run_one()
+    worker.leases.beat()
+    assert queue.beats == []
+    assert worker.leases.let_go() == []
+
+
+def test_a_job_given_back_has_no_heartbeat_and_no_lease_to_lose(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Listening(shop)
+
+    def endless(_job: Job) -> Outcome:
+        worker.give_back()
+        worker.leases.beat()
+        return Outcome("identified")
+
+    worker = Worker(queue, {JobKind.ASSET: endless}, shop.clock)
+    worker.run_one()
+    assert queue.beats == []
+    assert not caplog.records
+
+
+def test_a_thousand_jobs_start_one_thread_and_it_ends_with_the_worker(shop: Shop) -> None:
+    before = set(threading.enumerate())
+    threads: set[threading.Thread] = set()
+
+    def work(_job: Job) -> Outcome:
+        threads.update(set(threading.enumerate()) - before)
+        return Outcome("identified")
+
+    for number in range(1000):
+        shop.queue.enqueue(JobKind.ASSET, f"{number}")
+    worker = Worker(shop.queue, {JobKind.ASSET: work}, shop.clock)
+    assert before.issuperset(threading.enumerate())  # an idle one needs none
+    worker.drain()
+    assert not shop.queue.jobs()
+    (thread,) = threads
+    assert thread.is_alive()
+    del worker
+    gc.collect()
+    thread.join(120)
+    assert not thread.is_alive()
 
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for it, but not for ever."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.001)
