@@ -34,8 +34,6 @@ ERROR_KEY = "facelabel_error"
 #: Characters of it; context values are limited.
 MAX_REASON = 500
 SWEEP_KEY = "all"
-#: Pictures one turn of the sweep looks at; other jobs come between two turns.
-SWEEP_BATCH = 256
 #: Seconds a sweep waits, so that several portraits learnt together cost one sweep.
 SWEEP_DELAY = 1.0
 #: Of an enrolment that nobody knows the image of any more; real ones are greater.
@@ -71,6 +69,8 @@ class Pipeline:
     scheme: Scheme
     #: None: searching costs nothing but time.
     thrift: Thrift | None = None
+    #: Pictures one turn of the sweep looks at; other jobs come between two turns.
+    sweep_batch: int = 256
 
     def examine(self, job: Job) -> Outcome:
         """Bring one asset to what it should be; Rejected is also written on the image."""
@@ -97,12 +97,12 @@ class Pipeline:
         written in one place only.
         """
         generation, collection = self.ledger.generation(), self.collection()
-        searches = self.ledger.stale(generation, SWEEP_BATCH)
+        searches = self.ledger.stale(generation, self.sweep_batch)
         with self.one_collection():
             sightings = self._recall(collection, searches)
         for search in searches:
             self._revisit(search, sightings.get(search.asset_id), collection, generation)
-        if len(searches) == SWEEP_BATCH:
+        if len(searches) == self.sweep_batch:
             self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
         return Outcome("swept", note=f"{len(searches)} pictures")
 

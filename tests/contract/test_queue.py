@@ -274,6 +274,16 @@ class KeyedQueueContract(QueueContract):
         assert queue.finish(again)
         assert queue.pending() == 0
 
+    def test_a_wish_answered_by_a_retry_is_not_granted_once_more(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        job = claimed(queue)
+        queue.enqueue(JobKind.ASSET, "a", delay=LEASE / 2)
+        queue.retry(job, "busy", 0.0)
+        assert queue.finish(claimed(queue))
+        assert queue.pending() == 0
+
     def test_a_lost_lease_changes_nothing(self, queue: Queue, clock: ManualClock) -> None:
         queue.enqueue(JobKind.ASSET, "a")
         lost = claimed(queue)

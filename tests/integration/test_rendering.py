@@ -169,9 +169,12 @@ FACES = Regions(faces=(Box(0.7, 0.1, 0.1, 0.2), Box(0.05, 0.55, 0.2, 0.4)))
         ("c_crop,g_faces", PICTURE[20:190, 20:320]),
         ("c_crop,g_face,h_20,w_20", PICTURE[140:160, 50:70]),
         ("c_crop,g_face,h_20,w_20,x_5,y_-5", PICTURE[135:155, 55:75]),
+        ("c_crop,g_face,z_2", PICTURE[130:170, 40:80]),
+        ("c_crop,g_face,z_0.5", PICTURE[40:200, 0:160]),
         ("c_crop,g_face,h_200,w_100", PICTURE[:, 10:110]),
         ("c_fill,g_face,h_200,w_100", PICTURE[:, 10:110]),
         ("c_fill,g_auto,h_200,w_300", PICTURE[:, 20:320]),
+        ("c_fill,g_face,h_200,w_100,x_30", PICTURE[:, 40:140]),
         ("c_thumb,g_face,z_1.5", PICTURE[110:190, 20:100]),
         ("c_thumb,g_face,h_80,w_80,z_1.5", PICTURE[110:190, 20:100]),
         ("c_crop,g_face/c_crop,g_north_west,h_10,w_10", PICTURE[110:120, 20:30]),
@@ -184,6 +187,15 @@ FACES = Regions(faces=(Box(0.7, 0.1, 0.1, 0.2), Box(0.05, 0.55, 0.2, 0.4)))
 )
 def test_faces_are_found_again_after_every_step(text: str, expected: Pixels) -> None:
     np.testing.assert_array_equal(pixels_of(render(DATA, text, FACES)), expected)
+
+
+def test_an_offset_from_a_face_is_measured_on_the_resized_picture() -> None:
+    """Half the size: 15 pixels there are 30 of the original."""
+    moved, twice = (
+        pixels_of(render(DATA, f"c_fill,g_face,{text}", FACES))
+        for text in ("h_100,w_50,x_15", "h_200,w_100,x_30/c_scale,w_50")
+    )
+    assert np.abs(moved.astype(int) - twice).max() <= 2
 
 
 def test_without_a_face_the_middle_is_taken() -> None:
@@ -456,6 +468,7 @@ def test_only_the_first_picture_of_an_animation_is_used(data: Path) -> None:
     [
         "w_10001",
         "c_pad,h_9999,w_9999",
+        "c_lpad,h_9999,w_9999",
         "w_10.0/w_10.0",
         "c_scale,dpr_10,w_9999",
         "c_crop,h_1,w_400/c_scale,w_9999/h_9000,w_9000",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +133,35 @@ def test_deleted_vectors_are_gone_from_the_disk(memory: MemoryTemplates, tmp_pat
         on_disk = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert unit(seed) not in on_disk
         assert unit(1) in on_disk
+
+
+def test_faces_of_a_collection_that_another_process_dropped_are_let_go(tmp_path: Path) -> None:
+    """A mapped file keeps its bytes readable for as long as it is mapped."""
+    templates = MemoryTemplates()
+    for collection in (PEOPLE, "others"):
+        templates.create(collection, "model/1", DIMENSIONS)
+    add(templates, range(3))
+    ours, theirs = MatrixIndex(templates, tmp_path), MatrixIndex(templates, tmp_path)
+    dropped = number(templates)
+    ours.search(dropped, [unit(0)], 1)
+    mapped = weakref.ref(ours._views[dropped].records)  # noqa: SLF001 - nobody else holds it
+    theirs.drop(dropped)
+    others = templates.collection_id("others")
+    assert others is not None
+    ours.search(others, [unit(0)], 1)
+    gc.collect()
+    assert mapped() is None
+
+
+def test_of_faces_that_are_equally_near_the_first_comes_first(tmp_path: Path) -> None:
+    templates = MemoryTemplates()
+    templates.create(PEOPLE, "model/1", DIMENSIONS)
+    for copy in range(40):
+        face = EnrolledFace(f"face-{copy}", "Ann")
+        templates.add(PEOPLE, face, Template(some_face(), unit(1)), "")
+    (hits,) = MatrixIndex(templates, tmp_path).search(number(templates), [unit(1)], 40)
+    rows = [row for row, _ in hits]
+    assert rows == sorted(rows)
 
 
 def test_the_dead_are_left_behind_once_they_are_a_quarter(

@@ -64,6 +64,16 @@ def test_the_past_and_the_future_are_refused(intake: Intake, clock: ManualClock,
         intake.read(UPLOAD, *signed(clock, UPLOAD, off=off))
 
 
+def test_who_fetches_notifications_may_take_older_ones(clock: ManualClock) -> None:
+    patient = Intake(lambda: [OLD], clock, window=86_400)
+    assert patient.read(UPLOAD, *signed(clock, UPLOAD, off=-86_400)).requests
+    with pytest.raises(Unverified):
+        patient.read(UPLOAD, *signed(clock, UPLOAD, off=-86_401))
+    hasty = Intake(lambda: [OLD], clock, window=60)
+    with pytest.raises(Unverified):
+        hasty.read(UPLOAD, *signed(clock, UPLOAD, off=-61))
+
+
 def test_no_refusal_tells_what_is_wrong(intake: Intake, clock: ManualClock) -> None:
     timestamp, signature = signed(clock, UPLOAD)
     wrong = [

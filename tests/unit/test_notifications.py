@@ -377,6 +377,8 @@ class TestReading:
         [
             {"notification_type": "upload", "public_id": "p"},
             {"notification_type": "rename", "from_public_id": "o", "to_public_id": "p"},
+            {"notification_type": "rename", "public_id": "o", "to_public_id": "p"},
+            {"notification_type": "move", "resources": {"key": {"public_id": "p"}}},
             {"notification_type": "delete", "resources": [{"public_id": "p", "asset_id": None}]},
             {"notification_type": "move", "resources": {"p": {}}},
             {"notification_type": "resource_tags_changed", "resources": {"p": {"added": ["x"]}}},

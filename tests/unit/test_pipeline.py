@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel import pipeline as pipeline_module
 from facelabel.matching import Rules
 from facelabel.model import Asset, JobKind, JobState, NameState
 from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
 from facelabel.scheme import Scheme
-from facelabel.testing import MemoryLedger, portrait
+from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
+from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.conftest import Bench
+
+    from facelabel.model import EnrolledFace, Sighting
 
 
 # ---- which folder means what
@@ -361,6 +365,80 @@ def test_a_photo_that_becomes_a_training_image_loses_our_names_only(bench: Bench
     assert bench.ledger.names(photo) == {}
 
 
+def test_nothing_is_kept_of_the_faces_seen_on_a_photo_that_became_a_training_image(
+    bench: Bench,
+) -> None:
+    photo = bench.upload("ann")
+    bench.work()
+    search = bench.ledger.search(photo)
+    assert search is not None
+    collection = bench.pipeline.collection()
+    assert photo in bench.recognizer.recall(collection, [search])
+    bench.library.move(photo, "training")
+    bench.work()
+    assert photo not in bench.recognizer.recall(collection, [search])
+
+
+class Overtaken(MemoryRecognizer):
+    """Something happens elsewhere just after a call has got its answer."""
+
+    def __init__(self, event: Callable[[], None]) -> None:
+        """``event``: what happens, once."""
+        super().__init__()
+        self._event = event
+
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+        """See :class:`facelabel.ports.Recognizer`."""
+        seen = super().identify(collection, image, asset)
+        event, self._event = self._event, lambda: None
+        event()
+        return seen
+
+
+def test_somebody_learnt_while_a_picture_is_searched_is_found_on_it(bench: Bench) -> None:
+    """The generation is read before the search: a later one would call this search up to date."""
+
+    def learn_bob() -> None:
+        bench.upload("bob", folder="training", tags=["faceLabel:Bob"])
+        portrait_job = bench.queue.claim()
+        assert portrait_job is not None
+        bench.worker.work(portrait_job)
+
+    bench.recognizer = Overtaken(learn_bob)
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=bench.recognizer)
+    bench.worker = Worker(bench.queue, handlers(pipeline), bench.clock)
+    party = bench.upload("ann", "bob")
+    bench.work()
+    assert bench.names(party) == {"Bob"}
+
+
+class Stillborn(MemoryRecognizer):
+    """A process that enrols a face and dies before it could say so."""
+
+    def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
+        """See :class:`facelabel.ports.Recognizer`."""
+        super().enrol(collection, image, person, asset)
+        raise KeyboardInterrupt
+
+
+def test_a_face_that_a_process_enrolled_before_it_died_goes_with_its_image(bench: Bench) -> None:
+    """Whom an image is enrolled as is noted first: later nobody would know that the face is there.
+
+    The image has no enrolment that could lead there.
+    """
+    recognizer = Stillborn()
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=recognizer)
+    asset_id = bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    job = bench.queue.claim()
+    assert job is not None
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.examine(job)
+    assert list(recognizer.faces(pipeline.collection()))
+    bench.library.delete(asset_id)
+    pipeline.examine(job)
+    assert not list(recognizer.faces(pipeline.collection()))
+
+
 def test_a_searched_photo_that_is_moved_elsewhere_keeps_being_looked_after(bench: Bench) -> None:
     photo = bench.upload("ann")
     bench.work()
@@ -415,8 +493,8 @@ def pipeline_with(one: Pipeline, scheme: Scheme) -> Pipeline:
 
 
 def test_a_sweep_of_many_pictures_takes_turns_and_ends(bench: Bench) -> None:
-    count = pipeline_module.SWEEP_BATCH + 20
-    photos = [bench.upload("ann", name=f"assets/{number}") for number in range(count)]
+    take_turns_of(bench, 8)
+    photos = [bench.upload("ann", name=f"assets/{number}") for number in range(20)]
     bench.work()
     bench.learn("ann")
     assert all(bench.names(photo) == {"Ann"} for photo in photos)
@@ -425,7 +503,8 @@ def test_a_sweep_of_many_pictures_takes_turns_and_ends(bench: Bench) -> None:
 
 def test_a_sweep_goes_on_past_pictures_that_cannot_be_looked_at(bench: Bench) -> None:
     """A whole turn of them waits for an original that is away; the last one does not."""
-    photos = [bench.upload("ben") for _ in range(pipeline_module.SWEEP_BATCH)]
+    take_turns_of(bench, 8)
+    photos = [bench.upload("ben") for _ in range(8)]
     bench.work()
     bench.learn("ann")
     last = bench.upload("ben")
@@ -437,6 +516,18 @@ def test_a_sweep_goes_on_past_pictures_that_cannot_be_looked_at(bench: Bench) ->
     assert bench.names(last) == {"Ben"}
     assert len(bench.dead()) == len(photos)
     assert not bench.queue.pending()
+
+
+def test_a_sweep_goes_on_after_a_whole_turn_without_a_change(bench: Bench) -> None:
+    """No job about a picture follows such a turn, so nobody else would go on."""
+    take_turns_of(bench, 2)
+    for _ in range(4):
+        bench.upload("ben")
+    last = bench.upload("ann")
+    bench.work()
+    bench.learn("ann")
+    assert bench.names(last) == {"Ann"}
+    assert not bench.ledger.stale(bench.ledger.generation(), 1)
 
 
 def test_several_portraits_learnt_together_cost_one_sweep(bench: Bench) -> None:
@@ -460,6 +551,12 @@ def test_a_sweep_does_not_hurry_jobs_twice(bench: Bench) -> None:
     assert not bench.ledger.stale(bench.ledger.generation(), 1)
     bench.work()
     assert bench.names(photo) == {"Ann"}
+
+
+def take_turns_of(bench: Bench, pictures: int) -> None:
+    """Have a sweep look at so many pictures at a time."""
+    pipeline = dataclasses.replace(bench.pipeline, sweep_batch=pictures)
+    bench.worker = Worker(bench.queue, handlers(pipeline), bench.clock)
 
 
 # ---- the first need

@@ -55,6 +55,11 @@ def is_notification(
     )
 
 
+def test_what_stands_in_the_address_of_a_call_is_not_signed() -> None:
+    call: Json = {"public_id": "p", "resource_type": "image", "cloud_name": "c", "api_key": "k"}
+    assert signing.string_to_sign(call | {"file": "f", "signature": "s"}) == "public_id=p"
+
+
 class TestNotifications:
     """X-Cld-Signature."""
 
