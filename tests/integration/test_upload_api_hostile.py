@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
 
 BOUNDARY = "----boundary"
+GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
 class Caller:
@@ -375,6 +376,29 @@ def test_basic_authentication(caller: Caller, header: str, message: str) -> None
 
 def test_the_admin_api_wants_to_know_who_asks(caller: Caller) -> None:
     assert "required" in error(caller.http.get(caller.server.at("resources/image")), 401)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_restriction_cannot_be_hidden_in_a_name_or_a_value(caller: Caller, version: int) -> None:
+    """Of a call that the page's server signed, and the page sends."""
+    signed: Json = {
+        "allowed_formats": "png", "asset_folder": "inbox", "context": "a=b", "overwrite": "false",
+        "public_id": "x", "timestamp": str(int(caller.server.context.clock.now())),
+    }  # fmt: skip
+    known: Json = {
+        "file": f"data:image/gif;base64,{base64.b64encode(GIF).decode()}",
+        "api_key": KEY.key, "signature": signing.sign(signed, KEY.secret, version=version),
+    }  # fmt: skip
+
+    def sent(params: Json) -> httpx.Response:
+        return caller.http.post(caller.server.at("image/upload"), data={**params, **known})
+
+    rest = {name: signed[name] for name in ("public_id", "timestamp")}
+    named = {"allowed_formats=png&asset_folder": "inbox", "context": "a=b", "overwrite": "false"}
+    valued = {"allowed_formats": "png&asset_folder=inbox", "context": "a=b&overwrite=false"}
+    assert "gif not allowed" in error(sent(signed))
+    for folded in (named, valued):
+        assert error(sent({**rest, **folded}), 401).startswith("Invalid Signature ")
 
 
 def test_a_call_may_carry_the_secret_itself(caller: Caller) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from facelabel.cloudinary.signing import Algorithm
-    from facelabel.model import Json
+    from facelabel.model import Json, JsonValue
 
 SECRET = "abcd"
 NOW = 1_315_060_600.0
@@ -27,7 +27,8 @@ ALGORITHMS: list[Algorithm] = ["sha1", "sha256"]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 values = texts | st.integers() | st.booleans() | st.lists(texts.filter(bool), max_size=3)
-calls = st.dictionaries(texts.filter(lambda name: name not in signing.UNSIGNED), values, max_size=6)
+names = st.from_regex(r"[a-z_][a-z0-9_]{0,9}(\[[a-z]*\])?", fullmatch=True)
+calls = st.dictionaries(names.filter(lambda name: name not in signing.UNSIGNED), values, max_size=6)
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +164,47 @@ class TestCalls:
         assert signing.string_to_sign(one, 1) == signing.string_to_sign(two, 1)
         assert signing.string_to_sign(one, 2) == "tags=a%26type=private"
 
+    def test_a_value_that_could_be_parameters_is_signed_by_version_2_alone(self) -> None:
+        many: JsonValue = ["a", "b&tags[]=c"]
+        for value in ("a=b&overwrite=false", "https://x.test/?a=1&b=2", many):
+            call: Json = {"context": value}
+            assert signing.is_signed(call, signing.sign(call, SECRET, version=2), SECRET)
+            assert not signing.is_signed(call, signing.sign(call, SECRET, version=1), SECRET)
+
+    @pytest.mark.parametrize("value", ["AT&T", "a&b", "a=b & c=d", "company=AT&T|role=boss", "&"])
+    def test_other_ampersands_are_fine_in_version_1(self, value: str) -> None:
+        call: Json = {"context": value}
+        assert signing.is_signed(call, signing.sign(call, SECRET, version=1), SECRET)
+
+    @pytest.mark.parametrize(
+        "name", ["allowed_formats=png&asset_folder", "a=b", "a&b", "", "a b", "é", "1", "a[", "[a]"]
+    )
+    def test_what_is_no_name_cannot_be_signed(self, name: str) -> None:
+        call: Json = {name: "x", "timestamp": "1"}
+        for version in (1, 2):
+            assert not signing.is_signed(call, signing.sign(call, SECRET, version=version), SECRET)
+
+    @pytest.mark.parametrize("value", [{"a": "b"}, [{"a": "b"}], [["a"]]])
+    def test_an_object_has_no_text_to_sign(self, value: JsonValue) -> None:
+        call: Json = {"context": value}
+        assert not signing.is_signed(call, signing.sign(call, SECRET), SECRET)
+
+    def test_names_that_clients_use(self) -> None:
+        for name in ("public_ids", "context[alt]", "eager[0]", "x1", "Tags", "faces.x", "a-b", "_"):
+            call: Json = {name: "x"}
+            assert signing.is_signed(call, signing.sign(call, SECRET), SECRET)
+
+    def test_a_signed_text_cannot_be_cut_into_other_parameters(self) -> None:
+        signed: Json = {"allowed_formats": "png", "context": "a=b|c=d", "overwrite": "false"}
+        text = signing.string_to_sign(signed)
+        readings = list(_readings(text))
+        assert len(readings) > 10
+        for reading in readings:
+            for version in (1, 2):
+                assert signing.string_to_sign(reading, 1) == text
+                signature = signing.sign(signed, SECRET, version=version)
+                assert signing.is_signed(reading, signature, SECRET) == (reading == signed)
+
     def test_another_secret_or_parameter_is_another_signature(self) -> None:
         signature = signing.sign({"tags": "a"}, SECRET)
         assert signing.is_signed({"tags": "a"}, signature, SECRET)
@@ -176,6 +218,18 @@ class TestCalls:
     ) -> None:
         signature = signing.sign_answer("tëst/a&b", 1234, SECRET, algorithm)
         assert utils.verify_api_response_signature("tëst/a&b", 1234, signature, algorithm)
+
+
+def _readings(text: str) -> Iterator[Json]:
+    """Every set of parameters that could be read out of a text."""
+    if not text:
+        yield {}
+    ends = [*(i for i, character in enumerate(text) if character == "&"), len(text)]
+    for end in ends:
+        pair = text[:end]
+        for equals in (i for i, character in enumerate(pair) if character == "="):
+            for rest in _readings(text[end + 1 :]):
+                yield {pair[:equals]: pair[equals + 1 :], **rest}
 
 
 class TestDeliveryUrls:

@@ -27,6 +27,11 @@ UNSIGNED = frozenset({"file", "api_key", "signature", "resource_type", "cloud_na
 _ALGORITHMS: tuple[Algorithm, ...] = ("sha1", "sha256")
 #: Seconds since the epoch; int() would take any length, spaces and the digits of other scripts.
 _TIMESTAMP = re.compile(r"[0-9]{1,15}", re.ASCII)
+#: A parameter's name, such as ``public_ids`` or ``context[alt]``: without "=" or "&" in it no
+#: signed text can be cut into parameters in another way.
+_NAME = r"[A-Za-z_][\w.-]*(?:\[[\w.-]*\])*"
+_WELL_NAMED = re.compile(_NAME, re.ASCII)
+_POSES = re.compile(f"&{_NAME}=", re.ASCII)
 _SHORT, _LONG = 8, 32
 _DELIVERY = re.compile(r"s--(?P<signature>[\w-]{8}(?:[\w-]{24})?)--", re.ASCII)
 
@@ -66,9 +71,27 @@ def sign(
 
 
 def is_signed(parameters: Mapping[str, JsonValue], signature: str, secret: str) -> bool:
-    """Whether the signature is that of the call, by either version and algorithm."""
-    texts = {_encoded(string_to_sign(parameters, version)) for version in (1, 2)}
+    """Whether the signature is that of the call, by either version and algorithm.
+
+    One signed text is one call: parameters whose names are none, and objects, cannot be signed,
+    and version 1 counts only where no value could be read as further parameters.
+    """
+    if not all(map(_can_be_signed, parameters, parameters.values())):
+        return False
+    versions = (2,) if any(map(_poses, parameters.values())) else (1, 2)
+    texts = {_encoded(string_to_sign(parameters, version)) for version in versions}
     return _matches(signature, texts, [secret], _ALGORITHMS)
+
+
+def _can_be_signed(name: str, value: JsonValue) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return bool(_WELL_NAMED.fullmatch(name)) and not any(
+        isinstance(item, (dict, list)) for item in items
+    )
+
+
+def _poses(value: JsonValue) -> bool:
+    return bool(_POSES.search(_text(value)))
 
 
 def sign_answer(public_id: str, version: int, secret: str, algorithm: Algorithm = "sha1") -> str:
