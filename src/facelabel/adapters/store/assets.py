@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from facelabel.adapters.store import schema, values
-from facelabel.adapters.store.database import batches
+from facelabel.adapters.store.database import PAGE, batches
 from facelabel.media import AssetKey
 from facelabel.model import Asset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
@@ -70,6 +70,18 @@ def matching(connection: Connection, condition: ColumnElement[bool]) -> list[Ass
     """Every asset for which the condition holds."""
     rows = connection.execute(select(schema.asset).where(condition)).mappings().all()
     return [asset for some in batches(rows) for asset in read(connection, some)]
+
+
+def every(connection: Connection) -> Iterator[list[Asset]]:
+    """All assets, a page at a time: who holds a lock may not be silent for as long as all take."""
+    last = ""
+    while True:
+        page = select(schema.asset).where(_ASSET.asset_id > last).order_by(_ASSET.asset_id)
+        rows = connection.execute(page.limit(PAGE)).mappings().all()
+        if not rows:
+            return
+        last = rows[-1]["asset_id"]
+        yield read(connection, rows)
 
 
 def read(connection: Connection, rows: Sequence[RowMapping]) -> list[Asset]:

@@ -11,21 +11,24 @@ import sqlite3
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from zlib import crc32
 
-from sqlalchemy import create_engine, event, func, inspect, make_url, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from facelabel.adapters.store import postgresql
 from facelabel.adapters.store.faults import translated
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import URL, Column, Connection, Engine, RowMapping, Select, Table
+    from sqlalchemy.dialects.postgresql import Insert
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
 T = TypeVar("T")
@@ -66,9 +69,7 @@ class Database:
     @property
     def url(self) -> str:
         """What another process opens; with the password, so not to be shown."""
-        return self._url.set(drivername=self._url.get_backend_name()).render_as_string(
-            hide_password=False
-        )
+        return self._shown().render_as_string(hide_password=False)
 
     @contextmanager
     def transaction(self, *, alone: str = "", durable: bool = True) -> Iterator[Connection]:
@@ -79,15 +80,15 @@ class Database:
         process but not a power cut, and does not wait for the disk; a later durable transaction
         makes it so, too.
         """
-        with translated(), self._writers[durable].begin() as connection:
+        with self._translated(), self._writers[durable].begin() as connection:
             if not self._sqlite:
-                _prepare_postgresql(connection, alone, durable=durable)
+                postgresql.prepare(connection, alone, durable=durable)
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read: the whole block sees the database as of one moment."""
-        with translated(), self._reader.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
             yield connection
 
     def pages(
@@ -112,20 +113,27 @@ class Database:
                 return
             yield from items
 
-    def insert(self, table: Table) -> postgresql.Insert:
+    def insert(self, table: Table) -> Insert:
         """INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words."""
-        dialect = sqlite if self._sqlite else postgresql
-        return cast("postgresql.Insert", dialect.insert(table))
+        dialect = sqlite_dialect if self._sqlite else postgresql_dialect
+        return cast("Insert", dialect.insert(table))
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
+    def _shown(self) -> URL:
+        """As a user wrote it."""
+        return self._url.set(drivername=self._url.get_backend_name())
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._url.username or "")
+
     def _connected(self, *, migrating: bool = False) -> Engine:
         try:
             if self._sqlite:
                 return _sqlite_engine(self._url, self._busy_timeout, migrating=migrating)
-            return _postgresql_engine(self._url, self._busy_timeout)
+            return postgresql.engine(self._url, self._busy_timeout)
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 "PostgreSQL needs a driver: pip install 'facelabel[postgresql]'"
@@ -135,7 +143,7 @@ class Database:
         try:
             self._bring_to_head()
         except ConfigurationError as error:
-            raise ConfigurationError(f"{self._url.render_as_string()}: {error}") from error
+            raise ConfigurationError(f"{self._shown().render_as_string()}: {error}") from error
 
     def _bring_to_head(self) -> None:
         with self.read() as connection:
@@ -149,9 +157,10 @@ class Database:
     def _migrate(self) -> None:
         engine = self._connected(migrating=True)
         try:
-            with translated(), engine.execution_options(writes=True).begin() as connection:
+            with self._translated(), engine.execution_options(writes=True).begin() as connection:
                 if not self._sqlite:
-                    _prepare_postgresql(connection, "migration")
+                    postgresql.check_encoding(connection)
+                    postgresql.prepare(connection, "migration")
                 _upgrade(connection)
         finally:
             engine.dispose()
@@ -172,10 +181,8 @@ def _checked(url: str) -> URL:
     backend = parsed.get_backend_name() if "+" not in parsed.drivername else ""
     if backend == "sqlite":
         return _checked_sqlite(parsed)
-    if "@" in (parsed.host or ""):
-        raise ConfigurationError("write an @ in the password of a database URL as %40")
     if backend in {"postgres", "postgresql"}:
-        return parsed.set(drivername="postgresql+psycopg")
+        return postgresql.checked(parsed)
     raise ConfigurationError(f"not a database we use: {parsed.drivername}; {_EXPECTED}")
 
 
@@ -229,33 +236,6 @@ def _sqlite_begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN")
-
-
-def _postgresql_engine(url: URL, busy_timeout: float) -> Engine:
-    engine = create_engine(
-        url,
-        pool_pre_ping=True,
-        hide_parameters=_PRIVATE,
-        connect_args={"connect_timeout": 10},
-        # Whatever the server's default: after waiting for a lock, the others' changes are seen.
-        isolation_level="READ COMMITTED",
-    )
-
-    @event.listens_for(engine, "connect")
-    def setup(connection: DBAPIConnection, _: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"SET lock_timeout = {int(busy_timeout * 1000)}")
-        cursor.close()
-        connection.commit()
-
-    return engine
-
-
-def _prepare_postgresql(connection: Connection, alone: str, *, durable: bool = True) -> None:
-    if not durable:
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-    if alone:
-        connection.execute(select(func.pg_advisory_xact_lock(crc32(alone.encode()))))
 
 
 def _revision(connection: Connection) -> str | None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import func, select, true, union
+from sqlalchemy import func, select, union
 
 from facelabel.adapters.store import (
     assets,
@@ -441,7 +441,7 @@ class LocalLibrary:
             if documents.read(connection, *_STATE) == wanted:
                 return
         with self._alone() as connection:
-            for some in batches(assets.matching(connection, true())):
+            for some in assets.every(connection):
                 values.derive(connection, self._placed(connection, some))
             documents.write(connection, *_STATE, wanted)
 
