@@ -33,6 +33,7 @@ from facelabel import settings as configuration
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import Database
 from facelabel.bootstrap.app import opened
+from facelabel.portraits import Portrait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,7 +175,7 @@ def main() -> None:
         with opened(settings) as app:
             portraits = sorted((arguments.data / "portraits" / "gallery").glob("*.jpg"))
             learnt = [
-                actions.add_portrait(app, actions.Portrait(str(path), path.stem)).asset_id
+                actions.add_portrait(app, Portrait(str(path), path.stem)).asset_id
                 for path in portraits
             ]
             actions.work(app, learnt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import dataclass
 from itertools import islice
@@ -10,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel import matching, names
+from facelabel import matching, names, reading
 from facelabel.bootstrap.core import USUAL_FACES
-from facelabel.errors import NotFound, Rejected, UnreadableImage
+from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
 from facelabel.model import JobKind, JobRequest, Outcome
 
 if TYPE_CHECKING:
@@ -21,29 +20,17 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.model import Asset, Enrolment, Face, NamedFace
+    from facelabel.portraits import Portrait
     from facelabel.settings import Settings
     from facelabel.worker import Done
 
-#: What we pick up when we walk through a folder; files named outright are tried whatever they are.
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-)
-LABELS_FILE = "labels.csv"
 #: Where notifications are taken; the second path is the original app's.
 WEBHOOK_PATHS = ("/webhook", "/cloudinary-rekog")
 #: Pictures enqueued at a time.
 PAGE = 100
-#: A labels.csv larger than this is no list of portraits.
-MAX_LABELS_BYTES = 64 << 20
+#: What became of a picture whose job another worker is doing.
+ELSEWHERE = Outcome("waiting", note="another worker has it")
 _UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
-
-
-@dataclass(frozen=True, slots=True)
-class Portrait:
-    """A picture to learn from: path or URL, and whom it shows."""
-
-    source: str
-    person: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,44 +59,6 @@ def identify(app: App, data: bytes) -> Identification:
         sighting = pipeline.recognizer.identify(pipeline.collection(), data)
     faces = matching.assign(sighting.faces, pipeline.scheme.rules)
     return Identification(faces, sighting.left_out, sighting.model, sighting.calls)
-
-
-def portraits(path: Path, prefix: str) -> Iterator[Portrait]:
-    """Labelled pictures of a folder: one folder per person, or files and a ``labels.csv``.
-
-    A line of labels.csv is ``url-or-path,label``; the label may carry the tag prefix or not, and
-    paths are relative to the file. Raises NotFound or Rejected saying what was expected.
-    """
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return _listed(path, prefix)
-    if not path.is_dir():
-        raise NotFound(f"{path} is neither a folder nor a labels.csv")
-    if (path / LABELS_FILE).is_file():
-        return _listed(path / LABELS_FILE, prefix)
-    people = sorted(
-        folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")
-    )
-    found = [
-        Portrait(str(file), folder.name) for folder in people for file in image_files([folder])
-    ]
-    if not found:
-        raise Rejected(
-            f"{path} has neither folders named after people with pictures in them"
-            f" nor a {LABELS_FILE} with lines like photo.jpg,John Doe"
-        )
-    return iter(found)
-
-
-def image_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files named, and the pictures in the folders named, by path; hidden ones are left."""
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if file.suffix.lower() in IMAGE_SUFFIXES and not hidden and not file.is_dir():
-                yield file
 
 
 def add_portrait(
@@ -147,24 +96,17 @@ def training_images(app: App) -> dict[str, Asset]:
 
 def read(app: App, source: str) -> tuple[bytes, str]:
     """The bytes and the file name of a path or an http(s) URL, within the size limit."""
-    if source.startswith(("http://", "https://")):
+    if reading.is_url(source):
         return app.fetch(source)
     return read_file(app, Path(source)), Path(source).name
 
 
 def read_file(app: App, path: Path) -> bytes:
-    """The bytes of a file; UnreadableImage if there is none or it is over the limit."""
-    limit = app.settings.max_image_mb << 20
+    """The bytes of a file; UnreadableImage, saying why, if there is none or it is too large."""
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise UnreadableImage(f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # a NUL in the name, out of a labels.csv
-        raise UnreadableImage(f"cannot be read: {error}") from error
-    if len(data) > limit:
-        raise UnreadableImage(f"larger than {app.settings.max_image_mb} MB")
-    return data
+        return reading.read(path, app.settings.max_image_mb << 20)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name, out of a labels.csv
+        raise UnreadableImage(reading.why(error)) from error
 
 
 def work(
@@ -189,8 +131,7 @@ def work(
 
     enqueue(app, asset_ids)
     app.worker().drain(note)
-    waiting = Outcome("waiting", note="another worker has it")
-    return [results.get(asset_id, waiting) for asset_id in asset_ids]
+    return [results.get(asset_id, ELSEWHERE) for asset_id in asset_ids]
 
 
 def enrolments(app: App) -> list[Enrolment]:
@@ -338,6 +279,12 @@ def _clean_stem(filename: str) -> str:
     return "".join(filter(str.isprintable, stem)).strip(" .-")[:80] or "portrait"
 
 
+def failed(trouble: Rejected | Unavailable) -> Outcome:
+    """What became of a picture that did not even get into the library."""
+    kind = "refused" if isinstance(trouble, Rejected) else "waiting"
+    return Outcome(kind, note=str(trouble))
+
+
 def _failure(done: Done) -> Outcome:
     kind = "refused" if done.buried else "waiting"
     reason = done.error.strip().rpartition("\n")[2]
@@ -352,29 +299,3 @@ def _relabel(app: App, asset: Asset, label: str) -> None:
     others = [tag for tag in asset.tags if tag.startswith(prefix) and tag != label]
     if others:
         app.library.remove_tags(asset.asset_id, others)
-
-
-def _listed(path: Path, prefix: str) -> Iterator[Portrait]:
-    if path.stat().st_size > MAX_LABELS_BYTES:
-        raise Rejected(f"{path} is larger than {MAX_LABELS_BYTES >> 20} MB")
-    try:
-        rows = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Rejected(f"{path} is not a CSV file in UTF-8: {error}") from error
-    for number, row in enumerate(rows, start=1):
-        if not any(cell.strip() for cell in row) or (number == 1 and _is_header(row)):
-            continue
-        yield _portrait(path, number, [cell.strip() for cell in row], prefix)
-
-
-def _portrait(path: Path, number: int, row: list[str], prefix: str) -> Portrait:
-    if len(row) != 2 or not all(row):  # noqa: PLR2004 - a path and a label
-        raise Rejected(f"{path} line {number}: expected url-or-path,label but found {row}")
-    source, label = row
-    if not source.startswith(("http://", "https://")):
-        source = str(path.parent / source)
-    return Portrait(source, label.removeprefix(f"{prefix}:"))
-
-
-def _is_header(row: list[str]) -> bool:
-    return len(row) > 1 and row[1].strip().lower() in {"label", "name", "person"}

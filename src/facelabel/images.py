@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
+#: So many of a file's first bytes tell what it is.
+HEAD_BYTES = 512
 #: Long side that serves detection of small faces and crops of big ones.
 DEFAULT_MAX_SIDE = 2560
 _START_OF_SCAN = b"\xff\xda"
@@ -219,6 +221,15 @@ def inspect(data: bytes, limits: Limits) -> tuple[str, int, int]:
         sideways = _orientation(image) in _SIDEWAYS
     width, height = reversed(image.size) if sideways else image.size
     return _SUFFIXES.get(name, name.lower()), width, height
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether the first :data:`HEAD_BYTES` of a file announce a picture that is read."""
+    try:
+        _sniff(head)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def _recognised(data: bytes, limits: Limits) -> str:

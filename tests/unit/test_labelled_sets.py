@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def files(root: Path, *names: str) -> None:
-    """Make empty files: reading a set looks at names alone."""
+    """Make files that begin as pictures do: reading a set looks no further."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_bytes(b"\xff\xd8\xff")
 
 
 class TestPairsList:
@@ -100,8 +100,9 @@ class TestLabelledSets:
     def test_gallery_and_probes(self, tmp_path: Path) -> None:
         files(
             tmp_path, "gallery/A1.jpg", "gallery/Bo/x.png", "gallery/Bo/y.png", "probe/A1.jpg",
-            "strangers/Z.jpg", "groups/g.jpg", "probe/notes.txt",
+            "strangers/Z.jpg", "groups/g.jpg",
         )  # fmt: skip
+        (tmp_path / "probe/notes.txt").write_text("no picture")
         tiles = [{"person": "Bo", "tile": [0, 0, 9, 9]}, {"person": None, "tile": [9, 0, 9, 9]}]
         (tmp_path / "groups/labels.json").write_text(json.dumps({"g.jpg": tiles}))
         found = labelled.read_set(tmp_path)
@@ -110,6 +111,7 @@ class TestLabelledSets:
         assert [photo.person for photo in found.strangers] == ["Z"]
         assert found.sheets[0].tiles[1] == labelled.Tile(None, (9, 0, 9, 9))
         assert len(found.files) == 6
+        assert [left.path.name for left in found.left_out] == ["notes.txt"]
 
     def test_one_folder_per_person(self, tmp_path: Path) -> None:
         files(tmp_path, "Al/1.jpg", "Al/2.jpg", "Al/3.jpg", "Bo/1.jpg")
@@ -161,8 +163,7 @@ class TestLabelledSets:
             labelled.read_set(tmp_path)
 
     def test_file_names_that_are_no_utf_8(self, tmp_path: Path) -> None:
-        (tmp_path / os.fsdecode(b"\xff1.jpg")).touch()
-        (tmp_path / "A1.jpg").touch()
+        files(tmp_path, os.fsdecode(b"\xff1.jpg"), "A1.jpg")
         assert len(labelled.read_set(tmp_path, strangers=0.5).strangers) == 1
 
     def test_limits(self, tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ from rich.markup import escape
 from facelabel import actions
 from facelabel.bootstrap.app import sample_photos
 from facelabel.cli import report
-from facelabel.cli.framework import Command, application, bar, out
+from facelabel.cli.framework import Command, application, bar, finish, out
 from facelabel.errors import FacelabelError, Rejected
+from facelabel.portraits import Portrait
+from facelabel.portraits import read as read_portraits
+from facelabel.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from facelabel.actions import Portrait
     from facelabel.bootstrap.app import App
     from facelabel.model import Asset
     from facelabel.settings import Settings
@@ -47,25 +49,28 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
     seven photos of two public figures from the package index.
     """
     if (portraits is None) != (photos is None):
-        raise Rejected("give both --portraits and --photos, or neither")
+        raise click.UsageError("give both --portraits and --photos, or neither")
+    walk = Walk()
     with tempfile.TemporaryDirectory(prefix="facelabel-demo-") as folder:
         private = settings.model_copy(
             update={"data": Path(folder), "store": None, "library": "local"}
         )
         with application(private) as app:
             if portraits and photos:
-                learn = list(actions.portraits(portraits, private.face_label_tag_prefix))
-                pictures = list(actions.image_files([photos]))
+                learn = read_portraits(portraits, private.face_label_tag_prefix, walk)
+                pictures = report.pictures([photos], walk)
             else:
                 learn, pictures = _samples(private, Path(folder))
-            _run(app, learn, pictures, output)
+            good = _run(app, learn, pictures, output)
+    report.print_left_out(walk.left_out)
+    finish(refused=not good or walk.failed)
 
 
 def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Path]]:
     samples = sample_photos(settings)
     learn = [
-        actions.Portrait(str(samples.folder / "obama.jpg"), "Barack Obama"),
-        actions.Portrait(str(samples.folder / "biden.jpg"), "Joe Biden"),
+        Portrait(str(samples.folder / "obama.jpg"), "Barack Obama"),
+        Portrait(str(samples.folder / "biden.jpg"), "Joe Biden"),
     ]
     names = ("obama2.jpg", "obama3.jpg", "obama_partial_face.jpg", "obama_partial_face2.jpg")
     pictures = [samples.folder / name for name in names]
@@ -76,20 +81,24 @@ def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Pat
     return learn, pictures
 
 
-def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) -> None:
+def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) -> bool:
+    """Whether everything was learnt and searched."""
     started = time.perf_counter()
-    _learn(app, learn)
+    learnt = _learn(app, learn)
     assets = _stored(pictures, lambda picture: _upload(app, picture))
     with bar("searching", len(assets)) as advance:
-        app.worker().drain(report.Tally(advance, app.pipeline.queue.pending))
+        tally = report.Tally(advance, app.pipeline.queue.pending)
+        app.worker().drain(tally)
     out.print("")
     for _, asset in assets:
         _show(app, asset, output)
     seconds = time.perf_counter() - started
     out.print(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)", markup=False)
+    return learnt and len(assets) == len(pictures) and not (tally.refused or tally.waiting)
 
 
-def _learn(app: App, portraits: list[Portrait]) -> None:
+def _learn(app: App, portraits: list[Portrait]) -> bool:
+    """Whether all were learnt."""
     stored = _stored(portraits, lambda portrait: actions.add_portrait(app, portrait))
     with bar("learning", len(stored)) as advance:
         tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
@@ -99,6 +108,7 @@ def _learn(app: App, portraits: list[Portrait]) -> None:
     out.print(f"learnt {learnt} of {len(portraits)} portraits of {people} people")
     sources = [portrait.source for portrait, _ in stored]
     report.print_pairs(report.remarks(zip(sources, outcomes, strict=True)), "yellow")
+    return learnt == len(portraits)
 
 
 def _upload(app: App, picture: Path) -> Asset:

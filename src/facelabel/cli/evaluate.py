@@ -12,7 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli.framework import Command, application, bar, err, json_option, out, print_json
+from facelabel.cli import report
+from facelabel.cli.framework import (
+    Command,
+    application,
+    bar,
+    err,
+    finish,
+    json_option,
+    out,
+    print_json,
+)
 from facelabel.errors import ConfigurationError, Rejected
 from facelabel.evaluation import (
     fitting,
@@ -155,9 +165,11 @@ def gallery(
         similarity = fitting.curve(points) if points else _similarity(engine)
         rules = app.pipeline.scheme.rules
         result = identification.report(people, seen, scores, rules, engine.model, similarity)
-    _print_identification(replace(result, calibration=points), as_json=as_json)
+    result = replace(result, calibration=points, left_out=people.left_out)
+    _print_identification(result, as_json=as_json)
     if plot:
         _plot(plot, f"{engine.model}, {folder.name}", scores.genuine, scores.impostor)
+    finish(refused=any(left.fault for left in people.left_out))
 
 
 def _refuse_calibrated(app: App) -> None:
@@ -221,6 +233,7 @@ def _print_identification(result: Identification, *, as_json: bool) -> None:
         out.print(_false_matches(result))
     _print_problems("pictures not learnt, the people's probes are failures", result.not_enrolled)
     _print_problems("pictures without a face, each is a failure", result.undetected)
+    report.print_left_out(result.left_out)
 
 
 def _rates(result: Identification) -> Table:

@@ -56,6 +56,18 @@ def exit_status(error: FacelabelError) -> int:
     return EXIT_UNAVAILABLE if isinstance(error, Unavailable) else EXIT_REJECTED
 
 
+def finish(*, refused: bool = False, waiting: bool = False) -> None:
+    """End a command that went through: silently, or with the status of the worst that happened.
+
+    Args:
+        refused: something can never be done as it is.
+        waiting: something is done later, by the same command or by a worker.
+
+    """
+    if refused or waiting:
+        raise click.exceptions.Exit(EXIT_REJECTED if refused else EXIT_UNAVAILABLE)
+
+
 class Command(click.Command):
     """A command that takes every setting as a flag and reports our errors in one line."""
 

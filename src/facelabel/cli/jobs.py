@@ -12,11 +12,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel.cli import report
-from facelabel.cli.framework import Command, application, bar, err, json_option, out, print_json
-from facelabel.errors import NotFound
+from facelabel.cli.framework import (
+    Command,
+    application,
+    bar,
+    err,
+    finish,
+    json_option,
+    out,
+    print_json,
+)
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facelabel.bootstrap.app import App
     from facelabel.model import Job
     from facelabel.settings import Settings
@@ -37,6 +47,7 @@ def worker(settings: Settings, *, once: bool) -> None:
                 tally = report.Tally(advance, app.pipeline.queue.pending)
                 app.worker().drain(tally)
             out.print(tally.summary())
+            finish(refused=tally.refused, waiting=tally.waiting)
             return
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -111,9 +122,12 @@ def _state(job: Job) -> str:
 @click.pass_obj
 def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
     """Try failed jobs again, by number or --all."""
+    chosen = _chosen(job_ids, everything=everything)
     with application(settings) as app:
-        count = app.pipeline.queue.revive(None if everything else _given(job_ids))
-        out.print(f"{count} jobs will be tried again")
+        unknown = _unknown(app, chosen)
+        count = app.pipeline.queue.revive(chosen)
+    out.print(f"{count} jobs will be tried again")
+    _finish(unknown)
 
 
 @jobs.command(cls=Command)
@@ -122,12 +136,28 @@ def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> 
 @click.pass_obj
 def drop(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
     """Forget failed jobs, by number or --all; the pictures stay."""
+    chosen = _chosen(job_ids, everything=everything)
     with application(settings) as app:
-        count = app.pipeline.queue.drop(None if everything else _given(job_ids))
-        out.print(f"{count} jobs dropped")
+        unknown = _unknown(app, chosen)
+        count = app.pipeline.queue.drop(chosen)
+    out.print(f"{count} jobs dropped")
+    _finish(unknown)
 
 
-def _given(job_ids: tuple[int, ...]) -> tuple[int, ...]:
-    if not job_ids:
-        raise NotFound("which jobs? Give their numbers (`facelabel jobs list`) or --all")
-    return job_ids
+def _chosen(job_ids: tuple[int, ...], *, everything: bool) -> tuple[int, ...] | None:
+    """The jobs named, None for all that failed."""
+    if bool(job_ids) == everything:
+        raise click.UsageError("give numbers of jobs (`facelabel jobs list`), or --all")
+    return job_ids or None
+
+
+def _unknown(app: App, chosen: Sequence[int] | None) -> list[int]:
+    """Those among the jobs named that did not fail, or are not there."""
+    failed = {job.job_id for job in app.pipeline.queue.jobs(JobState.DEAD, limit=1_000_000)}
+    return sorted({*(chosen or ())} - failed)
+
+
+def _finish(unknown: Sequence[int]) -> None:
+    for job_id in unknown:
+        err.print(f"there is no failed job {job_id}", style="red")
+    finish(refused=bool(unknown))

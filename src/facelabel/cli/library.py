@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,21 +11,23 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions, names
+from facelabel import actions, names, reading
 from facelabel.cli import report
 from facelabel.cli.framework import (
-    EXIT_REJECTED,
     Command,
     application,
     bar,
+    err,
+    finish,
     json_option,
     out,
     print_json,
 )
 from facelabel.errors import Rejected, Unavailable
+from facelabel.walking import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
     from facelabel.model import Asset, Outcome, Search
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
 @click.option("--public-id", help="Name in the library; default: folder and file name.")
 @click.option("--now", is_flag=True, help="Also work the queue now, instead of a worker later.")
+@json_option
 @click.pass_obj
 def upload(
     settings: Settings,
@@ -54,45 +58,74 @@ def upload(
     public_id: str | None,
     *,
     now: bool,
+    as_json: bool,
 ) -> None:
     """Put pictures into the library.
 
     Labelled ones in the training folder are learnt, those in the recognition folder get names:
     by `facelabel worker`, or at once with --now. Folders are walked through.
     """
-    if public_id and len(sources) > 1:
-        raise Rejected("--public-id names one picture: give one file")
     place, wanted = _place(settings, folder, label), [*tags]
     if label is not None:
         prefix = settings.face_label_tag_prefix
         wanted.append(names.label(label.removeprefix(f"{prefix}:"), prefix))
     with application(settings) as app:
-        files = list(_expand(sources))
-        if not files:
-            raise Rejected("there are no pictures in " + ", ".join(sources))
-        problems, uploaded = [], []
+        walk = Walk()
+        files = _expand(sources, walk)
+        if public_id and len(files) > 1:
+            raise click.UsageError("--public-id names one picture: give one file")
         with bar("uploading", len(files)) as advance:
-            for number, source in enumerate(files, start=1):
-                try:
-                    data, filename = actions.read(app, source)
-                    uploaded.append(
-                        app.library.upload(
-                            data, folder=place, filename=filename, public_id=public_id,
-                            tags=wanted or None,
-                        )
-                    )  # fmt: skip
-                except (Rejected, Unavailable) as trouble:
-                    problems.append((source, str(trouble)))
-                advance(number, len(files))
-        for asset in uploaded:
-            out.print(asset.public_id, markup=False)
-        report.print_pairs(problems, "red")
-        if now:
-            _work_now(app, uploaded)
-        elif uploaded:
-            out.print("`facelabel worker --once` looks at them, if no worker is running")
-    if problems:
-        raise click.exceptions.Exit(EXIT_REJECTED)
+            uploaded, problems = _upload(app, files, Kept(place, public_id, wanted), advance)
+        outcomes = _work(app, list(uploaded.values())) if now else []
+    results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
+    if as_json:
+        _print_uploads_json(uploaded, problems, results, walk)
+    else:
+        _print_uploads(uploaded, problems, results, walk)
+    kinds = {outcome.kind for outcome in (*problems.values(), *outcomes)
+             if outcome != actions.ELSEWHERE}  # fmt: skip
+    finish(refused="refused" in kinds or walk.failed, waiting="waiting" in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where pictures go, and under what."""
+
+    folder: str
+    public_id: str | None
+    tags: Sequence[str]
+
+
+def _expand(sources: Sequence[str], walk: Walk) -> list[str]:
+    """Addresses as they are, files, and the pictures in folders."""
+    paths = [source if reading.is_url(source) else Path(source) for source in sources]
+    folders = [path for path in paths if isinstance(path, Path)]
+    if len(folders) == len(paths):
+        return list(map(str, report.pictures(folders, walk)))
+    return [
+        str(found)
+        for path in paths
+        for found in (walk.pictures([path]) if isinstance(path, Path) else [path])
+    ]
+
+
+def _upload(
+    app: App, files: Sequence[str], kept: Kept, advance: Callable[[int, int | None], None]
+) -> tuple[dict[str, Asset], dict[str, Outcome]]:
+    """Upload one after the other; the assets, and what kept the others out, by source."""
+    uploaded: dict[str, Asset] = {}
+    problems: dict[str, Outcome] = {}
+    for number, source in enumerate(files, start=1):
+        try:
+            data, filename = actions.read(app, source)
+            uploaded[source] = app.library.upload(
+                data, folder=kept.folder, filename=filename, public_id=kept.public_id,
+                tags=kept.tags or None,
+            )  # fmt: skip
+        except (Rejected, Unavailable) as trouble:
+            problems[source] = actions.failed(trouble)
+        advance(number, len(files))
+    return uploaded, problems
 
 
 def _place(settings: Settings, folder: str | None, label: str | None) -> str:
@@ -108,25 +141,47 @@ def _place(settings: Settings, folder: str | None, label: str | None) -> str:
     return place
 
 
-def _expand(sources: tuple[str, ...]) -> list[str]:
-    files: list[str] = []
-    for source in sources:
-        remote = source.startswith(("http://", "https://"))
-        files += [source] if remote else map(str, actions.image_files([Path(source)]))
-    return files
-
-
 def _work(app: App, assets: list[Asset]) -> list[Outcome]:
     with bar("working", app.pipeline.queue.pending()) as advance:
         tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
         return actions.work(app, [asset.asset_id for asset in assets], tally)
 
 
-def _work_now(app: App, uploaded: list[Asset]) -> None:
-    for asset, outcome in zip(uploaded, _work(app, uploaded), strict=True):
-        found = ", ".join(outcome.names)
-        text = f"{asset.public_id}: {outcome.kind} {found} {outcome.note}"
-        out.print(text.rstrip(), markup=False)
+def _print_uploads(
+    uploaded: Mapping[str, Asset],
+    problems: Mapping[str, Outcome],
+    results: Mapping[str, Outcome],
+    walk: Walk,
+) -> None:
+    for asset in uploaded.values():
+        out.print(asset.public_id, markup=False)
+    report.print_pairs(((source, outcome.note) for source, outcome in problems.items()), "red")
+    for source, outcome in results.items():
+        found = f"{outcome.kind} {', '.join(outcome.names)} {outcome.note}"
+        out.print(f"{uploaded[source].public_id}: {found}".rstrip(), markup=False)
+    if uploaded and not results:
+        out.print("`facelabel worker --once` looks at them, if no worker is running")
+    report.print_left_out(walk.left_out)
+
+
+def _print_uploads_json(
+    uploaded: Mapping[str, Asset],
+    problems: Mapping[str, Outcome],
+    results: Mapping[str, Outcome],
+    walk: Walk,
+) -> None:
+    rows: list[object] = [
+        {"source": source, **_public(asset), **_became(results.get(source))}
+        for source, asset in uploaded.items()
+    ]
+    rows += [{"source": source, **_became(outcome)} for source, outcome in problems.items()]
+    print_json({"pictures": rows, "left_out": report.left_out_rows(walk.left_out)})
+
+
+def _became(outcome: Outcome | None) -> dict[str, object]:
+    if outcome is None:
+        return {}
+    return {"outcome": outcome.kind, "names": outcome.names, "note": outcome.note}
 
 
 @click.command(cls=Command, examples=['library assets --person "John Doe" --person "Mary Roe"'])
@@ -266,8 +321,8 @@ def _print_tags(app: App, ident: str) -> None:
 def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
     """Move pictures to another folder; their public_ids stay."""
     with application(settings) as app:
-        for ident in idents:
-            asset = app.library.move(actions.find(app, ident).asset_id, folder.strip("/"))
+        for found in [actions.find(app, ident) for ident in idents]:
+            asset = app.library.move(found.asset_id, folder.strip("/"))
             out.print(f"{asset.public_id} is in {asset.folder or 'the root folder'}", markup=False)
 
 
@@ -295,5 +350,10 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
         for asset in assets:
             app.library.delete(asset.asset_id)
         # Forgetting must not wait for a worker that may never be started.
-        _work(app, assets)
-        out.print(f"{len(assets)} deleted")
+        outcomes = _work(app, assets)
+    out.print(f"{len(assets)} deleted")
+    late = [(asset.public_id, outcome.note) for asset, outcome in zip(assets, outcomes, strict=True)
+            if outcome.kind in {"refused", "waiting"} and outcome != actions.ELSEWHERE]  # fmt: skip
+    for public_id, note in late:
+        err.print(f"{public_id}: not forgotten yet: {note}", style="red", markup=False)
+    finish(waiting=bool(late))

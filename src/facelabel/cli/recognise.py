@@ -10,27 +10,28 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions
+from facelabel import actions, portraits
 from facelabel.cli import report
 from facelabel.cli.framework import (
-    EXIT_REJECTED,
     Command,
     application,
     bar,
     err,
+    finish,
     json_option,
     out,
     print_json,
 )
 from facelabel.errors import FacelabelError, Rejected, Unavailable
-from facelabel.model import JobState
+from facelabel.model import JobState, Outcome
+from facelabel.walking import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from facelabel.actions import Identification, Portrait
+    from facelabel.actions import Identification
     from facelabel.bootstrap.app import App
-    from facelabel.model import Outcome
+    from facelabel.portraits import Portrait
     from facelabel.reconcile import Drift
     from facelabel.settings import Settings
 
@@ -50,9 +51,17 @@ _LEARNT = frozenset({"enrolled", "unchanged"})
 )
 @click.option("--force", is_flag=True, help="With --rebuild: switch even if faces are lost by it.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
 @click.pass_obj
 def index(
-    settings: Settings, path: Path | None, *, check: bool, rebuild: bool, force: bool, dry_run: bool
+    settings: Settings,
+    path: Path | None,
+    *,
+    check: bool,
+    rebuild: bool,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Learn faces from labelled portraits.
 
@@ -64,56 +73,79 @@ def index(
         raise click.UsageError("give one of PATH, --check and --rebuild")
     if force and not rebuild:
         raise click.UsageError("--force goes with --rebuild")
+    if as_json and path is None:
+        raise click.UsageError("--json goes with PATH")
     with application(settings) as app:
         if rebuild:
             _rebuild(app, force=force, dry_run=dry_run)
         elif path:
-            _import(app, path, dry_run=dry_run)
+            (_plan if dry_run else _import)(app, path, as_json=as_json)
         else:
             _check(app, dry_run=dry_run)
 
 
-def _import(app: App, path: Path, *, dry_run: bool) -> None:
-    portraits = list(actions.portraits(path, app.pipeline.scheme.prefix))
-    people = {portrait.person for portrait in portraits}
-    if dry_run:
-        out.print(
-            f"{len(portraits)} portraits of {len(people)} people would be uploaded and learnt"
-        )
-        report.print_costs(actions.costs(app, portraits=len(portraits)))
-        return
+def _plan(app: App, path: Path, *, as_json: bool) -> None:
+    walk = Walk()
+    found = portraits.read(path, app.pipeline.scheme.prefix, walk)
+    if as_json:
+        rows = [{"source": portrait.source, "person": portrait.person} for portrait in found]
+        print_json({"portraits": rows, "left_out": report.left_out_rows(walk.left_out)})
+    else:
+        wanted = len({portrait.person for portrait in found})
+        out.print(f"{len(found)} portraits of {wanted} people would be uploaded and learnt")
+        report.print_costs(actions.costs(app, portraits=len(found)))
+        report.print_left_out(walk.left_out)
+    finish(refused=walk.failed)
+
+
+def _import(app: App, path: Path, *, as_json: bool) -> None:
+    walk = Walk()
+    results = _learn(app, portraits.read(path, app.pipeline.scheme.prefix, walk))
+    people = len({enrolment.person for enrolment in actions.enrolments(app)})
+    if as_json:
+        print_json({"people": people, "portraits": [_row(*result) for result in results],
+                    "left_out": report.left_out_rows(walk.left_out)})  # fmt: skip
+    else:
+        learnt = sum(outcome.kind == "enrolled" for _, outcome in results)
+        out.print(f"{learnt} portraits learnt, {people} people known")
+        notes = ((portrait.named, outcome) for portrait, outcome in results)
+        report.print_pairs(report.remarks(notes), "red")
+        report.print_left_out(walk.left_out)
+    kinds = {outcome.kind for _, outcome in results} - _LEARNT
+    finish(refused=bool(kinds - {"waiting"}) or walk.failed, waiting="waiting" in kinds)
+
+
+def _learn(app: App, found: Sequence[Portrait]) -> list[tuple[Portrait, Outcome]]:
+    """Upload portraits and learn them; what became of each, those that could not be had first."""
     uploaded: dict[str, Portrait] = {}
-    problems: list[tuple[str, str]] = []
+    failed: list[tuple[Portrait, Outcome]] = []
     known = actions.training_images(app)
-    with bar("uploading", len(portraits)) as advance:
-        for number, portrait in enumerate(portraits, start=1):
+    with bar("uploading", len(found)) as advance:
+        for number, portrait in enumerate(found, start=1):
             try:
                 asset = actions.add_portrait(app, portrait, known)
             except (Rejected, Unavailable) as trouble:
-                problems.append((portrait.source, str(trouble)))
+                failed.append((portrait, actions.failed(trouble)))
             else:
-                problems += _overruled(uploaded.get(asset.asset_id), portrait)
+                failed += _overruled(uploaded.get(asset.asset_id), portrait)
                 uploaded[asset.asset_id] = portrait
-            advance(number, len(portraits))
+            advance(number, len(found))
     outcomes = _work(app, list(uploaded), "learning")
-    sources = [portrait.source for portrait in uploaded.values()]
-    _print_learnt(app, outcomes, problems + report.remarks(zip(sources, outcomes, strict=True)))
-    if problems or not _LEARNT.issuperset(outcome.kind for outcome in outcomes):
-        raise click.exceptions.Exit(EXIT_REJECTED)
+    return failed + list(zip(uploaded.values(), outcomes, strict=True))
 
 
-def _overruled(former: Portrait | None, portrait: Portrait) -> Iterator[tuple[str, str]]:
+def _overruled(former: Portrait | None, portrait: Portrait) -> Iterator[tuple[Portrait, Outcome]]:
     """Tell of a picture that stands there for two people: it counts for the last."""
     if former and former.person != portrait.person:
-        known_as = f"{portrait.source}, labelled {portrait.person}: that label counts"
-        yield former.source, f"labelled {former.person}, is the same picture as {known_as}"
+        known_as = f"{portrait.named}, labelled {portrait.person}: that label counts"
+        note = f"labelled {former.person}, is the same picture as {known_as}"
+        yield former, Outcome("refused", note=note)
 
 
-def _print_learnt(app: App, outcomes: list[Outcome], remarks: list[tuple[str, str]]) -> None:
-    learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
-    people = len({enrolment.person for enrolment in actions.enrolments(app)})
-    out.print(f"{learnt} portraits learnt, {people} people known")
-    report.print_pairs(remarks, "red")
+def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:
+    """One portrait, for programs."""
+    return {"source": portrait.source, "person": portrait.person, "outcome": outcome.kind,
+            "public_id": outcome.public_id, "note": outcome.note}  # fmt: skip
 
 
 def _work(app: App, asset_ids: list[str], title: str) -> list[Outcome]:
@@ -130,12 +162,13 @@ def _check(app: App, *, dry_run: bool) -> None:
     if dry_run:
         todo = len(drift.missing) + len(drift.extra) + len(drift.lost)
         report.print_costs(actions.costs(app, portraits=todo))
-    if dry_run or drift.clean:
         return
-    app.reconciler.mend(drift)
-    _work(app, [], "mending")
-    left = app.reconciler.check()
-    out.print("mended" if left.clean else "not all of it could be mended: run it again")
+    if not drift.clean:
+        app.reconciler.mend(drift)
+        _work(app, [], "mending")
+        drift = app.reconciler.check()
+        out.print("mended" if drift.clean else "not all of it could be mended: run it again")
+    finish(refused=not drift.clean or bool(drift.refused or drift.contradictions))
 
 
 def _print_drift(drift: Drift) -> None:
@@ -173,6 +206,7 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
     out.print(f"rebuilt as {collection}, {people} people known")
+    finish(refused=tally.refused, waiting=tally.waiting)
 
 
 @click.command(cls=Command, examples=["identify party.jpg *.heic --draw named/"])
@@ -188,17 +222,18 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
 def identify(
     settings: Settings, files: tuple[Path, ...], draw: Path | None, *, as_json: bool
 ) -> None:
-    """Say who is on pictures. Nothing is stored."""
-    results: list[object] = []
-    drawn: set[Path] = set()
-    failed = False
+    """Say who is on pictures. Nothing is stored.
+
+    Folders are walked through. With --json, files left out there are one more line of JSON, on
+    standard error.
+    """
+    walk, results, drawn = Walk(), list[dict[str, object]](), set[Path]()
     with application(settings) as app:
-        for file in _pictures(files):
+        for file in report.pictures(files, walk):
             try:
                 data = actions.read_file(app, file)
                 seen = actions.identify(app, data)
             except Rejected as rejection:
-                failed = True
                 results.append({"file": str(file), "error": str(rejection)})
                 err.print(f"{file}: {rejection}", style="red", markup=False)
                 continue
@@ -211,15 +246,10 @@ def identify(
                 _save(_unused(draw, file.stem, drawn), app.annotate(data, seen.faces))
     if as_json:
         print_json(results)
-    if failed:
-        raise click.exceptions.Exit(EXIT_REJECTED)
-
-
-def _pictures(files: tuple[Path, ...]) -> list[Path]:
-    found = list(actions.image_files(files))
-    if not found:
-        raise Rejected("there are no pictures in " + ", ".join(map(str, files)))
-    return found
+        report.print_left_out_json(walk.left_out)
+    else:
+        report.print_left_out(walk.left_out)
+    finish(refused=walk.failed or any("error" in result for result in results))
 
 
 def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
@@ -281,6 +311,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -
         left = app.pipeline.queue.pending()
         if left:
             out.print(f"{left} jobs are with other workers or wait: `facelabel jobs list --all`")
+    finish(refused=tally.refused, waiting=tally.waiting)
 
 
 def _plan_search(app: App, place: str, *, again: bool) -> None:

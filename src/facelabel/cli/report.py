@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import click
 from rich.markup import escape
 from rich.table import Table
 
 from facelabel.cli.framework import err, out
-from facelabel.errors import Unavailable
+from facelabel.errors import Rejected, Unavailable
 from facelabel.model import Verdict
+from facelabel.walking import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from facelabel.model import Candidate, Face, NamedFace, Outcome
+    from facelabel.walking import LeftOut, Walk
     from facelabel.worker import Done
 
 #: So many jobs after another that cannot be done now: then neither can the rest.
 IN_A_ROW = 3
+#: So many suffixes or names of folders are told apart.
+_DETAILS = 5
 
 
 def names_line(faces: Sequence[NamedFace]) -> str:
@@ -105,6 +112,18 @@ class Tally:
         self._advance, self._pending = advance, pending
         self._done = 0
         self._waiting: set[str] = set()
+        #: Jobs that failed last time, and whether for good.
+        self._failed: dict[str, bool] = {}
+
+    @property
+    def refused(self) -> bool:
+        """Whether a job failed for good."""
+        return any(self._failed.values())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a job is to be tried again later."""
+        return not all(self._failed.values())
 
     def __call__(self, done: Done) -> None:
         """Note one job."""
@@ -112,8 +131,10 @@ class Tally:
         self._advance(self._done, self._done + self._pending())
         if done.outcome is None:
             self.kinds["refused" if done.buried else "to be retried"] += 1
+            self._failed[done.job.key] = done.buried
             self._note_failure(done, done.error.strip().rpartition("\n")[2])
             return
+        self._failed.pop(done.job.key, None)
         self._waiting.clear()
         self.kinds[done.outcome.kind] += 1
 
@@ -148,3 +169,56 @@ def print_pairs(pairs: Iterable[tuple[str, str]], style: str) -> None:
     """Lines of the form "thing: remark"."""
     for thing, remark in pairs:
         out.print(f"  {thing}: {remark}", style=style, markup=False)
+
+
+def pictures(paths: Sequence[Path], walk: Walk) -> list[Path]:
+    """The pictures named and those in folders; Rejected, with the reason, where there is none."""
+    found = list(walk.pictures(paths))
+    if not found:
+        why = [f"{left.path} {left.detail}" for left in walk.left_out if left.fault]
+        why += filter(None, [left_out_line(walk.left_out)])
+        where = ", ".join(map(str, paths))
+        raise Rejected("; ".join([f"there are no pictures in {where}", *why]))
+    return found
+
+
+def print_left_out(left_out: Sequence[LeftOut]) -> None:
+    """What was passed over in folders: what could not be read each by name, the rest counted."""
+    for left in left_out:
+        if left.fault:
+            err.print(f"{left.path}: {left.detail}", style="red", markup=False)
+    if summary := left_out_line(left_out):
+        err.print(summary, style="yellow", markup=False)
+
+
+def print_left_out_json(left_out: Sequence[LeftOut]) -> None:
+    """The same as one line of JSON, beside an answer that is a list and stays one."""
+    if left_out:
+        click.echo(json.dumps({"left_out": left_out_rows(left_out)}), err=True)
+
+
+def left_out_line(left_out: Iterable[LeftOut]) -> str:
+    """Such as "6 left out: 3 hidden, 2 not a picture (.mov, .txt), 1 empty"; "" for nothing."""
+    chosen = [left for left in left_out if not left.fault]
+    if not chosen:
+        return ""
+    counts = Counter(left.reason for left in chosen)
+    parts = [f"{count} {reason}{_details(chosen, reason)}" for reason, count in counts.items()]
+    return f"{len(chosen)} left out: {', '.join(parts)}"
+
+
+def _details(left_out: Iterable[LeftOut], reason: Reason) -> str:
+    if reason not in {Reason.NO_PICTURE, Reason.SYSTEM, Reason.NO_FILE}:
+        return ""
+    counts = Counter(left.detail or "no suffix" for left in left_out if left.reason is reason)
+    parts = [f"{count} {what}" if count > 1 else what for what, count in counts.most_common()]
+    more = [f"{len(parts) - _DETAILS} other kinds"] if len(parts) > _DETAILS else []
+    return f" ({', '.join(parts[:_DETAILS] + more)})"
+
+
+def left_out_rows(left_out: Iterable[LeftOut]) -> list[dict[str, str]]:
+    """The same for programs, each by its path."""
+    return [
+        {"path": str(left.path), "reason": str(left.reason), "detail": left.detail}
+        for left in left_out
+    ]

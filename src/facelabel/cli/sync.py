@@ -8,7 +8,7 @@ import click
 
 from facelabel import actions
 from facelabel.cli import report
-from facelabel.cli.framework import Command, application, bar, json_option, out, print_json
+from facelabel.cli.framework import Command, application, bar, finish, json_option, out, print_json
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
         if not force:
             missed.check()
         app.reconciler.look_at(missed)
-        _work(app)
+        _work(app, as_json=as_json)
 
 
 def _print_missed(missed: Missed) -> None:
@@ -49,12 +49,13 @@ def _print_missed(missed: Missed) -> None:
     out.print(f"{missed.listed} pictures listed: {changed} to look at, {gone} gone")
 
 
-def _work(app: App) -> None:
+def _work(app: App, *, as_json: bool) -> None:
     with bar("working", app.pipeline.queue.pending()) as advance:
         tally = report.Tally(advance, app.pipeline.queue.pending)
         app.worker().drain(tally)
-    if tally.kinds:
+    if tally.kinds and not as_json:
         out.print(tally.summary())
+    finish(refused=tally.refused, waiting=tally.waiting)
 
 
 @click.command(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from facelabel.evaluation.searching import Similarity
     from facelabel.evaluation.sheets import SheetReport
     from facelabel.matching import Rules
+    from facelabel.walking import LeftOut
 
 FALSE_POSITIVE_RATES = (1e-1, 1e-2, 1e-3)
 #: The threshold we would choose names no more strangers than this.
@@ -101,6 +102,8 @@ class Identification:
     undetected: tuple[Problem, ...]
     #: What was fitted to these very pictures, where that was asked for.
     calibration: tuple[FittedPoint, ...] = ()
+    #: What lies in the folders and was not looked at.
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel.actions import image_files
+from facelabel import reading
 from facelabel.errors import NotFound, Rejected
+from facelabel.lookup import Lookup
+from facelabel.walking import LeftOut, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,6 +63,7 @@ class LabelledSet:
     probes: tuple[Photo, ...]
     strangers: tuple[Photo, ...]
     sheets: tuple[Sheet, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -91,16 +94,18 @@ def read_set(
     """
     if not root.is_dir():
         raise NotFound(f"{root} is not a folder")
-    labelled = _divided(root) if (root / GALLERY).is_dir() else _dealt(root, enrol, strangers)
+    walk = Walk()
+    divided = (root / GALLERY).is_dir()
+    labelled = _divided(root, walk) if divided else _dealt(root, enrol, strangers, walk)
     if len(labelled.files) > limit:
         raise Rejected(f"{root} has more than {limit:,} pictures")
-    return labelled
+    return replace(labelled, left_out=tuple(walk.left_out))
 
 
-def _divided(root: Path) -> LabelledSet:
-    gallery = _named(root / GALLERY)
+def _divided(root: Path, walk: Walk) -> LabelledSet:
+    gallery = _named(root / GALLERY, walk)
     known = {photo.person for photo in gallery}
-    probes, sheets = _named(root / PROBE), _sheets(root / SHEETS)
+    probes, sheets = _named(root / PROBE, walk), _sheets(root / SHEETS)
     wanted = {photo.person for photo in probes}
     wanted |= {tile.person for sheet in sheets for tile in sheet.tiles if tile.person}
     if not gallery or not probes:
@@ -109,21 +114,21 @@ def _divided(root: Path) -> LabelledSet:
         raise Rejected(
             f"{len(unknown)} people have no picture in {root / GALLERY}, the first is {unknown[0]}"
         )
-    return LabelledSet(root, gallery, probes, _named(root / STRANGERS), sheets)
+    return LabelledSet(root, gallery, probes, _named(root / STRANGERS, walk), sheets)
 
 
-def _named(folder: Path) -> tuple[Photo, ...]:
+def _named(folder: Path, walk: Walk) -> tuple[Photo, ...]:
     """Pictures named after the person, or lying in a folder named so."""
     if not folder.is_dir():
         return ()
     return tuple(
         Photo(file, file.stem if file.parent == folder else file.relative_to(folder).parts[0])
-        for file in image_files([folder])
+        for file in walk.pictures([folder])
     )
 
 
-def _dealt(root: Path, enrol: int, strangers: float) -> LabelledSet:
-    people = _people(root)
+def _dealt(root: Path, enrol: int, strangers: float, walk: Walk) -> LabelledSet:
+    people = _people(root, walk)
     if not people:
         raise Rejected(
             f"{root} has no labelled pictures: expected folders {GALLERY} and {PROBE}, one folder"
@@ -139,10 +144,10 @@ def _dealt(root: Path, enrol: int, strangers: float) -> LabelledSet:
     )
 
 
-def _people(root: Path) -> Groups:
+def _people(root: Path, walk: Walk) -> Groups:
     """Pictures by person, people and pictures by name."""
     people: dict[str, list[Path]] = defaultdict(list)
-    for file in image_files([root]):
+    for file in walk.pictures([root]):
         inside = file.relative_to(root).parts
         people[inside[0] if len(inside) > 1 else _without_number(file.stem)].append(file)
     return {name: people[name] for name in sorted(people)}
@@ -164,13 +169,14 @@ def _photos(people: Groups) -> tuple[Photo, ...]:
 
 def _sheets(folder: Path) -> tuple[Sheet, ...]:
     labels = folder / "labels.json"
-    if not labels.is_file():
-        return ()
-    if labels.stat().st_size > MAX_LABELS_BYTES:
-        raise Rejected(f"{labels} is larger than {MAX_LABELS_BYTES >> 20} MB")
     try:
-        listed = json.loads(labels.read_text("utf-8"))
-        sheets = tuple(_sheet(folder / name, tiles) for name, tiles in sorted(listed.items()))
+        listed = json.loads(reading.read(labels, MAX_LABELS_BYTES))
+        lookup = Lookup(folder)
+        sheets = tuple(_sheet(lookup(name), tiles) for name, tiles in sorted(listed.items()))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise Rejected(f"{labels} {reading.why(error)}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Rejected(f"{labels} is not a list of tiles by file: {error!r}") from error
     if absent := [sheet.file for sheet in sheets if not sheet.file.is_file()]:

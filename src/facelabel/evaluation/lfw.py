@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.actions import IMAGE_SUFFIXES
+from facelabel import reading
 from facelabel.errors import NotFound, Rejected
+from facelabel.lookup import Lookup
+from facelabel.walking import is_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +47,10 @@ def read_pairs(listed: Path, root: Path) -> tuple[Pair, ...]:
     rows = [(number, _fields(line)) for number, line in enumerate(_lines(listed), start=1)]
     rows = [(number, fields) for number, fields in rows if fields]
     header = rows.pop(0)[1] if rows and all(field.isdigit() for field in rows[0][1]) else []
-    pairs = []
+    pairs, pictures = [], _Pictures(root)
     dealt = {True: 0, False: 0}
     for number, fields in rows:
-        left, right, same = _files(root, fields, f"{listed} line {number}")
+        left, right, same = pictures.of(fields, f"{listed} line {number}")
         pairs.append(Pair(left, right, same, _fold(header, dealt[same])))
         dealt[same] += 1
     _check(listed, header, dealt)
@@ -57,13 +60,13 @@ def read_pairs(listed: Path, root: Path) -> tuple[Pair, ...]:
 
 def _lines(listed: Path) -> list[str]:
     try:
-        if listed.stat().st_size > MAX_LIST_BYTES:
-            raise Rejected(f"{listed} is larger than {MAX_LIST_BYTES >> 20} MB")
-        lines = listed.read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise NotFound(f"{listed} cannot be read: {error.strerror or error}") from error
+        lines = reading.read(listed, MAX_LIST_BYTES).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise Rejected(f"{listed} is no text in UTF-8: {error}") from error
+    except FileNotFoundError as error:
+        raise NotFound(f"{listed} {reading.why(error)}") from error
+    except OSError as error:
+        raise Rejected(f"{listed} {reading.why(error)}") from error
     if len(lines) > MAX_PAIRS:
         raise Rejected(f"{listed} has more than {MAX_PAIRS:,} lines")
     return lines
@@ -81,25 +84,34 @@ def _fold(header: list[str], dealt: int) -> int:
     return dealt % FOLDS
 
 
-def _files(root: Path, fields: list[str], where: str) -> tuple[Path, Path, bool]:
-    if len(fields) == _GENUINE:
-        name, first, second = fields
-        return _file(root, name, first, where), _file(root, name, second, where), True
-    if len(fields) == _IMPOSTOR:
-        left, first, right, second = fields
-        return _file(root, left, first, where), _file(root, right, second, where), left == right
-    raise Rejected(f"{where}: expected 3 or 4 fields, as in pairs.txt, but found {len(fields)}")
+class _Pictures:
+    """The pictures below a folder, by name and number."""
 
+    def __init__(self, root: Path) -> None:
+        self._lookup = Lookup(root)
 
-def _file(root: Path, name: str, number: str, where: str) -> Path:
-    if not number.isdigit() or len(number) > 9:  # noqa: PLR2004 - more is no number of a picture
-        raise Rejected(f"{where}: {number!r} is not the number of a picture")
-    if not name or name in {".", ".."} or "/" in name or "\\" in name:
-        raise Rejected(f"{where}: {name!r} is not the name of a folder")
-    stem = root / name / f"{name}_{int(number):04d}"
-    candidates = (stem.with_name(stem.name + suffix) for suffix in sorted(IMAGE_SUFFIXES))
-    jpeg = stem.with_name(f"{stem.name}.jpg")
-    return jpeg if jpeg.exists() else next((f for f in candidates if f.exists()), jpeg)
+    def of(self, fields: list[str], where: str) -> tuple[Path, Path, bool]:
+        """The two of a pair, and whether they show one person."""
+        if len(fields) == _GENUINE:
+            name, first, second = fields
+            return self._file(name, first, where), self._file(name, second, where), True
+        if len(fields) == _IMPOSTOR:
+            left, first, right, second = fields
+            pair = self._file(left, first, where), self._file(right, second, where)
+            return *pair, left == right
+        raise Rejected(f"{where}: expected 3 or 4 fields, as in pairs.txt, but found {len(fields)}")
+
+    def _file(self, name: str, number: str, where: str) -> Path:
+        if not number.isdigit() or len(number) > 9:  # noqa: PLR2004 - more is no number of a picture
+            raise Rejected(f"{where}: {number!r} is not the number of a picture")
+        if not name or name in {".", ".."} or "/" in name or "\\" in name:
+            raise Rejected(f"{where}: {name!r} is not the name of a folder")
+        stem = f"{name}_{int(number):04d}"
+        jpeg = self._lookup(f"{name}/{stem}.jpg")
+        if jpeg.exists():
+            return jpeg
+        others = sorted(self._lookup(name).glob(f"{glob.escape(stem)}.*"))
+        return next(filter(is_picture, others), jpeg)
 
 
 def _check(listed: Path, header: list[str], dealt: dict[bool, int]) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel import actions, settings
+from facelabel import actions, portraits, settings
 from facelabel.bootstrap.app import opened
+from facelabel.portraits import Portrait
+from facelabel.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +54,7 @@ def learn(app: App, folder: Path) -> list[str]:
     known = actions.training_images(app)
     assets = [
         actions.add_portrait(app, portrait, known).asset_id
-        for portrait in actions.portraits(folder, "faceLabel")
+        for portrait in portraits.read(folder, "faceLabel", Walk())
     ]
     return [outcome.kind for outcome in actions.work(app, assets)]
 
@@ -74,11 +76,11 @@ def test_learning_portraits_takes_one_call_each(app: App, data: Path, tmp_path: 
 def test_a_portrait_that_was_moved_away_comes_back_with_its_tags(app: App, data: Path) -> None:
     """Under its new label alone."""
     portrait = data / "families/Family1-Dad1.jpg"
-    asset = actions.add_portrait(app, actions.Portrait(str(portrait), "Dad"))
+    asset = actions.add_portrait(app, Portrait(str(portrait), "Dad"))
     app.library.add_tags(asset.asset_id, ["summer"])
     app.library.move(asset.asset_id, "attic")
     known = actions.training_images(app)
-    again = actions.add_portrait(app, actions.Portrait(str(portrait), "faceLabel:Daddy"), known)
+    again = actions.add_portrait(app, Portrait(str(portrait), "faceLabel:Daddy"), known)
     now = app.library.asset(again.asset_id)
     assert now
     assert (now.asset_id, now.folder) == (asset.asset_id, "training")

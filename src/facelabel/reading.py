@@ -1,0 +1,79 @@
+"""Reading the files that people name: regular ones alone, and never more than a limit.
+
+Whoever opens a pipe waits until somebody writes to it, and opening a device may set it going; so
+what a path leads to is looked at before it is opened, and once more when it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Never wait for another end, never become the controlling terminal's owner.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows alone tells text and bytes apart
+_KINDS = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+_URL = re.compile("https?://", re.IGNORECASE)
+
+
+def is_url(source: str) -> bool:
+    """Whether a source is an address on the web and no path."""
+    return _URL.match(source) is not None
+
+
+def kind(mode: int) -> str:
+    """What a file of this mode is, in a word; "" for a regular one."""
+    if stat.S_ISREG(mode):
+        return ""
+    return next((word for is_one, word in _KINDS if is_one(mode)), "special file")
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file, or a link to one.
+
+    Raises OSError, with a reason for :func:`why`, for anything else; ValueError for a NUL.
+    """
+    _refuse_special(path, path.stat().st_mode)
+    handle = os.open(path, _FLAGS | _BINARY)
+    try:
+        _refuse_special(path, os.fstat(handle).st_mode)
+    except OSError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file.
+
+    Raises OSError: with EFBIG where there are more than ``limit``, else as :func:`opened` does.
+    """
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > limit else file.read(limit + 1)
+    if max(size, len(data)) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MB", str(path))
+    return data
+
+
+def why(error: OSError | ValueError) -> str:
+    """What kept a file from being read, as words to stand behind its name."""
+    verb = "may not be read" if isinstance(error, PermissionError) else "cannot be read"
+    return f"{verb}: {getattr(error, 'strerror', None) or error}"
+
+
+def _refuse_special(path: Path, mode: int) -> None:
+    if special := kind(mode):
+        raise OSError(errno.EINVAL, f"it is a {special}, not a file", str(path))
