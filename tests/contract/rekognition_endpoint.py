@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
-from starlette.applications import Starlette
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.local_collections import LocalCollections
@@ -17,10 +16,14 @@ from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.media import ApiKey
 from facelabel.web import rekognition_api
+from facelabel.web.app import guarded
+from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from starlette.types import ASGIApp
 
     from facelabel.adapters.store.database import Database
     from facelabel.ports import FaceEngine
@@ -29,7 +32,7 @@ KEY = ApiKey("AKIDEXAMPLE", "v3rySecretIndeed")
 PATIENCE = 10.0
 
 
-def site(engine: FaceEngine, database: Database, folder: Path) -> Starlette:
+def site(engine: FaceEngine, database: Database, folder: Path) -> ASGIApp:
     """An endpoint over an empty database, for callers who have the key."""
     clock = SystemClock()
     index = MatrixIndex(StoreTemplates(database), folder)
@@ -37,13 +40,12 @@ def site(engine: FaceEngine, database: Database, folder: Path) -> Starlette:
         collections=LocalCollections(lambda _: engine, StoreGalleries(database, clock), index),
         keys=lambda: [KEY],
         clock=clock,
-        require_keys=True,
     )
-    return Starlette(routes=rekognition_api.routes(context))
+    return guarded(rekognition_api.routes(context), Policy(require_keys=True))
 
 
 @contextmanager
-def running(application: Starlette) -> Iterator[str]:
+def running(application: ASGIApp) -> Iterator[str]:
     """Serve on loopback; yield the URL."""
     server = uvicorn.Server(uvicorn.Config(application, port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)

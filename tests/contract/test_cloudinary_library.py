@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
-from starlette.applications import Starlette
 from tests.contract.test_library import LibraryContract, now
 
 from facelabel.adapters.cloudinary.account import Account
@@ -32,7 +31,9 @@ from facelabel.errors import NotFound, Rejected, UnreadableImage
 from facelabel.media import ApiKey, ImageHeader
 from facelabel.testing import ManualClock
 from facelabel.web import cloudinary_api
+from facelabel.web.app import guarded
 from facelabel.web.cloudinary_api.context import Context
+from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +116,7 @@ def _values(header: ImageHeader) -> tuple[str, int, int]:
 @contextmanager
 def running(context: Context) -> Iterator[str]:
     """Serve on loopback; the URL."""
-    site = Starlette(routes=cloudinary_api.routes(context))
+    site = guarded(cloudinary_api.routes(context), Policy())
     server = uvicorn.Server(uvicorn.Config(site, port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()

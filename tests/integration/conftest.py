@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 
 from facelabel import images
 from facelabel.adapters.clock import SystemClock
@@ -21,8 +20,10 @@ from facelabel.adapters.fetcher import Fetcher
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
 from facelabel.media import ApiKey, ImageHeader
-from facelabel.web import cloudinary_api, http
+from facelabel.web import cloudinary_api
+from facelabel.web.app import guarded
 from facelabel.web.cloudinary_api.context import Context
+from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,10 +109,7 @@ def serve(shared: Switch) -> Iterator[Callable[[Context], ApiServer]]:
         free = [shared]
 
         def start(context: Context) -> ApiServer:
-            site = Starlette(
-                routes=cloudinary_api.routes(context),
-                exception_handlers={HTTPException: http.no_such_route},
-            )
+            site = guarded(cloudinary_api.routes(context), Policy())
             if not free:
                 return ApiServer(stack.enter_context(_running(site)), context)
             switch = free.pop()

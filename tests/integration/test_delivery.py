@@ -21,8 +21,6 @@ import pytest
 import uvicorn
 from cloudinary.utils import cloudinary_url
 from PIL import Image
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 
 from facelabel import images
 from facelabel.adapters.clock import SystemClock
@@ -34,9 +32,10 @@ from facelabel.adapters.store.messages import StoreMessages
 from facelabel.images import Limits
 from facelabel.media import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
 from facelabel.model import Box
+from facelabel.web.app import guarded
 from facelabel.web.cloudinary_api import delivery
 from facelabel.web.cloudinary_api.context import Context
-from facelabel.web.http import no_such_route
+from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -161,7 +160,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def server(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    yield from served(migrated_sqlite, tmp_path_factory.mktemp("site"), open_delivery=True)
+    yield from served(migrated_sqlite, tmp_path_factory.mktemp("site"), Policy())
 
 
 @pytest.fixture
@@ -177,10 +176,10 @@ def site(server: Site) -> Site:
 
 @pytest.fixture
 def closed_site(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Site]:
-    yield from served(migrated_sqlite, tmp_path, open_delivery=False)
+    yield from served(migrated_sqlite, tmp_path, Policy(require_keys=True))
 
 
-def served(empty: Path, folder: Path, *, open_delivery: bool) -> Iterator[Site]:
+def served(empty: Path, folder: Path, policy: Policy) -> Iterator[Site]:
     database = Database(f"sqlite:///{shutil.copy(empty, folder / 'facelabel.db')}")
     clock, keys, detector = SystemClock(), [OLD, NEW], Detector()
 
@@ -201,11 +200,9 @@ def served(empty: Path, folder: Path, *, open_delivery: bool) -> Iterator[Site]:
         fetch=unreachable,
         inspect=lambda data: ImageHeader(*images.inspect(data, Limits())),
         detect=detector,
-        open_delivery=open_delivery,
+        signs_urls=policy.require_keys,
     )
-    app = Starlette(
-        routes=delivery.routes(context), exception_handlers={HTTPException: no_such_route}
-    )
+    app = guarded(delivery.routes(context), policy)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
@@ -449,7 +446,7 @@ def test_the_format_a_client_accepts(site: Site) -> None:
 
     assert modern.headers["content-type"] == "image/webp"
     assert simple.headers["content-type"] == "image/jpeg"
-    assert modern.headers["vary"] == simple.headers["vary"] == "Accept"
+    assert modern.headers["vary"] == simple.headers["vary"] == "Accept, Origin"
     assert modern.headers["etag"] != simple.headers["etag"]
 
 

@@ -15,7 +15,6 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from starlette.applications import Starlette
 from tests.integration.amazon_shapes import strict
 from tests.integration.face_collections import ALIKE, MemoryCollections, picture
 
@@ -24,6 +23,8 @@ from facelabel.media import ApiKey
 from facelabel.rekognition import answers
 from facelabel.testing.clock import ManualClock
 from facelabel.web import rekognition_api
+from facelabel.web.app import guarded
+from facelabel.web.entry import Policy
 from facelabel.web.http import Held, Limits
 from facelabel.web.rekognition_api.context import Context
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from facelabel.model import Face
 
 KEY = ApiKey("AKIDEXAMPLE", "wJalrXUtnFEMI")
+LOCAL = Policy()
 TARGET = "RekognitionService."
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -95,14 +97,18 @@ class Amazon:
 def start(shared: Switch) -> Callable[..., Amazon]:
     """Return what puts an endpoint behind the server; its arguments change the context."""
 
-    def serve(collections: MemoryCollections | None = None, **changes: Any) -> Amazon:  # noqa: ANN401 - fields of Context
+    def serve(
+        collections: MemoryCollections | None = None,
+        policy: Policy = LOCAL,
+        **changes: Any,  # noqa: ANN401 - fields of Context
+    ) -> Amazon:
         memory, objects, clock = (
             collections or MemoryCollections(),
             Objects(),
             ManualClock(time.time()),
         )
-        context = Context(memory, lambda: [KEY], clock, require_keys=False, fetch_object=objects)
-        shared.site = Starlette(routes=rekognition_api.routes(replace(context, **changes)))
+        context = Context(memory, lambda: [KEY], clock, fetch_object=objects)
+        shared.site = guarded(rekognition_api.routes(replace(context, **changes)), policy)
         return Amazon(shared.url, memory, objects, clock)
 
     return serve
@@ -481,7 +487,7 @@ def test_every_fault_has_its_answer(
 def test_keys(start: Callable[..., Amazon]) -> None:
     """Where keys are needed, and where they are not."""
     wrong, unknown = ApiKey(KEY.key, "wrong"), ApiKey("AKIDOTHER", KEY.secret)
-    amazon = start(require_keys=True)
+    amazon = start(policy=Policy(require_keys=True))
     assert amazon.client().list_collections()["CollectionIds"] == []
     for key, name in (
         (wrong, "InvalidSignatureException"),
@@ -490,7 +496,8 @@ def test_keys(start: Callable[..., Amazon]) -> None:
         with pytest.raises(ClientError) as error:
             amazon.client(key).list_collections()
         assert code(error)[0] == name
-    assert amazon.call("ListCollections", {})[1]["Code"] == "MissingAuthenticationTokenException"
+    status, answer = amazon.call("ListCollections", {})
+    assert (status, answer["Code"]) == (403, "MissingAuthenticationTokenException")
     answer = amazon.call("ListCollections", {}, Authorization="Basic eDp5")[1]
     assert answer["Code"] == "IncompleteSignatureException"
     for seconds in (-901, 901):
@@ -546,16 +553,17 @@ def test_requests_no_sdk_would_send(amazon: Amazon) -> None:
 
 
 def test_bodies_that_come_too_slowly_or_too_many_at_once(shared: Switch) -> None:
-    context = Context(MemoryCollections(), tuple, ManualClock(), require_keys=False)
+    context = Context(MemoryCollections(), tuple, ManualClock())
     amazon = Amazon(shared.url, MemoryCollections(), Objects(), ManualClock())
     few = Limits(body=100, held=Held(10))
-    shared.site = Starlette(routes=rekognition_api.routes(context, few))
+    shared.site = guarded(rekognition_api.routes(context, few), LOCAL)
     status, answer = amazon.call("ListCollections", {"Unheard": "of"})
     assert (status, answer["Code"]) == (400, "ThrottlingException")
     assert answer["Message"] == "Slow down; sudden increase in rate of requests."
     slow = Limits(body=100, pause=0.1, linger=0.1)
-    shared.site = Starlette(routes=rekognition_api.routes(context, slow))
-    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nX-Amz-Target: {TARGET}\r\n\r\n{{"
+    shared.site = guarded(rekognition_api.routes(context, slow), LOCAL)
+    lines = ("POST / HTTP/1.1", "Host: localhost", "Content-Length: 9", f"X-Amz-Target: {TARGET}")
+    head = "\r\n".join([*lines, "", "{"])
     address = urlsplit(shared.url)
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.settimeout(20)

@@ -11,7 +11,6 @@ import botocore.session
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
 from tests.integration import amazon_shapes
 from tests.integration.face_collections import MemoryCollections, picture
 
@@ -19,6 +18,8 @@ from facelabel.media import ApiKey
 from facelabel.rekognition import validation
 from facelabel.testing.clock import ManualClock
 from facelabel.web import rekognition_api
+from facelabel.web.app import guarded
+from facelabel.web.entry import Policy
 from facelabel.web.rekognition_api.context import Context
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def caller(shared: Switch) -> Iterator[Caller]:
         return picture("Ann")
 
     keys = [ApiKey("k", "s")]
-    context = Context(memory, lambda: keys, ManualClock(), require_keys=False, fetch_object=fetch)
-    shared.site = Starlette(routes=rekognition_api.routes(context))
+    context = Context(memory, lambda: keys, ManualClock(), fetch_object=fetch)
+    shared.site = guarded(rekognition_api.routes(context), Policy())
     caller = Caller(shared.url)
     yield caller
     caller.connection.close()

@@ -15,7 +15,7 @@ from facelabel.web.rekognition_api import paging
 from facelabel.web.rekognition_api.context import Context
 from facelabel.web.rekognition_api.throttle import Throttle
 
-CONTEXT = Context(MemoryCollections(), tuple, ManualClock(), require_keys=False)
+CONTEXT = Context(MemoryCollections(), tuple, ManualClock())
 NAMES = st.from_regex(r"[a-zA-Z0-9_.:-]{1,255}", fullmatch=True)
 GIVEN = {"CollectionId": "people", "MaxResults": 2}
 

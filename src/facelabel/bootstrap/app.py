@@ -21,7 +21,6 @@ from facelabel.errors import ConfigurationError
 from facelabel.model import JobKind
 from facelabel.pipeline import Pipeline
 from facelabel.reconcile import Reconciler
-from facelabel.settings import is_loopback
 from facelabel.worker import Worker, handlers, one_at_a_time
 
 if TYPE_CHECKING:
@@ -302,7 +301,7 @@ def _post(settings: Settings) -> Post:
     def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
         from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - same
 
-        near = settings.private_urls or is_loopback(settings.host)
+        near = settings.private_urls or settings.serves_only_here
         fetcher = Fetcher(max_bytes=MAX_ANSWER, timeout=NOTIFY_SECONDS, allow_private=near)
         return fetcher.post(url, body, headers)
 

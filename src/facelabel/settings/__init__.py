@@ -8,7 +8,6 @@ keep their exact names; each setting also has a ``FACELABEL_…`` name.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
 from pathlib import Path
@@ -27,6 +26,7 @@ from pydantic_settings import (
 from facelabel.errors import ConfigurationError
 from facelabel.media import ApiKey
 from facelabel.settings import checks
+from facelabel.settings.addresses import is_loopback, is_only_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,9 +184,24 @@ class Settings(BaseSettings):
     cloud_name: Annotated[str, AfterValidator(checks.cloud_name)] = Field(
         default="local", description="Cloud name of the local library."
     )
+    require_keys: bool = Field(
+        default=False,
+        description="Ask programs on this computer for a key, too: behind a proxy that hides"
+        " whom it passes on.",
+    )
+    allowed_origins: Annotated[str, AfterValidator(checks.origins)] = Field(
+        default="",
+        description="Origins whose pages may call with keys, such as https://app.example.com;"
+        " several with commas between.",
+    )
     public_delivery: bool = Field(
         default=False,
         description="Deliver pictures to anybody who knows their URL when serving other computers.",
+    )
+    notification_hosts: Annotated[str, AfterValidator(checks.hosts)] = Field(
+        default="",
+        description="Hosts that a notification_url which nobody signed may name, with commas"
+        " between.",
     )
     private_urls: bool = Field(
         default=False,
@@ -292,6 +307,21 @@ class Settings(BaseSettings):
         return ApiKey.several(keys.get_secret_value()) if keys else ()
 
     @property
+    def origins(self) -> frozenset[str]:
+        """Origins whose pages are let in."""
+        return frozenset(filter(None, self.allowed_origins.split(",")))
+
+    @property
+    def notified_hosts(self) -> frozenset[str]:
+        """Hosts that anybody who may call may have told of a change."""
+        return frozenset(filter(None, self.notification_hosts.split(",")))
+
+    @property
+    def serves_only_here(self) -> bool:
+        """Whether whoever reaches the server may be a program on this computer, without a key."""
+        return is_only_here(self.host, self.public_url) and not self.require_keys
+
+    @property
     def label_field(self) -> str:
         """external_id of the metadata field that holds people, "" for none."""
         return self.people_field or (DEFAULT_FIELD if "metadata" in self.names_to else "")
@@ -360,14 +390,6 @@ def _is_own(url: str) -> bool:
     """Whether the address of the API in a CLOUDINARY_URL is on this computer."""
     prefix = parse_qs(urlsplit(url).query).get("upload_prefix", [""])[0]
     return is_loopback(urlsplit(prefix).hostname or "")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this computer, and reached from nowhere else."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def config_file() -> Path | None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from facelabel.names import FACE_ID_PREFIX
+from facelabel.settings.addresses import origin_of
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -83,6 +85,33 @@ def notification_keys(value: SecretStr) -> SecretStr:
     if not all(re.fullmatch(r"\s*[^:,\s]+:[^:,\s]+\s*", pair) for pair in pairs):
         raise ValueError("key:secret, several with commas between")
     return value
+
+
+def origins(value: str) -> str:
+    """Origins in the form in which browsers send them."""
+    return ",".join(dict.fromkeys(map(_checked_origin, _parts(value))))
+
+
+def _checked_origin(text: str) -> str:
+    if text == "*":
+        raise ValueError("* would let the pages of every site use the keys: name each origin")
+    found = origin_of(text)
+    if not found or urlsplit(text).path.strip("/") or set(text) & {"?", "#", "@"}:
+        raise ValueError(f"{text[:80]!r} is no origin: write https://app.example.com, no path")
+    return found
+
+
+def hosts(value: str) -> str:
+    """Names or addresses of hosts, in lower case."""
+    found = [host.lower() for host in _parts(value)]
+    for host in found:
+        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*", host):
+            raise ValueError(f"{host[:80]!r} is no host: write hooks.example.com, no port, no path")
+    return ",".join(dict.fromkeys(found))
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def channel(value: str) -> str:

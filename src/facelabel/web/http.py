@@ -27,6 +27,8 @@ from starlette.responses import JSONResponse, Response
 
 from facelabel.cloudinary import params as wire
 from facelabel.errors import FacelabelError, NotFound, Rejected, Unavailable
+from facelabel.web import entry
+from facelabel.web.entry import Entry
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -187,7 +189,9 @@ class Received:
     files: Mapping[str, FilePart]
     headers: Headers = field(repr=False)
     request_id: str = ""
-    #: Who asks, once that is known; None in a call that needs no key.
+    #: What the policy asks of the call …
+    entry: Entry = Entry.KEY
+    #: … and with whose key it came, once that is known; None in a call that needs none.
     key: ApiKey | None = None
 
 
@@ -224,7 +228,10 @@ async def receiving(
         values = _merged([*request.query_params.multi_items(), *pairs])
         path = {name: str(value) for name, value in request.path_params.items()}
         _check_texts({**values, **path})
-        yield Received(request.method, path, Params(values), files, request.headers, request_id)
+        asked = entry.noted(request.scope)
+        yield Received(
+            request.method, path, Params(values), files, request.headers, request_id, asked
+        )
 
 
 def endpoint(

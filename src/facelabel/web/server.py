@@ -16,7 +16,6 @@ import uvicorn
 
 from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.model import JobKind
-from facelabel.settings import is_loopback
 from facelabel.web.app import create
 from facelabel.web.connections import Connection
 
@@ -104,12 +103,11 @@ class _Server(uvicorn.Server):
 
 
 def check_keys(app: App) -> None:
-    """ConfigurationError if anybody in the network could come in without a key."""
-    if not is_loopback(app.settings.host) and not app.intake.keys():
-        raise ConfigurationError(
-            f"{app.settings.host} can be reached by others, and there is no key:"
-            " `facelabel keys add`"
-        )
+    """ConfigurationError where keys are needed and there is none."""
+    settings = app.settings
+    if not settings.serves_only_here and not app.intake.keys():
+        where = settings.public_url or settings.host
+        raise ConfigurationError(f"{where} needs keys, and there is no key: `facelabel keys add`")
 
 
 class _Stop(threading.Event):

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from facelabel.errors import FacelabelError, Rejected, Unavailable
 from facelabel.intake import Unverified
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -53,13 +54,13 @@ def routes(
     *,
     max_held: int = MAX_HELD,
     patience: float = PATIENCE,
-) -> list[Route]:
+) -> list[DoorRoute]:
     """The endpoints; ``max_body``: bytes, ``patience``: seconds, of one request's body.
 
     ``max_held``: bytes of all bodies at one time.
     """
     webhook = _Webhook(intake, Gatherer(inbox), _Reader(max_body, max_held, patience))
-    return [Route(path, webhook.receive, methods=["POST"]) for path in PATHS]
+    return [DoorRoute(Door.WEBHOOK, path, webhook.receive, methods=["POST"]) for path in PATHS]
 
 
 class Gatherer:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from facelabel.web.cloudinary_api import admin, delivery, explicit, messages, tags, upload
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
-
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
 
 #: Delivery comes last: it takes every path that begins with a cloud's name.
 _PARTS = (upload, explicit, tags, messages, admin, delivery)
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """Every endpoint of Cloudinary's that there is here."""
     return [route for part in _PARTS for route in part.routes(context)]

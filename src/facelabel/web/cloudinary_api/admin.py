@@ -6,8 +6,6 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
 from facelabel.cloudinary import assets
 from facelabel.web.cloudinary_api import (
     auth,
@@ -23,6 +21,8 @@ from facelabel.web.cloudinary_api import (
     triggers,
     upload_presets,
 )
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _UNSUPPORTED = {
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """All calls of the Admin API, names before placeholders."""
     get = partial(calls.route, context, "GET")
     return [
@@ -68,13 +68,13 @@ def routes(context: Context) -> list[Route]:
     ]
 
 
-def _refusals(context: Context, path: str, name: str) -> list[Route]:
+def _refusals(context: Context, path: str, name: str) -> list[DoorRoute]:
     def refuse(_context: Context, _received: Received) -> Json:
         raise ApiError(400, f"{name}: not supported by the local library")
 
     endpoint = auth.admin(context, refuse)
     paths = (f"/v1_1/{{cloud}}/{path}", f"/v1_1/{{cloud}}/{path}/{{rest:path}}")
-    return [Route(each, endpoint, methods=_METHODS) for each in paths]
+    return [DoorRoute(Door.ADMIN, each, endpoint, methods=_METHODS) for each in paths]
 
 
 def _ping(_context: Context, _received: Received) -> Json:

@@ -17,6 +17,7 @@ from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
 from facelabel.media import DocumentKind, Origin
 from facelabel.web import http
+from facelabel.web.entry import Entry
 from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
@@ -122,9 +123,12 @@ def _check_cloud(context: Context, received: Received) -> None:
 def _caller(
     context: Context, received: Received, unsigned: frozenset[str], *, presets: bool
 ) -> ApiKey | None:
-    if "authorization" in received.headers:
+    is_basic, is_signed = "authorization" in received.headers, received.params.text("signature")
+    if received.entry is Entry.PRESET and (is_basic or is_signed):
+        raise ApiError(403, "pages of this origin may upload with an unsigned preset alone")
+    if is_basic:
         return _basic_key(context, received)
-    if received.params.text("signature"):
+    if is_signed:
         return _signing_key(context, received, unsigned)
     if not presets:
         raise ApiError(401, "Missing required parameter - signature")

@@ -7,10 +7,10 @@ import binascii
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
 from facelabel.errors import Rejected
 from facelabel.web.cloudinary_api import auth
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ MAX_PAGE = 500
 MAX_IDS = 100
 
 
-def route(context: Context, method: str, path: str, action: Action) -> Route:
+def route(context: Context, method: str, path: str, action: Action) -> DoorRoute:
     """The route of one call; ``path`` is what follows the cloud's name."""
-    return Route(f"/v1_1/{{cloud}}/{path}", auth.admin(context, action), methods=[method])
+    return DoorRoute(
+        Door.ADMIN, f"/v1_1/{{cloud}}/{path}", auth.admin(context, action), methods=[method]
+    )
 
 
 def page_size(params: Params, default: int = PAGE) -> int:

@@ -50,12 +50,12 @@ class Context:
     max_file_bytes: int = 200 << 20
     #: A folder for the parts of chunked uploads.
     scratch: str = ""
-    #: Whether pictures of the type upload are delivered to anybody who knows their URL; without
-    #: it every delivery URL has to be signed.
-    open_delivery: bool = True
+    #: Whether the delivery URLs in answers are signed even of pictures of the type upload: others
+    #: than the programs on this computer are to follow them.
+    signs_urls: bool = False
 
     def delivery_secret(self, type_: str) -> str:
         """What signs the delivery URLs of assets of a type; "" where they need no signature."""
-        if type_ == "upload" and self.open_delivery:
+        if type_ == "upload" and not self.signs_urls:
             return ""
         return self.keys()[0].secret

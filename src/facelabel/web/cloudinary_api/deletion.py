@@ -13,15 +13,14 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.routing import Route
-
     from facelabel.media import Condition
     from facelabel.model import Asset, Json, JsonValue
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls that delete assets."""
     delete = partial(calls.route, context, "DELETE")
     return [

@@ -24,19 +24,20 @@ from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from facelabel.cloudinary import delivery_urls, signing, transformations
 from facelabel.cloudinary.transformations import Regions
 from facelabel.errors import NotFound, Rejected, Unavailable
 from facelabel.model import Box
-from facelabel.web import http, representation
+from facelabel.web import entry, http, representation
 from facelabel.web.cloudinary_api import attributes
+from facelabel.web.entry import Door, Entry
+from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 from facelabel.web.representation import Representation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from starlette.datastructures import Headers
     from starlette.requests import Request
@@ -87,11 +88,16 @@ _SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
 }
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """Every URL that delivers something."""
     endpoint = _Delivery(context).answer
     return [
-        Route(f"/{{cloud}}/{kind}/{{path:path}}", partial(endpoint, kind), methods=["GET"])
+        DoorRoute(
+            Door.DELIVERY,
+            f"/{{cloud}}/{kind}/{{path:path}}",
+            partial(endpoint, kind),
+            methods=["GET"],
+        )
         for kind in sorted(delivery_urls.RESOURCE_TYPES)
     ]
 
@@ -140,7 +146,9 @@ class _Delivery:
     async def _delivered(self, kind: str, request: Request) -> Response:
         cloud, path = request.path_params["cloud"], f"{kind}/{request.path_params['path']}"
         accepts = request.headers.get("accept", "")
-        order = await run_in_threadpool(_order, self._context, cloud, path, accepts)
+        is_open = entry.noted(request.scope) is Entry.OPEN
+        allowed = partial(_allowed, self._context, is_open=is_open)
+        order = await run_in_threadpool(_order, self._context, cloud, path, accepts, allowed)
         known = _representation(order)
         same = representation.unchanged(request.headers, known)
         if same:
@@ -181,11 +189,17 @@ class _Delivery:
 # ---- what is asked for
 
 
-def _order(context: Context, cloud: str, path: str, accepts: str) -> _Order:
+def _order(
+    context: Context,
+    cloud: str,
+    path: str,
+    accepts: str,
+    allowed: Callable[[Address], Sequence[Reading]],
+) -> _Order:
     if cloud != context.cloud_name:
         raise NotFound(f"there is no cloud {cloud[:100]!r} here")
     address = delivery_urls.parse(path)
-    asset, reading = _found(context, _allowed(context, address))
+    asset, reading = _found(context, allowed(address))
     named = partial(attributes.named_transformation, context)
     asked = transformations.parse(reading.transformation, named)
     wanted = _in_format(asked, reading.format, asset)
@@ -200,10 +214,10 @@ def _order(context: Context, cloud: str, path: str, accepts: str) -> _Order:
     )
 
 
-def _allowed(context: Context, address: Address) -> Sequence[Reading]:
+def _allowed(context: Context, address: Address, *, is_open: bool) -> Sequence[Reading]:
     """The readings that this client may see; the answer is the same whether they exist or not."""
     first = address.readings[0]
-    if not address.signature and first.key.type == "upload" and context.open_delivery:
+    if not address.signature and first.key.type == "upload" and is_open:
         return address.readings
     secrets = [key.secret for key in context.keys()]  # noqa: SIM118 - no mapping
     signed = [

@@ -11,10 +11,9 @@ from facelabel.web.cloudinary_api import attributes, calls, listing, metadata_va
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
-
     from facelabel.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 #: Work of Cloudinary's add-ons, and what is not kept here.
@@ -26,7 +25,7 @@ _REFUSED = (
 _STATUSES = frozenset({"pending", "approved", "rejected"})
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls that change assets; those of /resources/search come before these."""
     post = partial(calls.route, context, "POST")
     return [

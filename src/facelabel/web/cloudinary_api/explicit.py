@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
 from facelabel.errors import AlreadyExists
 from facelabel.media import Edit
 from facelabel.web.cloudinary_api import (
@@ -18,6 +16,8 @@ from facelabel.web.cloudinary_api import (
     responses,
     upload,
 )
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 _KINDS = ("image", "video", "raw")
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """Each call for each resource type, and those that name the asset by its asset_id."""
     actions = {"explicit": _explicit, "rename": _rename, "destroy": _destroy}
     named = [
-        Route(
+        DoorRoute(
+            Door.CALL,
             f"/v1_1/{{cloud}}/{kind}/{name}",
             auth.uploading(context, partial(action, resource_type=kind)),
             methods=["POST"],
@@ -41,7 +42,7 @@ def routes(context: Context) -> list[Route]:
         for name, action in actions.items()
     ]
     by_id = auth.uploading(context, _destroy_by_id)
-    return [*named, Route("/v1_1/{cloud}/asset/destroy", by_id, methods=["POST"])]
+    return [*named, DoorRoute(Door.CALL, "/v1_1/{cloud}/asset/destroy", by_id, methods=["POST"])]
 
 
 def _explicit(context: Context, received: Received, *, resource_type: str) -> Json:

@@ -14,17 +14,16 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.routing import Route
-
     from facelabel.media import Condition, Folder, Where
     from facelabel.model import Json
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 _PAGE = 50
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls about folders; the search's name comes before the placeholder."""
     route = partial(calls.route, context)
     return [

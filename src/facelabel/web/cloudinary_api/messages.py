@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from facelabel.web import http
 from facelabel.web.cloudinary_api import auth
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ MAX_NAME = 2048
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The two calls about messages; the cloud's name stands behind the module's here."""
     path = "/v2/notifications/{cloud}/messages"
     return [
-        Route(path, auth.admin(context, _receive), methods=["GET"]),
-        Route(f"{path}/ack", auth.admin(context, _acknowledge), methods=["POST"]),
+        DoorRoute(Door.ADMIN, path, auth.admin(context, _receive), methods=["GET"]),
+        DoorRoute(Door.ADMIN, f"{path}/ack", auth.admin(context, _acknowledge), methods=["POST"]),
     ]
 
 

@@ -14,16 +14,15 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.routing import Route
-
     from facelabel.model import Json
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 _KIND = DocumentKind.METADATA_FIELD
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls about fields; names come before placeholders."""
     route = partial(calls.route, context)
     one = "metadata_fields/{external_id}"

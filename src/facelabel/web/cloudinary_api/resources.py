@@ -10,17 +10,16 @@ from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
-
     from facelabel.media import Condition
     from facelabel.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 _MODERATION = frozenset({"pending", "approved", "rejected"})
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls that list and show assets. Order counts: names come before placeholders."""
     get = partial(calls.route, context, "GET")
     return [

@@ -15,11 +15,10 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from starlette.routing import Route
-
     from facelabel.media import Condition
     from facelabel.model import Asset, Json, JsonValue
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 _PAGE = 50
@@ -34,7 +33,7 @@ _COUNTED = frozenset({"asset_folder", "folder", "format", "resource_type", "tags
 _RANGED = frozenset({"aspect_ratio", "bytes", "created_at", "height", "pixels", "width"})
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The search of assets."""
     return [calls.route(context, method, "resources/search", _search) for method in ("GET", "POST")]
 

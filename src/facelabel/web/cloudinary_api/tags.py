@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
 from facelabel.cloudinary import params as wire
 from facelabel.media import Compare, Edit, Every, Where
 from facelabel.web.cloudinary_api import attributes, auth, metadata_values
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ MAX_CHANGES = 1000
 _PAGE = 500
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """Each call for each resource type."""
     actions = {"tags": _tags, "context": _context, "metadata": _metadata}
     return [
-        Route(
+        DoorRoute(
+            Door.CALL,
             f"/v1_1/{{cloud}}/{kind}/{name}",
             auth.uploading(context, partial(action, resource_type=kind), unsigned=auth.UNSIGNED),
             methods=["POST"],

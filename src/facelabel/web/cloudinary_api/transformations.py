@@ -12,10 +12,9 @@ from facelabel.web.cloudinary_api import attributes, calls, listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
-
     from facelabel.model import Asset, Json, JsonValue
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 MAX_NAMED = 500
@@ -50,7 +49,7 @@ _WORDS = {
 _USED = f"details.{listing.TRANSFORMATIONS}"
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls about transformations: the one that is meant is a parameter, not in the path."""
     path = "transformations"
     return [

@@ -13,10 +13,9 @@ from facelabel.web.cloudinary_api import calls
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
-
     from facelabel.model import Json
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 MAX_TRIGGERS = 30
@@ -40,7 +39,7 @@ _UNSUPPORTED = ("filter", "filter_language", "payload_template")
 _AUTH_SCHEMES = ("default", "legacy_hmac")
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls about triggers."""
     route = partial(calls.route, context)
     return [

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import transformations
 from facelabel.errors import UnreadableImage
@@ -25,6 +23,8 @@ from facelabel.web.cloudinary_api import (
     responses,
     sources,
 )
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Content:
     height: int = 0
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The upload of each resource type, and refusals of what else makes files."""
     uploads = {
         f"{kind}/upload": auth.uploading(
@@ -70,9 +70,11 @@ def routes(context: Context) -> list[Route]:
         for kind in _KINDS
         for name in _UNSUPPORTED
     }
+    doors = {Door.UPLOAD: uploads, Door.CALL: refusals}
     return [
-        Route(f"/v1_1/{{cloud}}/{path}", answer, methods=["POST"])
-        for path, answer in (uploads | refusals).items()
+        DoorRoute(door, f"/v1_1/{{cloud}}/{path}", answer, methods=["POST"])
+        for door, answers in doors.items()
+        for path, answer in answers.items()
     ]
 
 

@@ -12,10 +12,9 @@ from facelabel.web.cloudinary_api.public_ids import random_id
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
-
     from facelabel.model import Json
     from facelabel.web.cloudinary_api.context import Context
+    from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
 
 MAX_PRESETS = 500
@@ -30,7 +29,7 @@ _OF_A_CALL = frozenset({"api_key", "file", "signature", "timestamp", "upload_pre
 _NAME_LENGTH = 8
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[DoorRoute]:
     """The calls about upload presets."""
     route = partial(calls.route, context)
     return [

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
+from facelabel.web.entry import Door
+from facelabel.web.gate import DoorRoute
 from facelabel.web.rekognition_api.context import Context
-from facelabel.web.rekognition_api.endpoint import LIMITS, Endpoint
+from facelabel.web.rekognition_api.endpoint import LIMITS, Endpoint, forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.web import http
 
-__all__ = ["PATHS", "Context", "routes"]
+__all__ = ["PATHS", "Context", "forbidden", "routes"]
 
 #: Amazon's own, and one that leaves room for others beside it, with and without the slash that
 #: some clients put behind an endpoint's path.
 PATHS: Sequence[str] = ("/", "/rekognition", "/rekognition/")
 
 
-def routes(context: Context, limits: http.Limits = LIMITS) -> list[Route]:
+def routes(context: Context, limits: http.Limits = LIMITS) -> list[DoorRoute]:
     """The endpoint; ``limits``: what a call may take."""
     endpoint = Endpoint(context, limits)
-    return [Route(path, endpoint.answer, methods=["POST"]) for path in PATHS]
+    return [DoorRoute(Door.REKOGNITION, path, endpoint.answer, methods=["POST"]) for path in PATHS]

@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from facelabel.web.rekognition_api.context import Context
 
 
-def authenticate(context: Context, request: sigv4.Request) -> None:
+#: Status of what is refused to who shows no key, as Amazon documents.
+FORBIDDEN = 403
+
+
+def authenticate(context: Context, request: sigv4.Request, *, needs_key: bool) -> None:
     """Return if the call is let in.
 
     Where no key is needed AWS's clients still sign, with whatever they have: those signatures
     cannot be checked. One that claims to be of a key of ours can, and is.
+
+    Args:
+        context: knows the keys.
+        request: what may be signed.
+        needs_key: whether it has to be, with one of them.
 
     Raises:
         Refusal: MissingAuthenticationTokenException, UnrecognizedClientException,
@@ -28,19 +37,21 @@ def authenticate(context: Context, request: sigv4.Request) -> None:
     """
     header = request.headers.get("authorization", "")
     if not header:
-        if context.require_keys:
-            raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token")
+        if needs_key:
+            raise Refusal(
+                "MissingAuthenticationTokenException", "Missing Authentication Token", FORBIDDEN
+            )
         return
     try:
         authorization = sigv4.parse(header)
     except Refusal:
-        if context.require_keys:
+        if needs_key:
             raise
         return
     secret = _secret(context, authorization.key)
     if secret is not None:
         sigv4.verify(request, authorization, secret, context.clock.now())
-    elif context.require_keys:
+    elif needs_key:
         raise Refusal(
             "UnrecognizedClientException", "The security token included in the request is invalid."
         )

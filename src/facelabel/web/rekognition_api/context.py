@@ -30,9 +30,6 @@ class Context:
     #: Access key ids and secrets that are active.
     keys: Callable[[], Sequence[ApiKey]]
     clock: Clock
-    #: Whether calls need one of these keys. Otherwise who can reach us may call, signed with
-    #: anything; but a signature with one of the keys has to be right.
-    require_keys: bool
     #: Calls a second answered, of each operation; 0: any number.
     throttle: float = 0.0
     fetch_object: FetchObject | None = None

@@ -1,8 +1,4 @@
-"""Between HTTP and the operations: who asks, for what, and what they are answered.
-
-No browser's page of another site can call: it could not send ``X-Amz-Target`` without being
-allowed to first, and nobody here allows it.
-"""
+"""Between HTTP and the operations: who asks, for what, and what they are answered."""
 
 from __future__ import annotations
 
@@ -17,7 +13,8 @@ from starlette.responses import Response
 
 from facelabel.rekognition import errors, validation
 from facelabel.rekognition.errors import Refusal
-from facelabel.web import http
+from facelabel.web import entry, http
+from facelabel.web.entry import Entry
 from facelabel.web.rekognition_api import auth, operations
 from facelabel.web.rekognition_api.throttle import Throttle
 
@@ -62,7 +59,8 @@ class Endpoint:
     def _answered(self, request: Request, body: bytes, request_id: str) -> Response:
         operation = ""
         try:
-            auth.authenticate(self._context, auth.signed(request, body))
+            needs_key = entry.noted(request.scope) is not Entry.OPEN
+            auth.authenticate(self._context, auth.signed(request, body), needs_key=needs_key)
             operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
             return _written(operations.perform(self._context, operation, _read(operation, body)))
@@ -71,6 +69,14 @@ class Endpoint:
             if known is None or known.status == errors.FAULT:
                 _LOG.error("request %s (%s) failed", request_id, operation, exc_info=error)
             return refused(known or errors.internal(), request_id)
+
+
+def forbidden(error: http.ApiError) -> Response:
+    """The answer to who is not let in to begin with."""
+    refusal = Refusal("AccessDeniedException", error.message, error.status)
+    response = refused(refusal, str(uuid.uuid4()))
+    response.headers.update(error.headers)
+    return response
 
 
 def refused(refusal: Refusal, request_id: str) -> Response:

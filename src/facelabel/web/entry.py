@@ -1,0 +1,254 @@
+"""Who may come in: decided for every request, by what it says of itself, before its body is read.
+
+That we listen on loopback does not say who asks: a proxy in front passes on the whole internet,
+and a browser on this computer the pages of every site. So a request needs a key as soon as it is
+not *plainly local*; and what a browser adds unasked, such as a stored password, counts for nothing
+where the page of another site asks. One table, :data:`TERMS`, says it all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from facelabel.settings.addresses import is_loopback, is_only_here, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+    from typing import Any, TypeAlias
+
+    from facelabel.settings import Settings
+
+    #: An ASGI connection.
+    Scope: TypeAlias = MutableMapping[str, Any]
+
+#: Headers that no client sends and every proxy worth the name adds; the last part is a beginning.
+FORWARDING = re.compile(
+    r"forwarded|forwarded-for|via|cdn-loop|client-ip|true-client-ip|wl-proxy-client-ip"
+    r"|fastly-client-ip|x-(real|client|remote|cluster-client|originating|proxyuser|azure-client)-ip"
+    r"|x-(remote-addr|azure-clientip|arr-ssl|arr-log-id|proxy-id|varnish)"
+    r"|(x-forwarded|x-original|x-envoy|x-appengine|cf|fly|ngrok|tailscale|x-vercel|x-nf)(-.*)?"
+)
+_SCOPE_KEY = "facelabel.entry"
+_NOT_FOREIGN = frozenset({"", "none", "same-origin"})
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+class Door(Enum):
+    """What can be asked for; each value says what proves a right to it."""
+
+    #: The first page, and whether the server is well.
+    PAGE = "nothing"
+    #: Notifications of Cloudinary.
+    WEBHOOK = "Cloudinary's signature"
+    #: Uploads, which an unsigned preset allows without a key.
+    UPLOAD = "signed call, HTTP Basic or unsigned preset"
+    #: The rest of the Upload API.
+    CALL = "signed call or HTTP Basic"
+    #: The Admin API and search.
+    ADMIN = "HTTP Basic"
+    #: Pictures.
+    DELIVERY = "signed URL"
+    #: Rekognition's operations.
+    REKOGNITION = "AWS signature"
+
+
+class Standing(Enum):
+    """How somebody who asks stands to us."""
+
+    #: A program on this computer, or a page of our own that it shows.
+    LOCAL = "a program on this computer"
+    #: The same, but a page of an allowed origin asks.
+    GUEST = "a page of an allowed origin, on this computer"
+    #: Anybody else: other computers, whoever comes through a proxy; allowed origins among them.
+    REMOTE = "another computer, or through a proxy"
+    #: Somebody follows a link from another site: no page gets to see the answer.
+    LINK = "a link followed from another site"
+    #: A page of a site that nobody allowed.
+    FOREIGN = "a page of another site"
+    #: Asked for under a name that is not ours.
+    MISDIRECTED = "under a host name that is not ours"
+
+
+class Entry(Enum):
+    """What is asked of somebody at a door."""
+
+    OPEN = "open"
+    #: What the door takes as proof.
+    KEY = "key"
+    #: An unsigned preset; no key counts.
+    PRESET = "preset"
+    REFUSED = "refused"
+
+
+def _row(*entries: Entry) -> Mapping[Standing, Entry]:
+    return MappingProxyType(dict(zip(Standing, [*entries, Entry.REFUSED], strict=True)))
+
+
+_OPEN, _KEY, _REFUSED = Entry.OPEN, Entry.KEY, Entry.REFUSED
+#: Who finds which door how; the order of a row is that of the standings.
+TERMS: Mapping[Door, Mapping[Standing, Entry]] = MappingProxyType(
+    {
+        Door.PAGE: _row(_OPEN, _OPEN, _OPEN, _OPEN, _OPEN),
+        Door.WEBHOOK: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
+        Door.UPLOAD: _row(_KEY, _KEY, _KEY, Entry.PRESET, Entry.PRESET),
+        Door.CALL: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
+        Door.ADMIN: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
+        Door.DELIVERY: _row(_OPEN, _OPEN, _KEY, _KEY, _KEY),
+        Door.REKOGNITION: _row(_OPEN, _KEY, _KEY, _REFUSED, _REFUSED),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as a request's first lines tell."""
+
+    method: str
+    #: Address of the other end of the connection; "" where it is no address.
+    peer: str
+    #: Whether HTTP/1.1 is spoken: proxies speak 1.0 to us (nginx, left alone), no SDK does.
+    is_modern: bool
+    #: The host asked for, with its port if one was named; "" if there is none.
+    authority: str
+    #: Whether a proxy says that it passes somebody on.
+    is_forwarded: bool
+    #: Origin of the page that asks: "" if there is none, "null" if it is kept secret.
+    origin: str
+    #: What a browser says of the page and of its purpose; "" where none says anything.
+    site: str
+    mode: str
+    destination: str
+
+    @classmethod
+    def of(cls, scope: Scope) -> Caller:
+        """Read an ASGI connection."""
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+        return cls(
+            method=scope["method"],
+            peer=(scope.get("client") or ("",))[0] or "",
+            is_modern=scope.get("http_version", "") not in {"", "0.9", "1.0"},
+            authority=headers.get("host", "").lower(),
+            is_forwarded=any(FORWARDING.fullmatch(name) for name in headers),
+            origin=_origin(headers),
+            site=headers.get("sec-fetch-site", "").lower(),
+            mode=headers.get("sec-fetch-mode", "").lower(),
+            destination=headers.get("sec-fetch-dest", "").lower(),
+        )
+
+    @property
+    def host(self) -> str:
+        """The host asked for, without a port; what is no host stays as it came."""
+        try:
+            return urlsplit(f"//{self.authority}").hostname or self.authority
+        except ValueError:
+            return self.authority
+
+    @property
+    def is_near(self) -> bool:
+        """Whether nothing speaks against a program on this computer."""
+        local = is_loopback(self.peer) and is_loopback(self.host)
+        return local and self.is_modern and not self.is_forwarded
+
+    @property
+    def follows_link(self) -> bool:
+        """Whether a browser's window, not a page in it, shows the answer."""
+        is_shown = self.mode == "navigate" and self.destination == "document"
+        return self.method in _SAFE and is_shown
+
+
+def _origin(headers: Mapping[str, str]) -> str:
+    """Browsers leave Origin out of simple GETs; where the page is, Referer says then."""
+    if "origin" in headers:
+        return origin_of(headers["origin"]) or "null"
+    return origin_of(headers.get("referer", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may do what at this server."""
+
+    #: The address that it listens on.
+    host: str = "127.0.0.1"
+    #: Where it is reached from outside; "" if it is not.
+    public_url: str = ""
+    #: Whether a key is needed whoever asks.
+    require_keys: bool = False
+    #: Origins whose pages may do what their users' keys allow.
+    allowed_origins: frozenset[str] = frozenset()
+    #: Whether pictures are there for everybody.
+    public_delivery: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """What the settings say."""
+        return cls(
+            host=settings.host,
+            public_url=settings.public_url,
+            require_keys=settings.require_keys,
+            allowed_origins=settings.origins,
+            public_delivery=settings.public_delivery,
+        )
+
+    @property
+    def serves_only_here(self) -> bool:
+        """Whether there is anybody who needs no key."""
+        return is_only_here(self.host, self.public_url) and not self.require_keys
+
+    def entry(self, door: Door, caller: Caller) -> Entry:
+        """What is asked of somebody at a door."""
+        standing = self.standing(caller)
+        if door is Door.DELIVERY and self.public_delivery and standing is not Standing.MISDIRECTED:
+            return Entry.OPEN
+        return TERMS[door][standing]
+
+    def standing(self, caller: Caller) -> Standing:
+        """How somebody stands to us."""
+        if self._is_misdirected(caller):
+            return Standing.MISDIRECTED
+        if self._is_foreign(caller):
+            return Standing.LINK if caller.follows_link else Standing.FOREIGN
+        if not (self.serves_only_here and caller.is_near):
+            return Standing.REMOTE
+        return Standing.GUEST if self.allows(caller.origin) else Standing.LOCAL
+
+    def allows(self, origin: str) -> bool:
+        """Whether pages of an origin are let in."""
+        return origin in self.allowed_origins
+
+    @property
+    def shared_doors(self) -> frozenset[Door]:
+        """Whose answers the pages of every origin may read, as Cloudinary's."""
+        return frozenset({Door.UPLOAD, Door.DELIVERY} if self.public_delivery else {Door.UPLOAD})
+
+    def _is_misdirected(self, caller: Caller) -> bool:
+        """Whether a page may have pointed a name of its own at this computer (DNS rebinding)."""
+        if not is_loopback(self.host) or not caller.authority:
+            return False
+        return not is_loopback(caller.host) and caller.host != urlsplit(self.public_url).hostname
+
+    def _is_foreign(self, caller: Caller) -> bool:
+        """Whether the page of another site asks, that nobody allowed."""
+        if self.allows(caller.origin):
+            return False
+        own = {origin_of(f"{scheme}://{caller.authority}") for scheme in ("http", "https")}
+        own |= {"", origin_of(self.public_url)}
+        return caller.site not in _NOT_FOREIGN or caller.origin not in own
+
+
+def note(scope: Scope, entry: Entry) -> None:
+    """Tell whoever answers what was decided."""
+    scope[_SCOPE_KEY] = entry
+
+
+def noted(scope: Scope) -> Entry:
+    """What was decided; where nobody did, a key is needed."""
+    entry: Entry = scope.get(_SCOPE_KEY, Entry.KEY)
+    return entry

@@ -1,0 +1,129 @@
+"""The gate before the application: it asks the policy, and tells browsers what pages may do.
+
+Who is refused is refused before the body is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from facelabel.web import entry, http, sharing
+from facelabel.web.entry import Door, Entry, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeAlias
+
+    from starlette.applications import Starlette
+    from starlette.types import Message, Receive, Scope, Send
+
+    from facelabel.web.entry import Policy
+
+    #: Makes the answer that tells of a refusal, in the words of a door's clients.
+    Refuse: TypeAlias = Callable[[http.ApiError], Response]
+
+#: "Misdirected Request".
+MISDIRECTED = 421
+_FORBIDDEN, _NO_CONTENT = 403, 204
+#: Of a refused request: read and dropped, so that who is still sending gets to see why.
+_DROPPED = http.Limits(body=100 << 20)
+_MISDIRECTED = "this server is asked for under a name that is not its own: set public_url"
+_REASONS = {
+    Standing.LINK: "this is not answered to who follows a link from another site",
+    Standing.FOREIGN: "pages of this origin may not do this: allow it in allowed_origins",
+}
+
+
+class DoorRoute(Route):
+    """A route that says which door it is."""
+
+    def __init__(
+        self, door: Door, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str]
+    ) -> None:
+        """``endpoint`` learns from :func:`facelabel.web.entry.noted` what is asked of who comes."""
+        super().__init__(path, endpoint, methods=list(methods))
+        self.door = door
+
+
+class Gate:
+    """An ASGI application around the site."""
+
+    def __init__(
+        self, site: Starlette, policy: Policy, refusals: Mapping[Door, Refuse] | None = None
+    ) -> None:
+        """``refusals``: for doors whose clients do not read errors in Cloudinary's shape."""
+        self._site = site
+        self._policy = policy
+        self._refusals = refusals or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let in, or refuse."""
+        if scope["type"] != "http":
+            await self._site(scope, receive, send)
+            return
+        caller, policy = entry.Caller.of(scope), self._policy
+        standing, first = policy.standing(caller), _asked_first(scope)
+        if standing is Standing.MISDIRECTED:
+            refusal = http.ApiError(MISDIRECTED, _MISDIRECTED)
+            await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
+            return
+        door = self._door({**scope, "method": first or caller.method})
+        if first:
+            told = sharing.preflight(policy, door, caller, first)
+            status = _NO_CONTENT if sharing.ALLOWED in told else _FORBIDDEN
+            await Response(status_code=status, headers=told)(scope, receive, send)
+            return
+        send = _telling(send, sharing.headers(policy, door, caller))
+        asked = policy.entry(door, caller) if door else Entry.KEY
+        if asked is Entry.REFUSED:
+            refusal = http.ApiError(_FORBIDDEN, _REASONS[standing])
+            await (await self._refused(scope, receive, refusal, door))(scope, receive, send)
+            return
+        entry.note(scope, asked)
+        await self._site(scope, receive, send)
+
+    def _door(self, scope: Scope) -> Door | None:
+        """The door that a request comes to; None if there is nothing of that name and method."""
+        for route in self._site.routes:
+            if isinstance(route, DoorRoute) and route.matches(scope)[0] is Match.FULL:
+                return route.door
+        return None
+
+    async def _refused(
+        self, scope: Scope, receive: Receive, refusal: http.ApiError, door: Door | None
+    ) -> Response:
+        try:
+            async with http.bounded(Request(scope, receive), _DROPPED):
+                raise refusal
+        except http.ApiError as error:
+            make = self._refusals.get(door) if door else None
+            return make(error) if make else http.failed(error, "")
+
+
+def _asked_first(scope: Scope) -> str:
+    """The method that a browser asks leave for; "" where it does not."""
+    if scope["method"] != "OPTIONS":
+        return ""
+    found = dict(scope["headers"]).get(b"access-control-request-method", b"")
+    return str(found.decode("latin-1"))
+
+
+def _telling(send: Send, told: Mapping[str, str]) -> Send:
+    """Add headers to the answer; what it says itself stands."""
+
+    async def tell(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            for name, value in told.items():
+                if name == "Vary":
+                    headers.add_vary_header(value)
+                else:
+                    headers.setdefault(name, value)
+        await send(message)
+
+    return tell
