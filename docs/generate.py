@@ -1,4 +1,4 @@
-"""Writes docs/reference/{commands,settings}.md from the program itself.
+"""Writes docs/reference/{commands,settings,security}.md from the program itself.
 
 ``python docs/generate.py`` writes them; with ``--check`` it fails if they are stale.
 """
@@ -13,11 +13,23 @@ import click
 
 from facelabel import settings as configuration
 from facelabel.cli import cli
+from facelabel.web import entry, sharing
+from facelabel.web.entry import Door, Entry, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 REFERENCE = Path(__file__).parent / "reference"
+#: What is behind each door.
+DOORS = {
+    Door.PAGE: "first page, `/health`, `/healthz`, `/readyz`",
+    Door.WEBHOOK: "notifications of Cloudinary",
+    Door.UPLOAD: "uploads",
+    Door.CALL: "rest of the Upload API",
+    Door.ADMIN: "Admin API, search, notifications to fetch",
+    Door.DELIVERY: "pictures (type upload)",
+    Door.REKOGNITION: "Rekognition's operations",
+}
 
 
 def commands(
@@ -67,9 +79,51 @@ def settings_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def security_page() -> str:
+    """The page of who may come in; what the policy says stands between two marks in it."""
+    columns = [standing.value for standing in Standing]
+    rows = [
+        f"| **{what}** | " + " | ".join(_asked(door, standing) for standing in Standing) + " |"
+        for door, what in DOORS.items()
+    ]
+    head = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    beginnings = (f"{beginning}…" for beginning in entry.FORWARDING_BEGINNINGS)
+    generated = {
+        "doors": "\n".join(head + rows),
+        "forwarding": _listed([*sorted(entry.FORWARDING), *beginnings]),
+        "sent": _listed(sharing.SENT),
+        "read": _listed(sharing.READ),
+    }
+    text = (REFERENCE / "security.md").read_text("utf-8")
+    for name, value in generated.items():
+        before, begin, rest = text.partition(f"<!-- begin {name} -->")
+        _, end, after = rest.partition(f"<!-- end {name} -->")
+        text = f"{before}{begin}\n{value}\n{end}{after}"
+    return text
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _asked(door: Door, standing: Standing) -> str:
+    match entry.TERMS[door][standing]:
+        case Entry.OPEN:
+            return "open"
+        case Entry.KEY:
+            return door.value
+        case Entry.PRESET:
+            return "unsigned preset alone"
+    return "421" if standing is Standing.MISDIRECTED else "403"
+
+
 def main() -> int:
     """Write the pages, or say which are stale."""
-    pages = {"commands.md": commands_page(), "settings.md": settings_page()}
+    pages = {
+        "commands.md": commands_page(),
+        "settings.md": settings_page(),
+        "security.md": security_page(),
+    }
     stale = [
         name
         for name, text in pages.items()

@@ -119,11 +119,29 @@ def test_an_old_key_is_good_until_it_is_withdrawn(
 
 def test_some_parameters_may_be_unsigned(client: Client, dad: Path) -> None:
     client.upload(str(dad), public_id="a")
-    client.add_tag("x", "a", notification_url="https://example.com/n", batch_id="b")
+    client.add_tag("x", "a", batch_id="b")
     signed = {"public_ids": ["a"], "tag": "y", "command": "add", "timestamp": utils.now(),
               "batch_id": "b"}  # fmt: skip
     client.call_api("tags", signed)
     assert client.asset("a").tags == ("x", "y")
+
+
+def test_who_saw_a_signed_call_cannot_add_who_is_told_of_it(
+    context: Context, serve: Callable[[Context], ApiServer], dad: Path
+) -> None:
+    """Only a host that the settings name; a signed address, and HTTP Basic, may be any."""
+    client = Client(serve(replace(context, notified_hosts=frozenset({"hooks.example"}))))
+    client.upload(str(dad), public_id="a", notification_url="https://anywhere.example/n")
+    client.add_tag("x", "a", notification_url="https://HOOKS.example:8443/n")
+    for url in ("https://evil.example/n", "https://hooks.example@evil.example/", "x", "http://["):
+        with pytest.raises(cloudinary.exceptions.BadRequest, match="notification_hosts") as error:
+            client.add_tag("y", "a", notification_url=url)
+        assert "hooks.example " not in str(error.value)
+    assert client.asset("a").tags == ("x",)
+    signed = {"public_ids": ["a"], "tag": "z", "command": "add", "timestamp": utils.now(),
+              "notification_url": "https://anywhere.example/n"}  # fmt: skip
+    client.call_api("tags", signed)
+    assert client.asset("a").tags == ("x", "z")
 
 
 def test_a_parameter_cannot_hide_in_another_one(client: Client, dad: Path) -> None:

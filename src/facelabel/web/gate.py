@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from starlette.applications import Starlette
+    from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
     from facelabel.web.entry import Policy
@@ -61,6 +62,11 @@ class Gate:
         self._policy = policy
         self._refusals = refusals or {}
 
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """Everything behind it."""
+        return self._site.routes
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, or refuse."""
         if scope["type"] != "http":
@@ -89,7 +95,7 @@ class Gate:
 
     def _door(self, scope: Scope) -> Door | None:
         """The door that a request comes to; None if there is nothing of that name and method."""
-        for route in self._site.routes:
+        for route in self.routes:
             if isinstance(route, DoorRoute) and route.matches(scope)[0] is Match.FULL:
                 return route.door
         return None

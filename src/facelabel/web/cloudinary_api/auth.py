@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
@@ -173,20 +174,35 @@ def _signing_key(context: Context, received: Received, unsigned: frozenset[str])
     key = _key(context, name)
     if key is None:
         raise ApiError(401, f"Unknown API key {name[:40]}")
-    _check_signature(params.values, params.text("signature"), key.secret, unsigned)
+    if not _is_signed_whole(params.values, params.text("signature"), key.secret, unsigned):
+        _check_told(context, params.text("notification_url"))
     _check_timestamp(params.needed("timestamp"), context.clock.now())
     return key
 
 
-def _check_signature(
+def _is_signed_whole(
     values: Mapping[str, JsonValue], signature: str, secret: str, unsigned: frozenset[str]
-) -> None:
+) -> bool:
+    """Whether the signature is about all there is; without ``unsigned`` it has to be good, too."""
     values = {name: _text(value) for name, value in values.items()}
+    if signing.is_signed(values, signature, secret):
+        return True
     signed = {name: value for name, value in values.items() if name not in unsigned}
-    if signing.is_signed(values, signature, secret) or signing.is_signed(signed, signature, secret):
-        return
+    if signing.is_signed(signed, signature, secret):
+        return False
     expected = signing.string_to_sign(values)[:_ECHO]
     raise ApiError(401, f"Invalid Signature {signature[:64]}. String to sign - '{expected}'.")
+
+
+def _check_told(context: Context, url: str) -> None:
+    """Who saw a signed call may add an address to it, and be told names: only one that we know."""
+    try:
+        host = urlsplit(url).hostname or url
+    except ValueError:
+        host = url
+    if url and host not in context.notified_hosts:
+        message = f"notification_url is not part of the signature: its host {host[:100]} would have"
+        raise ApiError(400, f"{message} to be in the setting notification_hosts")
 
 
 def _text(value: JsonValue) -> JsonValue:

@@ -53,6 +53,8 @@ class Context:
     #: Whether the delivery URLs in answers are signed even of pictures of the type upload: others
     #: than the programs on this computer are to follow them.
     signs_urls: bool = False
+    #: Hosts that a notification_url may name which the call's signature says nothing of.
+    notified_hosts: frozenset[str] = frozenset()
 
     def delivery_secret(self, type_: str) -> str:
         """What signs the delivery URLs of assets of a type; "" where they need no signature."""
