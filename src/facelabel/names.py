@@ -20,6 +20,9 @@ MAX_TAG_LENGTH = 255
 #: Unicode categories: control, surrogate, private, unassigned, line and paragraph separators.
 _UNUSABLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
+#: What Python makes of bytes in a file's name that are no UTF-8.
+_BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))
+
 
 def normalise(name: str) -> str:
     """Bring a name to the one spelling we compare: NFC, no space around it."""
@@ -35,6 +38,8 @@ def check_name(name: str, prefix: str) -> str:
         raise LabelRefused(
             f"the name {name!r} has a comma, at which Cloudinary splits tags; leave it out"
         )
+    if not _BYTES.isdisjoint(name):
+        raise LabelRefused(_no_utf8(name))
     if any(unicodedata.category(character) in _UNUSABLE for character in name):
         raise LabelRefused(f"the name {name!r} has control characters")
     if len(f"{prefix}:{name}") > MAX_TAG_LENGTH:
@@ -42,6 +47,15 @@ def check_name(name: str, prefix: str) -> str:
     if name.startswith((FACE_ID_PREFIX, f"{prefix}:")):
         raise LabelRefused(f"the name {name!r} reads like one of our own tags")
     return name
+
+
+def _no_utf8(name: str) -> str:
+    """What to say of a file's name in another encoding, whose bytes Python keeps so."""
+    shown = "".join(f"\\x{ord(c) - 0xDC00:02x}" if c in _BYTES else c for c in name)
+    return (
+        f"the name '{shown}' has bytes that are no UTF-8: rename it, a whole folder at once"
+        " with convmv"
+    )
 
 
 def label(name: str, prefix: str) -> str:

@@ -224,6 +224,18 @@ def test_models(facelabel: Program) -> None:
     assert "there is no model pack" in facelabel("models", "pull", "nonsense", status=2)
 
 
+def test_what_repairs_a_model_is_named(facelabel: Program, model_cache: Path) -> None:
+    """A command to copy, the pack's name in it."""
+    own = facelabel.folder / "models"
+    shutil.copytree(model_cache / "classic-1", own / "classic-1")
+    (own / "classic-1" / "embedder.onnx").write_bytes(b"damaged")
+    facelabel.environment["FACELABEL_MODELS"] = str(own)
+    for command in (("models", "verify"), ("doctor",)):
+        said = facelabel(*command, status=1)
+        assert "embedder.onnx is damaged" in said
+        assert "`facelabel models pull classic` repairs it" in said
+
+
 def test_the_demo(facelabel: Program) -> None:
     """From nothing to names, ending by itself, leaving nothing in the data folder."""
     facelabel.environment["CLOUDINARY_URL"] = "cloudinary://key:hush@never-called"
@@ -269,7 +281,8 @@ def test_the_same_picture_of_two_people_is_told(
 @pytest.mark.parametrize(
     ("arguments", "status", "reason"),
     [
-        (["upload", "PICTURE", "--label", ""], 1, "no name behind the colon"),
+        (["upload", "PICTURE", "--label", ""], 2, "is empty"),
+        (["upload", "PICTURE", "--label", "\u200b"], 1, "no name behind the colon"),
         (["upload", "PICTURE", "--folder", "assets", "--label", "Joe"], 1, "teaches only in"),
         (["upload", "EMPTY"], 1, "there are no pictures in"),
         (["identify", "EMPTY"], 1, "there are no pictures in"),

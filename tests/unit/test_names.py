@@ -38,6 +38,8 @@ def test_any_letter_case_and_space_is_kept(name: str) -> None:
         ("\u200b\u200d", "no name"),
         ("Doe, John", "comma"),
         ("a\x00b", "control"),
+        ("a\ud800b", "control"),
+        ("Jos\udce9", r"'Jos\\xe9' has bytes that are no UTF-8: rename it"),
         ("a\u2028b", "control"),
         ("a\ue000b", "control"),
         ("x" * 246, "over 255"),

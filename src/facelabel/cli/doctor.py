@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
+from facelabel.cli import report
 from facelabel.cli.framework import (
     EXIT_REJECTED,
     Command,
@@ -139,10 +140,11 @@ def _rekognition(app: App, amazon: Amazon) -> Iterator[Finding]:
 
 def _models(app: App) -> Iterator[Finding]:
     installed = {pack.name: pack for pack in app.engines.packs() if pack.installed}
-    problems = [text for found in app.engines.problems().values() for text in found]
+    problems = {name: found for name, found in app.engines.problems().items() if found}
     if problems:
-        advice = "`facelabel models pull PACK` repairs it"
-        yield Finding("models", good=False, says="; ".join(problems), advice=advice)
+        says = "; ".join(text for found in problems.values() for text in found)
+        advice = f"{report.pulls(problems)} repairs it"
+        yield Finding("models", good=False, says=says, advice=advice)
     elif not installed:
         advice = "`facelabel models pull`, or let the first picture do it"
         yield Finding("models", good=True, says="none installed yet", advice=advice)

@@ -15,6 +15,7 @@ from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
+    Group,
     application,
     bar,
     err,
@@ -60,7 +61,7 @@ plot_option = click.option(
 )
 
 
-@click.group("eval")
+@click.group("eval", cls=Group)
 def evaluate() -> None:
     """Accuracy on labelled pictures: what the numbers are on yours, which threshold to take."""
 

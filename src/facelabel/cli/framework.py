@@ -27,6 +27,7 @@ from rich.progress import (
 from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
+from facelabel.cli import parameters
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
 
 if TYPE_CHECKING:
@@ -74,14 +75,14 @@ class Command(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:  # noqa: ANN401 - click's own
         """Add the settings to the command's parameters, and examples to its help."""
         super().__init__(*args, **kwargs)
-        self.params.extend(_setting_options())
+        self.params.extend(parameters.settings())
+        parameters.refuse_empty(self.params)
         self.examples = examples
 
     def invoke(self, ctx: click.Context) -> object:
         """Read the settings once, then run."""
-        flags = {name: ctx.params.pop(f"setting_{name}") for name in _fields()}
         try:
-            settings = configuration.load(flags)
+            settings = configuration.load(parameters.gather(ctx))
             _log_to_stderr(settings.log_level)
             ctx.obj = settings
             result: object = super().invoke(ctx)
@@ -108,7 +109,7 @@ class Command(click.Command):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record:
-                (shared if (param.name or "").startswith("setting_") else own).append(record)
+                (shared if parameters.is_setting(param) else own).append(record)
         if self.examples:
             with formatter.section("Examples"):
                 for example in self.examples:
@@ -119,25 +120,28 @@ class Command(click.Command):
             formatter.write_dl(shared)
 
 
-def _fields() -> list[str]:
-    return list(configuration.Settings.model_fields)
+class Group(click.Group):
+    """Commands under one name, listed in the order they were added.
 
+    A setting may stand before the command, too: ``facelabel keys --data D add``.
+    """
 
-def _setting_options() -> list[click.Option]:
-    """One flag for each setting; help hides those of secrets, which other users can see there."""
-    options = []
-    for name, field in configuration.Settings.model_fields.items():
-        secret = "SecretStr" in str(field.annotation)
-        variables = ", ".join(configuration.variables(name))
-        options.append(
-            click.Option(
-                [configuration.flag(name), f"setting_{name}"],
-                metavar="VALUE",
-                hidden=secret,
-                help=f"{field.description} [{variables}]",
-            )
-        )
-    return options
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own
+        """Take every setting; the commands' own help lists them."""
+        super().__init__(*args, **kwargs)
+        self.params.extend(parameters.settings(hidden=True))
+        parameters.refuse_empty(self.params)
+        self.epilog = "Settings may stand before the command or behind it."
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order added, not by the alphabet."""
+        del ctx
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Remember the settings for the command."""
+        parameters.gather(ctx)
+        return super().invoke(ctx)
 
 
 def _log_to_stderr(level: str) -> None:

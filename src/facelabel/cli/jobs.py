@@ -14,6 +14,7 @@ from rich.table import Table
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
+    Group,
     application,
     bar,
     err,
@@ -67,7 +68,7 @@ def _print_done(done: Done) -> None:
         out.print(f"{done.outcome.public_id}: {done.outcome.kind} {who}".rstrip(), markup=False)
 
 
-@click.group()
+@click.group(cls=Group)
 def jobs() -> None:
     """See what waits or failed; try it again or drop it."""
 

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     ],
 )
 @click.argument("sources", nargs=-1, required=True, metavar="FILE_OR_URL...")
-@click.option("--folder", help="Folder of the library [default: the recognition folder].")
+@click.option(
+    "--folder", help="Folder of the library, / its root [default: the recognition folder]."
+)
 @click.option("--label", help="Whom a training image shows; its folder is then the training one.")
 @click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
 @click.option("--public-id", help="Name in the library; default: folder and file name.")
@@ -185,18 +187,18 @@ def _became(outcome: Outcome | None) -> dict[str, object]:
 
 
 @click.command(cls=Command, examples=['library assets --person "John Doe" --person "Mary Roe"'])
-@click.argument("folder", default="")
+@click.argument("folder", required=False)
 @click.option("--person", "people", multiple=True, help="Only with this person; several: together.")
 @click.option("--only", is_flag=True, help="With --person: with nobody else who is known.")
 @json_option
 @click.pass_obj
 def library(
-    settings: Settings, folder: str, people: tuple[str, ...], *, only: bool, as_json: bool
+    settings: Settings, folder: str | None, people: tuple[str, ...], *, only: bool, as_json: bool
 ) -> None:
     """List the pictures of the library, or of a FOLDER, with tags and what was found."""
     with application(settings) as app:
         rows = [(asset, app.pipeline.ledger.search(asset.asset_id))
-                for asset in app.library.assets(folder.strip("/"))]  # fmt: skip
+                for asset in app.library.assets((folder or "").strip("/"))]  # fmt: skip
     wanted = {names.normalise(person) for person in people}
     rows = [row for row in rows if _shows(row, wanted, only=only)]
     if as_json:
@@ -319,7 +321,7 @@ def _print_tags(app: App, ident: str) -> None:
 @click.argument("folder")
 @click.pass_obj
 def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
-    """Move pictures to another folder; their public_ids stay."""
+    """Move pictures to another folder, / being the root; their public_ids stay."""
     with application(settings) as app:
         for found in [actions.find(app, ident) for ident in idents]:
             asset = app.library.move(found.asset_id, folder.strip("/"))

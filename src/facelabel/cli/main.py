@@ -19,16 +19,7 @@ from facelabel.cli import (
 )
 
 
-class _Group(click.Group):
-    """Lists the commands as they were added, not by the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order added."""
-        del ctx
-        return list(self.commands)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=framework.Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facelabel")
 def cli() -> None:
     """Put people's names on pictures.

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from facelabel.cli.framework import Command, application, json_option, out, print_json
+from facelabel.cli import report
+from facelabel.cli.framework import Command, Group, application, json_option, out, print_json
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
     from facelabel.settings import Settings
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """Face models: where they come from, under which licence; get and check them."""
 
@@ -66,5 +67,5 @@ def verify(settings: Settings, pack: str | None) -> None:
         out.print(f"{name}: {'; '.join(found) or 'good'}", markup=False)
     if not problems:
         out.print("no pack is installed: `facelabel models pull`")
-    if any(problems.values()):
-        raise Rejected("`facelabel models pull PACK` repairs it")
+    if broken := [name for name, found in problems.items() if found]:
+        raise Rejected(f"{report.pulls(broken)} repairs it")

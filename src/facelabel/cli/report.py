@@ -159,6 +159,11 @@ def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
     return [(name, outcome.note) for name, outcome in outcomes if outcome.note]
 
 
+def pulls(packs: Iterable[str]) -> str:
+    """The commands that get these packs."""
+    return ", ".join(f"`facelabel models pull {pack}`" for pack in packs)
+
+
 def print_costs(costs: Iterable[str]) -> None:
     """What it asks of other people's services, if anything."""
     for cost in costs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel.bootstrap.core import base_url
-from facelabel.cli.framework import Command, application, json_option, out, print_json
+from facelabel.cli.framework import Command, Group, application, json_option, out, print_json
 from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:
@@ -84,12 +84,16 @@ def rekognition_variables(app: App, key: ApiKey) -> dict[str, str]:
     }
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
+@json_option
 @click.pass_context
-def keys(context: click.Context) -> None:
+def keys(context: click.Context, *, as_json: bool) -> None:
     """Show the keys that open the server, as ready variables; add and remove some."""
     if context.invoked_subcommand is None:
-        list_.invoke(list_.make_context("list", [], parent=context))
+        arguments = ["--json"] if as_json else []
+        list_.invoke(list_.make_context("list", arguments, parent=context))
+    elif as_json:
+        raise click.UsageError("--json goes behind the command: keys list --json")
 
 
 @keys.command("list", cls=Command)

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -40,6 +47,10 @@ CONFIG_VARIABLE = "FACELABEL_CONFIG"
 FILE_NAME = "facelabel.toml"
 #: Metadata field and context key for names where none is given.
 DEFAULT_FIELD = "people"
+#: Settings whose default says something, and the empty value something else.
+_MEANT_EMPTY = frozenset({"face_recognition_folder", "transformation_params"})
+#: A folder or file; ``~`` is the user's home.
+_Place = Annotated[Path, BeforeValidator(checks.place)]
 
 
 class Settings(BaseSettings):
@@ -56,15 +67,15 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    data: Path = Field(
+    data: _Place = Field(
         default_factory=lambda: platformdirs.user_data_path("facelabel"),
         description="Data folder: database, originals, search index.",
     )
-    models: Path = Field(
+    models: _Place = Field(
         default_factory=lambda: platformdirs.user_cache_path("facelabel") / "models",
         description="Cache folder of the face models; may be baked into an image.",
     )
-    store: SecretStr | None = Field(
+    store: Annotated[SecretStr, AfterValidator(checks.store)] | None = Field(
         default=None,
         description="sqlite:///path, postgresql://… or dynamodb://table; default: facelabel.db in"
         " the data folder.",
@@ -257,7 +268,7 @@ class Settings(BaseSettings):
         pattern=r"^(https?://[^\s?#@]+)?$",
         description="Where our Rekognition endpoint gets S3 objects: the address of an S3 store …",
     )
-    s3_folder: Path | None = Field(
+    s3_folder: _Place | None = Field(
         default=None, description="… or a folder, in it one for each bucket."
     )
     pack: Annotated[str, AfterValidator(checks.pack)] = Field(
@@ -335,6 +346,14 @@ class Settings(BaseSettings):
     def _table_and_queues(self) -> Settings:
         if bool(self.table) != bool(self.queue and self.dead_letters):
             raise ValueError("a store dynamodb://table, queue and dead_letters go together")
+        return self
+
+    @model_validator(mode="after")
+    def _home_is_known(self) -> Settings:
+        for name in ("data", "models"):
+            if getattr(self, name).parts[:1] == ("~",):
+                variable = PREFIX + name.upper()
+                raise ValueError(f"no home folder is known here: set HOME, or {variable}")
         return self
 
     @model_validator(mode="after")
@@ -467,6 +486,11 @@ def _origin(name: str, flags: Mapping[str, object]) -> tuple[str, object]:
         if variable.lower() in environment:
             return environment[variable.lower()]
     return f"{variables(name)[0]} (in .env or {FILE_NAME})", "…"
+
+
+def may_be_empty(name: str) -> bool:
+    """Whether an empty value of a setting says something; of a path, it never does."""
+    return Settings.model_fields[name].default == "" or name in _MEANT_EMPTY
 
 
 def flag(name: str) -> str:

@@ -6,6 +6,7 @@ The error says what is allowed, in words for whoever set it.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 
 #: Where the names of the people on a picture can go.
 NAME_PLACES = ("tags", "metadata", "context")
+
+
+def place(value: object) -> object:
+    """A path; an empty one would be the current folder."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        raise ValueError("a path, and it is empty")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("a path, and no home folder is known for ~") from None
+
+
+def store(value: SecretStr) -> SecretStr:
+    """An address; an empty one says nothing."""
+    if not value.get_secret_value().strip():
+        raise ValueError("an address such as sqlite:///path, and it is empty")
+    return value
 
 
 def folder(value: str) -> str:

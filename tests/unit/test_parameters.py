@@ -1,0 +1,135 @@
+"""What may stand behind a command: nothing empty, and settings on either side of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from facelabel import settings
+from facelabel.cli import cli
+from facelabel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: What an empty value of these settings says: nothing of the kind, or in the folder's case all.
+MAY_BE_EMPTY = {
+    "--collection-parameter", "--dead-letters", "--face-recognition-folder", "--names-prefix",
+    "--people-field", "--poll-channel", "--public-url", "--queue", "--s3-endpoint",
+    "--transformation-params",
+}  # fmt: skip
+
+
+def commands(command: click.Command) -> Iterator[click.Command]:
+    """A command and all below it."""
+    yield command
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            yield from commands(child)
+
+
+def texts(command: click.Command) -> list[click.Parameter]:
+    """The parameters that take a text or a path."""
+    numbers = (click.types.BoolParamType, click.types.IntParamType, click.types.FloatParamType)
+    found = [param for param in command.params if not isinstance(param.type, numbers)]
+    return [param for param in found if not MAY_BE_EMPTY & {*param.opts}]
+
+
+def refuses(command: click.Command, param: click.Parameter, value: str) -> bool:
+    """Whether the parameter refuses that value, and says why."""
+    many = param.multiple if isinstance(param, click.Option) else param.nargs == -1
+    with click.Context(command) as context:
+        try:
+            param.type_cast_value(context, (value,) if many else value)
+        except click.BadParameter as error:
+            return "is empty" in error.message
+    return False
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_nothing_empty_is_taken(value: str) -> None:
+    """It is a variable that was not set: the current folder, or all, is never meant."""
+    asked = [(command, param) for command in commands(cli) for param in texts(command)]
+    assert len(asked) > 800
+    taken = [f"{command.name} {param.opts}" for command, param in asked
+             if not refuses(command, param, value)]  # fmt: skip
+    assert taken == []
+
+
+def test_an_empty_path_is_wrong_usage_and_nothing_happens(tmp_path: Path) -> None:
+    """The status scripts know for it."""
+    for arguments in (["upload", ""], ["index", ""], ["--data", "", "people"], ["identify", ""]):
+        done = CliRunner(env={"FACELABEL_DATA": str(tmp_path / "d")}).invoke(cli, arguments)
+        assert done.exit_code == 2
+        assert "is empty" in done.output
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_file_may_be_called_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there, so it is meant."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / " ").touch()
+    (upload,) = [command for command in commands(cli) if command.name == "upload"]
+    with click.Context(upload) as context:
+        assert upload.params[0].type_cast_value(context, (" ",)) == (" ",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'data = ""', 'data = " "', 'models = ""', 's3_folder = ""', 'store = ""', 'host = ""',
+        'cloud_name = ""', 'pack = " "', 'rekognition_collection = ""',
+    ],
+)  # fmt: skip
+def test_nor_in_the_file(tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty setting there names no place either."""
+    (tmp_path / "facelabel.toml").write_text(line)
+    monkeypatch.setenv("FACELABEL_CONFIG", str(tmp_path / "facelabel.toml"))
+    with pytest.raises(ConfigurationError, match="is refused"):
+        settings.load()
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the shell has it: what is set to nothing has its default."""
+    plain = settings.load()
+    for name in ("DATA", "MODELS", "STORE", "TRAINING_FOLDER"):
+        monkeypatch.setenv(f"FACELABEL_{name}", "")
+    assert settings.load() == plain
+
+
+def test_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no shell has put it in place; a folder called ~ is never made."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert settings.load({"data": "~/faces"}).data == tmp_path / "faces"
+    with pytest.raises(ConfigurationError, match="no home folder is known"):
+        settings.load({"data": "~nobody-of-that-name/faces"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--data D keys --json", "keys --data D --json", "keys --data D list --json",
+        "keys list --data D --json", "--data elsewhere keys --data D list --json",
+        "--data elsewhere keys list --json --data D",
+    ],
+)  # fmt: skip
+def test_where_may_stand_anywhere(tmp_path: Path, arguments: str) -> None:
+    """Before the group, before the command, behind it: the nearest one wins."""
+    given = arguments.replace("elsewhere", str(tmp_path / "no")).replace("D", str(tmp_path / "d"))
+    done = CliRunner().invoke(cli, given.split(), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (key,) = json.loads(done.stdout)
+    assert key["key"] in (tmp_path / "d/keys.json").read_text()
+    assert not (tmp_path / "no").exists()
+
+
+def test_every_command_takes_every_setting() -> None:
+    """And so does every group."""
+    flags = {settings.flag(name) for name in settings.Settings.model_fields}
+    for command in commands(cli):
+        assert flags <= {name for param in command.params for name in param.opts}, command.name
