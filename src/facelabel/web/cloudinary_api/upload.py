@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.public_ids import Naming
     from facelabel.web.http import Params, Received
 
+_LOG = logging.getLogger(__name__)
 _KINDS = ("image", "video", "raw", "auto")
 #: What somebody without a key is told of an asset that others put there.
 _OPEN = ("public_id", "resource_type", "type", "version", "created_at")
@@ -55,6 +57,8 @@ class Content:
     #: Pixels, upright; 0 unless it is an image.
     width: int = 0
     height: int = 0
+    #: Why a file that might have been an image is kept as raw; "" for all others.
+    not_an_image: str = ""
 
 
 def routes(context: Context) -> list[DoorRoute]:
@@ -98,9 +102,10 @@ def _upload(context: Context, received: Received, *, resource_type: str) -> Json
         fixed_folders=context.fixed_folders,
     )
     asset, existed = _stored(context, params, name, content)
+    why = {"not_an_image": content.not_an_image} if content.not_an_image else {}
     if params.flag("async"):
-        return _pending(asset, params)
-    return _answer(context, received, asset, existed=existed)
+        return _pending(asset, params) | why
+    return _answer(context, received, asset, existed=existed) | why
 
 
 def _unfinished(progress: chunks.Progress, params: Params, resource_type: str) -> Json:
@@ -122,7 +127,7 @@ def _content(
         header = context.inspect(source.data)
     except UnreadableImage as error:
         if resource_type == "auto":
-            return _unreadable(source)
+            return _unreadable(source, str(error))
         raise ApiError(400, f"Invalid image file: {error}") from None
     image = Content(source.data, "image", header.format, header.width, header.height)
     image = _transformed(context, image, params)
@@ -130,9 +135,12 @@ def _content(
     return image
 
 
-def _unreadable(source: sources.Source) -> Content:
-    is_video = _extension(source.filename) in _VIDEOS
-    return _video(source) if is_video else Content(source.data, "raw")
+def _unreadable(source: sources.Source, reason: str) -> Content:
+    """A film by its name, else a raw file: nobody will look for faces in it, so it is said."""
+    if _extension(source.filename) in _VIDEOS:
+        return _video(source)
+    _LOG.warning("a file of %d bytes is kept as raw: %s", len(source.data), reason)
+    return Content(source.data, "raw", not_an_image=reason)
 
 
 def _video(source: sources.Source) -> Content:

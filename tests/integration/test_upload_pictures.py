@@ -1,0 +1,97 @@
+"""Pictures as telephones and cameras write them, uploaded and delivered."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING
+
+import cloudinary.exceptions
+import httpx
+import pytest
+from PIL import Image
+from tests.integration.sdk_client import Client
+
+from facelabel.media import AssetKey
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import ApiServer
+
+#: Behind the photo of a telephone: a film, with what begins a scan in it.
+FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0\3\0\0mdat" + b"\xff\xda\0\x0c" * 49_150
+NEF = b"II*\0\x08\0\0\0" + b"\1\0" + b"\x12\xc6\1\0\4\0\0\0\1\4\0\0" + bytes(4)  # DNGVersion alone
+
+
+@pytest.fixture
+def client(api_server: ApiServer) -> Client:
+    return Client(api_server)
+
+
+def photo(**options: object) -> bytes:
+    file = io.BytesIO()
+    picture = Image.linear_gradient("L").resize((335, 410)).convert("RGB")
+    picture.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("resource_type", ["image", "auto"])
+@pytest.mark.parametrize(
+    "data",
+    [photo() + FILM, photo()[:-2], photo()[:-2] + FILM, photo(progressive=True)[:-2] + FILM],
+    ids=["film behind", "no end", "no end, film behind", "progressive"],
+)
+def test_a_photo_is_a_photo_whatever_lies_behind_it(
+    client: Client, data: bytes, resource_type: str
+) -> None:
+    answer = client.upload(io.BytesIO(data), resource_type=resource_type, public_id="photo")
+
+    assert (answer["resource_type"], answer["format"]) == ("image", "jpg")
+    assert (answer["width"], answer["height"], answer["bytes"]) == (335, 410, len(data))
+    assert "not_an_image" not in answer
+    delivered = httpx.get(f"{client.server.url}/local/image/upload/w_100/photo.jpg")
+    assert delivered.status_code == 200
+    assert Image.open(io.BytesIO(delivered.content)).size == (100, 122)
+    assert httpx.get(f"{client.server.url}/local/image/upload/photo.jpg").content == data
+
+
+UNREAD = {
+    "raw of a camera": (NEF, "camera raw (DNG), which is not read: export it as JPEG"),
+    "cut photo": (photo()[:-100], "pixels are missing at its end"),
+    "cut film": (photo()[:-100] + FILM, "pixels are missing at its end"),
+    "JPEG XL": (b"\xff\x0a" + bytes(100), "but JPEG XL"),
+    "text": (b"just words", "not a picture in JPEG"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_is_no_picture_says_why(
+    client: Client, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, reason = UNREAD[name]
+
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="Invalid image file") as refusal:
+        client.upload(io.BytesIO(data))
+    assert reason in str(refusal.value)
+    with caplog.at_level(logging.WARNING):
+        kept = client.upload(io.BytesIO(data), resource_type="auto", public_id="Ada", tags="Ada")
+
+    assert kept["resource_type"] == "raw"
+    assert reason in kept["not_an_image"]
+    assert kept["not_an_image"] in caplog.text
+    assert "Ada" not in caplog.text
+    assert client.server.context.media.fetch(client.asset("Ada", resource_type="raw")) == data
+
+
+def test_who_does_not_wait_is_told_too(client: Client) -> None:
+    kept = client.upload(io.BytesIO(NEF), resource_type="auto", **{"async": True})
+
+    assert kept["status"] == "pending"
+    assert "camera raw" in kept["not_an_image"]
+
+
+def test_who_asks_for_raw_or_sends_a_film_is_told_nothing(client: Client) -> None:
+    raw = client.upload(io.BytesIO(NEF), resource_type="raw")
+    film = client.upload(io.BytesIO(FILM), resource_type="auto", filename="a.mp4")
+
+    assert "not_an_image" not in raw.keys() | film.keys()
+    assert client.server.context.media.get(AssetKey(film["public_id"], "video"))
