@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cloudinary.exceptions
+import httpx
 import pytest
 from cloudinary import utils
 from tests.integration.sdk_client import Client
 
 from facelabel.cloudinary import signing
-from facelabel.media import DocumentKind, Edit
+from facelabel.media import DocumentKind, Edit, Every
+from facelabel.scheme import Places, Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +69,98 @@ def test_in_a_signed_upload_the_call_counts(client: Client, dad: Path) -> None:
     assert answer["asset_folder"] == "out"
     assert answer["public_id"].startswith("Family1-Dad1_")
     assert answer["context"]["custom"] == {"a": "1", "b": "3"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tags": "a,faceLabel:Mallory"},
+        {"tags": ["faceLabel:Mallory"]},
+        {"tags": [" faceLabel:Mallory "]},
+        {"tags": "faceLabel:"},
+        {"tags": "faceId:4f5c"},
+        {"tags": "who\u0308:Mallory"},  # to be kept as one letter, as names_prefix has it
+        {"metadata": {"people": "Mallory"}},
+        {"metadata": "people=Mallory"},
+        {"metadata": 'a=1|people=["Mallory"]'},
+        {"context": {"people": "Mallory"}},
+        {"context": "a=1|people=Mallory"},
+        {"asset_folder": "training"},
+        {"asset_folder": "/training/"},
+        {"asset_folder": "training/new"},
+        {"folder": "training"},
+        {"asset_folder": " training"},
+    ],
+)
+def test_nobody_without_a_key_says_who_is_on_a_picture(
+    context: Context, serve: Callable[[Context], ApiServer], dad: Path, given: Json
+) -> None:
+    places = Places(prefix="wh\u00f6:", field="people", context="people")
+    scheme = Scheme(label_field="people", places=places)
+    client = Client(serve(replace(context, scheme=scheme)))
+    _preset(client, "open", unsigned=True, settings={"tags": "x", "context": "b=2"})
+    with pytest.raises(cloudinary.exceptions.BadRequest) as error:
+        _post(client, {**given, "upload_preset": "open"}, dad)
+    assert "is not allowed when using unsigned upload" in str(error.value)
+    assert not client.server.context.media.select(Every(), limit=1).assets
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"public_id": "training/x"},
+        {"public_id": "training/new/x"},
+        {"folder": "training", "public_id": "x"},
+        {"public_id_prefix": "training", "public_id": "x"},
+        {"asset_folder": "training", "use_asset_folder_as_public_id_prefix": True},
+    ],
+)
+def test_nor_by_the_name_of_a_picture_with_fixed_folders(
+    context: Context, serve: Callable[[Context], ApiServer], dad: Path, given: Json
+) -> None:
+    client = Client(serve(replace(context, fixed_folders=True)))
+    _preset(client, "open", unsigned=True, settings={})
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="the folder training"):
+        _post(client, {**given, "upload_preset": "open"}, dad)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tags": "faceLabels, Mallory, xfaceLabel:Mallory, facelabel:m"},
+        {"asset_folder": "trainings", "context": {"person": "x"}, "metadata": {}},
+        {"asset_folder": "new/training"},
+        {"public_id": "training/x"},  # with dynamic folders that is a name, and no place
+    ],
+)
+def test_what_says_nothing_of_people_stays_open(client: Client, dad: Path, given: Json) -> None:
+    _preset(client, "open", unsigned=True, settings={})
+    assert _post(client, {**given, "upload_preset": "open"}, dad)["asset_id"]
+
+
+def test_a_preset_may_teach_as_whoever_made_it_had_a_key(client: Client, dad: Path) -> None:
+    settings: Json = {"asset_folder": "training", "tags": "faceLabel:Ann", "context": "a=1"}
+    _preset(client, "ann", unsigned=True, settings=settings)
+    given: Json = {"asset_folder": "elsewhere", "tags": "b", "context": {"a": "2", "c": "3"}}
+    answer = _post(client, {**given, "upload_preset": "ann"}, dad)
+    assert answer["asset_folder"] == "training"
+    assert answer["tags"] == ["faceLabel:Ann", "b"]
+    assert answer["context"]["custom"] == {"a": "1", "c": "3"}
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="the tag faceLabel:Mallory"):
+        _post(client, {"tags": "faceLabel:Mallory", "upload_preset": "ann"}, dad)
+    signed = client.upload(str(dad), upload_preset="ann", tags="faceLabel:Bea", public_id="b")
+    assert signed["tags"] == ["faceLabel:Ann", "faceLabel:Bea"]
+
+
+def _post(client: Client, given: Json, file: Path) -> Any:  # noqa: ANN401 - as the SDK's
+    """A form, or JSON where that can say what a form cannot."""
+    if any(isinstance(value, dict) for value in given.values()):
+        sent = given | {"file": f"data:;base64,{base64.b64encode(file.read_bytes()).decode()}"}
+        answer = httpx.post(client.server.at("image/upload"), json=sent, timeout=60)
+        if answer.status_code == 400:
+            raise cloudinary.exceptions.BadRequest(answer.json()["error"]["message"])
+        return answer.json()
+    return client.call_api("upload", given, file=str(file), unsigned=True)
 
 
 def _preset(client: Client, name: str, *, unsigned: bool, settings: Json) -> None:

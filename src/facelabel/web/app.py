@@ -80,6 +80,7 @@ def _context(app: App, local: Local) -> Context:
         max_body_bytes=settings.max_upload_mb << 20,
         max_file_bytes=max(settings.max_upload_mb, settings.max_image_mb) << 20,
         scratch=str(settings.data / "uploads"),
+        scheme=app.pipeline.scheme,
         notified_hosts=settings.notified_hosts,
         signs_urls=not (settings.public_delivery or settings.serves_only_here),
     )

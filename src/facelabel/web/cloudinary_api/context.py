@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from facelabel.scheme import Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +55,8 @@ class Context:
     #: Whether the delivery URLs in answers are signed even of pictures of the type upload: others
     #: than the programs on this computer are to follow them.
     signs_urls: bool = False
+    #: Which folders, tags and fields say who is on a picture.
+    scheme: Scheme = field(default_factory=Scheme)
     #: Hosts that a notification_url may name which the call's signature says nothing of.
     notified_hosts: frozenset[str] = frozenset()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
 from facelabel.media import DocumentKind
-from facelabel.web.cloudinary_api import attributes
+from facelabel.web.cloudinary_api import attributes, teaching
 from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
@@ -46,9 +46,14 @@ def applied(context: Context, received: Received) -> Received:
     if Params(added).flag("disallow_public_id") and received.params.text("public_id"):
         raise ApiError(400, f"public_id is not allowed when using upload preset {name[:80]}")
     given = {key: value for key, value in received.params.values.items() if value is not None}
-    # Who did not sign may add pictures, but not replace any.
-    values = {**added, **given} if received.key else {**given, **added, "overwrite": False}
-    return replace(received, params=Params(values | _united(Params(added), Params(given))))
+    if received.key:
+        both = _united(Params(added), Params(given))
+        return replace(received, params=Params({**added, **given, **both}))
+    # Who did not sign may add pictures, but not replace any, nor say who is on them.
+    both = _united(Params(added), Params(given), preset_counts=True)
+    params = Params({**given, **added, **both, "overwrite": False})
+    teaching.check_unsigned(context, Params(added), params)
+    return replace(received, params=params)
 
 
 def _check_open(params: Params) -> None:
@@ -58,11 +63,12 @@ def _check_open(params: Params) -> None:
         raise ApiError(400, message)
 
 
-def _united(added: Params, given: Params) -> Json:
+def _united(added: Params, given: Params, *, preset_counts: bool = False) -> Json:
+    """Tags and context of both; which one counts where they say different things."""
     united: Json = {}
     if "tags" in added and "tags" in given:
         united["tags"] = [*wire.tags(added.values["tags"]), *wire.tags(given.values["tags"])]
     if "context" in added and "context" in given:
-        both = (attributes.context(added) or {}) | (attributes.context(given) or {})
-        united["context"] = {**both}
+        ours, theirs = attributes.context(added) or {}, attributes.context(given) or {}
+        united["context"] = {**(theirs | ours if preset_counts else ours | theirs)}
     return united
