@@ -56,9 +56,9 @@ def test_a_damaged_calibration_is_said_with_its_file(tmp_path: Path, damaged: st
 
 
 def test_a_pack_of_the_users_own_is_read_once(
-    mobilefacenet_store: ModelStore, data: Path, tmp_path: Path
+    classic_pack_store: ModelStore, tmp_path: Path
 ) -> None:
-    paths = mobilefacenet_store.paths(builtin_packs()["mobilefacenet"])
+    paths = classic_pack_store.paths(builtin_packs()["classic"])
     (tmp_path / "own.onnx").write_bytes(paths.embedder.read_bytes())
     manifest = tmp_path / "own.toml"
     manifest.write_text(
@@ -67,12 +67,12 @@ def test_a_pack_of_the_users_own_is_read_once(
         version = 1
         calibration = [[1.0, 80]]
         [detector]
-        kind = "yunet"
+        kind = "centerface"
         score = 0.7
         file = "{paths.detector}"
         [embedder]
         file = "own.onnx"
-        size = 112
+        size = 150
         template = "arcface"
         order = "RGB"
         mean = [127.5, 127.5, 127.5]

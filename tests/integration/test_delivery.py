@@ -330,9 +330,9 @@ def test_head_says_what_get_would(site: Site) -> None:
 # ---- derived images
 
 
-def test_another_extension_converts(site: Site, data: Path) -> None:
-    site.put("anim", (data / "hostile" / "sharp_rotating-squares.gif").read_bytes())
-    site.put("web", (data / "hostile" / "sharp_4.webp").read_bytes())
+def test_another_extension_converts(site: Site, photos: Path) -> None:
+    site.put("anim", (photos / "hostile" / "animation.gif").read_bytes())
+    site.put("web", (photos / "hostile" / "photo.webp").read_bytes())
     site.put("phone", heic())
 
     for public_id in ("anim", "web", "phone"):
@@ -663,8 +663,8 @@ def test_what_is_not_there(site: Site) -> None:
     assert_refused(found, "Resource not found - w_10/nobody", 404)
 
 
-def test_a_damaged_original_is_an_error_not_a_picture(site: Site, data: Path) -> None:
-    broken = (data / "hostile" / "pillow_truncated_jpeg.jpg").read_bytes()
+def test_a_damaged_original_is_an_error_not_a_picture(site: Site, photos: Path) -> None:
+    broken = (photos / "hostile" / "truncated_progressive.jpg").read_bytes()
     site.put("broken", broken)
 
     assert site.get("/local/image/upload/broken.jpg").content == broken
@@ -672,8 +672,8 @@ def test_a_damaged_original_is_an_error_not_a_picture(site: Site, data: Path) ->
     assert_refused(site.get("/local/image/upload/w_10/broken.jpg"), "damaged or incomplete")
 
 
-def test_a_pixel_bomb_is_never_opened(site: Site, data: Path) -> None:
-    bomb = (data / "hostile" / "sharp_65536-uint32-limit.png").read_bytes()
+def test_a_pixel_bomb_is_never_opened(site: Site, photos: Path) -> None:
+    bomb = (photos / "hostile" / "bomb.png").read_bytes()
     site.put("bomb.png", bomb, resource_type="raw")
     key = AssetKey("bomb2", "image")
     site.library.put(Upload(key, bomb, "png", 65_536, 65_536))

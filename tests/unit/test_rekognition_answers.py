@@ -74,11 +74,20 @@ def test_no_side_is_below_eighty_pixels(kind: str) -> None:
 
 
 def test_every_photo_is_taken(data: Path) -> None:
-    """Progressive or not, with thumbnails in their EXIF or not."""
+    """As cameras and archives write them."""
     photos = [*(data / "portraits").rglob("*.jpg"), *(data / "groups").glob("*.jp*g")]
     assert len(photos) > 100
     for photo in photos:
         pictures.check(photo.read_bytes())
+
+
+def test_a_jpeg_is_taken_however_it_is_written(photos: Path) -> None:
+    """Progressive or not, with a thumbnail in its EXIF or not."""
+    for photo in photos.rglob("people/*.jpg"):
+        pictures.check(photo.read_bytes())
+    thumbnail = b"Exif\0\0" + encoded("JPEG", 90, 60)
+    for progressive in (False, True):
+        pictures.check(encoded("JPEG", 100, 90, progressive=progressive, exif=thumbnail))
     pictures.check(encoded("JPEG", 100, 90, progressive=True, exif=b"Exif\0\0" + bytes(500)))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.model_store import ModelStore
     from facelabel.bootstrap.app import App
 
-FAMILY = ("Dad", "Mom", "Son")
+PEOPLE = ("Obama", "Hopper", "Biden")
 #: The folder mode, the training folder, the folders in it.
 LISTING = 3
 
@@ -59,24 +59,24 @@ def learn(app: App, folder: Path) -> list[str]:
     return [outcome.kind for outcome in actions.work(app, assets)]
 
 
-def test_learning_portraits_takes_one_call_each(app: App, data: Path, tmp_path: Path) -> None:
+def test_learning_portraits_takes_one_call_each(app: App, photos: Path, tmp_path: Path) -> None:
     """New ones and old ones alike; the dry run says so."""
-    for person in FAMILY:
+    for person in PEOPLE:
         (tmp_path / "portraits" / person).mkdir(parents=True)
-        shutil.copy(data / f"families/Family1-{person}1.jpg", tmp_path / "portraits" / person)
-    (costs,) = actions.costs(app, portraits=len(FAMILY))
-    assert f"{len(FAMILY)} calls" in costs
-    assert learn(app, tmp_path / "portraits") == ["enrolled"] * len(FAMILY)
+        shutil.copy(photos / f"people/{person}1.jpg", tmp_path / "portraits" / person)
+    (costs,) = actions.costs(app, portraits=len(PEOPLE))
+    assert f"{len(PEOPLE)} calls" in costs
+    assert learn(app, tmp_path / "portraits") == ["enrolled"] * len(PEOPLE)
     first = admin_calls(app)
-    assert first == len(FAMILY) + LISTING
-    assert learn(app, tmp_path / "portraits") == ["unchanged"] * len(FAMILY)
-    assert admin_calls(app) - first == len(FAMILY) + LISTING - 1
+    assert first == len(PEOPLE) + LISTING
+    assert learn(app, tmp_path / "portraits") == ["unchanged"] * len(PEOPLE)
+    assert admin_calls(app) - first == len(PEOPLE) + LISTING - 1
 
 
-def test_a_portrait_that_was_moved_away_comes_back_with_its_tags(app: App, data: Path) -> None:
+def test_a_portrait_that_was_moved_away_comes_back_with_its_tags(app: App, photos: Path) -> None:
     """Under its new label alone."""
-    portrait = data / "families/Family1-Dad1.jpg"
-    asset = actions.add_portrait(app, Portrait(str(portrait), "Dad"))
+    portrait = photos / "people/Obama1.jpg"
+    asset = actions.add_portrait(app, Portrait(str(portrait), "Obama"))
     app.library.add_tags(asset.asset_id, ["summer"])
     app.library.move(asset.asset_id, "attic")
     known = actions.training_images(app)
