@@ -19,6 +19,43 @@ from facelabel.web.entry import Door, Entry, Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+#: What a script is told, whatever the command.
+STATUSES = {
+    0: "done, all of it",
+    1: "something was refused, or could not be read: it is told, the rest was done",
+    2: "wrong usage, or a setting is wrong: nothing was done",
+    70: "a fault of the program itself; with `--log-level debug` it says where",
+    75: "not possible right now: the same command may go through later, and goes on where it"
+    " stopped",
+    130: "stopped by Ctrl-C",
+}
+#: What was refused where a command ends with 1; those that are not here never do.
+REFUSED = {
+    "demo": "a picture could not be read, or a portrait not be learnt",
+    "index": "a portrait or a line of the list; `--check`: pictures are left that only you can"
+    " mend; `--rebuild`: the old index stays",
+    "identify": "a picture or a folder could not be read",
+    "upload": "a file, folder or address could not be read; `--now`: the queue refused a picture",
+    "tag": "the queue refused a picture, or the folder is not one that is searched",
+    "show": "there is no such picture",
+    "tag-add": "there is no such picture, or the tag cannot be one",
+    "tag-remove": "there is no such picture, or the tag cannot be one",
+    "move": "there is no such picture: none was moved",
+    "rename": "there is no such picture, or the name is taken",
+    "rm": "there is no such picture, or you did not confirm: none was deleted",
+    "keys remove": "there is no such key, or it is the only one",
+    "connect": "the pictures are not on Cloudinary, or it is not known where we are reached",
+    "reconcile": "the queue refused a picture, or too many pictures are gone at once",
+    "worker": "`--once`: the queue refused a picture",
+    "jobs retry": "a number that no failed job has",
+    "jobs drop": "a number that no failed job has",
+    "models pull": "a file is not in the folder, or is not the one it should be",
+    "models verify": "a file is damaged or missing",
+    "eval pairs": "the list, or pictures that are not there",
+    "eval gallery": "the pictures are no labelled set, or could not be read",
+    "doctor": "something is not as it should be",
+}
+
 REFERENCE = Path(__file__).parent / "reference"
 #: What is behind each door.
 DOORS = {
@@ -46,15 +83,27 @@ def commands_page() -> str:
     """The page of all commands: their own help without the settings they share."""
     parts = [
         "# Commands\n",
-        "Every command also takes every [setting](settings.md) as a flag.",
-        "Exit status: 0 good, 1 something was refused, 2 wrong usage or configuration, 75 not",
-        "possible right now, try later.\n",
+        "Every command also takes every [setting](settings.md) as a flag, before it or behind it:",
+        "`facelabel --data D keys add` is `facelabel keys add --data D`. An empty value, such as",
+        "that of a variable that is not set, is wrong usage; `/` is the root of the library.\n",
+        *_statuses(),
     ]
     for name, command in commands(cli):
         context = click.Context(command, info_name=name, terminal_width=88, max_content_width=88)
         text = command.get_help(context).partition("\nSettings:")[0].rstrip()
         parts.append(f"## {name}\n\n```\n{text}\n```\n")
     return "\n".join(parts)
+
+
+def _statuses() -> Iterator[str]:
+    """What a script is told, and when."""
+    yield "## Exit status\n"
+    yield "| status | meaning |\n|---|---|"
+    yield from (f"| {status} | {meaning} |" for status, meaning in STATUSES.items())
+    yield "\n`serve` and a `worker` without `--once` end with 0 after Ctrl-C or SIGTERM.\n"
+    yield "| ends with 1 | what was refused |\n|---|---|"
+    yield from (f"| `{command}` | {what} |" for command, what in REFUSED.items())
+    yield ""
 
 
 def settings_page() -> str:

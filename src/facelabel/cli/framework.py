@@ -36,12 +36,16 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.settings import Settings
 
-#: sysexits.h: temporary failure, so that scripts can tell "later" from "never".
+#: sysexits.h: the program's own fault …
+EXIT_SOFTWARE = 70
+#: … and temporary failure, so that scripts can tell "later" from "never".
 EXIT_UNAVAILABLE = 75
 EXIT_CONFIGURATION = 2
 EXIT_REJECTED = 1
 #: What shells give a program ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
+
+log = logging.getLogger(__name__)
 
 #: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
 _FILE_WIDTH = 10_000
@@ -55,6 +59,16 @@ def exit_status(error: FacelabelError) -> int:
     if isinstance(error, ConfigurationError):
         return EXIT_CONFIGURATION
     return EXIT_UNAVAILABLE if isinstance(error, Unavailable) else EXIT_REJECTED
+
+
+def own_fault(bug: Exception) -> int:
+    """Say in one line that the program itself is at fault; return the exit status."""
+    log.debug("a fault of the program", exc_info=bug)
+    what = f"{type(bug).__name__}: {bug}".rstrip(": ")
+    advice = "with --log-level debug it says where; please report it"
+    err.print(f"facelabel: a fault of the program itself: {what}; {advice}", style="red",
+              markup=False)  # fmt: skip
+    return EXIT_SOFTWARE
 
 
 def finish(*, refused: bool = False, waiting: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from facelabel import __version__
@@ -59,4 +61,7 @@ for command in (
 def main() -> None:
     """Entry point of the program ``facelabel``."""
     framework.lenient_streams()
-    cli(prog_name="facelabel")
+    try:
+        cli(prog_name="facelabel")
+    except Exception as bug:  # noqa: BLE001 - nobody but a developer can read a traceback
+        sys.exit(framework.own_fault(bug))

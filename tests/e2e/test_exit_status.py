@@ -1,0 +1,214 @@
+"""What scripts are told: each command with each status it can end with, as the reference says."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from facelabel.cli import cli, framework
+from facelabel.errors import ConfigurationError, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.conftest import Program
+
+REFERENCE = Path(__file__).parents[2] / "docs/generate.py"
+#: The least that each command asks for.
+GOOD = {
+    "demo": "demo --portraits people --photos picture.jpg",
+    "index": "index --check",
+    "identify": "identify picture.jpg",
+    "upload": "upload picture.jpg --now",
+    "tag": "tag",
+    "library": "library",
+    "show": "show assets/kept",
+    "people": "people",
+    "tag-add": "tag-add assets/kept summer",
+    "tag-remove": "tag-remove assets/kept summer",
+    "move": "move assets/kept assets",
+    "rename": "rename assets/kept assets/kept",
+    "rm": "rm assets/picture --yes",
+    "serve": "serve --port 0",
+    "keys list": "keys list",
+    "keys add": "keys add",
+    "keys remove": "keys remove 1",
+    "connect": "connect --dry-run",
+    "reconcile": "reconcile",
+    "worker": "worker --once",
+    "jobs list": "jobs list",
+    "jobs retry": "jobs retry --all",
+    "jobs drop": "jobs drop --all",
+    "models list": "models list",
+    "models pull": "models pull classic",
+    "models verify": "models verify classic",
+    "eval pairs": "eval pairs pairs.txt people",
+    "eval gallery": "eval gallery people",
+    "doctor": "doctor",
+}
+#: Cannot go well without an account, or without a face; or do not end by themselves.
+NOT_GOOD = {"connect", "demo", "eval pairs", "eval gallery", "keys remove", "rename", "serve"}
+#: Ends with 1, after these; each line is a command, what it says stands behind the dots.
+REFUSED = {
+    "demo": ["demo --portraits people --photos picture.jpg … no face"],
+    "index": ["index people … no face", "index --check … no face"],
+    "identify": ["identify notes.jpg picture.jpg … not a picture"],
+    "upload": [
+        "upload notes.jpg picture.jpg … not a picture",
+        "upload picture.jpg --label Ann --now … refused",
+        "upload links … not there",
+    ],
+    "tag": ["tag elsewhere … outside", "upload picture.jpg --label Ann", "tag … no face"],
+    "show": ["show nothing … there is no picture"],
+    "tag-add": ["tag-add nothing x … there is no picture", "tag-add assets/kept a,b … comma"],
+    "tag-remove": ["tag-remove nothing x … there is no picture"],
+    "move": ["move assets/kept nothing archive … there is no picture"],
+    "rename": ["rename nothing x … there is no picture"],
+    "rm": ["rm assets/kept nothing --yes … there is no picture", "rm assets/kept … Aborted"],
+    "keys remove": ["keys remove 1 … there is no key"],
+    "connect": ["connect … a library of our own"],
+    "reconcile": ["upload picture.jpg --label Ann", "reconcile … no face"],
+    "worker": ["upload picture.jpg --label Ann", "worker --once … no face"],
+    "jobs retry": ["jobs retry 99 … there is no failed job 99"],
+    "jobs drop": ["jobs drop 99 … there is no failed job 99"],
+    "models pull": ["models pull mobilefacenet --models own --from people … cannot be read"],
+    "models verify": ["models verify mobilefacenet --models own … not installed"],
+    "eval pairs": ["eval pairs notes.jpg people … line 1"],
+    "eval gallery": ["eval gallery links … no labelled pictures"],
+    "doctor": ["doctor --store sqlite:///notes.jpg … not a database"],
+}  # fmt: skip
+
+#: What is no usage of a command, though each word is known.
+USAGE = (
+    "jobs retry",
+    "jobs drop",
+    "jobs retry 1 --all",
+    "upload people picture.jpg --public-id x",
+    "demo --photos people",
+    "index --force",
+    "index --json",
+    "keys --json add",
+)
+
+
+def reference() -> Any:  # noqa: ANN401 - a module
+    """The program that writes the table."""
+    spec = importlib.util.spec_from_file_location("generate", REFERENCE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by its full name."""
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            yield from commands(child, f"{name} {child.name}".strip())
+    else:
+        yield name, command
+
+
+@pytest.fixture
+def site(facelabel: Program) -> Program:
+    """A library with a picture, and files to give; nobody has a face."""
+    folder = facelabel.folder
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "picture.jpg")
+    (folder / "notes.jpg").write_text("no picture")
+    (folder / "people/Ann").mkdir(parents=True)
+    Image.fromarray(noise.transpose(1, 0, 2)).save(folder / "people/Ann/ann.png")
+    (folder / "pairs.txt").write_text("Ann 1 2\n")
+    (folder / "links").mkdir()
+    (folder / "links/broken.jpg").symlink_to("nowhere")
+    facelabel("upload", "picture.jpg", "--public-id", "assets/kept")
+    facelabel("tag")
+    return facelabel
+
+
+def test_the_table_is_complete() -> None:
+    """Every command is in it or never refuses; every line has its test."""
+    names = [name for name, _ in commands(cli)]
+    assert list(GOOD) == names
+    assert reference().REFUSED.keys() == REFUSED.keys()
+    assert set(reference().STATUSES) == {
+        0, framework.EXIT_REJECTED, framework.EXIT_CONFIGURATION, framework.EXIT_SOFTWARE,
+        framework.EXIT_UNAVAILABLE, framework.EXIT_INTERRUPTED,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_was_refused(site: Program, command: str) -> None:
+    """1, and a word about it; what comes before is good."""
+    for line in REFUSED[command]:
+        arguments, _, says = line.partition(" … ")
+        said = site(*shlex.split(arguments), status=1 if says else 0)
+        assert says in said
+    assert site.json("show", "assets/kept")["asset_folder"] == "assets"
+
+
+def test_what_is_good(site: Program) -> None:
+    """0."""
+    for command, line in GOOD.items():
+        if command not in NOT_GOOD:
+            site(*shlex.split(line))
+
+
+def test_wrong_settings_and_usage(site: Program) -> None:
+    """2 from every command, and nothing was done."""
+    for line in GOOD.values():
+        assert "--margin=x" in site(*shlex.split(line), "--margin", "x", status=2)
+        assert "No such option" in site(*shlex.split(line), "--nonsense", status=2)
+    for line in USAGE:
+        assert "Usage:" in site(*shlex.split(line), status=2)
+
+
+def test_a_store_that_is_away(site: Program) -> None:
+    """75 from every command that needs it; doctor says it."""
+    away = ("--store", "postgresql://nobody@127.0.0.1:9/x?connect_timeout=2")
+    for command, line in GOOD.items():
+        if command in {"demo", "eval pairs", "eval gallery"}:  # its own store; its list first
+            continue
+        said = site(*shlex.split(line), *away, status=1 if command == "doctor" else 75)
+        assert "127.0.0.1" in said
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (Rejected("no"), 1),
+        (ConfigurationError("no"), 2),
+        (Unavailable("no"), 75),
+        (KeyboardInterrupt(), 130),
+        (OSError(28, "No space left on device", "x"), 75),
+    ],
+)
+def test_whatever_happens_inside_a_command(raised: BaseException, status: int) -> None:
+    """Each kind of error has its status; all our commands are of this class."""
+
+    @click.command(cls=framework.Command)
+    @click.pass_obj
+    def command(_settings: object) -> None:
+        raise raised
+
+    done = CliRunner().invoke(command)
+    assert done.exit_code == status
+    assert done.output.count("\n") == 1
+    assert all(isinstance(command, framework.Command) for _, command in commands(cli))
+
+
+def test_a_fault_of_our_own_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The traceback is for those who ask for it."""
+    assert framework.own_fault(KeyError("x")) == framework.EXIT_SOFTWARE
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "KeyError: 'x'" in said
