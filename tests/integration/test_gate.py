@@ -149,7 +149,7 @@ def serving(folder: Path, library: str, **changed: str) -> Iterator[Site]:
         app.keys.ensure()
         key = app.keys()[0]
         login = base64.b64encode(f"{key.key}:{key.secret}".encode()).decode()
-        site = create(app)
+        site = create(app, lambda: True)
         assert isinstance(site, Gate)
         yield Site(site, {"Authorization": f"Basic {login}"})
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.engine import cache_folder, calibration
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs, load_pack
-from facelabel.adapters.engine.model_store import AUTO, RECOMMENDED, ModelStore
+from facelabel.adapters.engine.model_store import AUTO, FALLBACK, RECOMMENDED, ModelStore
 from facelabel.bootstrap.core import limits
 from facelabel.errors import ConfigurationError
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int | None], None]
     #: Told what a user should know.
     Notice = Callable[[str], None]
+
+
+#: Packs that a choice stands for.
+_NAMES = {AUTO: (RECOMMENDED, FALLBACK)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,19 @@ class Engines:
             if pack.model not in self._loaded:
                 self._loaded[pack.model] = self._load(pack)
             return self._loaded[pack.model]
+
+    def present(self, model: str | None) -> bool:
+        """Whether an engine can be had without a download; nothing is hashed or loaded."""
+        if model in self._loaded or (model is None and self._loaded):
+            return True
+        choice = self._settings.pack
+        known = builtin_packs()
+        if model is not None:
+            packs = [pack for pack in known.values() if pack.model == model]
+        else:
+            packs = [known[name] for name in _NAMES.get(choice, (choice,)) if name in known]
+        is_own = not packs and Path(choice).suffix == ".toml"
+        return Path(choice).is_file() if is_own else any(map(self._store.installed, packs))
 
     def default_pack(self) -> Pack:
         """The pack new collections get, pulled if need be."""

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
-from facelabel.web import http, rekognition_api, webhook
+from facelabel.bootstrap.readiness import checks as readiness_checks
+from facelabel.web import first_page, health, http, rekognition_api, webhook
 from facelabel.web.entry import Door, Policy
-from facelabel.web.gate import DoorRoute, Gate
+from facelabel.web.gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
@@ -25,9 +24,14 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
 
 
-def create(app: App) -> ASGIApp:
-    """Everything that ``facelabel serve`` answers to."""
-    routes: list[BaseRoute] = [DoorRoute(Door.PAGE, "/health", _health, methods=["GET"])]
+def create(app: App, is_staffed: Callable[[], bool]) -> ASGIApp:
+    """Everything that ``facelabel serve`` answers to.
+
+    ``is_staffed``: whether everybody is at work who works beside the web server.
+    """
+    readiness = health.Readiness({**readiness_checks(app), "workers": is_staffed})
+    routes: list[BaseRoute] = [*health.routes(readiness)]
+    routes += first_page.routes(readiness, _modes(app))
     routes += webhook.routes(app.intake, app.inbox)
     if app.own_faces:
         routes += rekognition_api.routes(_faces_context(app, app.own_faces))
@@ -45,8 +49,16 @@ def guarded(routes: Sequence[BaseRoute], policy: Policy) -> ASGIApp:
     return Gate(site, policy, {Door.REKOGNITION: rekognition_api.forbidden})
 
 
-def _health(_: Request) -> JSONResponse:
-    return JSONResponse({"status": "ok"})
+def _modes(app: App) -> list[str]:
+    """What is served, in words."""
+    pictures = (
+        "Pictures are on this computer, for Cloudinary's SDKs."
+        if app.local
+        else "Pictures are on Cloudinary, which tells of new ones at /webhook."
+    )
+    faces = "Amazon Rekognition knows" if app.amazon else "This computer knows"
+    endpoint = " AWS's SDKs find Rekognition's face operations here." if app.own_faces else ""
+    return [pictures, f"{faces} the faces.{endpoint}"]
 
 
 def _faces_context(app: App, faces: OwnFaces) -> rekognition_api.Context:

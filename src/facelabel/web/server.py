@@ -20,7 +20,7 @@ from facelabel.web.app import create
 from facelabel.web.connections import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from facelabel.bootstrap.app import App
@@ -72,18 +72,18 @@ def bind(settings: Settings) -> socket.socket:
 def serve(app: App, listener: socket.socket) -> None:
     """Answer requests and work until told to stop (Ctrl-C, SIGTERM)."""
     check_keys(app)
-    config = uvicorn.Config(
-        create(app),
-        http=Connection,
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=GRACE,
-    )
     with staff(app) as stop:
+        config = uvicorn.Config(
+            create(app, stop.is_complete),
+            http=Connection,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=GRACE,
+        )
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn ends by itself when told to, and then tells its caller once more.
             signal.signal(number, lambda _number, _frame: None)
@@ -110,23 +110,29 @@ def check_keys(app: App) -> None:
         raise ConfigurationError(f"{where} needs keys, and there is no key: `facelabel keys add`")
 
 
-class _Stop(threading.Event):
-    """Knows since when it is set."""
+class Staff(threading.Event):
+    """Who works beside the web server; set, it tells them to stop, and knows since when."""
 
     since = math.inf
+    threads: Sequence[threading.Thread] = ()
+
+    def is_complete(self) -> bool:
+        """Whether everybody is at work."""
+        return bool(self.threads) and all(thread.is_alive() for thread in self.threads)
 
     def set(self) -> None:
+        """Tell them to stop."""
         self.since = min(self.since, time.monotonic())
         super().set()
 
 
 @contextmanager
-def staff(app: App) -> Iterator[threading.Event]:
+def staff(app: App) -> Iterator[Staff]:
     """Run everything that works beside the web server, until the event is set or the block ends.
 
     A job that takes longer than the grace returns to the queue.
     """
-    stop = _Stop()
+    stop = Staff()
     workers = {
         "faces": app.worker(FACE_WORK),
         "folders": app.worker(FOLDER_WORK),
@@ -137,6 +143,7 @@ def staff(app: App) -> Iterator[threading.Event]:
         threading.Thread(target=_kept_up, args=(task, stop), name=name, daemon=True)
         for name, task in {**tasks, **_by_the_clock(app, stop)}.items()
     ]
+    stop.threads = threads
     for thread in threads:
         thread.start()
     try:

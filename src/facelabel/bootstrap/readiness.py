@@ -1,0 +1,42 @@
+"""Whether an application has what it needs, in ways that cost next to nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facelabel.errors import FacelabelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from facelabel.bootstrap.app import App
+
+
+def checks(app: App) -> Mapping[str, Callable[[], bool]]:
+    """What has to be true, by name; each may block as long as the store does."""
+    return {"store": lambda: _reaches_store(app), "models": lambda: _has_models(app)}
+
+
+def _reaches_store(app: App) -> bool:
+    try:
+        app.pipeline.ledger.collection()
+    except FacelabelError:
+        return False
+    return True
+
+
+def _has_models(app: App) -> bool:
+    """Whether the models of the live collection are here, or those that a first one would get."""
+    if app.amazon and app.amazon.detects:
+        return True
+    try:
+        return app.engines.present(_live_model(app))
+    except FacelabelError:
+        return False
+
+
+def _live_model(app: App) -> str | None:
+    live, recognizer = app.pipeline.ledger.collection(), app.pipeline.recognizer
+    if app.amazon or live is None or live not in recognizer.collections():
+        return None
+    return recognizer.model(live)
