@@ -54,6 +54,7 @@ REFUSED = {
     "eval pairs": "the list, or pictures that are not there",
     "eval gallery": "the pictures are no labelled set, or could not be read",
     "doctor": "something is not as it should be",
+    "adopt": "originals are missing, or others' are there; or the pictures are on Cloudinary",
 }
 
 REFERENCE = Path(__file__).parent / "reference"

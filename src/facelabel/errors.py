@@ -4,6 +4,7 @@
 
     FacelabelError
     ├── ConfigurationError      a setting is wrong; nothing was started
+    │   └── ForeignFolder       the data folder is not the store's
     ├── Rejected                the input is at fault: trying again changes nothing
     │   ├── UnreadableImage     not an image we read, or over a limit
     │   ├── UnusableFace        no face, several faces, or one too poor to enrol
@@ -14,6 +15,7 @@
     │   ├── Denied              the other side does not let us do that
     │   └── NotFound            no such asset, job, pack …
     └── Unavailable             not now: the same call may go through later
+        ├── OriginalMissing     a picture is known, and its file is not to be found
         └── Throttled           the other side's quota is used up; nobody's failure
 
 The worker needs only the two middle branches: ``Rejected`` is buried with its reason where a
@@ -34,6 +36,10 @@ class FacelabelError(Exception):
 
 class ConfigurationError(FacelabelError):
     """A setting is wrong."""
+
+
+class ForeignFolder(ConfigurationError):
+    """The data folder is not the one that holds the store's originals."""
 
 
 class Rejected(FacelabelError):
@@ -79,6 +85,10 @@ class Unavailable(FacelabelError):
         """Remember how many seconds the other side asked us to wait, if it said so."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class OriginalMissing(Unavailable):
+    """The file of a picture that is known is not to be found: its disk may come back."""
 
 
 class Throttled(Unavailable):

@@ -69,7 +69,10 @@ class Library(Protocol):
         """Every image in ``folder`` and below, in a stable order, fetched page by page."""
 
     def fetch(self, asset: Asset) -> bytes:
-        """Return the image file; NotFound if it is gone."""
+        """Return the image file; NotFound if the asset is gone, OriginalMissing if only the file.
+
+        The latter is Unavailable: a disk that is not mounted is not an empty library.
+        """
 
     def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
         """Add tags atomically; those already there stay. NotFound if the asset is gone."""
@@ -135,7 +138,7 @@ class MediaLibrary(EditableLibrary, Protocol):
         """Return the asset of that name."""
 
     def fetch_part(self, asset: Asset, part: range) -> bytes:
-        """Return these bytes of the file, unverified; NotFound if it is gone, Rejected if short."""
+        """Return these bytes of the file, unverified; Rejected if short, else as :meth:`fetch`."""
 
     def put(self, upload: Upload) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there.

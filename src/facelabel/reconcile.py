@@ -225,7 +225,8 @@ class Reconciler:
 
         Where it was paid for, it stays for a while: workers of other processes may be at it.
         Killed at any moment, the next run goes on where this one stopped. Raises Rejected, the
-        live collection untouched, if people would be lost.
+        live collection untouched, if people would be lost. A portrait whose file is not to be
+        found is no loss that can be forced: its disk may come back.
         """
         new = str(job.payload["collection"])
         live = self.pipeline.collection()

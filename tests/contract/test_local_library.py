@@ -12,7 +12,14 @@ import pytest
 from tests.contract.test_library import NearLibraryContract, ids, now
 
 from facelabel.adapters.store.library import LocalLibrary
-from facelabel.errors import NotFound, Rejected, UnreadableImage
+from facelabel.adapters.store.originals import MARK
+from facelabel.errors import (
+    NotFound,
+    OriginalMissing,
+    Rejected,
+    Unavailable,
+    UnreadableImage,
+)
 from facelabel.media import DocumentKind, ImageHeader
 from facelabel.testing import ManualClock, portrait
 
@@ -123,6 +130,39 @@ class LocalLibraryContract(NearLibraryContract):
             library.fetch(ann)
         library.upload(self.ANN, folder="training", filename="ann.jpg")
         assert library.fetch(ann) == self.ANN
+
+    def test_an_original_that_is_not_to_be_found_is_looked_for_again(
+        self, library: LocalLibrary, root: Path, ann: Asset
+    ) -> None:
+        """The asset is not gone: whoever asks is told where the file should be."""
+        path = root / ann.etag[:2] / ann.etag
+        away = path.rename(root.parent / "away")
+        with pytest.raises(OriginalMissing, match=rf"training/ann.*not in {root}"):
+            library.fetch(ann)
+        with pytest.raises(OriginalMissing):
+            library.fetch_part(ann, range(1))
+        away.rename(path)
+        assert library.fetch(ann) == self.ANN
+
+    @pytest.mark.parametrize("mount_point", [False, True])
+    def test_a_disk_that_is_not_mounted_takes_no_originals(
+        self, database: Database, root: Path, clock: ManualClock, ann: Asset, *, mount_point: bool
+    ) -> None:
+        """They would lie below its mount point, and be gone once it is back."""
+        (root / MARK).touch()
+        library = LocalLibrary(database, root, clock, on_change=None, check=check)
+        away = root.rename(root.parent / "away")
+        if mount_point:
+            root.mkdir()
+        with pytest.raises(Unavailable, match=r"originals: .* mounted"):
+            library.upload(self.BOB, folder="training", filename="bob.jpg")
+        with pytest.raises(OriginalMissing):
+            library.fetch(ann)
+        assert library.sweep_orphans(-1) == 0
+        if mount_point:
+            root.rmdir()
+        away.rename(root)
+        assert (ids(library), library.fetch(ann)) == ([ann.public_id], self.ANN)
 
     def test_files_without_an_asset_are_swept_once_they_are_old(
         self, library: LocalLibrary, root: Path, ann: Asset

@@ -53,6 +53,7 @@ GOOD = {
     "eval pairs": "eval pairs pairs.txt people",
     "eval gallery": "eval gallery people",
     "doctor": "doctor",
+    "adopt": "adopt",
 }
 #: Cannot go well without an account, or without a face; or do not end by themselves.
 NOT_GOOD = {"connect", "demo", "eval pairs", "eval gallery", "keys remove", "rename", "serve"}
@@ -84,6 +85,7 @@ REFUSED = {
     "eval pairs": ["eval pairs notes.jpg people … line 1"],
     "eval gallery": ["eval gallery links … no labelled pictures"],
     "doctor": ["doctor --store sqlite:///notes.jpg … not a database"],
+    "adopt": ["adopt --data other --store sqlite:///../data/facelabel.db … are not in other"],
 }  # fmt: skip
 
 #: What is no usage of a command, though each word is known.

@@ -13,6 +13,7 @@ from facelabel.errors import (
     AlreadyExists,
     ConfigurationError,
     NotFound,
+    OriginalMissing,
     Rejected,
     Unavailable,
 )
@@ -219,3 +220,12 @@ def test_values_of_the_wrong_kind_are_refused() -> None:
 @pytest.mark.parametrize("path", ["/home/ann/x.jpg", "C:\\Users\\x.jpg", "x.jpg", "../x.jpg"])
 def test_only_the_name_of_a_file_is_kept(path: str) -> None:
     assert http.base_name(path) == "x.jpg"
+
+
+def test_where_an_original_was_looked_for_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A path of the server is for its log; a cache, or a browser, comes again."""
+    error = OriginalMissing("the original of 'a' is not in /srv/data/originals")
+    answer = http.failed(error, "")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert b"/srv" not in bytes(answer.body) + answer.headers["X-Cld-Error"].encode()
+    assert "/srv/data/originals" in caplog.text

@@ -113,6 +113,45 @@ def test_what_cannot_be_learnt_is_buried_and_says_why_until_it_is_mended(
     assert bench.people() == ["Ann"]
 
 
+def test_what_is_not_to_be_found_is_waited_for_and_then_buried_with_its_reason(
+    bench: Bench,
+) -> None:
+    """A disk that is not mounted, a folder not yet shared: the picture is still there."""
+    portrait_id = bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    photo = bench.upload("ann")
+    bench.library.away |= {portrait_id, photo}
+    done = bench.work()
+    assert {one.job.key for one in done} >= {portrait_id, photo}
+    assert not any(one.buried for one in done)
+    bench.clock.sleep(3600.0)
+    bench.library.away.clear()
+    bench.work()
+    assert (bench.people(), bench.names(photo)) == (["Ann"], {"Ann"})
+
+    later = bench.upload("ann")
+    bench.library.away.add(later)
+    while not bench.dead():
+        bench.work()
+        bench.clock.sleep(3600.0)
+    assert bench.dead()[0].reason == "the original of 'assets/2' is away"
+    assert bench.dead()[0].tries == bench.worker.backoff.tries
+    assert bench.error(later) is None
+
+
+def test_nobody_is_forgotten_because_a_portrait_is_not_to_be_found(bench: Bench) -> None:
+    ann, photo = bench.learn("ann"), bench.upload("ann")
+    bench.work()
+    before = bench.enrolled()
+    bench.library.away |= {ann, photo}
+    for asset_id in (ann, photo):
+        bench.queue.enqueue(JobKind.ASSET, asset_id)
+    bench.reconciler.mend(bench.reconciler.check())
+    bench.reconciler.look_at(bench.reconciler.missed())
+    bench.work()
+    assert (bench.enrolled(), bench.names(photo)) == (before, {"Ann"})
+    assert not bench.dead()
+
+
 def test_an_image_that_is_no_image_says_so(bench: Bench) -> None:
     asset = bench.library.upload(b"%PDF", folder="training", tags=["faceLabel:Ann"])
     bench.work()

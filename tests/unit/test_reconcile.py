@@ -429,3 +429,20 @@ def test_nested_folders_are_listed_once(training: str, recognition: str) -> None
     bench.upload("ann", folder=recognition or "x")
     assert len(bench.reconciler.missed().changed) == 2
     assert bench.reconciler.missed().listed == 2
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_rebuild_waits_for_a_portrait_that_is_not_to_be_found(
+    bench: Bench, family: dict[str, str], *, force: bool
+) -> None:
+    """Even one that may lose faces: it would lose what a mounted disk brings back."""
+    live = bench.pipeline.collection()
+    bench.library.away.add(family["ben"])
+    new = bench.reconciler.request_rebuild(force=force)
+    bench.work()
+    assert bench.ledger.collection() == live
+    bench.library.away.clear()
+    bench.clock.sleep(3600.0)
+    bench.work()
+    assert bench.ledger.collection() == new
+    assert bench.people() == ["Ann", "Ben", "Cid"]

@@ -17,7 +17,7 @@ from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.bootstrap.core import limits, scheme
 from facelabel.bootstrap.engines import Engines
-from facelabel.errors import ConfigurationError
+from facelabel.errors import ConfigurationError, Rejected
 from facelabel.model import JobKind
 from facelabel.pipeline import Pipeline
 from facelabel.reconcile import Reconciler
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facelabel.adapters.notifier import Post
+    from facelabel.adapters.store.installation import Installation
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.engines import Notice, Progress
     from facelabel.bootstrap.local import Local
@@ -146,6 +147,21 @@ def opened(
         else:
             database = stack.enter_context(closing(Database(settings.store_url)))
             yield _on_database(settings, database, engines)
+
+
+@contextmanager
+def installation(settings: Settings) -> Iterator[Installation]:
+    """The data folder and the store as they are, whether or not they belong together.
+
+    Rejected where the pictures are on Cloudinary.
+    """
+    if settings.table or settings.on_cloudinary:
+        raise Rejected("the pictures are on Cloudinary: the store needs no data folder of its own")
+    from facelabel.bootstrap import local  # noqa: PLC0415 - of image processing
+
+    _make_data_folder(settings.data)
+    with closing(Database(settings.store_url)) as database:
+        yield local.installation(settings, database)
 
 
 def _on_database(settings: Settings, database: Database, engines: Engines) -> App:

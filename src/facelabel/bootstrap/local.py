@@ -9,8 +9,10 @@ from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
+from facelabel.adapters.store.installation import Installation
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.messages import StoreMessages
+from facelabel.adapters.store.originals import Originals
 from facelabel.adapters.store.outbox import Outbox
 from facelabel.bootstrap.core import base_url, limits
 from facelabel.intake import Intake
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from facelabel.model import Box
     from facelabel.ports import Library, MediaLibrary, Messages, Renderer
     from facelabel.settings import Settings
+
+#: Of the data folder: the pictures as they were uploaded.
+ORIGINALS = "originals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,17 @@ class Local:
     #: Boxes of the faces of an image, as ratios of the upright image.
     detect: Callable[[bytes], Sequence[Box]]
     tidy: Callable[[], int]
+    #: The data folder and the store, which belong together.
+    installation: Installation
+    #: The id they share.
+    identity: str
     #: Where this computer's server is reached.
     base_url: str
+
+
+def installation(settings: Settings, database: Database) -> Installation:
+    """The data folder and the store, which may not belong together."""
+    return Installation(database, settings.data, Originals(settings.data / ORIGINALS))
 
 
 def build(
@@ -57,7 +71,9 @@ def build(
     engines: Engines,
     keys: KeyRing,
 ) -> Local:
-    """Wire the local library; a first key is made."""
+    """Wire the local library; a first key is made. ForeignFolder if the folder is another's."""
+    pair = installation(settings, database)
+    identity = pair.check()
     allowed, fixed = limits(settings), settings.folder_mode == "fixed"
     clock = SystemClock()
     keys.ensure()
@@ -78,7 +94,7 @@ def build(
         )
         return LocalLibrary(
             database,
-            settings.data / "originals",
+            settings.data / ORIGINALS,
             clock,
             on_change=outbox,
             check=check,
@@ -97,5 +113,7 @@ def build(
         inspect=check,
         detect=engines.detect,
         tidy=media.sweep_orphans,
+        installation=pair,
+        identity=identity,
         base_url=base_url(settings),
     )

@@ -19,14 +19,16 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.errors import ConfigurationError, FacelabelError, Throttled
+from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from facelabel.adapters.keys import KeyRing
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.remote import Remote
     from facelabel.settings import Settings
 
@@ -69,12 +71,18 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     try:
         with application(settings) as app:
             yield _disk(settings)
+            if app.local:
+                yield _installation(app.local, settings)
+            elif app.keys and app.keys() and settings.store_url.startswith("postgres"):
+                yield _keys(app.keys, settings)
             library = _account(app.remote) if app.remote else _store(app)
             yield library
             yield from _rekognition(app, app.amazon) if app.amazon else _models(app)
             if library.good:
                 yield _index(app)
             yield _queue(app)
+    except ForeignFolder as error:
+        yield Finding("installation", good=False, says=str(error))
     except FacelabelError as error:
         advice = (
             f"look at the settings, data ({settings.data}) and store among them, and at who may"
@@ -97,6 +105,23 @@ def _disk(settings: Settings) -> Finding:
     good = writable and free > LOW_DISK_BYTES
     advice = "" if good else "free some space, or choose another folder with --data"
     return Finding("data folder", good, f"{settings.data}, {free / 1e9:.1f} GB free", advice)
+
+
+def _installation(local: Local, settings: Settings) -> Finding:
+    """Whether the folder, known to be the store's, still has what the store says it has."""
+    missing, looked_for = local.installation.looked_for()
+    if missing:
+        says = f"{missing} of {looked_for} originals looked for are not in {settings.data}"
+        advice = "is its disk mounted? Else upload them again; `facelabel jobs list` says which"
+        return Finding("installation", good=False, says=says, advice=advice)
+    return Finding("installation", good=True, says=f"store and folder are {local.identity}")
+
+
+def _keys(ring: KeyRing, settings: Settings) -> Finding:
+    """Nothing but the store is shared where the pictures are on Cloudinary."""
+    says = f"{len(ring())} in {settings.data / 'keys.json'}"
+    advice = "another machine that serves from this store has keys of its own: copy the file there"
+    return Finding("keys", good=True, says=says, advice=advice)
 
 
 def _store(app: App) -> Finding:

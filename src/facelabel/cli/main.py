@@ -8,6 +8,7 @@ import click
 
 from facelabel import __version__
 from facelabel.cli import (
+    adopt,
     demo,
     doctor,
     evaluate,
@@ -54,6 +55,7 @@ for command in (
     models.models,
     evaluate.evaluate,
     doctor.doctor,
+    adopt.adopt,
 ):
     cli.add_command(command)
 

@@ -8,7 +8,7 @@ import uuid
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from facelabel.errors import AlreadyExists, NotFound, Rejected
+from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
 from facelabel.model import Asset
 from facelabel.testing.clock import ManualClock
 
@@ -30,11 +30,13 @@ class MemoryLibrary:
         self._assets: dict[str, Asset] = {}
         self._data: dict[str, bytes] = {}
         self._on_change = on_change or (lambda _: None)
+        #: asset_ids whose files are not to be found for now.
+        self.away: set[str] = set()
 
     def silently(self) -> MemoryLibrary:
         """The same pictures, changed without telling anyone: what the pipeline gets."""
         twin = MemoryLibrary(self._clock)
-        twin._assets, twin._data = self._assets, self._data
+        twin._assets, twin._data, twin.away = self._assets, self._data, self.away
         return twin
 
     def asset(self, asset_id: str) -> Asset | None:
@@ -53,6 +55,8 @@ class MemoryLibrary:
     def fetch(self, asset: Asset) -> bytes:
         """See :class:`facelabel.ports.Library`."""
         self._need(asset.asset_id)
+        if asset.asset_id in self.away:
+            raise OriginalMissing(f"the original of {asset.public_id!r} is away")
         return self._data[asset.asset_id]
 
     def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:

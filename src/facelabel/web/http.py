@@ -26,7 +26,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from facelabel.cloudinary import params as wire
-from facelabel.errors import FacelabelError, NotFound, Rejected, Unavailable
+from facelabel.errors import FacelabelError, NotFound, OriginalMissing, Rejected, Unavailable
 from facelabel.web import entry
 from facelabel.web.entry import Entry
 
@@ -64,6 +64,8 @@ _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _HEADER_UNSAFE = re.compile(r"[^ -~]")
 _BUG = "Internal server error, see the server's log for request "
+#: Of an original whose disk may come back.
+_AWAY, _AWAY_SECONDS = "The original is not to be had at the moment", 60
 
 
 class ApiError(Exception):
@@ -282,6 +284,9 @@ def _known(error: Exception, unavailable: int) -> ApiError | None:
             return error
         case HTTPException():
             return ApiError(error.status_code, str(error.detail), error.headers)
+        case OriginalMissing():  # where it was looked for is nobody's business
+            _LOG.error("%s", error)
+            return ApiError(unavailable, _AWAY, {"Retry-After": str(_AWAY_SECONDS)})
         case Unavailable(retry_after=wait):
             headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
             return ApiError(unavailable, str(error), headers)

@@ -16,7 +16,7 @@ from facelabel.adapters.cloudinary.catalogue import Catalogue, escaped, is_asset
 from facelabel.adapters.cloudinary.client import Api
 from facelabel.adapters.cloudinary.delivery import delivery_url, recognition_steps
 from facelabel.adapters.cloudinary.uploads import Picture, Uploads
-from facelabel.errors import AlreadyExists, Denied, NotFound
+from facelabel.errors import AlreadyExists, Denied, NotFound, OriginalMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,14 +77,21 @@ class CloudinaryLibrary:
         return self._catalogue.images(folder.strip("/"))
 
     def fetch(self, asset: Asset) -> bytes:
-        """Return the image as a JPEG, upright and not larger than needed; NotFound if it is gone.
+        """Return the image as a JPEG, upright and not larger than needed.
 
-        Raises Denied where Cloudinary does not deliver it.
+        Raises NotFound if it is gone, OriginalMissing if it is only not delivered, as for a while
+        after it was renamed, Denied where Cloudinary does not deliver it.
         """
         self._client.count(Api.DELIVERY)
         url = delivery_url(self._client.account, asset, self._steps)
         try:
             return self._download(url)
+        except NotFound as error:
+            if self.asset(asset.asset_id) is None:
+                raise
+            raise OriginalMissing(
+                f"Cloudinary knows {asset.public_id!r} and does not deliver it: {error}"
+            ) from error
         except Denied as error:
             raise Denied(
                 f"Cloudinary does not deliver {asset.public_id!r}: {error}. Does the account allow"

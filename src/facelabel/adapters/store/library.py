@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import func, select, union
+from sqlalchemy import func, select
 
 from facelabel.adapters.store import (
     assets,
@@ -26,6 +26,7 @@ from facelabel.adapters.store import (
     editing,
     fields,
     folders,
+    needed,
     placing,
     rules,
     schema,
@@ -36,7 +37,7 @@ from facelabel.adapters.store.originals import Originals
 from facelabel.adapters.store.paging import Paging
 from facelabel.adapters.store.selection import is_inside, tallied, where
 from facelabel.adapters.store.step import Step
-from facelabel.errors import AlreadyExists, NotFound, Rejected
+from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
 from facelabel.media import (
     AssetChange,
     AssetKey,
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from facelabel.ports import Clock
 
 _ASSET = schema.asset.c
-_BACKUP = schema.backup.c
 _DAY = 86_400.0
 #: The document that says how the rows were last written.
 _STATE = ("library", "state")
@@ -100,6 +100,7 @@ class LocalLibrary:
         """
         self._database = database
         self._originals = Originals(root)
+        self._originals.make()
         self._clock = clock
         self._on_change = on_change
         self._check = check
@@ -189,19 +190,19 @@ class LocalLibrary:
         return {"objects": count, "bytes": int(size or 0)}
 
     def fetch(self, asset: Asset) -> bytes:
-        """Return the file; NotFound if it is gone, Rejected if it is damaged."""
+        """Return the file; NotFound, OriginalMissing, or Rejected if it is damaged."""
         data = self._originals.read(asset.etag)
         if data is None:
-            raise NotFound(f"the original of {asset.public_id!r} is gone")
+            raise self._missing(asset)
         if hashlib.sha256(data).hexdigest() != asset.etag:
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
 
     def fetch_part(self, asset: Asset, part: range) -> bytes:
-        """Return these bytes of the file, unverified; NotFound if it is gone, Rejected if short."""
+        """Return these bytes, unverified; NotFound, OriginalMissing, or Rejected if short."""
         data = self._originals.read(asset.etag, part)
         if data is None:
-            raise NotFound(f"the original of {asset.public_id!r} is gone")
+            raise self._missing(asset)
         if len(data) < len(part):
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
@@ -453,9 +454,18 @@ class LocalLibrary:
         assets.write(connection, list(map(AssetChange, some, placed)))
         return placed
 
+    def _missing(self, asset: Asset) -> NotFound | OriginalMissing:
+        if self._unused([asset.etag]):
+            return NotFound(f"the original of {asset.public_id!r} is gone")
+        return OriginalMissing(
+            f"the original of {asset.public_id!r} is not in {self._originals.root}: is that the"
+            " right folder, and its disk mounted? If the file is lost, upload the picture again,"
+            " or delete it"
+        )
+
     def _unused(self, etags: Sequence[str]) -> list[str]:
         with self._database.read() as connection:
-            return _unused(connection, etags)
+            return needed.unused(connection, etags)
 
     def _release(self, etags: Iterable[str]) -> int:
         """Remove originals that no asset uses; returns how many.
@@ -464,19 +474,10 @@ class LocalLibrary:
         rely on the file.
         """
         with self._alone() as connection:
-            unused = [etag for some in batches(etags) for etag in _unused(connection, some)]
-            for etag in unused:
-                self._originals.remove(etag)
+            unused = [etag for some in batches(etags) for etag in needed.unused(connection, some)]
+            with self._originals.removed(unused):
+                connection.execute(select(1))  # fails if we were stopped, and others have the lock
         return len(unused)
-
-
-def _unused(connection: Connection, etags: Sequence[str]) -> list[str]:
-    used = union(
-        select(_ASSET.etag).where(_ASSET.etag.in_(etags)),
-        select(_BACKUP.etag).where(_BACKUP.etag.in_(etags)),
-    )
-    held = set(connection.execute(used).scalars())
-    return [etag for etag in etags if etag not in held]
 
 
 def _folder_path(path: str) -> str:

@@ -2,44 +2,64 @@
 
 The database says which are in use. A file is put in its place before the row that needs it
 commits, and removed after the last row that needed it is gone; both happen under the library's
-lock. A process that dies in between leaves a file without a row, never a row without its file.
+lock. A process that dies in between leaves a file without a row, never a row without its file;
+nor does one that was stopped for so long that the lock went to another.
+
+The folder carries the id of its installation. Where it did when a process started and does not
+later, its disk is missing: what was written there then would be hidden once the disk is back.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from facelabel.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _SETTINGS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 _TEMPORARY = ".tmp"
+#: The file with the id.
+MARK = "installation"
 
 
 class Originals:
     """A folder of files named by their content: ``ab/abcdef…``."""
 
     def __init__(self, root: Path) -> None:
-        """Keep the files below ``root``, which is made when it is needed."""
-        self._root = root
+        """Keep the files below ``root``."""
+        self.root = root
+        self._is_marked = False
+
+    def make(self) -> None:
+        """Make the folder if it is not there; from now on it has to stay."""
+        with _translated():
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._is_marked = (self.root / MARK).exists()
+
+    def check(self) -> None:
+        """Raise Unavailable if the folder is not what it was."""
+        if self._is_marked and not (self.root / MARK).exists():
+            raise Unavailable(f"originals: {self.root} is not what it was: is its disk mounted?")
 
     def path(self, digest: str) -> Path:
         """Where the original of this SHA-256 stands."""
-        return self._root / digest[:2] / digest
+        return self.root / digest[:2] / digest
 
     @contextmanager
     def staged(self, digest: str, data: bytes) -> Iterator[Staged]:
         """A file on disk, ready to be put in its place, and gone if it was not."""
+        self.check()
         with _translated():
-            staged = Staged(self._root, self.path(digest), data)
+            staged = Staged(self.root, self.path(digest), data)
         try:
             yield staged
         finally:
@@ -52,22 +72,40 @@ class Originals:
             return file.read(len(part) if part else -1)
         return None
 
-    def remove(self, digest: str) -> None:
-        """Delete the file; no error if it is gone."""
-        with _translated():
-            self.path(digest).unlink(missing_ok=True)
+    @contextmanager
+    def removed(self, digests: Iterable[str]) -> Iterator[None]:
+        """Take the files out of their places, and delete them after the block.
+
+        If the block fails they come back: in it the caller finds out whether it still has the
+        lock under which nobody needed them. Files that are gone already are no error.
+        """
+        with _translated(), ExitStack() as back:
+            taken = [self._taken(digest, back) for digest in digests]
+            yield
+            back.pop_all()
+            for path in taken:
+                path.unlink(missing_ok=True)
+
+    def _taken(self, digest: str, back: ExitStack) -> Path:
+        place, aside = self.path(digest), self.path(digest).with_name(_temporary_name())
+        with suppress(FileNotFoundError):
+            place.replace(aside)
+            back.callback(aside.replace, place)
+        return aside
+
+    def all(self) -> Iterator[str]:
+        """Digest of every file."""
+        return self.settled(math.inf)
 
     def settled(self, before: float) -> Iterator[str]:
         """Digests of the files last written before that moment."""
-        for path in list(self._root.glob("??/*")):
+        for path in list(self.root.glob("??/*")):
             if path.suffix != _TEMPORARY and _written(path) < before:
                 yield path.name
 
     def remove_unplaced(self, before: float) -> int:
         """Delete what dead processes had staged before that moment; returns how many."""
-        unplaced = [
-            path for path in self._root.glob(f"??/*{_TEMPORARY}") if _written(path) < before
-        ]
+        unplaced = [path for path in self.root.glob(f"??/*{_TEMPORARY}") if _written(path) < before]
         with _translated():
             for path in unplaced:
                 path.unlink(missing_ok=True)
@@ -82,7 +120,7 @@ class Staged:
         self._root = root
         self._path = path
         self._data = data
-        self._temporary = path.with_name(f"{uuid.uuid4().hex}{_TEMPORARY}")
+        self._temporary = path.with_name(_temporary_name())
         self._written = False
         if not _stands(path):
             self._write()
@@ -96,7 +134,7 @@ class Staged:
                 self._write()  # it stood here until a moment ago
             self._temporary.replace(self._path)
             self._written = False
-            _sync(self._path.parent)
+            sync(self._path.parent)
 
     def discard(self) -> None:
         """Delete the file if it was not put in its place."""
@@ -105,14 +143,18 @@ class Staged:
                 self._temporary.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(exist_ok=True)
         for folder in (self._root, self._root.parent):  # whoever made them may not have got so far
-            _sync(folder)
+            sync(folder)
         self._written = True
         with self._temporary.open("xb") as file:
             file.write(self._data)
             file.flush()
             os.fsync(file.fileno())
+
+
+def _temporary_name() -> str:
+    return f"{uuid.uuid4().hex}{_TEMPORARY}"
 
 
 def _stands(path: Path) -> bool:
@@ -130,7 +172,7 @@ def _written(path: Path) -> float:
         return float("inf")
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Make the names in a folder durable, where the system lets a folder be synced."""
     if os.name != "posix":
         return

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0003"
+HEAD = "0004"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -200,6 +200,14 @@ kept = Table(
     Column("analysis", JSON, nullable=False),
     #: The templates' vectors, end to end, all of one length.
     Column("vectors", LargeBinary, nullable=False),
+)
+
+#: One row: the data folder whose files the rows below are about.
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("folder", String(32), nullable=False),
 )
 
 asset = Table(

@@ -1,0 +1,32 @@
+"""adopt: make a data folder the one of its store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from facelabel.bootstrap.app import installation
+from facelabel.cli.framework import Command, out
+
+if TYPE_CHECKING:
+    from facelabel.settings import Settings
+
+
+@click.command(cls=Command, examples=["adopt --data /srv/facelabel"])
+@click.option("--force", is_flag=True, help="Also if originals are missing, or others' are there.")
+@click.pass_obj
+def adopt(settings: Settings, *, force: bool) -> None:
+    """Make this data folder the one of the store, after moving either.
+
+    Store and data folder belong together and know each other by an id; with another folder no
+    command starts. This gives both a new id: from then on the former folder is refused.
+    """
+    with installation(settings) as pair:
+        census = pair.adopt(force=force)
+    here = census.wanted - census.missing
+    out.print(f"{settings.data} is the store's folder: {here} of {census.wanted} originals there",
+              markup=False)  # fmt: skip
+    if census.missing:
+        out.print("pictures whose originals are missing wait for them to come back, or for you to"
+                  " delete or upload them again", markup=False)  # fmt: skip
