@@ -3,8 +3,8 @@
 Four people, repeated, cropped, scaled and lit anew, alone and together: enough for everything but
 measuring how well faces are told apart. The folder is laid out like that of the real photos:
 
-``people/``      ``Obama1.jpg`` …: portraits with faces of about 110 pixels, two or three of each
-                 person, and ``party.jpg`` with all four
+``people/``      ``Obama1.jpg`` …: portraits with faces of about 110 pixels, three of each person,
+                 and ``party.jpg`` with all four
 ``portraits/``   one of each in ``gallery/`` and in ``probe/``; ``groups/`` has a sheet of twelve,
                  whose ``labels.json`` tells who is on which tile
 ``groups/``      many faces and none, good and poor; ``labels.json`` tells where the noses are
@@ -122,10 +122,13 @@ PORTRAITS: Final[Mapping[str, Look]] = {
     "Obama3": Look(_PHOTOS["Obama"][2], face=100, light=1.15),
     "Biden1": of("Biden"),
     "Biden2": of("Biden", face=95, mirrored=True, light=1.2),
+    "Biden3": of("Biden", face=120, light=0.75),
     "Hopper1": of("Hopper"),
     "Hopper2": of("Hopper", face=100, mirrored=True, light=0.8),
+    "Hopper3": of("Hopper", face=120, colour=0.1),
     "Collins1": of("Collins"),
     "Collins2": of("Collins", face=120, mirrored=True, colour=0.2),
+    "Collins3": of("Collins", face=96, light=0.8),
 }
 _PARTY: Final = (
     of("Hopper", face=104, light=0.9, size=(230, 330)),

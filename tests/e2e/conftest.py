@@ -119,12 +119,26 @@ def program_in(folder: Path, model_cache: Path) -> Program:
     return Program({**kept, **ours}, work)
 
 
+def node_is_here() -> bool:
+    """Whether JavaScript can be run, and its packages be had."""
+    return all(map(shutil.which, ("node", "npm")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip once for a language that is not installed, not once for each of its tests."""
+    if node_is_here() or os.environ.get("CI") == "true":
+        return
+    others = [item for item in items if "node_sdk" in getattr(item, "fixturenames", ())][1:]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
 @pytest.fixture(scope="session")
 def node_sdk(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Path:
     """Folder with the SDKs and the scenarios, installed as their lock file says."""
     npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        missing("no node and npm on this machine")
+    if npm is None or not node_is_here():
+        missing("no node and npm on this machine: no test of the JavaScript SDKs runs")
     folder = tmp_path_factory.mktemp("node")
     shutil.copytree(NODE, folder, dirs_exist_ok=True)
     install = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,

@@ -27,9 +27,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def photos_on_the_web(data: Path) -> Iterator[str]:
-    """URL of the folder of family photos."""
-    handler = functools.partial(Quiet, directory=str(data / "families"))
+def photos_on_the_web(photos: Path) -> Iterator[str]:
+    """URL of the folder of portraits."""
+    handler = functools.partial(Quiet, directory=str(photos / "people"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_address[1]}"
@@ -37,15 +37,15 @@ def photos_on_the_web(data: Path) -> Iterator[str]:
 
 
 def test_everything_the_node_sdk_is_used_for(
-    program: Program, node_sdk: Path, data: Path, tmp_path: Path, photos_on_the_web: str
+    program: Program, node_sdk: Path, photos: Path, tmp_path: Path, photos_on_the_web: str
 ) -> None:
     large = tmp_path / "large.bin"
     large.write_bytes(os.urandom(13_000_000))
     program.environment["FACELABEL_PRIVATE_URLS"] = "1"
     with serving(program) as served:
         environment = {**os.environ, "CLOUDINARY_URL": served.cloudinary_url}
-        photo = data / "families" / "Family1-Mom1.jpg"
-        arguments = [photo, large, f"{photos_on_the_web}/Family1-Mom1.jpg"]
+        photo = photos / "people" / "Hopper1.jpg"
+        arguments = [photo, large, f"{photos_on_the_web}/Hopper1.jpg"]
         result = subprocess.run(
             ["node", "scenario.mjs", *map(str, arguments)], cwd=node_sdk, env=environment,
             capture_output=True, text=True, timeout=120, check=False,

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from tests.e2e.conftest import program_in
 from tests.e2e.served import serving
 from tests.integration.amazon_shapes import strict
+from tests.photographs import PEOPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.engine.model_store import ModelStore
 
-#: In both gallery/ and probe/, nine years apart.
-PEOPLE = ("A000055", "A000369", "A000371", "B000574")
 #: Calls a second that the server answers, of each operation.
 RATE = 5
 
@@ -56,9 +55,9 @@ def served(
 
 
 @pytest.fixture
-def portraits(data: Path) -> Path:
-    """Folder of portraits."""
-    return data / "portraits"
+def portraits(photos: Path) -> Path:
+    """Folder of portraits; everybody is in gallery/ and in probe/."""
+    return photos / "portraits"
 
 
 @pytest.fixture(scope="module")

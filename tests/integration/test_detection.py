@@ -198,12 +198,10 @@ def test_landmarks_are_where_they_are_named(detector: Detector, photos: Path) ->
         assert all(holds(tuple(found.boxes[0]), point) for point in found.landmarks[0])
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (31, 33), (700, 500)])
-def test_no_face_in_a_plain_picture_of_any_shape(
-    detector: Detector, shape: tuple[int, int]
-) -> None:
-    found = find_faces(detector, np.full((*shape, 3), 128, np.uint8))
-    assert (len(found), found.boxes.shape, found.landmarks.shape) == (0, (0, 4), (0, 5, 2))
+def test_no_face_in_a_plain_picture_of_any_shape(detector: Detector) -> None:
+    for shape in ((1, 1), (1, 3000), (3000, 1), (31, 33), (700, 500)):
+        found = find_faces(detector, np.full((*shape, 3), 128, np.uint8))
+        assert (len(found), found.boxes.shape, found.landmarks.shape) == (0, (0, 4), (0, 5, 2))
 
 
 def assert_same(found: Detections, expected: Sequence[tuple[float, Area, list[Point]]]) -> None:

@@ -282,8 +282,10 @@ def test_threads_share_an_engine(classic_pack_store: ModelStore, photos: Path) -
     ]
 
 
-def test_similarity_is_the_packs_calibration(engine: FaceEngine) -> None:
-    pack = builtin_packs()[engine.model.partition("/")[0]]
+@pytest.mark.parametrize("name", ["mobilefacenet", "classic"])
+def test_similarity_is_the_packs_calibration(name: str, tmp_path: Path) -> None:
+    pack = builtin_packs()[name]
+    engine = Engine(pack, tmp_path, tmp_path, limits=Limits())
     assert pack.calibration is not None
     assert [engine.similarity(distance) for distance, _ in pack.calibration] == [99, 90, 80, 70, 50]
 

