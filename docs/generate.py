@@ -58,15 +58,16 @@ REFUSED = {
 }
 
 REFERENCE = Path(__file__).parent / "reference"
-#: What is behind each door.
+#: What is behind each door, and what is taken as proof of a right to it.
 DOORS = {
-    Door.PAGE: "first page, `/health`, `/healthz`, `/readyz`",
-    Door.WEBHOOK: "notifications of Cloudinary",
-    Door.UPLOAD: "uploads",
-    Door.CALL: "rest of the Upload API",
-    Door.ADMIN: "Admin API, search, notifications to fetch",
-    Door.DELIVERY: "pictures (type upload)",
-    Door.REKOGNITION: "Rekognition's operations",
+    Door.PAGE: ("first page, `/health`, `/healthz`, `/readyz`", "nothing"),
+    Door.WEBHOOK: ("notifications of Cloudinary", "Cloudinary's signature"),
+    Door.UPLOAD: ("uploads", "signed call, HTTP Basic or unsigned preset"),
+    Door.CALL: ("rest of the Upload API", "signed call or HTTP Basic"),
+    Door.ADMIN: ("Admin API, search, notifications to fetch", "HTTP Basic"),
+    Door.DELIVERY: ("pictures (type upload)", "signed URL"),
+    Door.LIST: ("client-side lists", "HTTP Basic"),
+    Door.REKOGNITION: ("Rekognition's operations", "AWS signature"),
 }
 
 
@@ -134,7 +135,7 @@ def security_page() -> str:
     columns = [standing.value for standing in Standing]
     rows = [
         f"| **{what}** | " + " | ".join(_asked(door, standing) for standing in Standing) + " |"
-        for door, what in DOORS.items()
+        for door, (what, _) in DOORS.items()
     ]
     head = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     beginnings = (f"{beginning}…" for beginning in entry.FORWARDING_BEGINNINGS)
@@ -161,7 +162,7 @@ def _asked(door: Door, standing: Standing) -> str:
         case Entry.OPEN:
             return "open"
         case Entry.KEY:
-            return door.value
+            return DOORS[door][1]
         case Entry.PRESET:
             return "unsigned preset alone"
     return "421" if standing is Standing.MISDIRECTED else "403"

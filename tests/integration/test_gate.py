@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.asgi import Answer, ask
+from tests.integration.whole_site import ALLOWED, EVIL, Site, is_door, serving
 
-from facelabel import settings
-from facelabel.bootstrap.app import opened
-from facelabel.web.app import create
 from facelabel.web.entry import Door
-from facelabel.web.gate import DoorRoute, Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from starlette.routing import BaseRoute
+    from facelabel.web.gate import DoorRoute
 
-ALLOWED, EVIL = "https://app.example", "http://evil.example"
 OWN = "127.0.0.1:8765"
 PUBLIC = "faces.example.com"
 NOTHING: Mapping[str, str] = {}
@@ -88,13 +82,14 @@ WITHOUT_KEY: Mapping[Door, Mapping[str, str]] = {
                  "foreign": "no"},
     Door.DELIVERY: {"local": "in", "guest": "in", "remote": "asked", "link": "asked",
                     "foreign": "asked"},
+    Door.LIST: {"local": "in", "guest": "in", "remote": "asked", "link": "no", "foreign": "no"},
     Door.REKOGNITION: {"local": "in", "guest": "asked", "remote": "asked", "link": "no",
                        "foreign": "no"},
 }  # fmt: skip
 #: Where the browser's or the client's HTTP Basic login counts.
 WITH_BASIC: Mapping[Door, Mapping[str, str]] = {
     door: {"local": "in", "guest": "in", "remote": "in", "link": "no", "foreign": "no"}
-    for door in (Door.UPLOAD, Door.CALL, Door.ADMIN)
+    for door in (Door.UPLOAD, Door.CALL, Door.ADMIN, Door.LIST)
 }
 
 
@@ -117,47 +112,12 @@ def outcome(door: Door, answer: Answer) -> str:
     return "asked" if answer.status == 401 else "in"
 
 
-@dataclass(frozen=True)
-class Site:
-    """The application as ``facelabel serve`` makes it."""
-
-    app: Gate
-    basic: Mapping[str, str]
-
-    @property
-    def routes(self) -> Sequence[BaseRoute]:
-        """All there is."""
-        return self.app.routes
-
-    def one_of_each(self) -> Sequence[DoorRoute]:
-        """The first route of every door."""
-        firsts = {route.door: route for route in reversed(self.routes) if is_door(route)}
-        return [*firsts.values()]
-
-
-def is_door(route: BaseRoute) -> TypeGuard[DoorRoute]:
-    return isinstance(route, DoorRoute)
-
-
-@contextmanager
-def serving(folder: Path, library: str, **changed: str) -> Iterator[Site]:
-    """An application that nothing listens for."""
-    account = {"cloudinary_url": "cloudinary://key:hush@demo"} if library == "cloudinary" else {}
-    flags = {"data": folder, "library": library, "allowed_origins": ALLOWED, **account, **changed}
-    with opened(settings.load(flags)) as app:
-        assert app.keys is not None
-        app.keys.ensure()
-        key = app.keys()[0]
-        login = base64.b64encode(f"{key.key}:{key.secret}".encode()).decode()
-        site = create(app, lambda: True)
-        assert isinstance(site, Gate)
-        yield Site(site, {"Authorization": f"Basic {login}"})
-
-
-@pytest.fixture(params=["local", "cloudinary"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=["local", "cloudinary"])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """On loopback, for both kinds of library."""
-    with serving(tmp_path, request.param) as made:
+    with serving(tmp_path_factory.mktemp("site"), request.param) as made:
         yield made
 
 
@@ -184,7 +144,7 @@ def test_every_route_is_a_door(site: Site) -> None:
     assert not strays
     doors = {route.door for route in site.routes if is_door(route)}
     missing = set() if len(doors) == len(Door) else {Door.UPLOAD, Door.CALL, Door.ADMIN}
-    assert doors == set(Door) - missing - ({Door.DELIVERY} if missing else set())
+    assert doors == set(Door) - missing - ({Door.DELIVERY, Door.LIST} if missing else set())
 
 
 def test_every_route_asked_by_every_kind_of_caller(site: Site) -> None:

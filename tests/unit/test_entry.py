@@ -216,7 +216,7 @@ def test_only_what_is_local_is_open() -> None:
     """The rule behind the table: without proof nobody else gets at pictures or faces."""
     for door in (Door.WEBHOOK, Door.UPLOAD, Door.CALL, Door.ADMIN):
         assert Entry.OPEN not in TERMS[door].values()
-    for door in (Door.DELIVERY, Door.REKOGNITION):
+    for door in (Door.DELIVERY, Door.LIST, Door.REKOGNITION):
         is_open = {standing for standing, entry in TERMS[door].items() if entry is Entry.OPEN}
         assert is_open <= {Standing.LOCAL, Standing.GUEST}
 

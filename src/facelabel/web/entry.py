@@ -45,22 +45,24 @@ _SAFE = frozenset({"GET", "HEAD"})
 
 
 class Door(Enum):
-    """What can be asked for; each value says what proves a right to it."""
+    """What can be asked for; in brackets what is taken as proof of a right to it."""
 
     #: The first page, and whether the server is well.
-    PAGE = "nothing"
-    #: Notifications of Cloudinary.
-    WEBHOOK = "Cloudinary's signature"
-    #: Uploads, which an unsigned preset allows without a key.
-    UPLOAD = "signed call, HTTP Basic or unsigned preset"
-    #: The rest of the Upload API.
-    CALL = "signed call or HTTP Basic"
-    #: The Admin API and search.
-    ADMIN = "HTTP Basic"
-    #: Pictures.
-    DELIVERY = "signed URL"
-    #: Rekognition's operations.
-    REKOGNITION = "AWS signature"
+    PAGE = "page"
+    #: Notifications of Cloudinary (its signature).
+    WEBHOOK = "webhook"
+    #: Uploads (signed call, HTTP Basic or unsigned preset).
+    UPLOAD = "upload"
+    #: The rest of the Upload API (signed call or HTTP Basic).
+    CALL = "call"
+    #: The Admin API and search (HTTP Basic).
+    ADMIN = "admin"
+    #: Pictures (signed URL).
+    DELIVERY = "delivery"
+    #: Which pictures have a tag, for pages (HTTP Basic).
+    LIST = "list"
+    #: Rekognition's operations (AWS signature).
+    REKOGNITION = "rekognition"
 
 
 class Standing(Enum):
@@ -105,6 +107,7 @@ TERMS: Mapping[Door, Mapping[Standing, Entry]] = MappingProxyType(
         Door.CALL: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
         Door.ADMIN: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
         Door.DELIVERY: _row(_OPEN, _OPEN, _KEY, _KEY, _KEY),
+        Door.LIST: _row(_OPEN, _OPEN, _KEY, _REFUSED, _REFUSED),
         Door.REKOGNITION: _row(_OPEN, _KEY, _KEY, _REFUSED, _REFUSED),
     }
 )

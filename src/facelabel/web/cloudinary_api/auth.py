@@ -54,6 +54,17 @@ def admin(context: Context, action: Action) -> Endpoint:
     return http.endpoint(run, _limits(context), headers=lambda: _rate_limit(context.clock.now()))
 
 
+def listing(context: Context, action: Action) -> Endpoint:
+    """Make an endpoint for who needs no key, and else HTTP Basic."""
+
+    def run(received: Received) -> Answer:
+        _check_cloud(context, received)
+        is_open = received.entry is Entry.OPEN
+        return _act(context, received, action, None if is_open else _basic_key(context, received))
+
+    return http.endpoint(run, _limits(context))
+
+
 def uploading(
     context: Context,
     action: Action,
