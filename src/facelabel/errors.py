@@ -15,6 +15,7 @@
     │   ├── Denied              the other side does not let us do that
     │   └── NotFound            no such asset, job, pack …
     └── Unavailable             not now: the same call may go through later
+        ├── NoRoom              a disk is full, or may not be written
         ├── OriginalMissing     a picture is known, and its file is not to be found
         └── Throttled           the other side's quota is used up; nobody's failure
 
@@ -85,6 +86,15 @@ class Unavailable(FacelabelError):
         """Remember how many seconds the other side asked us to wait, if it said so."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NoRoom(Unavailable):
+    """There is no room on the disk."""
+
+    def __init__(self, message: str = "", *, where: str = "") -> None:
+        """``where``: the folder, for the log: it is no client's business."""
+        super().__init__(message)
+        self.where = where
 
 
 class OriginalMissing(Unavailable):

@@ -24,8 +24,9 @@ from facelabel.rekognition import answers
 from facelabel.testing.clock import ManualClock
 from facelabel.web import rekognition_api
 from facelabel.web.app import guarded
+from facelabel.web.bodies import Limits
+from facelabel.web.budget import Budget, Pool
 from facelabel.web.entry import Policy
-from facelabel.web.http import Held, Limits
 from facelabel.web.rekognition_api.context import Context
 
 if TYPE_CHECKING:
@@ -535,7 +536,18 @@ def test_throttled_calls_are_tried_again_by_the_sdk(start: Callable[..., Amazon]
 
 def test_requests_no_sdk_would_send(amazon: Amazon) -> None:
     target = {"X_Amz_Target": TARGET + "ListCollections"}
-    for body in (b"{", b"[" * 100_000, b"\xff", b'{"a": NaN}', b"1" * 5000, b"", b"[]", b"7"):
+    for body in (
+        b"{",
+        b"[" * 100_000,
+        b"\xff",
+        b'{"a": NaN}',
+        b'{"a":1,"a":1}',
+        b"{}," * 100_000,
+        b"1" * 5000,
+        b"",
+        b"[]",
+        b"7",
+    ):
         status, answer = amazon.post(body, **target)
         assert (status, answer["Code"]) == (400, "SerializationException"), body[:9]
     for name in ("", "ListCollections", TARGET, TARGET + "Nothing", "Other.ListCollections"):
@@ -555,12 +567,12 @@ def test_requests_no_sdk_would_send(amazon: Amazon) -> None:
 def test_bodies_that_come_too_slowly_or_too_many_at_once(shared: Switch) -> None:
     context = Context(MemoryCollections(), tuple, ManualClock())
     amazon = Amazon(shared.url, MemoryCollections(), Objects(), ManualClock())
-    few = Limits(body=100, held=Held(10))
+    few = Limits(body=100, budget=Budget(small=Pool(10), looks=0))
     shared.site = guarded(rekognition_api.routes(context, few), LOCAL)
     status, answer = amazon.call("ListCollections", {"Unheard": "of"})
     assert (status, answer["Code"]) == (400, "ThrottlingException")
     assert answer["Message"] == "Slow down; sudden increase in rate of requests."
-    slow = Limits(body=100, pause=0.1, linger=0.1)
+    slow = Limits(body=100, window=0.1)
     shared.site = guarded(rekognition_api.routes(context, slow), LOCAL)
     lines = ("POST / HTTP/1.1", "Host: localhost", "Content-Length: 9", f"X-Amz-Target: {TARGET}")
     head = "\r\n".join([*lines, "", "{"])

@@ -101,7 +101,7 @@ def test_a_body_that_never_ends_is_cut_off(
     context: Context, serve: Callable[[Context], ApiServer]
 ) -> None:
     caller = Caller(serve(replace(context, max_body_bytes=1 << 20)))
-    head = "POST /v1_1/local/image/upload HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n"
+    head = "POST /v1_1/local/image/upload HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n"
     head += f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
     part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 

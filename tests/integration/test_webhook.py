@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -28,6 +29,7 @@ from facelabel.media import ApiKey, Delivery
 from facelabel.model import JobKind, JobRequest
 from facelabel.testing import MemoryInbox, MemoryQueue
 from facelabel.web import webhook
+from facelabel.web.budget import Budget, Pool
 from facelabel.web.webhook import Gatherer
 
 if TYPE_CHECKING:
@@ -39,14 +41,18 @@ if TYPE_CHECKING:
 KEYS = [ApiKey("1", "old secret"), ApiKey("2", "new secret")]
 #: Bytes, far below the product's, so that tests are quick.
 MAX_BODY = 300_000
-MAX_HELD = 20 * MAX_BODY
 
 
 @contextmanager
-def serving(inbox: Inbox, patience: float = PATIENCE) -> Iterator[str]:
+def serving(
+    inbox: Inbox, patience: float = PATIENCE, budget: Budget | None = None
+) -> Iterator[str]:
     """The webhook on a free port of this computer; its URL."""
     intake = Intake(lambda: KEYS, SystemClock())
-    routes = webhook.routes(intake, inbox, MAX_BODY, max_held=MAX_HELD, patience=patience)
+    limits = replace(
+        webhook.LIMITS, body=MAX_BODY, window=patience, patience=patience, budget=budget or Budget()
+    )
+    routes = webhook.routes(intake, inbox, limits)
     config = uvicorn.Config(Starlette(routes=routes), log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -256,14 +262,28 @@ class TestHostileBodies:
             answered, _, _ = select.select(slow, [], [], 0)
             assert answered == []
 
-    def test_all_bodies_together_are_limited(self, url: str) -> None:
-        def answer() -> httpx.Response:
-            return post(url, upload(padding="x" * 1000))
+    def test_who_holds_the_room_and_sends_nothing_makes_room(self, queue: MemoryQueue) -> None:
+        """Small ones have their own; of the large ones, the quietest goes, and hears of it."""
+        budget = Budget(memory=Pool(8 * MAX_BODY, share=4 * MAX_BODY))
+        with serving(MemoryInbox(queue), budget=budget) as url, half_sent(url, 4, MAX_BODY) as slow:
+            until(lambda: budget.memory.held == 4 * (MAX_BODY - 1))
+            assert post(url, upload(padding="x" * 1000)).status_code == 200
+            until(lambda: post(url, upload(padding="x" * (MAX_BODY - 1000))).status_code == 200)
+            answered, _, _ = select.select(slow, [], [], PATIENCE)
+            assert [one.recv(13) for one in answered] == [b"HTTP/1.1 503 "]
+        until(lambda: budget.memory.held == budget.small.held == 0)
 
-        with half_sent(url, MAX_HELD // MAX_BODY, MAX_BODY):
-            until(lambda: answer().status_code == 503)
-            assert answer().headers["retry-after"] == "10"
-        until(lambda: answer().status_code == 200)
+    def test_a_crowd_of_the_quick_is_told_to_come_again(self, queue: MemoryQueue) -> None:
+        budget = Budget(small=Pool(1), looks=0)
+        with serving(MemoryInbox(queue), budget=budget) as url:
+            answer = post(url, upload())
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+
+    def test_what_nobody_signed_is_not_parsed(self, url: str, queue: MemoryQueue) -> None:
+        """A parser would find that it is no JSON, which is answered 400."""
+        for body in (b"[" * 100_000, b'{"a":' * 20_000, b"{}," * 90_000, b"1" * 200_000):
+            assert post(url, body, headers(b"another")).status_code == 401
+        assert keys(queue) == []
 
 
 class FullDisk:

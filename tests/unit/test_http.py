@@ -12,16 +12,19 @@ from starlette.requests import Request
 from facelabel.errors import (
     AlreadyExists,
     ConfigurationError,
+    NoRoom,
     NotFound,
     OriginalMissing,
     Rejected,
     Unavailable,
 )
+from facelabel.testing import ManualClock
 from facelabel.web import http
-from facelabel.web.http import ApiError, Held, Limits, Params
+from facelabel.web.budget import Budget, Pool
+from facelabel.web.http import ApiError, Limits, Params
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.responses import Response
     from starlette.types import Message
@@ -41,26 +44,38 @@ def ask(
     *,
     kind: str = "form",
     query: bytes = b"",
+    headers: Mapping[bytes, bytes] | None = None,
     limits: Limits | None = None,
     unavailable: int = 503,
 ) -> Response:
     """Answer one request, the body of which may come in pieces."""
-    headers = [(b"content-type", KINDS[kind].encode())]
-    scope = {"type": "http", "method": "POST", "query_string": query, "headers": headers}
+    answer = http.endpoint(
+        action, limits or Limits(1000), headers=lambda: {"X-Also": "1"}, unavailable=unavailable
+    )
+
+    async def run() -> Response:
+        return await answer(request(body, kind=kind, query=query, headers=headers))
+
+    return asyncio.run(run())
+
+
+def request(
+    body: bytes | AsyncIterator[bytes],
+    *,
+    kind: str = "form",
+    query: bytes = b"",
+    headers: Mapping[bytes, bytes] | None = None,
+) -> Request:
+    """A request, the body of which may come in pieces."""
+    given = {b"content-type": KINDS[kind].encode(), **(headers or {})}
+    scope = {"type": "http", "method": "POST", "query_string": query, "headers": [*given.items()]}
     pieces = _whole(body) if isinstance(body, bytes) else body
 
     async def receive() -> Message:
         piece = await anext(pieces, None)
         return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
-    answer = http.endpoint(
-        action, limits or Limits(1000), headers=lambda: {"X-Also": "1"}, unavailable=unavailable
-    )
-
-    async def run() -> Response:
-        return await answer(Request(scope, receive))
-
-    return asyncio.run(run())
+    return Request(scope, receive)
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:
@@ -104,19 +119,55 @@ def test_what_is_given_twice_is_refused(body: bytes) -> None:
     assert ask(lambda _: {}, b"a=1", query=b"a=2").status_code == 400
 
 
-def test_a_slow_body_is_not_waited_for() -> None:
-    class Slow:
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    class Silent:
         async def __anext__(self) -> bytes:
-            await asyncio.sleep(60)
-            return b"a=1"
+            await asyncio.Event().wait()
+            return b""
 
-        def __aiter__(self) -> Slow:
+        def __aiter__(self) -> Silent:
             return self
 
-    for limits in (Limits(1000, pause=0.01, linger=0.01), Limits(1000, patience=0.01, linger=0.01)):
-        response = ask(lambda _: {}, Slow(), limits=limits)
+    for limits in (Limits(1000, window=0.01), Limits(1000, patience=0.01)):
+        response = ask(lambda _: {}, Silent(), limits=limits)
         assert message(response) == "Request timed out: the body came too slowly"
         assert response.headers["connection"] == "close"
+
+
+class Sender:
+    """Sends pieces of a form, each after some seconds on a clock of its own; notes how many."""
+
+    def __init__(self, piece: bytes, seconds: float, number: int = 100_000) -> None:
+        """``number`` of pieces; nobody waits for real."""
+        self.clock = ManualClock()
+        self.limits = Limits(10 << 20, budget=Budget(clock=self.clock.now))
+        self.sent = 0
+        self._piece, self._seconds, self._number = piece, seconds, number
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self.sent < self._number:
+            self.clock.sleep(self._seconds)
+            self.sent += 1
+            yield self._piece
+
+    def ask(self) -> Response:
+        return ask(lambda _: {}, aiter(self), limits=self.limits)
+
+
+@pytest.mark.parametrize(
+    ("piece", "seconds", "sent"),
+    [(b"a", 4.0, 5), (b"a", 19.0, 2), (b"a" * 1000, 4.0, 5), (b"a" * 20_000, 30.0, 20)],
+    ids=["a byte now and then", "as seldom as can be", "250 bytes a second", "the whole time"],
+)
+def test_a_slow_body_is_not_read_to_its_end(piece: bytes, seconds: float, sent: int) -> None:
+    sender = Sender(piece, seconds)
+    assert message(sender.ask()) == "Request timed out: the body came too slowly"
+    assert sender.sent == sent
+
+
+def test_a_body_at_a_poor_line_s_pace_is_read() -> None:
+    """5,000 bytes a second for three minutes."""
+    assert Sender(b"a" * 10_000, 2.0, 90).ask().status_code == 200
 
 
 def test_a_body_has_a_limit_and_its_rest_is_dropped() -> None:
@@ -133,15 +184,64 @@ def test_a_body_has_a_limit_and_its_rest_is_dropped() -> None:
 
 
 def test_all_bodies_together_have_a_limit() -> None:
-    limits = Limits(100, held=Held(150))
+    budget = Budget(small=Pool(300, share=150), looks=0)
+    limits = Limits(100, budget=budget)
+    statuses = []
 
-    def nested(received: Received) -> Answer:
-        inner = ask(lambda _: {}, b"b=" + b"x" * 90, limits=limits)
-        return {"status": inner.status_code, "size": len(received.params.text("a"))}
+    async def one(held: asyncio.Event | None = None) -> None:
+        """A request; one that is held is worked on until the others are done."""
+        async with http.receiving(request(b"a=" + b"x" * 90), limits):
+            statuses.append(200)
+            if held:
+                await held.wait()
 
-    answer = json.loads(bytes(ask(nested, b"a=" + b"x" * 90, limits=limits).body))
-    assert answer == {"status": 429, "size": 90}
-    assert ask(lambda _: {}, b"b=" + b"x" * 90, limits=limits).status_code == 200
+    async def run() -> None:
+        held = asyncio.Event()
+        first = asyncio.create_task(one(held))
+        await asyncio.sleep(0.01)
+        with pytest.raises(ApiError, match="Too many large requests at once") as raised:
+            await one()
+        statuses.append(raised.value.status)
+        held.set()
+        await first
+        await one()
+
+    asyncio.run(run())
+    assert statuses == [200, 429, 200]
+    assert budget.small.held == 0
+
+
+def test_what_headers_tell_is_refused_before_the_body_is_read() -> None:
+    taken = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            await asyncio.sleep(0)
+            yield b"x"
+
+    for headers, expected in (
+        ({b"content-length": b"2000"}, "File size too large"),
+        ({b"content-length": b"9" * 5000}, "File size too large"),
+        ({b"content-length": b"-1"}, "File size too large"),
+        ({b"content-length": b"10", b"content-type": b"text/html"}, "text/html is not supported"),
+        ({b"content-encoding": b"gzip"}, "gzip is not supported"),
+    ):
+        taken = 0
+        response = ask(lambda _: {}, body(), headers=headers, limits=Limits(1000, linger=0))
+        assert expected in message(response)
+        assert response.headers["connection"] == "close"
+        assert taken <= 1
+
+
+def test_a_full_disk_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Where it is, is told there alone."""
+    response = ask(fails(NoRoom("an upload cannot be kept: No space left", where="/tmp/ann")))
+    assert response.status_code == 507
+    assert message(response) == "an upload cannot be kept: No space left"
+    assert caplog.messages == ["an upload cannot be kept: No space left (/tmp/ann)"]
+    assert [record.exc_info for record in caplog.records] == [None]
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,11 @@ class Settings(BaseSettings):
         description="Ask programs on this computer for a key, too: behind a proxy that hides"
         " whom it passes on.",
     )
+    trusted_proxies: Annotated[str, AfterValidator(checks.networks)] = Field(
+        default="",
+        description="Proxies of yours whose X-Forwarded-For tells clients apart for limits:"
+        " addresses or networks, with commas between.",
+    )
     allowed_origins: Annotated[str, AfterValidator(checks.origins)] = Field(
         default="",
         description="Origins whose pages may call with keys, such as https://app.example.com;"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TypeAlias
 from urllib.parse import urlsplit
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 
@@ -34,3 +37,8 @@ def origin_of(url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     is_usual = port is None or port == _USUAL_PORTS.get(parts.scheme)
     return f"{parts.scheme}://{host}" + ("" if is_usual else f":{port}")
+
+
+def networks(text: str) -> list[Network]:
+    """Addresses and networks with commas between; ValueError for what is neither."""
+    return [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part]

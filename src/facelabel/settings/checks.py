@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from facelabel.names import FACE_ID_PREFIX
+from facelabel.settings import addresses
 from facelabel.settings.addresses import origin_of
 
 if TYPE_CHECKING:
@@ -119,6 +120,14 @@ def _checked_origin(text: str) -> str:
     if not found or urlsplit(text).path.strip("/") or set(text) & {"?", "#", "@"}:
         raise ValueError(f"{text[:80]!r} is no origin: write https://app.example.com, no path")
     return found
+
+
+def networks(value: str) -> str:
+    """Addresses or networks of them."""
+    try:
+        return ",".join(dict.fromkeys(map(str, addresses.networks(value))))
+    except ValueError as error:
+        raise ValueError(f"{error}: write 10.0.0.1 or 10.0.0.0/8") from None
 
 
 def hosts(value: str) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from facelabel.bootstrap.readiness import checks as readiness_checks
+from facelabel.settings.addresses import networks
 from facelabel.web import first_page, health, http, rekognition_api, webhook
+from facelabel.web.budget import DISK, Budget, Pool
 from facelabel.web.entry import Door, Policy
 from facelabel.web.gate import Gate
+from facelabel.web.peers import Peers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +25,11 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.own_faces import OwnFaces
+    from facelabel.settings import Settings
     from facelabel.web.cloudinary_api.context import Context
+
+#: Bodies of the largest size that may arrive at the same time, from two clients or more.
+_LARGEST_AT_ONCE = 8
 
 
 def create(app: App, is_staffed: Callable[[], bool]) -> ASGIApp:
@@ -32,13 +40,15 @@ def create(app: App, is_staffed: Callable[[], bool]) -> ASGIApp:
     readiness = health.Readiness({**readiness_checks(app), "workers": is_staffed})
     routes: list[BaseRoute] = [*health.routes(readiness)]
     routes += first_page.routes(readiness, _modes(app))
-    routes += webhook.routes(app.intake, app.inbox)
+    budget = _budget(app.settings)
+    routes += webhook.routes(app.intake, app.inbox, replace(webhook.LIMITS, budget=budget))
     if app.own_faces:
-        routes += rekognition_api.routes(_faces_context(app, app.own_faces))
+        limits = replace(rekognition_api.LIMITS, budget=budget)
+        routes += rekognition_api.routes(_faces_context(app, app.own_faces), limits)
     if app.local:
         from facelabel.web import cloudinary_api  # noqa: PLC0415 - where Cloudinary is the library
 
-        routes += cloudinary_api.routes(_context(app, app.local))
+        routes += cloudinary_api.routes(_context(app, app.local, budget))
     return guarded(routes, Policy.of(app.settings))
 
 
@@ -61,6 +71,12 @@ def _modes(app: App) -> list[str]:
     return [pictures, f"{faces} the faces.{endpoint}"]
 
 
+def _budget(settings: Settings) -> Budget:
+    """What all bodies may take; on disk some of the largest, however large that is."""
+    disk = max(DISK, _LARGEST_AT_ONCE * (settings.max_upload_mb << 20))
+    return Budget(Peers(networks(settings.trusted_proxies)), disk=Pool(disk))
+
+
 def _faces_context(app: App, faces: OwnFaces) -> rekognition_api.Context:
     settings = app.settings
     return rekognition_api.Context(
@@ -72,7 +88,7 @@ def _faces_context(app: App, faces: OwnFaces) -> rekognition_api.Context:
     )
 
 
-def _context(app: App, local: Local) -> Context:
+def _context(app: App, local: Local, budget: Budget) -> Context:
     from facelabel.web.cloudinary_api.context import Context  # noqa: PLC0415 - same
 
     settings = app.settings
@@ -89,6 +105,7 @@ def _context(app: App, local: Local) -> Context:
         cloud_name=settings.cloud_name,
         fixed_folders=settings.folder_mode == "fixed",
         base_url=local.base_url,
+        budget=budget,
         max_body_bytes=settings.max_upload_mb << 20,
         max_file_bytes=max(settings.max_upload_mb, settings.max_image_mb) << 20,
         scratch=str(settings.data / "uploads"),

@@ -13,7 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from facelabel.web import entry, http, sharing
+from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Door, Entry, Standing
+from facelabel.web.refusals import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,13 +28,13 @@ if TYPE_CHECKING:
     from facelabel.web.entry import Policy
 
     #: Makes the answer that tells of a refusal, in the words of a door's clients.
-    Refuse: TypeAlias = Callable[[http.ApiError], Response]
+    Refuse: TypeAlias = Callable[[ApiError], Response]
 
 #: "Misdirected Request".
 MISDIRECTED = 421
 _FORBIDDEN, _NO_CONTENT = 403, 204
 #: Of a refused request: read and dropped, so that who is still sending gets to see why.
-_DROPPED = http.Limits(body=100 << 20)
+_DROPPED = Limits(body=1 << 60)
 _MISDIRECTED = "this server is asked for under a name that is not its own: set public_url"
 _REASONS = {
     Standing.LINK: "this is not answered to who follows a link from another site",
@@ -75,7 +77,7 @@ class Gate:
         caller, policy = entry.Caller.of(scope), self._policy
         standing, first = policy.standing(caller), _asked_first(scope)
         if standing is Standing.MISDIRECTED:
-            refusal = http.ApiError(MISDIRECTED, _MISDIRECTED)
+            refusal = ApiError(MISDIRECTED, _MISDIRECTED)
             await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
             return
         door = self._door({**scope, "method": first or caller.method})
@@ -87,7 +89,7 @@ class Gate:
         send = _telling(send, sharing.headers(policy, door, caller))
         asked = policy.entry(door, caller) if door else Entry.KEY
         if asked is Entry.REFUSED:
-            refusal = http.ApiError(_FORBIDDEN, _REASONS[standing])
+            refusal = ApiError(_FORBIDDEN, _REASONS[standing])
             await (await self._refused(scope, receive, refusal, door))(scope, receive, send)
             return
         entry.note(scope, asked)
@@ -101,12 +103,12 @@ class Gate:
         return None
 
     async def _refused(
-        self, scope: Scope, receive: Receive, refusal: http.ApiError, door: Door | None
+        self, scope: Scope, receive: Receive, refusal: ApiError, door: Door | None
     ) -> Response:
         try:
-            async with http.bounded(Request(scope, receive), _DROPPED):
+            async with bounded(Request(scope, receive), _DROPPED):
                 raise refusal
-        except http.ApiError as error:
+        except ApiError as error:
             make = self._refusals.get(door) if door else None
             return make(error) if make else http.failed(error, "")
 

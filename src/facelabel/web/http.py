@@ -7,58 +7,80 @@ is at fault: its SDKs drop the message of most other statuses.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import math
 import re
-import threading
-import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from facelabel import scanning
 from facelabel.cloudinary import params as wire
-from facelabel.errors import FacelabelError, NotFound, OriginalMissing, Rejected, Unavailable
-from facelabel.web import entry
+from facelabel.errors import (
+    FacelabelError,
+    NoRoom,
+    NotFound,
+    OriginalMissing,
+    Rejected,
+    Unavailable,
+)
+from facelabel.web import entry, multipart
+from facelabel.web.bodies import Limits, bounded
+from facelabel.web.dispositions import base_name
 from facelabel.web.entry import Entry
+from facelabel.web.multipart import FilePart, Form
+from facelabel.web.refusals import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncIterator,
         Awaitable,
         Callable,
-        Iterable,
         Iterator,
         Mapping,
         Sequence,
     )
-    from typing import BinaryIO
 
-    from starlette.types import Message, Receive
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
 
     from facelabel.media import ApiKey
     from facelabel.model import Json, JsonValue
+    from facelabel.web.bodies import Incoming
 
     Answer: TypeAlias = "Json | Response"
     Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
+__all__ = [
+    "ApiError",
+    "FilePart",
+    "Limits",
+    "Params",
+    "Received",
+    "base_name",
+    "endpoint",
+    "failed",
+    "no_such_route",
+    "receiving",
+]
+
 _LOG = logging.getLogger(__name__)
 #: Query, form and JSON members together.
-MAX_FIELDS = 2000
+MAX_FIELDS = scanning.MAX_PAIRS
 #: Characters of one parameter; only a file sent as text may be longer.
 MAX_TEXT = 2 << 20
-#: Bytes of a body that is parsed in one go, holding up all other requests: JSON, a plain form.
+#: Bytes of a body that is parsed in one go: JSON, a plain form.
 MAX_PLAIN = 8 << 20
-#: Bytes of all bodies together: nobody has been asked for a key when they arrive.
-MAX_HELD = 512 << 20
+#: Bytes of a body that is parsed on the spot; a larger one is not to hold up others.
+_SMALL = 64 << 10
+#: What a full disk is answered with.
+INSUFFICIENT_STORAGE = 507
 _MULTIPART = "multipart/form-data"
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
@@ -66,68 +88,6 @@ _HEADER_UNSAFE = re.compile(r"[^ -~]")
 _BUG = "Internal server error, see the server's log for request "
 #: Of an original whose disk may come back.
 _AWAY, _AWAY_SECONDS = "The original is not to be had at the moment", 60
-
-
-class ApiError(Exception):
-    """An answer other than 200."""
-
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        """``message``: what the client is told."""
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.headers = dict(headers or {})
-
-
-class TooLarge(ApiError):
-    """The body has too many bytes."""
-
-
-class Held:
-    """Counts the bytes of all bodies that are being read or worked on."""
-
-    def __init__(self, limit: int) -> None:
-        """``limit``: how many there may be."""
-        self._limit = limit
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def add(self, size: int) -> bool:
-        """Whether that is not too much."""
-        with self._lock:
-            self._bytes += size
-            return self._bytes <= self._limit
-
-
-_ALL = Held(MAX_HELD)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a request may take."""
-
-    #: Bytes of the body.
-    body: int
-    #: Seconds between two pieces of it …
-    pause: float = 20.0
-    #: … and for all of it.
-    patience: float = 600.0
-    #: Seconds for which the rest of a refused body is read, and dropped: who is still sending
-    #: would otherwise see a broken connection instead of the reason.
-    linger: float = 2.0
-    #: Shared by all requests.
-    held: Held = _ALL
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file in a multipart body; large ones are on disk."""
-
-    #: Without directories; "" if there is none.
-    filename: str
-    file: BinaryIO = field(repr=False)
-    #: Bytes.
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,26 +158,6 @@ class Received:
 
 
 @asynccontextmanager
-async def bounded(request: Request, limits: Limits) -> AsyncIterator[Request]:
-    """The request with its body held to the limits; what it holds is let go at the end.
-
-    Raises ApiError, and says so to who sent it if the rest of the body is not waited for.
-    """
-    gauge = _Gauge(request.receive, limits)
-    guarded = Request(request.scope, gauge)
-    try:
-        _check_headers(request, limits.body)
-        yield guarded
-    except ApiError as error:
-        if not await gauge.is_drained():
-            error.headers["Connection"] = "close"
-        raise
-    finally:
-        await guarded.close()
-        gauge.release()
-
-
-@asynccontextmanager
 async def receiving(
     request: Request, limits: Limits, request_id: str = ""
 ) -> AsyncIterator[Received]:
@@ -225,15 +165,24 @@ async def receiving(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _MULTIPART:
         limits = replace(limits, body=min(limits.body, MAX_PLAIN))
-    async with bounded(request, limits) as guarded:
-        pairs, files = await _body(guarded, kind, limits.body)
-        values = _merged([*request.query_params.multi_items(), *pairs])
-        path = {name: str(value) for name, value in request.path_params.items()}
-        _check_texts({**values, **path})
-        asked = entry.noted(request.scope)
-        yield Received(
-            request.method, path, Params(values), files, request.headers, request_id, asked
-        )
+    async with bounded(request, limits) as incoming:
+        _check_kind(kind, len(request.headers.get("content-length", "").strip("0")))
+        form = await _form(incoming, request, kind)
+        try:
+            values = _merged([*request.query_params.multi_items(), *form.pairs])
+            path = {name: str(value) for name, value in request.path_params.items()}
+            _check_texts({**values, **path})
+            yield Received(
+                request.method,
+                path,
+                Params(values),
+                form.files,
+                request.headers,
+                request_id,
+                entry.noted(request.scope),
+            )
+        finally:
+            form.close()
 
 
 def endpoint(
@@ -284,15 +233,23 @@ def _known(error: Exception, unavailable: int) -> ApiError | None:
             return error
         case HTTPException():
             return ApiError(error.status_code, str(error.detail), error.headers)
-        case OriginalMissing():  # where it was looked for is nobody's business
-            _LOG.error("%s", error)
-            return ApiError(unavailable, _AWAY, {"Retry-After": str(_AWAY_SECONDS)})
-        case Unavailable(retry_after=wait):
-            headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
-            return ApiError(unavailable, str(error), headers)
+        case Unavailable():
+            return _not_now(error, unavailable)
         case FacelabelError():
             return ApiError(_status(error), str(error))
     return None
+
+
+def _not_now(error: Unavailable, status: int) -> ApiError:
+    match error:
+        case NoRoom():  # where something was looked for, or kept, is nobody's business
+            _LOG.error("%s (%s)", error, error.where)
+            return ApiError(INSUFFICIENT_STORAGE, str(error))
+        case OriginalMissing():
+            _LOG.error("%s", error)
+            return ApiError(status, _AWAY, {"Retry-After": str(_AWAY_SECONDS)})
+    wait = error.retry_after
+    return ApiError(status, str(error), {"Retry-After": str(math.ceil(wait))} if wait else {})
 
 
 def _status(error: FacelabelError) -> int:
@@ -306,132 +263,39 @@ def no_such_route(_: Request, error: Exception) -> Response:
     return failed(error, "")
 
 
-def base_name(path: str) -> str:
-    """The last part of a path of any system: some clients send where the file lay."""
-    return re.split(r"[/\\]", path)[-1]
-
-
-class _Gauge:
-    """Passes a body on, no more and no slower than allowed."""
-
-    def __init__(self, receive: Receive, limits: Limits) -> None:
-        self._receive = receive
-        self._limits = limits
-        self._taken = 0
-        self._end = time.monotonic() + limits.patience
-        self._is_complete = False
-
-    async def __call__(self) -> Message:
-        try:
-            async with asyncio.timeout(self._seconds_left()):
-                message = await self._next()
-        except TimeoutError:
-            raise ApiError(400, "Request timed out: the body came too slowly") from None
-        size = len(message.get("body", b""))
-        self._taken += size
-        is_bearable = self._limits.held.add(size)
-        if self._taken > self._limits.body:
-            raise _too_large(self._limits.body)
-        if not is_bearable:
-            raise ApiError(429, "Too many large requests at once, try again later")
-        return message
-
-    async def is_drained(self) -> bool:
-        """Read what is left of the body, for a moment; whether that was all."""
-        try:
-            async with asyncio.timeout(self._limits.linger):
-                while not self._is_complete:
-                    await self._next()
-        except TimeoutError:
-            pass
-        return self._is_complete
-
-    def release(self) -> None:
-        """Say that the body is not kept any longer."""
-        self._limits.held.add(-self._taken)
-
-    def _seconds_left(self) -> float:
-        return min(self._limits.pause, self._end - time.monotonic())
-
-    async def _next(self) -> Message:
-        message = await self._receive()
-        self._is_complete = not message.get("more_body", False)
-        return message
-
-
-def _too_large(max_body: int) -> TooLarge:
-    return TooLarge(400, f"File size too large. Maximum is {max_body} bytes for this request.")
-
-
-def _check_headers(request: Request, max_body: int) -> None:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise ApiError(400, f"Content-Encoding {encoding[:40]} is not supported")
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > max_body:
-        raise _too_large(max_body)
-
-
-async def _body(
-    request: Request, kind: str, max_body: int
-) -> tuple[Iterable[tuple[str, JsonValue]], dict[str, FilePart]]:
-    if kind == _JSON:
-        return (await _json(request)).items(), {}
-    if kind in {_MULTIPART, _FORM}:
-        return await _form(request, max_body)
-    if await request.body():
+def _check_kind(kind: str, size: int) -> None:
+    """Refuse a body that nobody here reads."""
+    if size and kind not in {_MULTIPART, _FORM, _JSON}:
         raise ApiError(400, f"Content-Type {kind or 'of the body'} is not supported")
-    return (), {}
 
 
-async def _json(request: Request) -> Json:
-    body = await request.body()
+async def _form(incoming: Incoming, request: Request, kind: str) -> Form:
+    if kind == _MULTIPART:
+        return await multipart.read(incoming, request.headers["content-type"])
+    body = await incoming.read()
+    _check_kind(kind, len(body))
+    if len(body) > _SMALL:
+        return Form(await run_in_threadpool(_pairs, kind, body))
+    return Form(_pairs(kind, body))
+
+
+def _pairs(kind: str, body: bytes) -> Sequence[tuple[str, JsonValue]]:
     if not body.strip():
-        return {}
-    try:
-        value = parsed(body)
-    except ValueError:
-        raise ApiError(400, "Invalid JSON in the request's body") from None
-    if not isinstance(value, dict) or len(value) > MAX_FIELDS:
-        raise ApiError(400, f"The request's body is no JSON object of {MAX_FIELDS} members")
-    return value
+        return ()
+    if kind == _FORM:
+        return [*scanning.form(body)]
+    value = parsed(body)
+    if not isinstance(value, dict):
+        raise ApiError(400, "The request's body is no JSON object")
+    return [*value.items()]
 
 
 def parsed(body: bytes) -> JsonValue:
-    """What JSON says. Raises ValueError, also for what is nested too deeply or could not be sent.
-
-    No answer could repeat NaN or 1e999.
-    """
+    """What JSON says. Raises ApiError, also for what would take long to parse."""
     try:
-        value: JsonValue = json.loads(body, parse_constant=_finite, parse_float=_finite)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return value
-
-
-def _finite(digits: str) -> float:
-    """A number; ValueError for one that is none."""
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(digits)
-    return value
-
-
-async def _form(
-    request: Request, max_body: int
-) -> tuple[list[tuple[str, JsonValue]], dict[str, FilePart]]:
-    try:
-        form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=max_body)
-    except HTTPException as error:
-        raise ApiError(400, str(error.detail)) from None
-    pairs: list[tuple[str, JsonValue]] = []
-    files = {}
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            files[name] = FilePart(base_name(value.filename or ""), value.file, value.size or 0)
-        else:
-            pairs.append((name, value))
-    return pairs, files
+        return scanning.json_value(body)
+    except ValueError:
+        raise ApiError(400, "Invalid JSON in the request's body") from None
 
 
 def _merged(pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
@@ -459,12 +323,9 @@ def _without_brackets(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _check_texts(values: Mapping[str, JsonValue]) -> None:
-    try:
-        for name, value in values.items():
-            for text in _texts([name, value]):
-                _check_text(name, text)
-    except RecursionError:
-        raise ApiError(400, "The request's body is nested too deeply") from None
+    for name, value in values.items():
+        for text in _texts(name, value):
+            _check_text(name, text)
 
 
 def _check_text(name: str, text: str) -> None:
@@ -478,13 +339,14 @@ def _check_text(name: str, text: str) -> None:
         raise ApiError(400, f"Parameter {name[:100]!a} is not Unicode text") from None
 
 
-def _texts(value: JsonValue) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
+def _texts(*values: JsonValue) -> Iterator[str]:
+    """Every text in some values, in no particular order."""
+    rest = [*values]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            rest += (*value, *value.values())
+        elif isinstance(value, list):
+            rest += value

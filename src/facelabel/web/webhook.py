@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +18,13 @@ from starlette.responses import JSONResponse, Response
 
 from facelabel.errors import FacelabelError, Rejected, Unavailable
 from facelabel.intake import Unverified
+from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
+from facelabel.web.refusals import ApiError, Crowded, TooLarge, TooSlow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.datastructures import Headers
     from starlette.requests import Request
@@ -36,30 +37,17 @@ log = logging.getLogger(__name__)
 
 #: The second path is the original app's.
 PATHS = ("/webhook", "/cloudinary-rekog")
-MAX_BODY = 10 << 20
-#: Bytes of all bodies that are held at one time: no sender is verified before its body is read.
-MAX_HELD = 128 << 20
-#: Seconds a sender may take for its body.
-PATIENCE = 20.0
+#: What a notification may take; its sender is verified after its body was read, and not before.
+LIMITS = Limits(body=10 << 20, window=10.0, patience=20.0, linger=0.0)
 #: Deliveries that wait for their transaction.
 MAX_WAITING = 2_000
 #: Bytes of a body that is hashed and parsed on the spot; a larger one is not to hold up others.
 _SMALL = 64 << 10
 
 
-def routes(
-    intake: Intake,
-    inbox: Inbox,
-    max_body: int = MAX_BODY,
-    *,
-    max_held: int = MAX_HELD,
-    patience: float = PATIENCE,
-) -> list[DoorRoute]:
-    """The endpoints; ``max_body``: bytes, ``patience``: seconds, of one request's body.
-
-    ``max_held``: bytes of all bodies at one time.
-    """
-    webhook = _Webhook(intake, Gatherer(inbox), _Reader(max_body, max_held, patience))
+def routes(intake: Intake, inbox: Inbox, limits: Limits = LIMITS) -> list[DoorRoute]:
+    """The endpoints; ``limits``: what a notification may take."""
+    webhook = _Webhook(intake, Gatherer(inbox), limits)
     return [DoorRoute(Door.WEBHOOK, path, webhook.receive, methods=["POST"]) for path in PATHS]
 
 
@@ -109,50 +97,13 @@ class Gatherer:
         return None
 
 
-class _TooLarge(Rejected):
-    """The notification is too large."""
-
-
-class _Reader:
-    """Reads bodies: limited in size, in the time one takes, and in the bytes of all together."""
-
-    def __init__(self, max_body: int, max_held: int, patience: float) -> None:
-        self._max_body = max_body
-        self._max_held = max_held
-        self._patience = patience
-        self._held = 0
-
-    @asynccontextmanager
-    async def body(self, request: Request) -> AsyncIterator[bytes]:
-        """The whole body; what it holds counts until the block ends.
-
-        Raises _TooLarge, TimeoutError, or Unavailable if there are too many others.
-        """
-        data = bytearray()
-        try:
-            async with asyncio.timeout(self._patience):
-                async for chunk in request.stream():
-                    data += chunk
-                    self._held += len(chunk)
-                    self._check(len(data))
-            yield bytes(data)
-        finally:
-            self._held -= len(data)
-
-    def _check(self, size: int) -> None:
-        if size > self._max_body:
-            raise _TooLarge
-        if self._held > self._max_held:
-            raise Unavailable("too many large notifications at once")
-
-
 class _Webhook:
     """The endpoint."""
 
-    def __init__(self, intake: Intake, gatherer: Gatherer, reader: _Reader) -> None:
+    def __init__(self, intake: Intake, gatherer: Gatherer, limits: Limits) -> None:
         self._intake = intake
         self._gatherer = gatherer
-        self._reader = reader
+        self._limits = limits
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 once the jobs are on disk."""
@@ -163,8 +114,8 @@ class _Webhook:
         return JSONResponse({"status": "ok"})
 
     async def _take(self, request: Request) -> None:
-        async with self._reader.body(request) as body:
-            delivery = await self._read(body, request.headers)
+        async with bounded(request, self._limits) as incoming:
+            delivery = await self._read(await incoming.read(), request.headers)
         if delivery.requests:
             await self._gatherer.take(delivery)
 
@@ -187,13 +138,18 @@ class _Refusal(NamedTuple):
     headers: Mapping[str, str] | None = None
 
 
+_CLOSE = {"Connection": "close"}
+_LATER = {"Retry-After": "10"}
+_NOT_NOW = "not now, try again later"
 _REFUSALS = (
     _Refusal(Unverified, 401),
-    _Refusal(_TooLarge, 413, headers={"Connection": "close"}),
+    _Refusal(TooLarge, 413, "The notification is too large.", _CLOSE),
+    _Refusal(TooSlow, 408, "the body came too slowly", _CLOSE),
+    _Refusal(Crowded, 503, _NOT_NOW, _CLOSE | _LATER),
+    _Refusal(ApiError, 400),
     _Refusal(Rejected, 400),
-    _Refusal(TimeoutError, 408, "the body came too slowly", {"Connection": "close"}),
     _Refusal(ClientDisconnect, 400, "the body did not come whole"),
-    _Refusal(FacelabelError, 503, "not now, try again later", {"Retry-After": "10"}),
+    _Refusal(FacelabelError, 503, _NOT_NOW, _LATER),
 )
 _REFUSED = tuple(refusal.error for refusal in _REFUSALS)
 

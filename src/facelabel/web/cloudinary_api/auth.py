@@ -92,7 +92,7 @@ def anonymous(context: Context, action: Callable[[Received], Answer]) -> Endpoin
 
 
 def _limits(context: Context) -> http.Limits:
-    return http.Limits(context.max_body_bytes)
+    return http.Limits(context.max_body_bytes, budget=context.budget)
 
 
 def acting(context: Context, received: Received) -> Context:

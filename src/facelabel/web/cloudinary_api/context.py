@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from facelabel.scheme import Scheme
+from facelabel.web.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +47,8 @@ class Context:
     fixed_folders: bool = False
     #: Where this server is reached, for the URLs in answers: "http://127.0.0.1:8765".
     base_url: str = "http://127.0.0.1:8765"
+    #: What the bodies of all requests may take.
+    budget: Budget = field(default_factory=Budget)
     #: Of one request's body.
     max_body_bytes: int = 100 << 20
     #: Of one file, chunked uploads included.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from facelabel.web import http
 
-__all__ = ["PATHS", "Context", "forbidden", "routes"]
+__all__ = ["LIMITS", "PATHS", "Context", "forbidden", "routes"]
 
 #: Amazon's own, and one that leaves room for others beside it, with and without the slash that
 #: some clients put behind an endpoint's path.

@@ -11,10 +11,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from facelabel import scanning
+from facelabel.errors import Rejected
 from facelabel.rekognition import errors, validation
 from facelabel.rekognition.errors import Refusal
-from facelabel.web import entry, http
+from facelabel.web import entry
+from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Entry
+from facelabel.web.refusals import ApiError, Crowded, TooLarge
 from facelabel.web.rekognition_api import auth, operations
 from facelabel.web.rekognition_api.throttle import Throttle
 
@@ -27,15 +31,16 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 #: An image of Amazon's 5 MiB makes 6.7 MiB of base64; bodies are held before anybody is verified.
-LIMITS = http.Limits(body=8 << 20, pause=10.0, patience=60.0)
+LIMITS = Limits(body=8 << 20, window=10.0, patience=60.0)
 _TYPE = "application/x-amz-json-1.1"
-_NOT_NOW = 429
+#: Images of a call that compares two.
+_IMAGES = 2
 
 
 class Endpoint:
     """Answers every call."""
 
-    def __init__(self, context: Context, limits: http.Limits = LIMITS) -> None:
+    def __init__(self, context: Context, limits: Limits = LIMITS) -> None:
         """``limits``: what a call may take."""
         self._context = context
         self._limits = limits
@@ -45,12 +50,12 @@ class Endpoint:
         """Read a call within limits, perform it where it may block, answer."""
         request_id = str(uuid.uuid4())
         try:
-            async with http.bounded(request, self._limits) as guarded:
-                body = await guarded.body()
+            async with bounded(request, self._limits) as incoming:
+                body = await incoming.read()
                 response = await run_in_threadpool(self._answered, request, body, request_id)
         except ClientDisconnect:
             return Response(status_code=400)
-        except http.ApiError as error:
+        except ApiError as error:
             response = refused(_unread(error), request_id)
             response.headers.update(error.headers)
         response.headers["x-amzn-RequestId"] = request_id
@@ -71,7 +76,7 @@ class Endpoint:
             return refused(known or errors.internal(), request_id)
 
 
-def forbidden(error: http.ApiError) -> Response:
+def forbidden(error: ApiError) -> Response:
     """The answer to who is not let in to begin with."""
     refusal = Refusal("AccessDeniedException", error.message, error.status)
     response = refused(refusal, str(uuid.uuid4()))
@@ -97,16 +102,18 @@ def _written(content: Json, status: int = 200) -> Response:
 
 def _read(operation: str, body: bytes) -> Parameters:
     try:
-        request = http.parsed(body)
+        request = scanning.json_value(body, long_texts=_IMAGES)
+    except Rejected as error:
+        raise validation.unserialisable(str(error)) from None
     except ValueError:
         raise validation.unserialisable("The request's body is not JSON") from None
     return validation.check(operation, request)
 
 
-def _unread(error: http.ApiError) -> Refusal:
+def _unread(error: ApiError) -> Refusal:
     """Why a body was not read to its end."""
-    if isinstance(error, http.TooLarge):
+    if isinstance(error, TooLarge):
         return Refusal("RequestEntityTooLargeException", error.message, 413)
-    if error.status == _NOT_NOW:
+    if isinstance(error, Crowded):
         return Refusal("ThrottlingException", "Slow down; sudden increase in rate of requests.")
     return validation.unserialisable(error.message)

@@ -1,0 +1,182 @@
+"""Bodies of requests, read within limits of size, of pace, and of what all take together."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, cast
+
+from starlette.requests import ClientDisconnect
+
+from facelabel.web.budget import SMALL, Budget
+from facelabel.web.refusals import ApiError, Crowded, TooLarge, TooSlow
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import BinaryIO
+
+    from starlette.requests import Request
+    from starlette.types import Message
+
+    from facelabel.web.budget import Body
+
+#: int() would take any number of digits, and those of other scripts.
+_LENGTH = re.compile(r"[0-9]{1,15}")
+
+
+def _spool() -> BinaryIO:
+    """A file of what is small in memory, else on disk."""
+    return cast("BinaryIO", SpooledTemporaryFile(SMALL))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may take."""
+
+    #: Bytes of the body.
+    body: int
+    #: In so many seconds of waiting for the client …
+    window: float = 20.0
+    #: … this many bytes have to come; and all of it in so many seconds.
+    least: int = 10_000
+    patience: float = 600.0
+    #: Seconds for which the rest of a refused body is read, and dropped: who is still sending
+    #: would otherwise see a broken connection instead of the reason.
+    linger: float = 2.0
+    #: Shared by all requests.
+    budget: Budget = field(default_factory=Budget)
+    #: Makes the file that an uploaded one is kept in.
+    spool: Callable[[], BinaryIO] = _spool
+
+
+@asynccontextmanager
+async def bounded(request: Request, limits: Limits) -> AsyncIterator[Incoming]:
+    """The request's body, to be read; what it holds is let go at the end.
+
+    Raises ApiError, and says so to who sent it if the rest of the body is not waited for.
+    """
+    body = limits.budget.body(limits.budget.peers.of(request.scope))
+    incoming = Incoming(request, limits, body)
+    try:
+        _check_headers(request, limits.body)
+        yield incoming
+    except ApiError as error:
+        if not await incoming.is_drained(error):
+            error.headers["Connection"] = "close"
+        raise
+    finally:
+        body.release()
+
+
+class Incoming:
+    """A body that comes in pieces."""
+
+    def __init__(self, request: Request, limits: Limits, body: Body) -> None:
+        """``body`` counts what is kept of it."""
+        self.limits = limits
+        self._receive = request.receive
+        self._body = body
+        self._clock = limits.budget.clock
+        self._end = self._clock() + limits.patience
+        self._taken = 0
+        #: Since the pace was looked at: seconds of waiting, bytes.
+        self._waited = 0.0
+        self._came = 0
+        self._is_complete = False
+
+    async def read(self) -> bytes:
+        """All of it, in memory."""
+        pieces = []
+        async for piece in self.pieces():
+            await self.keep_in_memory(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """It piece by piece; whoever keeps one says where.
+
+        Raises TooLarge, TooSlow, Crowded, or ClientDisconnect.
+        """
+        while not self._is_complete:
+            message = await self._next_in_time()
+            piece = message.get("body", b"")
+            self._taken += len(piece)
+            self._body.pace.add(len(piece))
+            if self._taken > self.limits.body:
+                raise TooLarge(self.limits.body)
+            if piece:
+                yield piece
+
+    async def keep_in_memory(self, size: int) -> None:
+        """Count bytes that stay in memory until the request is answered. Raises Crowded."""
+        await self._body.keep(size, self.limits.budget.memory)
+
+    async def keep_on_disk(self, size: int) -> None:
+        """Count bytes that stay on disk until the request is answered. Raises Crowded."""
+        await self._body.keep(size, self.limits.budget.disk)
+
+    async def is_drained(self, reason: ApiError) -> bool:
+        """Read what is left, for a moment; whether that was all."""
+        if isinstance(reason, (TooSlow, Crowded)):
+            return self._is_complete
+        try:
+            async with asyncio.timeout(self.limits.linger):
+                while not self._is_complete:
+                    await self._next()
+        except (TimeoutError, ClientDisconnect):
+            pass
+        return self._is_complete
+
+    async def _next_in_time(self) -> Message:
+        """The next piece; TooSlow if too little came, Crowded if somebody else needs the room."""
+        while True:
+            start = self._clock()
+            message = await self._next_or_none()
+            if self._body.is_dropped:
+                raise Crowded
+            self._waited += self._clock() - start
+            self._came += len(message.get("body", b"")) if message else 0
+            self._check_pace()
+            if message:
+                return message
+
+    async def _next_or_none(self) -> Message | None:
+        try:
+            async with asyncio.timeout(self._seconds_left()) as waiting:
+                self._body.on_drop = lambda: waiting.reschedule(0.0)
+                return await self._next()
+        except TimeoutError:
+            return None
+        finally:
+            self._body.on_drop = None
+
+    def _seconds_left(self) -> float:
+        return min(self.limits.window - self._waited, self._end - self._clock())
+
+    def _check_pace(self) -> None:
+        if self._is_complete:
+            return
+        is_over = self._waited >= self.limits.window
+        if self._clock() >= self._end or (is_over and self._came < self.limits.least):
+            raise TooSlow
+        if is_over:
+            self._waited, self._came = 0.0, 0
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._is_complete = self._body.is_complete = not message.get("more_body", False)
+        return message
+
+
+def _check_headers(request: Request, largest: int) -> None:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise ApiError(400, f"Content-Encoding {encoding[:40]} is not supported")
+    length = request.headers.get("content-length", "0")
+    if not _LENGTH.fullmatch(length) or int(length) > largest:
+        raise TooLarge(largest)

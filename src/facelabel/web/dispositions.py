@@ -1,0 +1,94 @@
+"""``Content-Disposition`` of a part of a form, in all the forms that clients send it in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from urllib.parse import unquote_to_bytes
+
+_PARAMETER = re.compile(
+    r';\s*(?P<name>[^\s=;"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^;]*))', re.DOTALL
+)
+_QUOTED_PAIR = re.compile(r'\\(["\\])')
+#: ``utf-8'en'M%C3%BCller.jpg`` of RFC 5987.
+_EXTENDED = re.compile(r"(?P<charset>[\w!#$%&+^`{}~-]*)'[^']*'(?P<text>.*)", re.DOTALL)
+#: ``=?utf-8?B?TcO8bGxlci5qcGc=?=`` of RFC 2047, as .NET writes what is not ASCII.
+_ENCODED_WORDS = re.compile(r"(=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=\s*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """What a part of a form is called."""
+
+    name: str
+    #: None of a part that is no file.
+    filename: str | None = None
+
+
+def parse(header: bytes, charset: str) -> Disposition:
+    """Read the header; ValueError where it names no field, or several.
+
+    Bytes are in ``charset``, else in Latin-1. A file's name in several forms is taken from
+    ``filename*``, unless that cannot be read.
+    """
+    found: dict[str, str] = {}
+    for parameter in _PARAMETER.finditer(";" + decoded(header, charset).partition(";")[2]):
+        name = parameter["name"].lower()
+        if name in found:
+            raise ValueError(f"the Content-Disposition of a part has several {name[:40]}")
+        found[name] = _value(parameter)
+    if "name" not in found:
+        raise ValueError('The Content-Disposition header field "name" must be provided.')
+    return Disposition(found["name"], _filename(found))
+
+
+def decoded(data: bytes | bytearray, charset: str) -> str:
+    """Text of a part."""
+    try:
+        return data.decode(charset)
+    except (UnicodeDecodeError, LookupError):
+        return data.decode("latin-1")
+
+
+def base_name(path: str) -> str:
+    """The last part of a path of any system: some clients send where the file lay."""
+    return re.split(r"[/\\]", path)[-1]
+
+
+def _value(parameter: re.Match[str]) -> str:
+    if parameter["quoted"] is None:
+        return parameter["plain"].strip()
+    return _QUOTED_PAIR.sub(r"\1", parameter["quoted"])
+
+
+def _filename(found: dict[str, str]) -> str | None:
+    plain, extended = found.get("filename"), found.get("filename*")
+    if extended is not None:
+        text = _extended(extended)
+        if text is not None:
+            return text
+        return extended if plain is None else _unworded(plain)
+    return None if plain is None else _unworded(plain)
+
+
+def _extended(value: str) -> str | None:
+    """What RFC 5987 encoded; None if it did not."""
+    parts = _EXTENDED.fullmatch(value)
+    if not parts:
+        return None
+    try:
+        return unquote_to_bytes(parts["text"]).decode(parts["charset"] or "utf-8")
+    except (UnicodeDecodeError, LookupError, ValueError):
+        return None
+
+
+def _unworded(value: str) -> str:
+    """What RFC 2047 encoded, and everything else as it is."""
+    if not _ENCODED_WORDS.fullmatch(value):
+        return value
+    try:
+        return str(make_header(decode_header(value))) or value
+    except (HeaderParseError, UnicodeDecodeError, LookupError, ValueError):
+        return value
