@@ -28,6 +28,7 @@ STATUSES = {
     75: "not possible right now: the same command may go through later, and goes on where it"
     " stopped",
     130: "stopped by Ctrl-C",
+    141: "nobody reads the output any more, as behind `| head -1`",
 }
 #: What was refused where a command ends with 1; those that are not here never do.
 REFUSED = {

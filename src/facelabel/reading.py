@@ -25,11 +25,12 @@ _KINDS = (
     (stat.S_ISCHR, "device"),
     (stat.S_ISBLK, "device"),
 )
-_URL = re.compile("https?://", re.IGNORECASE)
+#: Two letters at least: one alone is a drive of Windows.
+_URL = re.compile("[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is an address on the web and no path."""
+    """Whether a source is an address, if not one that is fetched, and no path."""
     return _URL.match(source) is not None
 
 

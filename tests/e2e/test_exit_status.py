@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +146,7 @@ def test_the_table_is_complete() -> None:
     assert reference().REFUSED.keys() == REFUSED.keys()
     assert set(reference().STATUSES) == {
         0, framework.EXIT_REJECTED, framework.EXIT_CONFIGURATION, framework.EXIT_SOFTWARE,
-        framework.EXIT_UNAVAILABLE, framework.EXIT_INTERRUPTED,
+        framework.EXIT_UNAVAILABLE, framework.EXIT_INTERRUPTED, framework.EXIT_PIPE,
     }  # fmt: skip
 
 
@@ -206,6 +208,20 @@ def test_whatever_happens_inside_a_command(raised: BaseException, status: int) -
     assert done.exit_code == status
     assert done.output.count("\n") == 1
     assert all(isinstance(command, framework.Command) for _, command in commands(cli))
+
+
+def test_output_that_nobody_reads(program: Program) -> None:
+    """141 and not a word, as of a program that the system ended for it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            program.command("models", "list"), env=program.environment, cwd=program.folder,
+            stdout=writer, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (framework.EXIT_PIPE, b"")
 
 
 def test_a_fault_of_our_own_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -339,3 +340,14 @@ def test_faces_are_found_without_embedding(classic_pack_store: ModelStore, photo
     assert few.faces(photo) == embedded + analysis.left_out
     with pytest.raises(UnreadableImage):
         few.faces(b"no image")
+
+
+def test_nobody_is_told_of_what_we_do(tmp_path: Path) -> None:
+    """ONNX Runtime would keep a device id in the user's cache, and report to its makers."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import facelabel.adapters.engine.network"],
+        env={**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.rglob("*")) == []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -17,12 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: What an empty value of these settings says: nothing of the kind, or in the folder's case all.
+#: Settings whose empty value says something: nothing of the kind, or in the folder's case all.
 MAY_BE_EMPTY = {
-    "--collection-parameter", "--dead-letters", "--face-recognition-folder", "--names-prefix",
-    "--people-field", "--poll-channel", "--public-url", "--queue", "--s3-endpoint",
-    "--transformation-params",
-}  # fmt: skip
+    settings.flag(name) for name in settings.Settings.model_fields if settings.may_be_empty(name)
+}
 
 
 def commands(command: click.Command) -> Iterator[click.Command]:
@@ -56,6 +57,9 @@ def test_nothing_empty_is_taken(value: str) -> None:
     """It is a variable that was not set: the current folder, or all, is never meant."""
     asked = [(command, param) for command in commands(cli) for param in texts(command)]
     assert len(asked) > 800
+    meant = {"--data", "--models", "--store", "--training-folder", "--s3-folder", "--host"}
+    assert not MAY_BE_EMPTY & meant
+    assert "--face-recognition-folder" in MAY_BE_EMPTY  # the whole library
     taken = [f"{command.name} {param.opts}" for command, param in asked
              if not refuses(command, param, value)]  # fmt: skip
     assert taken == []
@@ -108,6 +112,51 @@ def test_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.load({"data": "~/faces"}).data == tmp_path / "faces"
     with pytest.raises(ConfigurationError, match="no home folder is known"):
         settings.load({"data": "~nobody-of-that-name/faces"})
+
+
+#: Reads the settings as somebody whom the system does not know.
+STRANGER = """
+import os, pwd
+from facelabel import errors, settings
+os.chdir("/")
+os.environ.clear()
+os.setuid(12345)
+try:
+    settings.load()
+except errors.ConfigurationError as error:
+    print(error)
+print(settings.load({"data": "/d", "models": "/m"}).data)
+"""
+
+
+def test_no_home_at_all() -> None:
+    """A container's user may have none: it has to be said where things go."""
+    if os.geteuid() != 0:
+        pytest.skip("only root becomes somebody else")
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER], capture_output=True, text=True, check=False
+    )
+    no_home, data = done.stdout.splitlines()
+    assert "no home folder is known here: set HOME, or FACELABEL_DATA" in no_home
+    assert data == "/d"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (".env", b"\xff", r"\.env is no text in UTF-8"),
+        ("facelabel.toml", b"\xff", "facelabel.toml cannot be read"),
+        ("facelabel.toml", b"data = ", "facelabel.toml cannot be read"),
+    ],
+)
+def test_a_file_of_settings_that_is_none(
+    tmp_path: Path, name: str, content: bytes, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigurationError, match=says):
+        settings.load()
 
 
 @pytest.mark.parametrize(

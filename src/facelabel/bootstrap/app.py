@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 #: Original photos are private: nobody else on this computer may look.
 DATA_FOLDER_MODE = 0o700
+_OTHER_FOLDER = "choose another with --data or FACELABEL_DATA"
 #: The longest that one download may take in all, and the telling of one subscriber.
 FETCH_SECONDS = 60.0
 NOTIFY_SECONDS = 10.0
@@ -327,5 +328,10 @@ def _post(settings: Settings) -> Post:
 def _make_data_folder(path: Path) -> None:
     try:
         path.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigurationError(f"the data folder {path} is a file: {_OTHER_FOLDER}") from error
     except OSError as error:
-        raise ConfigurationError(f"the data folder {path} cannot be made: {error}") from error
+        verb = "may not be made" if isinstance(error, PermissionError) else "cannot be made"
+        raise ConfigurationError(
+            f"the data folder {path} {verb}: {error.strerror}; {_OTHER_FOLDER}"
+        ) from error

@@ -44,13 +44,27 @@ EXIT_CONFIGURATION = 2
 EXIT_REJECTED = 1
 #: What shells give a program ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
+#: And one whose output nobody reads any more.
+EXIT_PIPE = 141
 
 log = logging.getLogger(__name__)
 
 #: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
 _FILE_WIDTH = 10_000
 _TERMINAL = sys.stdout is not None and sys.stdout.isatty()  # None where the shell closed it: >&-
-out = Console(highlight=False, soft_wrap=True, width=None if _TERMINAL else _FILE_WIDTH)
+
+
+class _Output(Console):
+    """Ends the program with the right status where nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Write what is left nowhere."""
+        with contextlib.suppress(SystemExit):
+            super().on_broken_pipe()
+        sys.exit(EXIT_PIPE)
+
+
+out = _Output(highlight=False, soft_wrap=True, width=None if _TERMINAL else _FILE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -105,10 +119,12 @@ class Command(click.Command):
         except FacelabelError as error:
             err.print(f"facelabel: {error}", style="red", markup=False)
             ctx.exit(exit_status(error))
-        except BrokenPipeError:
-            raise  # click ends quietly: `facelabel library | head -1`
+        except BrokenPipeError:  # `facelabel library | head -1`
+            _discard_output()
+            ctx.exit(EXIT_PIPE)
         except OSError as error:
-            err.print(f"facelabel: {error}", style="red", markup=False)
+            where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            err.print(f"facelabel: {where}", style="red", markup=False)
             _discard_output()
             ctx.exit(EXIT_UNAVAILABLE)
         except KeyboardInterrupt:

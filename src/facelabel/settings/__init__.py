@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +31,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from facelabel import reading
 from facelabel.errors import ConfigurationError
 from facelabel.media import ApiKey
 from facelabel.settings import checks
@@ -45,6 +47,7 @@ PREFIX = "FACELABEL_"
 DYNAMODB = "dynamodb://"
 CONFIG_VARIABLE = "FACELABEL_CONFIG"
 FILE_NAME = "facelabel.toml"
+ENV_FILE = ".env"
 #: Metadata field and context key for names where none is given.
 DEFAULT_FIELD = "people"
 #: Settings whose default says something, and the empty value something else.
@@ -59,7 +62,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
@@ -68,11 +71,11 @@ class Settings(BaseSettings):
     )
 
     data: _Place = Field(
-        default_factory=lambda: platformdirs.user_data_path("facelabel"),
+        default_factory=lambda: _own("data"),
         description="Data folder: database, originals, search index.",
     )
     models: _Place = Field(
-        default_factory=lambda: platformdirs.user_cache_path("facelabel") / "models",
+        default_factory=lambda: _own("models"),
         description="Cache folder of the face models; may be baked into an image.",
     )
     store: Annotated[SecretStr, AfterValidator(checks.store)] | None = Field(
@@ -354,14 +357,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _home_is_known(self) -> Settings:
-        for name in ("data", "models"):
-            if getattr(self, name).parts[:1] == ("~",):
-                variable = PREFIX + name.upper()
-                raise ValueError(f"no home folder is known here: set HOME, or {variable}")
-        return self
-
-    @model_validator(mode="after")
     def _one_place_for_objects(self) -> Settings:
         if self.s3_endpoint and self.s3_folder:
             raise ValueError("s3_endpoint and s3_folder are both set: which one has the objects?")
@@ -421,8 +416,27 @@ def config_file() -> Path | None:
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
-    places = (Path(FILE_NAME), platformdirs.user_config_path("facelabel") / FILE_NAME)
+    places = [Path(FILE_NAME)]
+    with suppress(ConfigurationError):
+        places.append(_own("config") / FILE_NAME)
     return next((place for place in places if place.is_file()), None)
+
+
+def _own(what: str) -> Path:
+    """The user's own folder for data, models or configuration."""
+    try:
+        path = {
+            "data": platformdirs.user_data_path,
+            "models": platformdirs.user_cache_path,
+            "config": platformdirs.user_config_path,
+        }[what]("facelabel")
+    except RuntimeError:
+        path = Path("~")
+    if path.parts[0] == "~":  # as older versions leave it
+        raise ConfigurationError(
+            "no home folder is known here: set HOME, or FACELABEL_DATA and FACELABEL_MODELS"
+        )
+    return path / "models" if what == "models" else path
 
 
 def variables(name: str) -> tuple[str, ...]:
@@ -443,12 +457,18 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
 
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    _check_file(config_file())
     try:
+        _check_file(config_file())
         return Settings(**given)  # type: ignore[arg-type] # checked by pydantic itself
     except ValidationError as error:
         lines = [_explain(detail, given) for detail in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{ENV_FILE} is no text in UTF-8: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename} {reading.why(error)}; {CONFIG_VARIABLE} may name another file"
+        ) from None
 
 
 def _check_file(path: Path | None) -> None:
@@ -458,7 +478,8 @@ def _check_file(path: Path | None) -> None:
     try:
         keys = tomllib.loads(path.read_text("utf-8")).keys()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+        why = reading.why(error) if isinstance(error, OSError) else f"cannot be read: {error}"
+        raise ConfigurationError(f"{path} {why}") from None
     known = set(Settings.model_fields) | {variables(name)[0] for name in Settings.model_fields}
     unknown = sorted(keys - known)
     if unknown:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
-    from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 
     from facelabel.adapters.engine.manifest import Conversion
+    from facelabel.adapters.engine.runtime import InferenceSession
 
 #: Part of every record of a converted file: a new number makes installed packs convert again.
 VERSION = 1
@@ -154,7 +154,10 @@ def _check_batches(original: bytes, freed: bytes) -> None:
 
 
 def _session(data: bytes) -> InferenceSession:
-    from onnxruntime import InferenceSession, SessionOptions  # noqa: PLC0415 - slow to load
+    from facelabel.adapters.engine.runtime import (  # noqa: PLC0415 - slow to load
+        InferenceSession,
+        SessionOptions,
+    )
 
     options = SessionOptions()
     options.log_severity_level = 3

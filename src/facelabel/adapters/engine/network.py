@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
 
+from facelabel.adapters.engine.runtime import InferenceSession, SessionOptions
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Network:
         return outputs
 
     @functools.cached_property
-    def _session(self) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
+    def _session(self) -> InferenceSession:
+        options = SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -60,9 +60,7 @@ class Network:
         # stays: without it each large look at a picture takes three times as long.
         options.enable_mem_pattern = False
         try:
-            session = onnxruntime.InferenceSession(
-                self._path, options, providers=["CPUExecutionProvider"]
-            )
+            session = InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors share no base class below Exception
             raise ConfigurationError(f"{self._path} is not a usable model: {error}") from error
         self._check(session.get_inputs()[0].shape)
