@@ -246,6 +246,12 @@ class Inbox(Protocol):
 class Renderer(Protocol):
     """Makes other images of an image."""
 
+    def price(self, transformation: Transformation, size: tuple[int, int]) -> int:
+        """Nanoseconds of work, roughly, for an image of that size; Rejected where it is too much.
+
+        Too large for what is made counts as too much. Nothing is decoded.
+        """
+
     def render(
         self, data: bytes, transformation: Transformation, regions: Regions | None = None
     ) -> Rendered:

@@ -57,6 +57,9 @@ JPEG = b"\xff\xd8\xff"
 class AsItIs:
     """A renderer that passes the file on behind the first bytes of a JPEG."""
 
+    def price(self, transformation: Transformation, size: tuple[int, int]) -> int:
+        return 0
+
     def render(
         self, data: bytes, transformation: Transformation, regions: object = None
     ) -> Rendered:

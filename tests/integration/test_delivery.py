@@ -75,6 +75,9 @@ class Watched:
     may_go: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def price(self, transformation: Transformation, size: tuple[int, int]) -> int:
+        return self.inner.price(transformation, size)
+
     def render(
         self, data: bytes, transformation: Transformation, regions: Regions | None = None
     ) -> Rendered:
@@ -448,6 +451,31 @@ def test_the_format_a_client_accepts(site: Site) -> None:
     assert simple.headers["content-type"] == "image/jpeg"
     assert modern.headers["vary"] == simple.headers["vary"] == "Accept, Origin"
     assert modern.headers["etag"] != simple.headers["etag"]
+
+
+def test_a_picture_too_tall_for_webp_comes_as_something_else(site: Site) -> None:
+    site.put("tall", file_of(Image.new("RGB", (60, 16_500), "teal")))
+
+    for text in ("f_auto", "f_auto,q_auto"):
+        answer = site.get(f"/local/image/upload/{text}/tall.jpg", Accept="image/webp,*/*")
+        assert opened(answer).size == (60, 16_500)
+        assert answer.headers["content-type"] == "image/jpeg"
+    assert_refused(site.get("/local/image/upload/f_webp/tall"), "cannot be written as webp", 400)
+
+
+def test_too_much_work_is_refused_without_a_place_in_the_queue(site: Site) -> None:
+    site.put("ann", file_of(striped()))
+    site.renderer.may_go.clear()  # whoever came to be rendered would wait
+    steps = "/".join(["c_scale,w_5000,h_5000,e_blur:2000"] * 19)
+
+    try:
+        for last in ("c_scale,w_5000,h_5000,e_blur:2000", "f_auto", "c_scale,w_1"):
+            answer = site.get(f"/local/image/upload/{steps}/{last}/ann.jpg")
+            assert_refused(answer, "too much work", 400)
+    finally:
+        site.renderer.may_go.set()
+
+    assert site.renderer.rendered == 0
 
 
 def test_faces_are_looked_for_once_per_picture(site: Site) -> None:

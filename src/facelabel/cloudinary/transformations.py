@@ -61,6 +61,7 @@ _HARMLESS = frozenset(
         "keep_attribution",
         "keep_iptc",
         "lossy",
+        "no_overflow",
         "no_stream",
         "png8",
         "png24",
@@ -110,6 +111,8 @@ class Transformation:
     """Steps, one after the other."""
 
     steps: tuple[Step, ...] = ()
+    #: Formats that who asked shows beside JPEG and PNG, the best one first: for "auto".
+    accepts: tuple[str, ...] = ()
 
     @property
     def needs_faces(self) -> bool:
@@ -120,6 +123,12 @@ class Transformation:
     def keeps_file(self) -> bool:
         """Whether the picture is asked for as it is, and only the answer's headers differ."""
         return all(replace(step, attachment=None) == Step() for step in self.steps)
+
+    @property
+    def only_writes(self) -> bool:
+        """Whether no pixel is touched, and only how the file is written was asked for."""
+        plain = (replace(step, attachment=None, format="", quality=None) for step in self.steps)
+        return all(step == Step() for step in plain)
 
     @property
     def ignores_exif(self) -> bool:
@@ -149,7 +158,11 @@ class Transformation:
 
     def in_format(self, name: str) -> Transformation:
         """The same in that format; Rejected for one that is not written."""
-        return Transformation((*self.steps, Step(format=_format(name))))
+        return replace(self, steps=(*self.steps, Step(format=_format(name))))
+
+    def accepting(self, *names: str) -> Transformation:
+        """The same for somebody who shows these formats, too."""
+        return replace(self, accepts=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +391,8 @@ def _quality(value: str) -> dict[str, Any]:
 
 
 def _formats(value: str) -> dict[str, Any]:
-    return {"format": _format(value)}
+    # What the format is to be chosen for: there are images alone, which may be animated.
+    return {"format": _format("auto" if value in {"auto:image", "auto:animated"} else value)}
 
 
 def _format(name: str) -> str:

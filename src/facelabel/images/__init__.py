@@ -27,6 +27,7 @@ __all__ = [
     "Room",
     "decode",
     "inspect",
+    "is_animated",
     "is_picture",
     "load",
 ]
@@ -114,6 +115,12 @@ def inspect(data: bytes, allowed: Limits) -> tuple[str, int, int]:
             with limits.room.taken(needed):
                 _loaded(source)
     return _SUFFIXES.get(source.name, source.name.lower()), width, height
+
+
+def is_animated(data: bytes, allowed: Limits) -> bool:
+    """Whether there is more than one frame or page, of which only the first is ever decoded."""
+    with opened(data, allowed) as source:
+        return bool(getattr(source.image, "is_animated", False))
 
 
 def _checked(source: Source, allowed: Limits, *, full: bool) -> int:

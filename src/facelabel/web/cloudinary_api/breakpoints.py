@@ -26,6 +26,21 @@ _MAX_WIDTH, _MIN_WIDTH = 1000, 50
 #: Bytes from one picture to the next.
 _STEP = 20_000
 _LARGEST = 1 << 30
+#: Nanoseconds of work, as the renderer counts it, for all pictures of one call.
+_MOST_WORK = 60_000_000_000
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Work that one call may still ask for."""
+
+    left: int = _MOST_WORK
+
+    def spend(self, price: int) -> None:
+        """Take some; ApiError where that is more than there is."""
+        self.left -= price
+        if self.left < 0:
+            raise ApiError(400, "responsive_breakpoints ask for too much work: fewer or smaller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +53,16 @@ class _Picture:
     transformation: str
     #: "" is the asset's own.
     format: str
+    budget: _Budget
 
     def rendered(self, text: str) -> Rendered:
         """The picture after these steps."""
         named = partial(attributes.named_transformation, self.context)
         steps = transformations.parse(text, named)
-        return self.context.renderer.render(
-            self.data, steps.in_format(self.format) if self.format else steps
-        )
+        wanted = steps.in_format(self.format) if self.format else steps
+        size = (self.asset.width, self.asset.height)
+        self.budget.spend(self.context.renderer.price(wanted, size))
+        return self.context.renderer.render(self.data, wanted)
 
     def at(self, width: int) -> Json:
         """How large the picture of a width is, and where it is found."""
@@ -61,8 +78,9 @@ def answer(context: Context, asset: Asset, params: Params) -> Json:
     text = params.text("responsive_breakpoints")
     if not text or asset.resource_type != "image":
         return {}
-    data = context.media.fetch(asset)
-    return {"responsive_breakpoints": [_set(context, asset, data, s) for s in _settings(text)]}
+    data, budget = context.media.fetch(asset), _Budget()
+    sets = [_set(context, asset, data, wanted, budget) for wanted in _settings(text)]
+    return {"responsive_breakpoints": [*sets]}
 
 
 def _settings(text: str) -> list[Params]:
@@ -76,9 +94,9 @@ def _settings(text: str) -> list[Params]:
     return [Params(item) for item in items]
 
 
-def _set(context: Context, asset: Asset, data: bytes, wanted: Params) -> Json:
+def _set(context: Context, asset: Asset, data: bytes, wanted: Params, budget: _Budget) -> Json:
     transformation = wanted.text("transformation")
-    picture = _Picture(context, asset, data, transformation, wanted.text("format"))
+    picture = _Picture(context, asset, data, transformation, wanted.text("format"), budget)
     widest = min(
         picture.rendered(transformation).width,
         wanted.number("max_width", _MAX_WIDTH, low=1, high=_LARGEST),

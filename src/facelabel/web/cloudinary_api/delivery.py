@@ -9,13 +9,12 @@ An image is made once, however many ask for it at the same moment, and then kept
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import ipaddress
 import json
 import os
 import re
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
@@ -27,10 +26,11 @@ from starlette.responses import Response, StreamingResponse
 
 from facelabel.cloudinary import delivery_urls, signing, transformations
 from facelabel.cloudinary.transformations import Regions
-from facelabel.errors import NotFound, Rejected, Unavailable
+from facelabel.errors import NotFound, Rejected
 from facelabel.model import Box
 from facelabel.web import entry, http, representation
 from facelabel.web.cloudinary_api import attributes
+from facelabel.web.cloudinary_api.render_queue import RenderQueue
 from facelabel.web.entry import Door, Entry
 from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
@@ -50,9 +50,8 @@ if TYPE_CHECKING:
 
 #: Images made at the same time; each may take most of a gigabyte.
 _AT_ONCE = min(4, os.cpu_count() or 1)
-#: Images waiting to be made; with more, a client had better come again.
-_WAITING = 64
-_RETRY_AFTER = 5.0
+#: These, and those waiting to be made; with more, a client had better come again.
+_PLACES = 64
 #: Bytes of an original that are in memory while it is sent.
 _PIECE = 1 << 20
 #: Changes when the same transformation makes another image than before.
@@ -129,8 +128,7 @@ class _Delivery:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="render")
-        self._under_way: dict[str, asyncio.Future[bytes]] = {}
+        self._queue = RenderQueue(_AT_ONCE, _PLACES)
 
     async def answer(self, kind: str, request: Request) -> Response:
         """Deliver, or say why not."""
@@ -158,7 +156,7 @@ class _Delivery:
         if order.is_original:
             return await self._original(order.asset, known, request.headers)
         kept = await run_in_threadpool(self._context.derived.get, order.key)
-        data = kept or await self._made(order)
+        data = kept or await self._made(order, _client(request))
         if request.method == "HEAD":
             return representation.sized(known, len(data), _sniffed(data))
         return representation.whole_or_part(request.headers, known, data, _sniffed(data))
@@ -173,17 +171,18 @@ class _Delivery:
         lengthy = {**headers, "Content-Length": str(len(part))}
         return StreamingResponse(chain([first], pieces), status, lengthy)
 
-    async def _made(self, order: _Order) -> bytes:
-        """Make an image, or wait for it where it is being made already."""
-        future = self._under_way.get(order.key)
-        if future is None:
-            if len(self._under_way) >= _WAITING:
-                raise Unavailable("too many images are being made", retry_after=_RETRY_AFTER)
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._pool, _rendered, self._context, order)
-            self._under_way[order.key] = future
-            future.add_done_callback(lambda _: self._under_way.pop(order.key, None))
-        return await asyncio.shield(future)
+    async def _made(self, order: _Order, client: str) -> bytes:
+        return await self._queue.make(client, order.key, partial(_rendered, self._context, order))
+
+
+def _client(request: Request) -> str:
+    """Who asks: an address, or of version 6 the network that one subscriber has."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:  # a socket of the file system has none
+        return host
+    return host if address.version == 4 else address.packed[:8].hex()  # noqa: PLR2004 - of IP
 
 
 # ---- what is asked for
@@ -204,10 +203,12 @@ def _order(
     asked = transformations.parse(reading.transformation, named)
     wanted = _in_format(asked, reading.format, asset)
     _check_kind(asset, wanted)
+    if not wanted.keeps_file and asset.width and asset.height:
+        context.renderer.price(wanted, (asset.width, asset.height))
     varies = wanted.format == "auto"
     return _Order(
         asset,
-        wanted.in_format("webp") if varies and "image/webp" in accepts else wanted,
+        wanted.accepting("webp") if varies and "image/webp" in accepts else wanted,
         is_original=wanted.keeps_file,
         is_pinned=reading.version == asset.version and not wanted.needs_faces,
         varies=varies,

@@ -25,6 +25,8 @@ _BLUR, _BLUR_FACES = 100, 500
 #: Pixels of radius that a unit of blur makes; of a face, as a part of its longer side.
 _BLUR_PIXELS = 0.05
 _BLUR_OF_FACE = 1 / 2000
+#: Pixels of radius that are left where a picture is made smaller before a strong blur.
+_COARSE_RADIUS = 8
 #: Where corners are smooth, each pixel of their edge is made of so many across; up to a radius
 #: at which that costs too much and shows no more.
 _FINE, _FINE_RADIUS = 4, 500
@@ -156,14 +158,37 @@ def _squares(image: Image.Image, side: int) -> Image.Image:
     return large.crop((0, 0, *image.size))
 
 
+def blur_radius(strength: int | None) -> float:
+    """Of a whole picture, in pixels."""
+    return (strength or _BLUR) * _BLUR_PIXELS
+
+
+def is_coarse(radius: float) -> bool:
+    """Whether a blur leaves so little that it is made of a smaller picture."""
+    return radius >= 2 * _COARSE_RADIUS
+
+
 def _blurred(image: Image.Image, strength: int | None) -> Image.Image:
-    radius = (strength or _BLUR) * _BLUR_PIXELS
-    return image.filter(ImageFilter.GaussianBlur(min(radius, max(image.size))))
+    return _gaussian(image, min(blur_radius(strength), max(image.size)))
 
 
 def _blurred_face(image: Image.Image, strength: int | None) -> Image.Image:
-    radius = (strength or _BLUR_FACES) * _BLUR_OF_FACE * max(image.size)
-    return image.filter(ImageFilter.GaussianBlur(radius))
+    return _gaussian(image, (strength or _BLUR_FACES) * _BLUR_OF_FACE * max(image.size))
+
+
+def _gaussian(image: Image.Image, radius: float) -> Image.Image:
+    """Blur; with a large radius a smaller picture, which nobody can tell from the other."""
+    if not is_coarse(radius):
+        return image.filter(ImageFilter.GaussianBlur(radius))
+    times = int(radius / _COARSE_RADIUS)
+    bands = [_coarsely(band, times, radius / times) for band in image.split()]
+    return Image.merge(image.mode, bands)
+
+
+def _coarsely(band: Image.Image, times: int, radius: float) -> Image.Image:
+    small = band.reduce(times).filter(ImageFilter.GaussianBlur(radius))
+    part = (0.0, 0.0, band.width / times, band.height / times)
+    return small.resize(band.size, Image.Resampling.BICUBIC, box=part)
 
 
 def _grey(image: Image.Image, _: int | None) -> Image.Image:

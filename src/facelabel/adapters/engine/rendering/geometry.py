@@ -145,6 +145,21 @@ def target(step: Step, size: Size) -> tuple[float | None, float | None]:
     return min(size[0], _whole(size[1] * ratio)), min(size[1], _whole(size[0] / ratio))
 
 
+def is_turned(step: Step, size: Size) -> bool:
+    """Whether the size asked for is upright and the picture lies, or the reverse."""
+    width, height = target(step, size)
+    if not width or not height:
+        return False
+    return (width > height) != (size[0] > size[1])
+
+
+def turned(size: Size, degrees: float) -> Size:
+    """What a picture needs that is turned clockwise, and not cut off."""
+    if degrees % 180 == 0:
+        return size
+    return (size[1], size[0]) if degrees % 90 == 0 else tilted(size, math.radians(degrees))
+
+
 def tilted(size: Size, angle: float) -> Size:
     """What a picture needs that is turned by ``angle``, in radians, and not cut off."""
     across, down = abs(math.cos(angle)), abs(math.sin(angle))

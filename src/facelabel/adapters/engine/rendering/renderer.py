@@ -7,17 +7,18 @@ along, so that ``c_fill,g_face,…/e_pixelate_faces`` hides the very faces it cu
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from facelabel import images
-from facelabel.adapters.engine.rendering import effects, geometry
+from facelabel.adapters.engine.rendering import effects, geometry, pricing
 from facelabel.adapters.engine.rendering.encoding import encode
 from facelabel.adapters.engine.rendering.geometry import Area, Subject
 from facelabel.cloudinary.steps import Turn
-from facelabel.cloudinary.transformations import Regions
+from facelabel.cloudinary.transformations import Regions, Rendered
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.engine.rendering.geometry import Layout, Size
     from facelabel.cloudinary.steps import Step
-    from facelabel.cloudinary.transformations import Rendered, Transformation
+    from facelabel.cloudinary.transformations import Transformation
     from facelabel.images import Limits
     from facelabel.model import Box
 
@@ -40,13 +41,36 @@ _AUTO = {Turn.AUTO_RIGHT: 90, Turn.AUTO_LEFT: 270}
 _FULL_CIRCLE = 360
 
 
+#: Formats that every browser shows, with all of their frames.
+_SHOWN_EVERYWHERE = frozenset({"gif", "png"})
+#: Seconds of a processor, three times what the dearest transformation is expected to take.
+_DEADLINE = 30.0
+
+
 class PillowRenderer:
     """A :class:`~facelabel.ports.Renderer` in this process; threads may share it."""
 
-    def __init__(self, limits: Limits, detect: Callable[[bytes], Sequence[Box]]) -> None:
-        """``detect`` finds faces where nobody says where they are."""
+    def __init__(
+        self,
+        limits: Limits,
+        detect: Callable[[bytes], Sequence[Box]],
+        *,
+        clock: Callable[[], float] = time.thread_time,
+        deadline: float = _DEADLINE,
+    ) -> None:
+        """``detect`` finds faces where nobody says where they are.
+
+        ``deadline``: seconds of ``clock`` after which no step is begun; the default counts what
+        the calling thread had of a processor.
+        """
         self._limits = limits
         self._detect = detect
+        self._clock = clock
+        self._deadline = deadline
+
+    def price(self, transformation: Transformation, size: Size) -> int:
+        """Nanoseconds that a picture of that size takes; Rejected where that is too much."""
+        return pricing.price(transformation, size)
 
     def render(
         self, data: bytes, transformation: Transformation, regions: Regions | None = None
@@ -59,13 +83,35 @@ class PillowRenderer:
             # Faces are known where they are in the upright picture; hiding another place is worse
             # than hiding nothing.
             raise Rejected("a_ignore together with faces is unsupported")
-        name, *size = images.inspect(data, self._limits)
+        name, width, height = images.inspect(data, self._limits)
+        self.price(transformation, (width, height))
+        if self._stays(data, name, transformation):
+            return Rendered(data, name, width, height)
+        end = self._clock() + self._deadline
         known = self._known(data, transformation, regions or Regions())
-        scene = self._opened(data, transformation, known, (size[0], size[1]))
+        scene, bill = self._opened(data, transformation, known, (width, height)), pricing.Bill()
         for step in transformation.steps:
+            bill.add(step, scene.subject)  # anew, for now it is known where the faces are
+            self._check_time(end)
             scene = _applied(scene, step)
-        wanted = transformation.format or _DELIVERED.get(name, name)
-        return encode(scene.image, wanted, transformation.quality, transformation.background)
+        names = _formats(transformation, name)
+        bill.encode(names[0], scene.image.size)
+        self._check_time(end)
+        return encode(scene.image, names, transformation.quality, transformation.background)
+
+    def _stays(self, data: bytes, name: str, transformation: Transformation) -> bool:
+        """Whether the file is the best there is: written anew, only one frame would be left."""
+        fitting = {"", name}
+        if name in _SHOWN_EVERYWHERE or name in transformation.accepts:
+            fitting.add("auto")
+        may_stay = transformation.only_writes and transformation.format in fitting
+        return may_stay and images.is_animated(data, self._limits)
+
+    def _check_time(self, end: float) -> None:
+        if self._clock() > end:
+            raise Rejected(
+                "the transformation takes too long: ask for a smaller picture or fewer steps"
+            )
 
     def _known(self, data: bytes, transformation: Transformation, regions: Regions) -> Regions:
         if regions.faces is not None or not transformation.needs_faces:
@@ -79,6 +125,15 @@ class PillowRenderer:
         most = _enough(transformation, regions, size) if upright else None
         image, full = images.load(data, self._limits, upright=upright, max_side=most)
         return _Scene(image, _subject(regions, full))
+
+
+def _formats(transformation: Transformation, own: str) -> Sequence[str]:
+    """The formats to choose from; one that was asked for by name is no choice."""
+    if transformation.format and transformation.format != "auto":
+        return [transformation.format]
+    if transformation.format == "auto":
+        return [*transformation.accepts, "auto"]
+    return [_DELIVERED.get(own, own), "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +178,7 @@ def _enough(transformation: Transformation, regions: Regions, size: Size) -> int
 
 def _applied(scene: _Scene, step: Step) -> _Scene:
     for turn in step.turns:
-        if turn in _AUTO and _is_turned(step, scene.subject.size):
+        if turn in _AUTO and geometry.is_turned(step, scene.subject.size):
             scene = _turned(scene, _AUTO[turn], step)
     if step.resizes:
         scene = _laid_out(scene, geometry.layout(step, scene.subject), step)
@@ -191,14 +246,6 @@ def _on_canvas(image: Image.Image, layout: Layout, step: Step) -> Image.Image:
 
 
 # ---- turns
-
-
-def _is_turned(step: Step, size: Size) -> bool:
-    """Whether the size asked for is upright and the picture lies, or the reverse."""
-    width, height = geometry.target(step, size)
-    if not width or not height:
-        return False
-    return (width > height) != (size[0] > size[1])
 
 
 def _mirrored_or_turned(scene: _Scene, turn: float | Turn, step: Step) -> _Scene:
