@@ -63,8 +63,8 @@ async def bounded(request: Request, limits: Limits) -> AsyncIterator[Incoming]:
     try:
         _check_headers(request, limits.body)
         yield incoming
-    except ApiError as error:
-        if not await incoming.is_drained(error):
+    except Exception as error:
+        if not await incoming.is_drained(error) and isinstance(error, ApiError):
             error.headers["Connection"] = "close"
         raise
     finally:
@@ -118,9 +118,9 @@ class Incoming:
         """Count bytes that stay on disk until the request is answered. Raises Crowded."""
         await self._body.keep(size, self.limits.budget.disk)
 
-    async def is_drained(self, reason: ApiError) -> bool:
+    async def is_drained(self, reason: Exception) -> bool:
         """Read what is left, for a moment; whether that was all."""
-        if isinstance(reason, (TooSlow, Crowded)):
+        if isinstance(reason, (TooSlow, Crowded, ClientDisconnect)):
             return self._is_complete
         try:
             async with asyncio.timeout(self.limits.linger):

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from facelabel.web import entry, http, sharing
+from facelabel.web import entry, framing, http, sharing
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Door, Entry, Standing
 from facelabel.web.refusals import ApiError
@@ -35,6 +35,8 @@ MISDIRECTED = 421
 _FORBIDDEN, _NO_CONTENT = 403, 204
 #: Of a refused request: read and dropped, so that who is still sending gets to see why.
 _DROPPED = Limits(body=1 << 60)
+_AMBIGUOUS = "Content-Length and Transfer-Encoding contradict each other"
+_CLOSE = {"Connection": "close"}
 _MISDIRECTED = "this server is asked for under a name that is not its own: set public_url"
 _REASONS = {
     Standing.LINK: "this is not answered to who follows a link from another site",
@@ -73,6 +75,10 @@ class Gate:
         """Let in, or refuse."""
         if scope["type"] != "http":
             await self._site(scope, receive, send)
+            return
+        scope = framing.tidied(scope)
+        if framing.is_ambiguous(scope):
+            await http.failed(ApiError(400, _AMBIGUOUS, _CLOSE), "")(scope, receive, send)
             return
         caller, policy = entry.Caller.of(scope), self._policy
         standing, first = policy.standing(caller), _asked_first(scope)

@@ -157,15 +157,23 @@ class Received:
     key: ApiKey | None = None
 
 
+def _anybody(_: Headers) -> None:
+    """Let in who comes; the body will tell who that is."""
+
+
 @asynccontextmanager
 async def receiving(
-    request: Request, limits: Limits, request_id: str = ""
+    request: Request,
+    limits: Limits,
+    request_id: str = "",
+    admit: Callable[[Headers], object] = _anybody,
 ) -> AsyncIterator[Received]:
     """Read a request; what it holds, on disk too, is let go at the end. Raises ApiError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _MULTIPART:
         limits = replace(limits, body=min(limits.body, MAX_PLAIN))
     async with bounded(request, limits) as incoming:
+        admit(request.headers)
         _check_kind(kind, len(request.headers.get("content-length", "").strip("0")))
         form = await _form(incoming, request, kind)
         try:
@@ -191,9 +199,11 @@ def endpoint(
     *,
     headers: Callable[[], Mapping[str, str]] = dict,
     unavailable: int = 503,
+    admit: Callable[[Headers], object] = _anybody,
 ) -> Endpoint:
     """Make an endpoint of a function that may block.
 
+    ``admit`` sees the request's headers before the body is read, and raises ApiError.
     ``headers`` are added to every answer; ``unavailable`` is the status for "not now".
     """
 
@@ -209,7 +219,7 @@ def endpoint(
         return response
 
     async def _answered(request: Request, request_id: str) -> Response:
-        async with receiving(request, limits, request_id) as received:
+        async with receiving(request, limits, request_id, admit) as received:
             answered = await run_in_threadpool(action, received)
         return answered if isinstance(answered, Response) else JSONResponse(answered)
 

@@ -11,6 +11,7 @@ import hmac
 import re
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ from facelabel.web.http import ApiError, Params
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
+
+    from starlette.datastructures import Headers
 
     from facelabel.media import ApiKey
     from facelabel.model import JsonValue
@@ -49,9 +52,14 @@ def admin(context: Context, action: Action) -> Endpoint:
 
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
-        return _act(context, received, action, _basic_key(context, received))
+        return _act(context, received, action, _basic_key(context, received.headers))
 
-    return http.endpoint(run, _limits(context), headers=lambda: _rate_limit(context.clock.now()))
+    return http.endpoint(
+        run,
+        _limits(context),
+        headers=lambda: _rate_limit(context.clock.now()),
+        admit=partial(_basic_key, context),
+    )
 
 
 def listing(context: Context, action: Action) -> Endpoint:
@@ -60,7 +68,9 @@ def listing(context: Context, action: Action) -> Endpoint:
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
         is_open = received.entry is Entry.OPEN
-        return _act(context, received, action, None if is_open else _basic_key(context, received))
+        return _act(
+            context, received, action, None if is_open else _basic_key(context, received.headers)
+        )
 
     return http.endpoint(run, _limits(context))
 
@@ -83,12 +93,11 @@ def uploading(
         key = _caller(context, received, unsigned, presets=presets)
         return _act(context, _meant(received), action, key)
 
-    return anonymous(context, run)
+    def admit(headers: Headers) -> None:
+        if "authorization" in headers:
+            _basic_key(context, headers)
 
-
-def anonymous(context: Context, action: Callable[[Received], Answer]) -> Endpoint:
-    """Make an endpoint of the Upload API that everybody may call."""
-    return http.endpoint(action, _limits(context), unavailable=500)
+    return http.endpoint(run, _limits(context), unavailable=500, admit=admit)
 
 
 def _limits(context: Context) -> http.Limits:
@@ -139,7 +148,7 @@ def _caller(
     if received.entry is Entry.PRESET and (is_basic or is_signed):
         raise ApiError(403, "pages of this origin may upload with an unsigned preset alone")
     if is_basic:
-        return _basic_key(context, received)
+        return _basic_key(context, received.headers)
     if is_signed:
         return _signing_key(context, received, unsigned)
     if not presets:
@@ -148,8 +157,8 @@ def _caller(
     return None
 
 
-def _basic_key(context: Context, received: Received) -> ApiKey:
-    name, secret = _credentials(received.headers.get("authorization", ""))
+def _basic_key(context: Context, headers: Headers) -> ApiKey:
+    name, secret = _credentials(headers.get("authorization", ""))
     key = _key(context, name)
     if key is None:
         raise _denied("unknown api_key")

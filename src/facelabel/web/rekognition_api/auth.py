@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facelabel.rekognition import sigv4
@@ -19,42 +20,52 @@ if TYPE_CHECKING:
 FORBIDDEN = 403
 
 
-def authenticate(context: Context, request: sigv4.Request, *, needs_key: bool) -> None:
-    """Return if the call is let in.
+def claim(context: Context, header: str, *, needs_key: bool) -> Claim | None:
+    """Whose key a call claims to come with, which its headers tell; None where it needs none.
 
     Where no key is needed AWS's clients still sign, with whatever they have: those signatures
     cannot be checked. One that claims to be of a key of ours can, and is.
 
     Args:
         context: knows the keys.
-        request: what may be signed.
-        needs_key: whether it has to be, with one of them.
+        header: ``Authorization``; "" where there is none.
+        needs_key: whether it has to be signed with one of them.
 
     Raises:
-        Refusal: MissingAuthenticationTokenException, UnrecognizedClientException,
-            InvalidSignatureException or IncompleteSignatureException.
+        Refusal: MissingAuthenticationTokenException, UnrecognizedClientException or
+            IncompleteSignatureException.
 
     """
-    header = request.headers.get("authorization", "")
     if not header:
         if needs_key:
             raise Refusal(
                 "MissingAuthenticationTokenException", "Missing Authentication Token", FORBIDDEN
             )
-        return
+        return None
     try:
         authorization = sigv4.parse(header)
     except Refusal:
         if needs_key:
             raise
-        return
+        return None
     secret = _secret(context, authorization.key)
-    if secret is not None:
-        sigv4.verify(request, authorization, secret, context.clock.now())
-    elif needs_key:
+    if secret is None and needs_key:
         raise Refusal(
             "UnrecognizedClientException", "The security token included in the request is invalid."
         )
+    return Claim(authorization, secret) if secret is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A signature, and the secret that it should have been made with."""
+
+    authorization: sigv4.Authorization
+    secret: str = field(repr=False)
+
+    def verify(self, request: sigv4.Request, now: float) -> None:
+        """Return if it was. Raises Refusal: InvalidSignatureException, or Incomplete…."""
+        sigv4.verify(request, self.authorization, self.secret, now)
 
 
 def _secret(context: Context, name: str) -> str | None:

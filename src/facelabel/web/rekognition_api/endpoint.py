@@ -51,21 +51,32 @@ class Endpoint:
         request_id = str(uuid.uuid4())
         try:
             async with bounded(request, self._limits) as incoming:
+                claim = self._claim(request)
                 body = await incoming.read()
-                response = await run_in_threadpool(self._answered, request, body, request_id)
+                response = await run_in_threadpool(self._answered, request, body, claim, request_id)
         except ClientDisconnect:
             return Response(status_code=400)
+        except Refusal as refusal:
+            response = refused(refusal, request_id)
         except ApiError as error:
             response = refused(_unread(error), request_id)
             response.headers.update(error.headers)
         response.headers["x-amzn-RequestId"] = request_id
         return response
 
-    def _answered(self, request: Request, body: bytes, request_id: str) -> Response:
+    def _claim(self, request: Request) -> auth.Claim | None:
+        """Whose call it is said to be. Raises Refusal, before the body is read."""
+        needs_key = entry.noted(request.scope) is not Entry.OPEN
+        header = ",".join(request.headers.getlist("authorization"))
+        return auth.claim(self._context, header, needs_key=needs_key)
+
+    def _answered(
+        self, request: Request, body: bytes, claim: auth.Claim | None, request_id: str
+    ) -> Response:
         operation = ""
         try:
-            needs_key = entry.noted(request.scope) is not Entry.OPEN
-            auth.authenticate(self._context, auth.signed(request, body), needs_key=needs_key)
+            if claim:
+                claim.verify(auth.signed(request, body), self._context.clock.now())
             operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
             return _written(operations.perform(self._context, operation, _read(operation, body)))
