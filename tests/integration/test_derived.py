@@ -22,7 +22,12 @@ KIB = 1024
 
 
 def total(root: Path) -> int:
-    return sum(path.stat().st_size for path in root.glob("??/*"))
+    """Bytes of the disk, as the system counts them."""
+    return sum(path.stat().st_blocks * 512 for path in root.glob("??/*"))
+
+
+def number(root: Path) -> int:
+    return len(list(root.glob("??/*")))
 
 
 def age(root: Path, seconds: float) -> None:
@@ -51,35 +56,73 @@ def test_the_newest_of_one_key_counts(tmp_path: Path) -> None:
 
 
 def test_it_never_holds_more_than_it_may(tmp_path: Path) -> None:
-    cache = DerivedCache(tmp_path, 64 * KIB)
+    cache = DerivedCache(tmp_path, 1024 * KIB)
 
-    for number in range(200):
-        cache.put(str(number), os.urandom(1 + number * 37 % (7 * KIB)))
-        assert total(tmp_path) <= 64 * KIB
+    for at in range(300):
+        cache.put(str(at), os.urandom(1 + at * 997 % (100 * KIB)))
+        assert total(tmp_path) <= 1024 * KIB
 
-    assert total(tmp_path) > 40 * KIB
-    assert cache.get("199")
+    assert total(tmp_path) > 640 * KIB
+    assert cache.get("299")
+
+
+def test_small_files_count_with_what_the_disk_gives_them(tmp_path: Path) -> None:
+    cache = DerivedCache(tmp_path, 1024 * KIB)
+
+    for at in range(1000):
+        cache.put(str(at), b"tiny")
+        assert total(tmp_path) <= 1024 * KIB
+
+    assert 100 < number(tmp_path) <= 1024 // 4
+    assert cache.get("999")
+
+
+def test_there_are_only_so_many_files(tmp_path: Path) -> None:
+    cache = DerivedCache(tmp_path, 100_000 * KIB, max_files=40)
+
+    for at in range(200):
+        cache.put(str(at), b"tiny")
+        assert number(tmp_path) <= 40
+
+    assert number(tmp_path) >= 35
+    assert [at for at in range(200) if cache.get(str(at))] == list(
+        range(200 - number(tmp_path), 200)
+    )
+
+
+def test_a_folder_of_an_earlier_day_is_counted(tmp_path: Path) -> None:
+    generous = DerivedCache(tmp_path, 100_000 * KIB)
+    for at in range(500):
+        generous.put(f"old {at}", b"tiny")
+    age(tmp_path, 60)
+
+    DerivedCache(tmp_path, 1024 * KIB).put("new", b"tiny")
+    assert total(tmp_path) <= 1024 * KIB
+    DerivedCache(tmp_path, 100_000 * KIB, max_files=20).put("newer", b"tiny")
+    assert number(tmp_path) <= 20
+    assert generous.get("new")
+    assert generous.get("newer")
 
 
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
-    cache = DerivedCache(tmp_path, 16 * KIB)
+    cache = DerivedCache(tmp_path, 80 * KIB)
     for name in ("used", "forgotten"):
         cache.put(name, bytes(KIB))
     age(tmp_path, 60)
 
     assert cache.get("used")
-    for number in range(13):
-        cache.put(str(number), bytes(KIB))
+    for at in range(15):
+        cache.put(str(at), bytes(KIB))
 
     assert cache.get("used")
     assert cache.get("forgotten") is None
 
 
 def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
-    cache = DerivedCache(tmp_path, 8 * KIB)
+    cache = DerivedCache(tmp_path, 40 * KIB)
     cache.put("small", bytes(100))
 
-    cache.put("large", bytes(2 * KIB))
+    cache.put("large", bytes(5 * KIB))
 
     assert cache.get("large") is None
     assert cache.get("small")
@@ -134,30 +177,40 @@ def test_threads_see_whole_files_only(tmp_path: Path) -> None:
 
 
 WRITER = """
-import os, sys
+import sys
 from pathlib import Path
 from facelabel.adapters.derived import DerivedCache
 cache = DerivedCache(Path(sys.argv[1]), 1 << 20)
-print("ready", flush=True)
 while True:
     for number in range(50):
         cache.put(str(number), bytes([number]) * 60_000)
 """
 
 
+def waited_for_files(root: Path) -> None:
+    """Return when something newer is there than before; it may be half written."""
+    start, end = time.time(), time.monotonic() + 120
+    while not any(modified(path) > start for path in root.glob("??/*")):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # its writer was quicker
+        return 0.0
+
+
 def test_killed_writers_leave_a_cache_that_works(tmp_path: Path) -> None:
     for _ in range(3):
-        writers = [
-            subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], stdout=subprocess.PIPE)
-            for _ in range(2)
-        ]
-        for writer in writers:
-            assert writer.stdout
-            assert writer.stdout.readline() == b"ready\n"
-        time.sleep(0.2)
-        for writer in writers:
-            writer.send_signal(signal.SIGKILL)
-            writer.communicate()
+        writers = [subprocess.Popen([sys.executable, "-c", WRITER, tmp_path]) for _ in range(2)]
+        try:
+            waited_for_files(tmp_path)
+        finally:
+            for writer in writers:
+                writer.send_signal(signal.SIGKILL)
+                writer.wait()
 
     cache = DerivedCache(tmp_path, 1 << 20)
     found = {number: cache.get(str(number)) for number in range(50)}
