@@ -10,9 +10,10 @@ import errno
 import os
 import re
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import io
     from pathlib import Path
 
 #: Never wait for another end, never become the controlling terminal's owner.
@@ -41,7 +42,7 @@ def kind(mode: int) -> str:
     return next((word for is_one, word in _KINDS if is_one(mode)), "special file")
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> io.BufferedReader:
     """Open a regular file, or a link to one.
 
     Raises OSError, with a reason for :func:`why`, for anything else; ValueError for a NUL.

@@ -44,6 +44,8 @@ _SYSTEM_FOLDERS = {
 #: And those known by a part of it: pieces found by chkdsk, previews of Lightroom, and what is one
 #: document to a Mac.
 _SYSTEM_PATTERN = re.compile(r"found\.\d{3}|.*\.(lrdata|photoslibrary|photolibrary|aplibrary)")
+#: Within so many bytes a TIFF, or a raw that begins as one does, says what is in it.
+_DIRECTORIES = 1 << 20
 #: Files that systems write into every folder.
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
                            "icon\r"})  # fmt: skip
@@ -55,6 +57,7 @@ class Reason(enum.StrEnum):
     HIDDEN = "hidden"
     SYSTEM = "of a system"
     NO_PICTURE = "not a picture"
+    RAW = "camera raw, which is not read"
     EMPTY = "empty"
     NO_FILE = "not a file"
     LINK = "a link to a folder"
@@ -160,20 +163,20 @@ class Walk:
                 linked = stat.S_ISDIR(mode)
                 self.leave(path, Reason.LINK if linked else Reason.NO_FILE, special)
                 return False
-            head = _head(path)
+            start = _start(path)
         except OSError as error:
             self.leave(path, Reason.UNREADABLE, _why(entry, error))
             return False
-        if head and images.is_picture(head):
-            return True
-        self.leave(path, Reason.NO_PICTURE if head else Reason.EMPTY, path.suffix.lower())
-        return False
+        reason = _reason(start)
+        if reason:
+            self.leave(path, reason, path.suffix.lower())
+        return reason is None
 
 
 def is_picture(path: Path) -> bool:
     """Whether there is a file with the first bytes of a picture."""
     try:
-        return images.is_picture(_head(path))
+        return _reason(_start(path)) is None
     except OSError:
         return False
 
@@ -185,9 +188,20 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _head(path: Path) -> bytes:
+def _start(path: Path) -> bytes:
+    """The first bytes, enough to tell what the file is."""
     with reading.opened(path) as file:
-        return file.read(images.HEAD_BYTES)
+        head = file.read(images.HEAD_BYTES)
+        return head + file.read(_DIRECTORIES) if head.startswith((b"II", b"MM")) else head
+
+
+def _reason(start: bytes) -> Reason | None:
+    """Why a file that starts so is no picture, None if it is one."""
+    if not start:
+        return Reason.EMPTY
+    if images.is_raw(start):
+        return Reason.RAW
+    return None if images.is_picture(start) else Reason.NO_PICTURE
 
 
 def _why(entry: os.DirEntry[str], error: OSError) -> str:

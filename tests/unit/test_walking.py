@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,19 @@ def test_pictures_are_known_by_content(tmp_path: Path) -> None:
         "5 left out: 4 not a picture (2 .mov, .jpg, .txt), 1 empty",
     }
     assert not walk.failed
+
+
+def test_raws_beside_pictures_are_counted(tmp_path: Path) -> None:
+    """Each camera writes both: a line for all of them, not one each."""
+    dng_version = struct.pack("<HHI4s", 50706, 1, 4, b"\1\4\0\0")
+    (tmp_path / "a.DNG").write_bytes(b"II*\0\x08\0\0\0" + b"\1\0" + dng_version + bytes(4))
+    (tmp_path / "a.raf").write_bytes(b"FUJIFILMCCD-RAW 0201")
+    put(tmp_path, "a.jpg")
+    found, walk = walked(tmp_path)
+    assert found == ["a.jpg"]
+    assert report.left_out_line(walk.left_out) == (
+        "2 left out: 2 camera raw, which is not read (.dng, .raf)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from facelabel import reading
 from facelabel.errors import ConfigurationError, NotFound, Rejected
 from facelabel.media import ApiKey
 
@@ -116,7 +117,9 @@ def _load(path: Path) -> tuple[ApiKey, ...]:
     try:
         lines = json.loads(path.read_text("utf-8"))
         return tuple(ApiKey(str(line["key"]), str(line["secret"])) for line in lines)
-    except (OSError, ValueError, TypeError, KeyError):  # no detail: it might show a secret
+    except OSError as error:
+        raise ConfigurationError(f"the keys in {path} {reading.why(error)}") from None
+    except (ValueError, TypeError, KeyError):  # no detail: it might show a secret
         raise ConfigurationError(
             f"the keys in {path} cannot be read; mend the file, or delete it for new keys"
         ) from None

@@ -213,7 +213,7 @@ def left_out_line(left_out: Iterable[LeftOut]) -> str:
 
 
 def _details(left_out: Iterable[LeftOut], reason: Reason) -> str:
-    if reason not in {Reason.NO_PICTURE, Reason.SYSTEM, Reason.NO_FILE}:
+    if reason not in {Reason.NO_PICTURE, Reason.RAW, Reason.SYSTEM, Reason.NO_FILE}:
         return ""
     counts = Counter(left.detail or "no suffix" for left in left_out if left.reason is reason)
     parts = [f"{count} {what}" if count > 1 else what for what, count in counts.most_common()]

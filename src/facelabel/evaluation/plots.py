@@ -46,7 +46,8 @@ def save(
     try:
         figure.savefig(path, dpi=_DPI)
     except (OSError, ValueError) as error:
-        raise FacelabelError(f"{path} cannot be written: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise FacelabelError(f"{path} cannot be written: {why}") from error
 
 
 def _draw_trade_off(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import ExifTags, Image
 
 from facelabel.images import colours, containers, limits
-from facelabel.images.formats import HEAD_BYTES, is_picture
+from facelabel.images.formats import HEAD_BYTES, is_picture, is_raw
 from facelabel.images.limits import Limits, Room
 from facelabel.images.opening import check_whole, ends_grey, opened, quiet
 
@@ -29,6 +29,7 @@ __all__ = [
     "inspect",
     "is_animated",
     "is_picture",
+    "is_raw",
     "load",
 ]
 

@@ -82,6 +82,15 @@ def is_picture(head: bytes) -> bool:
     return True
 
 
+def is_raw(start: bytes) -> bool:
+    """Whether a file is a camera's raw, as far as can be told from its first megabyte."""
+    if _matching(start, _RAW):
+        return True
+    return _matching(start, _SIGNATURES) == "TIFF" and bool(
+        tiff.raw_format(tiff.directories(start))
+    )
+
+
 def check_no_raw(found: list[tiff.Directory]) -> None:
     """UnreadableImage for the directories of a camera's raw file."""
     raw = tiff.raw_format(found)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
+from facelabel import reading
 from facelabel.adapters.engine.manifest import Distribution, Local, ModelFile, Url, is_safe
 from facelabel.errors import ConfigurationError, Rejected, Unavailable
 
@@ -170,9 +171,9 @@ def _said(error: Exception) -> str:
 
 def _read(file: ModelFile, source: Local) -> bytes:
     try:
-        return source.path.read_bytes()
+        return reading.read(source.path, file.bytes)
     except OSError as error:
-        raise Rejected(f"{file.name} cannot be read: {error}") from error
+        raise Rejected(f"{source.path} {reading.why(error)}") from error
 
 
 def _run_pip(command: Sequence[str], source: Distribution) -> None:

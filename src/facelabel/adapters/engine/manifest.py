@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from facelabel import reading
 from facelabel.adapters.engine import calibration
 from facelabel.adapters.engine.toml_table import Table
 from facelabel.errors import ConfigurationError
@@ -36,6 +37,8 @@ ARCFACE_TEMPLATE: tuple[Point, ...] = (
 )
 #: The most a single model file may weigh.
 MAX_MODEL_BYTES = 1 << 30
+#: And a manifest.
+_LARGEST = 1 << 20
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FILE_NAME = r"\w[\w.-]{0,99}"
 _CONVERSIONS: Mapping[str, Conversion] = {
@@ -200,9 +203,11 @@ def load_pack(path: Path) -> Pack:
     Raises ConfigurationError naming the file and the key for every mistake.
     """
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the pack manifest {path} cannot be read: {error}") from error
+        text = reading.read(path, _LARGEST).decode("utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"the pack manifest {path} {reading.why(error)}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the pack manifest {path} is no text: {error}") from error
     pack = _parse(text, str(path), path.parent)
     if pack.name in builtin_packs():
         raise ConfigurationError(f"{path}: name: {pack.name!r} is the name of a built-in pack")
@@ -310,7 +315,7 @@ def _local_file(table: Table, folder: Path, convert: Conversion | None) -> Model
     try:
         size, digest = path.stat().st_size, sha256_of(path)
     except OSError as error:
-        raise table.error("file", f"{path} cannot be read: {error}") from error
+        raise table.error("file", f"{path} {reading.why(error)}") from error
     if table.has("sha256") and table.sha256("sha256") != digest:
         raise table.error("sha256", f"{path} has the checksum {digest}")
     licence = table.text("licence", default="the user's")
@@ -319,5 +324,5 @@ def _local_file(table: Table, folder: Path, convert: Conversion | None) -> Model
 
 def sha256_of(path: Path) -> str:
     """Return the checksum of a file, 64 hexadecimal digits; OSError where it cannot be read."""
-    with path.open("rb") as file:
+    with reading.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,8 +20,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from facelabel import reading
 from facelabel.adapters.engine import cache_folder, conversion
-from facelabel.adapters.engine.manifest import Url, builtin_packs, load_pack, sha256_of
+from facelabel.adapters.engine.manifest import (
+    MAX_MODEL_BYTES,
+    Url,
+    builtin_packs,
+    load_pack,
+    sha256_of,
+)
 from facelabel.errors import ConfigurationError, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -170,9 +177,9 @@ class ModelStore:
 
         def read(file: ModelFile) -> bytes:
             try:
-                data = (folder / file.name).read_bytes()
+                data = reading.read(folder / file.name, MAX_MODEL_BYTES)
             except OSError as error:
-                raise NotFound(f"{file.name} cannot be read from {folder}: {error}") from error
+                raise NotFound(f"{folder / file.name} {reading.why(error)}") from error
             fetching.check(file, data)
             return data
 
