@@ -90,7 +90,7 @@ def test_originals_that_are_away_are_waited_for(first: Inside, picture: Path) ->
     originals = first.folder.parent / "data" / "originals"
     (original,) = originals.glob("??/*")
     away = original.rename(originals.parent / "away")
-    assert "mounted" in first("worker", "--once")
+    assert "mounted" in first("worker", "--once", status=75)
     assert first.json("jobs", "list") == []
     assert "1 waiting, 0 failed" in str(first.json("doctor", status=1))
     assert "1 of 1 originals looked for are not in" in str(finding(first, status=1)["says"])
