@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import textwrap
 import uuid
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -281,3 +283,42 @@ class TestLostMachine:
             assert lost.returncode == 0
             keys = {job.key for job in StoreQueue(patient, ManualClock()).jobs()}
             assert keys == {"a", "other", "tried again"}
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "postgresql.md"
+
+
+def test_the_statements_of_the_page_are_enough(postgresql_server: str) -> None:
+    """One role that owns all; or two, the second of which may change rows only, upgrades too."""
+    one, two, rights, pooler = re.findall(
+        r"^```sql\n(.+?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    name = f"t{uuid.uuid4().hex[:12]}"
+    admin = Server(postgresql_server.format("postgres"), name)
+
+    def run(server: Server, block: str) -> None:
+        for statement in block.strip().removesuffix(";").split(";\n"):
+            server(statement.replace("facelabel", name))
+
+    def address(role: str) -> Server:
+        return Server(Server(postgresql_server.format(name), role).address(role), role)
+
+    try:
+        run(admin, one)
+        opened(address(name).url)
+        admin(f"DROP DATABASE {name}")
+        admin(f"DROP ROLE {name}")
+
+        run(admin, two)
+        owner, worker = address(f"{name}_owner"), address(name)
+        run(owner, rights)
+        opened(owner.url)
+        opened(worker.url)
+        owner("CREATE TABLE upgraded (id bigserial)")
+        worker("INSERT INTO upgraded DEFAULT VALUES")
+        run(admin, pooler)
+        assert shown(worker.url)[:2] == ["30s", "20s"]
+    finally:
+        admin(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        for role in (name, f"{name}_owner"):
+            admin(f"DROP ROLE IF EXISTS {role}")

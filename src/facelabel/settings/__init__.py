@@ -72,7 +72,8 @@ class Settings(BaseSettings):
 
     data: _Place = Field(
         default_factory=lambda: _own("data"),
-        description="Data folder: database, originals, search index.",
+        description="Data folder: database, originals, search index; with PostgreSQL the same one"
+        " for all machines.",
     )
     models: _Place = Field(
         default_factory=lambda: _own("models"),
@@ -80,8 +81,8 @@ class Settings(BaseSettings):
     )
     store: Annotated[SecretStr, AfterValidator(checks.store)] | None = Field(
         default=None,
-        description="sqlite:///path, postgresql://… or dynamodb://table; default: facelabel.db in"
-        " the data folder.",
+        description="sqlite:///path, postgresql://user:password@host/name (see"
+        " docs/howto/postgresql.md) or dynamodb://table; default: facelabel.db in the data folder.",
     )
     queue: str = Field(
         default="",
