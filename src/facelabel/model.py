@@ -358,3 +358,5 @@ class Outcome:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     note: str = ""
+    #: Faces found and not looked at: beyond max_faces, or too poor for the recogniser.
+    left_out: int = 0

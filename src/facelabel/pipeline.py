@@ -322,7 +322,7 @@ class Pipeline:
         return Outcome(
             "unchanged" if search is last and not (plan.add or plan.remove) else "identified",
             names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
-            note=f"{calls} paid calls" if calls else "",
+            note=f"{calls} paid calls" if calls else "", left_out=len(search.left_out),
         )  # fmt: skip
 
     def _decisions(self, asset: Asset, last: Search | None) -> tuple[Mapping[str, NameState], bool]:

@@ -214,6 +214,18 @@ def test_tag_is_a_backfill_that_says_what_it_would_do(
     assert _tags(facelabel, "assets/party") == set()
 
 
+def test_faces_beyond_the_limit_are_told(facelabel: Program, party: Path) -> None:
+    """How many, by every command that looks at pictures; JSON has them, too."""
+    facelabel("upload", party)
+    one = ("--max-faces", "1")
+    assert "1 identified; 1 faces left out" in facelabel("worker", "--once", *one)
+    assert "1 faces left out" in facelabel("upload", party, "--public-id", "x", "--now", *one)
+    (seen,) = facelabel.json("identify", party, *one)
+    assert [face["reasons"] for face in seen["left_out"]] == [["EXCEEDS_MAX_FACES"]]
+    (told,) = facelabel.json("upload", party, "--public-id", "y", "--now", *one)["pictures"]
+    assert told["faces_left_out"] == 1
+
+
 def test_models(facelabel: Program) -> None:
     """What is installed can be listed and verified."""
     packs = {pack["name"]: pack for pack in facelabel.json("models", "list")}

@@ -49,3 +49,24 @@ def test_one_picture_in_trouble_stops_nothing(other: Done) -> None:
         note(waits(f"{number}"))
         note(other)
     assert note.kinds["to be retried"] == 4 * IN_A_ROW
+
+
+def test_what_failed_last_counts_for_the_exit_status() -> None:
+    """A job that went well in the end did; one that failed for good outweighs nothing else."""
+    note = tally()
+    assert (note.refused, note.waiting) == (False, False)
+    note(waits("a"))
+    assert (note.refused, note.waiting) == (False, True)
+    note(Done(job("b"), error="no face", buried=True))
+    assert (note.refused, note.waiting) == (True, True)
+    note(Done(job("a"), Outcome("identified")))
+    assert (note.refused, note.waiting) == (True, False)
+    note(Done(job("b"), Outcome("enrolled")))
+    assert (note.refused, note.waiting) == (False, False)
+
+
+def test_faces_left_out_are_counted() -> None:
+    note = tally()
+    note(Done(job("a"), Outcome("identified", left_out=2)))
+    note(Done(job("b"), Outcome("identified", left_out=3)))
+    assert note.summary() == "2 identified; 5 faces left out: `facelabel show ID` says why"

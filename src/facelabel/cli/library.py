@@ -161,6 +161,8 @@ def _print_uploads(
     for source, outcome in results.items():
         found = f"{outcome.kind} {', '.join(outcome.names)} {outcome.note}"
         out.print(f"{uploaded[source].public_id}: {found}".rstrip(), markup=False)
+    if faces := sum(outcome.left_out for outcome in results.values()):
+        err.print(report.faces_left_out(faces), style="yellow")
     if uploaded and not results:
         out.print("`facelabel worker --once` looks at them, if no worker is running")
     report.print_left_out(walk.left_out)
@@ -183,7 +185,8 @@ def _print_uploads_json(
 def _became(outcome: Outcome | None) -> dict[str, object]:
     if outcome is None:
         return {}
-    return {"outcome": outcome.kind, "names": outcome.names, "note": outcome.note}
+    return {"outcome": outcome.kind, "names": outcome.names, "note": outcome.note,
+            "faces_left_out": outcome.left_out}  # fmt: skip
 
 
 @click.command(cls=Command, examples=['library assets --person "John Doe" --person "Mary Roe"'])

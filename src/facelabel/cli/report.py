@@ -110,7 +110,7 @@ class Tally:
         self._quiet = quiet
         self.kinds: Counter[str] = Counter()
         self._advance, self._pending = advance, pending
-        self._done = 0
+        self._done = self._faces = 0
         self._waiting: set[str] = set()
         #: Jobs that failed last time, and whether for good.
         self._failed: dict[str, bool] = {}
@@ -137,6 +137,7 @@ class Tally:
         self._failed.pop(done.job.key, None)
         self._waiting.clear()
         self.kinds[done.outcome.kind] += 1
+        self._faces += done.outcome.left_out
 
     def _note_failure(self, done: Done, reason: str) -> None:
         if done.buried:
@@ -151,7 +152,13 @@ class Tally:
     def summary(self) -> str:
         """The counts in one line."""
         parts = [f"{count} {kind}" for kind, count in self.kinds.most_common() if kind != "swept"]
-        return ", ".join(parts) or "nothing to do"
+        counts = ", ".join(parts) or "nothing to do"
+        return f"{counts}; {faces_left_out(self._faces)}" if self._faces else counts
+
+
+def faces_left_out(count: int) -> str:
+    """That some faces were not looked at, and where it stands why."""
+    return f"{count} faces left out: `facelabel show ID` says why"
 
 
 def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
