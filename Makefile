@@ -10,19 +10,41 @@ BIN := $(VENV)/bin
 DATA ?= $(or $(FACELABEL_TEST_DATA),../shared/data)
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f -not -name '*.pyc')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RUN ?= requirements/run.txt
+DEV ?= requirements/dev.txt
+# Whoever has nothing left to do takes tests from another: no file is the last one on a core.
+ACROSS := -n auto --maxprocesses 4 --dist worksteal
+# Seconds after which a test is ended, with its name and the stacks of all threads.
+export PYTEST_TIMEOUT ?= 900
 
-.PHONY: help demo test check format lint types imports soak compat bench docs lock clean
+.PHONY: help demo test test-busy test-all suites coverage check format lint types imports soak \
+	compat bench docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 demo: $(VENV)/facelabel ## Learn two faces, find them on other pictures; PORTRAITS=dir PHOTOS=dir for your own.
 	@env -u CLOUDINARY_URL $(BIN)/facelabel demo \
 		$(if $(PORTRAITS),--portraits "$(PORTRAITS)") $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: $(VENV)/facelabel $(VENV)/dev ## Run the tests, on all cores (four at most).
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest $(ACROSS)
+
+test-busy: $(VENV)/facelabel $(VENV)/dev ## Run the tests three times beside eight busy programs.
+	$(BIN)/python scripts/busy.py --beside 8 --times 3 $(MAKE) --no-print-directory test
+
+test-all: $(VENV)/python ## Run unit and contract tests on every Python, and with the lowest versions.
+	$(BIN)/python scripts/every_python.py
+
+suites: $(VENV)/facelabel $(VENV)/dev
+	$(BIN)/python -m pytest $(ACROSS) tests/unit tests/contract
+
+coverage: $(VENV)/facelabel $(VENV)/dev ## Run the tests and say which branches they take.
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ACROSS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: format lint types imports test ## Everything CI runs: format, lint, types, import rules, tests.
 
@@ -38,8 +60,9 @@ types: $(VENV)/facelabel $(VENV)/dev
 imports: $(VENV)/facelabel $(VENV)/dev
 	PYTHONPATH=src $(BIN)/lint-imports
 
-soak: $(VENV)/facelabel $(VENV)/dev ## Run the long versions of the load and kill tests.
-	$(BIN)/python -m pytest -m soak
+soak: $(VENV)/facelabel $(VENV)/dev ## Run what measures time, or takes long: load, kills, thousands of examples.
+	PYTEST_TIMEOUT=0 $(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile thorough \
+		-o faulthandler_timeout=0
 
 compat: $(VENV)/facelabel $(VENV)/dev ## Run Cloudinary's own Python tests against serve; SUITE=checkout of its SDK.
 	@test -n "$(SUITE)" || { echo "SUITE=path of a checkout of cloudinary/pycloudinary"; exit 1; }
@@ -57,18 +80,22 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 docs: $(VENV)/facelabel ## Write the reference pages from the program.
 	$(BIN)/python docs/generate.py
 
-lock: ## Resolve the dependencies anew (needs uv).
+lock: | $(VENV)/python ## Resolve the dependencies anew (needs uv).
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--group build --output-file requirements/run.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--group build --group dev --extra plot --extra postgresql --constraint requirements/run.txt --output-file requirements/dev.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --resolution lowest-direct --no-header --quiet \
+		--group build --all-extras --output-file $(VENV)/lowest.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--group build --group test --all-extras --constraint $(VENV)/lowest.txt --output-file requirements/lowest.txt
 	uv pip compile deploy/aws/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
 		--constraint requirements/run.txt --output-file deploy/aws/requirements.txt
 	uv pip compile deploy/aws/container/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
 		--constraint requirements/run.txt --constraint deploy/aws/requirements.txt --output-file deploy/aws/container/requirements.txt
 
 clean: ## Remove the virtual environment and everything built.
-	rm -rf $(VENV) build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* .coverage* build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/python:
 	@test -n "$(PYTHON)" || { echo "Facelabel needs Python 3.11 or newer"; exit 1; }
@@ -76,12 +103,12 @@ $(VENV)/python:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/run: requirements/run.txt | $(VENV)/python
+$(VENV)/run: $(RUN) | $(VENV)/python
 	@echo "installing what Facelabel needs"
 	@$(PIP) install --require-hashes --no-deps -r $<
 	@touch $@
 
-$(VENV)/dev: requirements/dev.txt | $(VENV)/run
+$(VENV)/dev: $(DEV) | $(VENV)/run
 	@echo "installing what the tests need"
 	@$(PIP) install --require-hashes --no-deps -r $<
 	@touch $@

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 import platformdirs
 import pytest
 import sqlalchemy
+from hypothesis import settings
+from tests import examples  # noqa: F401 - it knows the profiles
 from tests.engines import Remembering
 from tests.photographs import composed
 
@@ -24,6 +26,8 @@ from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+settings.load_profile("quick")
 
 
 def _missing(reason: str) -> NoReturn:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
+from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.local_collections import LocalCollections
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from facelabel.ports import FaceEngine
 
 KEY = ApiKey("AKIDEXAMPLE", "v3rySecretIndeed")
-PATIENCE = 10.0
 
 
 def site(engine: FaceEngine, database: Database, folder: Path) -> ASGIApp:
@@ -50,10 +49,8 @@ def running(application: ASGIApp) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(application, port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
-    end = time.monotonic() + PATIENCE
-    while not server.started and time.monotonic() < end:
-        time.sleep(0.005)
     try:
+        until(lambda: server.started)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True

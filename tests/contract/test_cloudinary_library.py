@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 from tests.contract.test_library import LibraryContract, now
+from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
@@ -123,11 +124,9 @@ def running(context: Context) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(site, port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
@@ -138,13 +137,16 @@ def connected(url: str, clock: ManualClock) -> CloudinaryLibrary:
     host = url.removeprefix("http://")
     account = Account("local", KEY.key, KEY.secret, upload_prefix=url, cname=host, secure=False)
     fetcher = Fetcher(
-        max_bytes=1 << 20, timeout=10, allow_private=True, allowed_hosts=delivery_hosts(account)
+        max_bytes=1 << 20,
+        timeout=PATIENCE,
+        allow_private=True,
+        allowed_hosts=delivery_hosts(account),
     )
 
     def download(url: str) -> bytes:
         return fetcher.fetch(url).data.removeprefix(JPEG)
 
-    client = Client(account, timeout=10, clock=clock)
+    client = Client(account, timeout=PATIENCE, clock=clock)
     return CloudinaryLibrary(client, download, clock, page=PAGE)
 
 

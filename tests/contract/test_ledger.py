@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.integration.aws.moto_server import new_table
 
@@ -337,7 +337,6 @@ searches = st.builds(
 )
 
 
-@settings(deadline=None)  # however busy the machine
 @given(searches)
 def test_a_search_is_unpacked_as_it_was_packed(found: Search) -> None:
     assert lines.unpack(lines.pack(found)) == found

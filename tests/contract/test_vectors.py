@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.model import EnrolledFace, Template
@@ -146,7 +147,7 @@ Step = tuple[str, int]
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "delete", "search"]), st.integers(0, 30)))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(steps=STEPS, count=st.integers(1, 12))
 def test_any_history_gives_what_looking_at_every_vector_gives(
     steps: Sequence[Step], count: int, tmp_path_factory: pytest.TempPathFactory

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cloudinary import exceptions
 from PIL import Image
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     import random
@@ -135,7 +136,7 @@ def color_of(image: bytes) -> Color:
 
 
 def _fetched(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         data: bytes = answer.read()
         return data
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,19 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from tests.waiting import PATIENCE
 
 from facelabel.cli import cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import NoReturn
 
     from click.testing import Result
 
     from facelabel.adapters.engine.model_store import ModelStore
 
-#: A command that takes longer hangs.
-SECONDS = 120
 #: What Node needs, and what it runs.
 NODE = Path(__file__).parent / "node"
 
@@ -41,7 +41,7 @@ class Program:
     def __call__(self, *arguments: str | Path, status: int = 0) -> str:
         """Run a command, expect its exit status, return what it printed (both streams)."""
         result = subprocess.run(
-            self.command(*arguments), env=self.environment, cwd=self.folder, timeout=SECONDS,
+            self.command(*arguments), env=self.environment, cwd=self.folder, timeout=PATIENCE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert result.returncode == status, result.stdout
@@ -52,17 +52,24 @@ class Program:
         """Run a command with --json and return what it says; standard output alone."""
         result = subprocess.run(
             self.command(*arguments, "--json"), env=self.environment, cwd=self.folder,
-            timeout=SECONDS, capture_output=True, text=True, check=False,
+            timeout=PATIENCE, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert result.returncode == status, result.stdout + result.stderr
         return json.loads(result.stdout)
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
-        """Start a command and return at once."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a command in a process group of its own; kill the group with the block."""
+        process = subprocess.Popen(
             self.command(*arguments), env=self.environment, cwd=self.folder,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def command(self, *arguments: str | Path) -> list[str]:
         """The command line."""

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from tests.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-PATIENCE = 60.0
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:facelabel"
 
 
@@ -171,8 +172,10 @@ def gateway(invoke: Callable[[object], Any]) -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def poll(sqs: Any, url: str, invoke: Callable[[object], Any], *, batch: int = 5) -> list[str]:  # noqa: ANN401 - boto3

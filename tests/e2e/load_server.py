@@ -1,7 +1,7 @@
 """``facelabel serve`` with a recogniser that costs nothing: what remains is the way of a job.
 
-Run as a program: data folder, the file in which every search is noted by its asset_id, and how
-many seconds a search takes. Prints the port it listens on.
+Run as a program: data folder, the file in which every search is noted by its asset_id, how many
+seconds a search takes, and a lease. Prints the port it listens on.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Noting(MemoryRecognizer):
         return super().identify(collection, portrait("Ann"), asset)
 
 
-def main(data: Path, notes: Path, seconds: float) -> None:
+def main(data: Path, notes: Path, seconds: float, lease: float) -> None:
     """Serve until killed."""
-    chosen = settings.load({"data": data, "host": "127.0.0.1", "port": 0, "lease": 2.0})
+    chosen = settings.load({"data": data, "host": "127.0.0.1", "port": 0, "lease": lease})
     recognizer = Noting(notes, seconds)
     recognizer.create(chosen.rekognition_collection)
     with server.bind(chosen) as listener, opened(chosen) as app:
@@ -50,4 +50,4 @@ def main(data: Path, notes: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))

@@ -7,7 +7,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
@@ -16,15 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import cloudinary.api
 import cloudinary.uploader
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.conftest import Program
-
-START_SECONDS = 60.0
-WORK_SECONDS = 60.0
 
 
 @dataclass
@@ -70,8 +67,17 @@ def serving(program: Program, *, port: int = 0, log: Path | None = None) -> Iter
             wait_for_answer(f"http://127.0.0.1:{port}/health", process)
             yield Served(started, port, process)
         finally:
-            process.terminate()
-            process.wait(30)
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Tell a process to stop; kill it if it does not."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def free_port() -> int:
@@ -82,14 +88,15 @@ def free_port() -> int:
 
 def wait_for_answer(url: str, process: subprocess.Popen[bytes]) -> None:
     """Return when somebody answers."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
+
+    def answers() -> bool:
         assert process.poll() is None, "facelabel serve ended"
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        time.sleep(0.05)
-    raise AssertionError("facelabel serve did not answer")
+            urllib.request.urlopen(url, timeout=PATIENCE).close()
+            return True
+        return False
+
+    until(answers)
 
 
 def status(url: str, body: bytes | None = None, **headers: str) -> int:
@@ -98,7 +105,7 @@ def status(url: str, body: bytes | None = None, **headers: str) -> int:
         url, body, {k.replace("_", "-"): v for k, v in headers.items()}
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -118,7 +125,7 @@ class Cloud:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         return cls({
             "cloud_name": parts.hostname, "api_key": parts.username,
-            "api_secret": parts.password, "timeout": 30, **query,
+            "api_secret": parts.password, "timeout": PATIENCE, **query,
         })  # fmt: skip
 
     def upload(self, file: object, **options: object) -> dict[str, Any]:
@@ -135,14 +142,6 @@ class Cloud:
         """The tags of a picture as it is now."""
         asset = cloudinary.api.resource(public_id, **self.options)
         return set(asset.get("tags", ()))
-
-
-def until(happened: Callable[[], object], seconds: float = WORK_SECONDS) -> None:
-    """Return when it has happened."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def people_known(served: Served) -> dict[str, int]:

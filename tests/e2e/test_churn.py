@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 from tests.e2e.churn import Client
-from tests.e2e.served import Served, serving, until
+from tests.e2e.served import Served, serving
+from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store import schema
@@ -46,9 +47,9 @@ def _run(clients: Sequence[Client], goes_on: Callable[[], bool]) -> None:
             running.result()
 
 
-def _for(seconds: float) -> Callable[[], bool]:
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() < end
+def _times(calls: int) -> Callable[[], bool]:
+    number = itertools.count()
+    return lambda: next(number) < calls
 
 
 def _settled(clients: Sequence[Client]) -> None:
@@ -93,8 +94,10 @@ def _kill_again_and_again(program: Program, data: Path, kills: int) -> None:
             _settled(clients)
             killer = threading.Timer(moment.uniform(0.1, 1.5), server.kill)
             killer.start()
-            _run(clients, lambda: True)
-            killer.join()
+            try:
+                _run(clients, lambda: True)
+            finally:
+                killer.join()
     with serving(program, port=port), closing(Database(f"sqlite:///{data / 'facelabel.db'}")) as db:
         _settled(clients)
         _assert_whole(db, data)
@@ -118,28 +121,28 @@ def test_fifty_kills(program: Program, data: Path) -> None:
     _kill_again_and_again(program, data, kills=50)
 
 
-def _two_servers(program: Program, data: Path, database: Database, seconds: float) -> None:
+def _two_servers(program: Program, data: Path, database: Database, calls: int) -> None:
     with ExitStack() as stack:
         servers = [stack.enter_context(serving(program)) for _ in range(2)]
         clients = _clients(servers, random.randrange(1 << 32))
-        _run(clients, _for(seconds))
+        _run(clients, _times(calls))
         _settled(clients)
         _assert_whole(database, data)
-    print(f"{sum(client.calls for client in clients)} calls in {seconds} s")  # noqa: T201
+    assert sum(client.calls for client in clients) == calls
     assert "Traceback" not in (program.folder / "serve.log").read_text()
 
 
-SECONDS = [3, pytest.param(30, marks=pytest.mark.soak)]
+CALLS = [200, pytest.param(3000, marks=pytest.mark.soak)]
 
 
-@pytest.mark.parametrize("seconds", SECONDS)
-def test_two_servers_on_one_folder(program: Program, data: Path, seconds: float) -> None:
+@pytest.mark.parametrize("calls", CALLS)
+def test_two_servers_on_one_folder(program: Program, data: Path, calls: int) -> None:
     data.mkdir()
     with closing(Database(f"sqlite:///{data / 'facelabel.db'}")) as database:
-        _two_servers(program, data, database, seconds)
+        _two_servers(program, data, database, calls)
 
 
 @pytest.mark.soak
 def test_two_servers_on_postgresql(program: Program, data: Path, postgresql: Database) -> None:
     program.environment["FACELABEL_STORE"] = postgresql.url
-    _two_servers(program, data, postgresql, 30)
+    _two_servers(program, data, postgresql, 3000)

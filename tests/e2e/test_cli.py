@@ -9,10 +9,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.engine.samples import two_people
 
@@ -354,11 +356,19 @@ def test_a_closed_or_full_output_is_no_crash(program: Program, redirection: str)
     assert done.returncode == (75 if "full" in redirection else 0)
 
 
-def _jobs(database: Path) -> int:
-    """How many there are, asked without the second that a process takes to start."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM job").fetchone()
-    return int(count)
+def _interrupt_at_work(process: subprocess.Popen[str], database: Path, left: int) -> None:
+    """Send Ctrl-C when so many jobs are left, while nothing can be written that ends another."""
+    with contextlib.closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
+        while True:
+            connection.execute("BEGIN IMMEDIATE")
+            (jobs,) = connection.execute("SELECT count(*) FROM job").fetchone()
+            if jobs <= left:
+                break
+            connection.rollback()
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        connection.rollback()
 
 
 def test_ctrl_c_leaves_nothing_locked(program: Program, samples: Path, tmp_path: Path) -> None:
@@ -371,14 +381,15 @@ def test_ctrl_c_leaves_nothing_locked(program: Program, samples: Path, tmp_path:
     program("upload", faces)
     ending = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     run = f"{ending} from facelabel.__main__ import main; main()"
-    tag = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", run, "tag"], env=program.environment, cwd=program.folder,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    while _jobs(tmp_path / "data" / "facelabel.db") > 28:
-        assert tag.poll() is None
-    tag.send_signal(signal.SIGINT)
-    said, _ = tag.communicate(timeout=60)
+    ) as tag:  # fmt: skip
+        try:
+            _interrupt_at_work(tag, tmp_path / "data" / "facelabel.db", left=28)
+            said, _ = tag.communicate(timeout=PATIENCE)
+        finally:
+            tag.kill()
     assert tag.returncode == 130, said
     assert "Traceback" not in said
     assert "stopped; the same command goes on from here" in said

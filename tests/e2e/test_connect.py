@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.conftest import Inside
-from tests.e2e.served import Cloud, Served, free_port, people_known, serving, status, text_of, until
+from tests.e2e.served import Cloud, Served, free_port, people_known, serving, status, text_of
+from tests.waiting import until
 
 from facelabel import actions, settings
 from facelabel.bootstrap.app import opened

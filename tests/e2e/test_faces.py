@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 import uuid
 from functools import partial
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import boto3
 import pytest
 from tests.e2e.conftest import Inside, Program, program_in
-from tests.e2e.served import Served, serving, until
+from tests.e2e.served import Served, serving
+from tests.waiting import until
 
 from facelabel.model import asset_hash
 
@@ -298,6 +297,12 @@ def at_least(count: int, rekognition: BaseClient, collection: str) -> bool:
     return len(faces_of(rekognition, collection)) >= count
 
 
+def worked_off(program: Program) -> bool:
+    """Work what is due; whether nothing is left."""
+    program("worker", "--once")
+    return "0 jobs wait or run" in program("jobs", "list")
+
+
 def test_killed_while_learning(
     asking: Program, families: Path, rekognition: BaseClient, collection: str
 ) -> None:
@@ -312,15 +317,11 @@ def test_killed_while_learning(
     moment = random.Random(seed)
     outside = Program(asking.environment, asking.folder)
     for _ in range(KILLS):
-        more = len(faces_of(rekognition, collection)) + 1
-        worker = outside.start("worker")
-        until(partial(at_least, more, rekognition, collection))
-        time.sleep(moment.uniform(0.0, 0.3))
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-    assert len(faces_of(rekognition, collection)) < len(files)
-    time.sleep(2.0)  # the lease of the last one
-    asking("worker", "--once")
+        more = min(len(faces_of(rekognition, collection)) + 1, len(files))
+        with outside.started("worker"):
+            until(partial(at_least, more, rekognition, collection))
+            time.sleep(moment.uniform(0.0, 0.3))
+    until(partial(worked_off, asking))  # the lease of the last one ends
     assert sum(known(asking).values()) == len(files)
     faces = faces_of(rekognition, collection)
     assert len({face["ExternalImageId"] for face in faces}) == len(faces) == len(files)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import signal
-import time
+import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,13 +24,9 @@ WINDOW = 1.6
 
 def _kill_at_random(facelabel: Program, moment: random.Random, *command: str | Path) -> bool:
     """Start a command in a process group of its own; kill it, unless it ends before."""
-    process = facelabel.start(*command)
-    end = time.monotonic() + moment.uniform(0.2, WINDOW)
-    while process.poll() is None and time.monotonic() < end:
-        time.sleep(0.01)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    return process.wait() == -signal.SIGKILL
+    with facelabel.started(*command) as process, suppress(subprocess.TimeoutExpired):
+        process.wait(moment.uniform(0.2, WINDOW))
+    return process.returncode == -signal.SIGKILL
 
 
 def _settle(facelabel: Program) -> None:

@@ -13,8 +13,9 @@ import boto3
 import pytest
 from tests.e2e.conftest import Inside
 from tests.e2e.lambda_site import Function, function, gateway, http_api_event, poll
-from tests.e2e.served import Cloud, Served, serving, status, text_of, until
+from tests.e2e.served import Cloud, Served, serving, status, text_of
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues, new_table
+from tests.waiting import until
 
 from facelabel.adapters.aws.leases import AssetLocks
 from facelabel.adapters.aws.table import Table

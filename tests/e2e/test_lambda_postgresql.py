@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.e2e.conftest import Inside
 from tests.e2e.lambda_site import Function, function, gateway, http_api_event
-from tests.e2e.served import Cloud, Served, serving, status, text_of, until
+from tests.e2e.served import Cloud, Served, serving, status, text_of
+from tests.waiting import until
 
 from facelabel.cloudinary import signing
 

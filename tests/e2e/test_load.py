@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 from sqlalchemy import select
+from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.keys import KeyRing
@@ -53,13 +54,16 @@ class Site:
         return self.folder / "notes"
 
     @contextmanager
-    def serving(self, seconds: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    def serving(
+        self, seconds: float = 0.0, lease: float = 60.0
+    ) -> Iterator[tuple[subprocess.Popen[str], int]]:
         """The server's process and port; killed in the end. A search takes that long."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CLOUDINARY")}
-        command = [sys.executable, str(SERVER), str(self.folder), str(self.notes), str(seconds)]
+        arguments = map(str, (self.folder, self.notes, seconds, lease))
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=environment
-        ) as process:
+            [sys.executable, str(SERVER), *arguments],
+            stdout=subprocess.PIPE, text=True, env=environment,
+        ) as process:  # fmt: skip
             try:
                 assert process.stdout
                 yield process, int(process.stdout.readline())
@@ -71,14 +75,12 @@ class Site:
         with closing(Database(f"sqlite:///{self.folder / 'facelabel.db'}")) as database:
             yield database
 
-    def drain(self, seconds: float) -> None:
+    def drain(self) -> None:
         """Wait until the worker has nothing left to do."""
-        end = time.monotonic() + seconds
         with self.database() as database:
             queue = StoreQueue(database, SystemClock())
             while left := queue.pending():
-                assert time.monotonic() < end, f"{left} jobs are left"
-                time.sleep(0.2)
+                until(lambda left=left: queue.pending() < left)  # type: ignore[misc]
             assert queue.jobs(JobState.DEAD) == []
 
     def searched(self) -> set[str]:
@@ -124,23 +126,22 @@ class Sender:
             self.taken.add(asset_id)
 
     async def _post(self, body: bytes) -> int:
-        connection = await self._connection()
-        try:
-            status = await self._exchange(*connection, body)
-        except (OSError, EOFError):
-            await _close(connection[1])
-            raise
-        self._idle.append(connection)
-        return status
-
-    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """One that the server has not closed for being idle, or a new one."""
+        """Over an idle connection, unless the server has closed it; else over a new one."""
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof():
-                return reader, writer
+            with suppress(OSError, EOFError):
+                return await self._post_over(*self._idle.pop(), body)
+        return await self._post_over(*await asyncio.open_connection("127.0.0.1", self.port), body)
+
+    async def _post_over(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
+    ) -> int:
+        try:
+            status = await self._exchange(reader, writer, body)
+        except (OSError, EOFError):
             await _close(writer)
-        return await asyncio.open_connection("127.0.0.1", self.port)
+            raise
+        self._idle.append((reader, writer))
+        return status
 
     async def _exchange(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
@@ -222,10 +223,10 @@ def load(folder: Path, seconds: int) -> Sender:
         sender = Sender(port, place.key)
         asyncio.run(sender.send_all(place.asset_ids))
         assert sender.statuses == {200: len(place.asset_ids)}
-        place.drain(60 + 10 * seconds)
+        place.drain()
         again = Sender(port, place.key)
         asyncio.run(again.send_all(place.asset_ids[:RATE]))
-        place.drain(60)
+        place.drain()
     assert_each_was_searched_once(place)
     return sender
 
@@ -235,17 +236,22 @@ def kill_in_the_middle(folder: Path, seconds: int) -> None:
     place = site(folder, RATE * seconds)
 
     async def send_and_kill(sender: Sender, process: subprocess.Popen[str]) -> None:
-        sending = asyncio.create_task(sender.send_all(place.asset_ids))
-        await asyncio.sleep(seconds / 2)
+        *most, last = place.asset_ids
+        sending = asyncio.create_task(sender.send_all(most))
+        while len(sender.taken) < len(most) / 2:
+            assert process.poll() is None
+            await asyncio.sleep(0.005)
         process.send_signal(signal.SIGKILL)
+        process.wait()
         await sending
+        await sender.send(last)
 
-    with place.serving() as (process, port):
+    with place.serving(lease=2.0) as (process, port):
         sender = Sender(port, place.key)
         asyncio.run(send_and_kill(sender, process))
     assert 0 < len(sender.taken) < len(place.asset_ids)
-    with place.serving():
-        place.drain(60 + 10 * seconds)
+    with place.serving(lease=2.0):
+        place.drain()
     assert sender.taken <= place.searched()
 
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 from tests.e2e.churn import png
 from tests.e2e.served import Cloud, serving
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Program
@@ -26,7 +27,7 @@ def _upload_and_look(cloud: Cloud, number: int) -> None:
     url = cloud.upload(picture, public_id=f"x/{number}", asset_folder="assets")["url"]
     for transformation in ("", "c_fill,h_20,w_30/"):
         with urllib.request.urlopen(
-            url.replace("/upload/", f"/upload/{transformation}"), timeout=30
+            url.replace("/upload/", f"/upload/{transformation}"), timeout=PATIENCE
         ) as answer:
             answer.read()
 

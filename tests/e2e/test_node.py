@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.served import serving
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,10 @@ def photos_on_the_web(photos: Path) -> Iterator[str]:
     handler = functools.partial(Quiet, directory=str(photos / "people"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_address[1]}"
-        httpd.shutdown()
+        try:
+            yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        finally:
+            httpd.shutdown()
 
 
 def test_everything_the_node_sdk_is_used_for(
@@ -48,7 +51,7 @@ def test_everything_the_node_sdk_is_used_for(
         arguments = [photo, large, f"{photos_on_the_web}/Hopper1.jpg"]
         result = subprocess.run(
             ["node", "scenario.mjs", *map(str, arguments)], cwd=node_sdk, env=environment,
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "all as it should be" in result.stdout

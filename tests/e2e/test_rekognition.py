@@ -18,6 +18,7 @@ from tests.e2e.conftest import program_in
 from tests.e2e.served import serving
 from tests.integration.amazon_shapes import strict
 from tests.photographs import PEOPLE
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +178,12 @@ def test_the_command_line(aws: dict[str, str], portraits: Path) -> None:
     def run(*arguments: str | Path, status: int = 0, **changes: str) -> Any:  # noqa: ANN401 - JSON
         command = [sys.executable, "-m", "awscli", "rekognition", *map(str, arguments)]
         result = subprocess.run(
-            command, env=aws | changes, capture_output=True, text=True, timeout=120, check=False
+            command,
+            env=aws | changes,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
         assert result.returncode == status, result.stderr
         if status:
@@ -208,7 +214,7 @@ def test_the_command_line(aws: dict[str, str], portraits: Path) -> None:
 def test_the_javascript_sdk(aws: dict[str, str], node_sdk: Path, portraits: Path) -> None:
     result = subprocess.run(
         ["node", "rekognition.mjs", str(portraits), *PEOPLE[:3]], cwd=node_sdk,
-        env=aws, capture_output=True, text=True, timeout=120, check=False,
+        env=aws, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "all as it should be" in result.stdout

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.served import Cloud, Served, people_known, serving, text_of, until
+from tests.e2e.served import Cloud, Served, people_known, serving, text_of
 from tests.photographs import PEOPLE
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from tests.waiting import PATIENCE, until
 
 from facelabel import images
 from facelabel.adapters.clock import SystemClock
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from facelabel.model import Box
 
 KEY = ApiKey("111122223333444", "abcdefghijklmnopqrstuvwxyz1")
-#: Seconds for a server to start.
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def context(sqlite: Database, tmp_path: Path) -> Context:
         return ImageHeader(*images.inspect(data, limits))
 
     def fetch(url: str) -> tuple[bytes, str]:
-        fetched = Fetcher(max_bytes=10 << 20, timeout=5).fetch(url)
+        fetched = Fetcher(max_bytes=10 << 20, timeout=PATIENCE).fetch(url)
         return fetched.data, fetched.filename
 
     return Context(
@@ -152,8 +150,6 @@ def _running(site: ASGIApp) -> Iterator[str]:
 
 
 def _port(server: uvicorn.Server) -> int:
-    end = time.monotonic() + PATIENCE
-    while not server.started and time.monotonic() < end:
-        time.sleep(0.005)
+    until(lambda: server.started)
     port: int = server.servers[0].sockets[0].getsockname()[1]
     return port

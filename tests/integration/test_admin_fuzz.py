@@ -14,6 +14,8 @@ from cloudinary import uploader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.examples import examples
+from tests.waiting import PATIENCE
 
 from facelabel.cloudinary.metadata_fields import MAX_ENTRIES
 from facelabel.web.cloudinary_api import admin, messages
@@ -108,7 +110,7 @@ def filled(server: ApiServer) -> None:
 def client(api_server: ApiServer) -> Iterator[httpx.Client]:
     filled(api_server)
     auth = (api_server.sdk["api_key"], api_server.sdk["api_secret"])
-    with httpx.Client(base_url=api_server.url, auth=auth, timeout=30) as client:
+    with httpx.Client(base_url=api_server.url, auth=auth, timeout=PATIENCE) as client:
         yield client
 
 
@@ -133,8 +135,7 @@ def as_text(value: object) -> str:
 
 
 @settings(
-    max_examples=300,
-    deadline=None,
+    examples(300),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
@@ -177,7 +178,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(200), suppress_health_check=list(HealthCheck))
 @given(
     terms=st.lists(TERMS, min_size=1, max_size=6),
     glue=st.sampled_from([" ", " AND ", " OR ", " AND NOT ", ") OR ("]),

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from cloudinary import Search, uploader
 from PIL import Image
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ def cloud(api_server: ApiServer) -> Cloud:
 @pytest.fixture
 def client(cloud: Cloud) -> Iterator[httpx.Client]:
     auth = (cloud.server.sdk["api_key"], cloud.server.sdk["api_secret"])
-    with httpx.Client(base_url=cloud.server.at(""), auth=auth) as client:
+    with httpx.Client(base_url=cloud.server.at(""), auth=auth, timeout=PATIENCE) as client:
         yield client
 
 

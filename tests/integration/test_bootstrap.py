@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import PATIENCE
 
 import facelabel
 from facelabel import settings
@@ -189,7 +190,7 @@ def test_without_amazons_sdk(bare: dict[str, str], tmp_path: Path) -> None:
 
     def run(**more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-S", "-c", WHO], env=ours | more, text=True,
-                              capture_output=True, timeout=60, check=False)  # fmt: skip
+                              capture_output=True, timeout=PATIENCE, check=False)  # fmt: skip
 
     auto, asked = run(), run(FACELABEL_FACES="rekognition")
     assert auto.stdout == "we\n", auto.stderr

@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ import pytest
 import uvicorn
 from cloudinary.utils import cloudinary_url
 from PIL import Image
+from tests.waiting import PATIENCE, until
 
 from facelabel import images
 from facelabel.adapters.clock import SystemClock
@@ -38,7 +38,7 @@ from facelabel.web.cloudinary_api.context import Context
 from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
@@ -85,7 +85,7 @@ class Watched:
             self.rendered += 1
             self.at_once += 1
             self.most_at_once = max(self.at_once, self.most_at_once)
-        assert self.may_go.wait(30)
+        assert self.may_go.wait(PATIENCE)
         try:
             return self.inner.render(data, transformation, regions)
         finally:
@@ -151,7 +151,7 @@ class Site:
 
     def raw(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Ask for exactly these bytes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.putrequest("GET", path, skip_accept_encoding=True)
         connection.endheaders()
         answer = connection.getresponse()
@@ -213,7 +213,7 @@ def served(empty: Path, folder: Path, policy: Policy) -> Iterator[Site]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
             yield Site(library, renderer, detector, derived, keys, client, port)
     finally:
         renderer.may_go.set()
@@ -404,7 +404,7 @@ def test_an_image_many_ask_for_at_once_is_made_once(site: Site) -> None:
 
     with ThreadPoolExecutor(12) as pool:
         answers = [pool.submit(site.get, "/local/image/upload/w_50/ann.jpg") for _ in range(12)]
-        waited_for(lambda: site.renderer.at_once == 1)
+        until(lambda: site.renderer.at_once == 1)
         site.renderer.may_go.set()
 
     assert {answer.result().status_code for answer in answers} == {200}
@@ -420,7 +420,7 @@ def test_only_so_many_images_are_made_at_once_and_the_rest_is_served(site: Site)
     with ThreadPoolExecutor(90) as pool:
         urls = [f"/local/image/upload/w_{width}/ann.jpg" for width in range(10, 100)]
         answers = [pool.submit(site.get, url) for url in urls]
-        waited_for(lambda: sum(answer.done() for answer in answers) == 90 - 64)
+        until(lambda: sum(answer.done() for answer in answers) == 90 - 64)
         refused = [answer.result() for answer in answers if answer.done()]
         assert site.get("/local/image/upload/ann.png").content == original
         site.renderer.may_go.set()
@@ -430,14 +430,6 @@ def test_only_so_many_images_are_made_at_once_and_the_rest_is_served(site: Site)
         assert answer.headers["retry-after"] == "5"
     assert [answer.result().status_code for answer in answers].count(200) == 64
     assert site.renderer.most_at_once == min(4, os.cpu_count() or 1)
-
-
-def waited_for(condition: Callable[[], bool]) -> None:
-    """Return as soon as something is so; fail if that takes too long."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_the_format_a_client_accepts(site: Site) -> None:

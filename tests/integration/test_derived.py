@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import until
 
 from facelabel.adapters.derived import DerivedCache
 
@@ -187,12 +189,9 @@ while True:
 """
 
 
-def waited_for_files(root: Path) -> None:
-    """Return when something newer is there than before; it may be half written."""
-    start, end = time.time(), time.monotonic() + 120
-    while not any(modified(path) > start for path in root.glob("??/*")):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+def has_newer(root: Path, start: float) -> bool:
+    """Whether a file is there that is newer; it may be half written."""
+    return any(modified(path) > start for path in root.glob("??/*"))
 
 
 def modified(path: Path) -> float:
@@ -206,7 +205,7 @@ def test_killed_writers_leave_a_cache_that_works(tmp_path: Path) -> None:
     for _ in range(3):
         writers = [subprocess.Popen([sys.executable, "-c", WRITER, tmp_path]) for _ in range(2)]
         try:
-            waited_for_files(tmp_path)
+            until(partial(has_newer, tmp_path, time.time()))
         finally:
             for writer in writers:
                 writer.send_signal(signal.SIGKILL)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.examples import examples
 
 from facelabel.adapters.engine import dlib_network
 from facelabel.adapters.engine.fetching import Fetcher, member_of
@@ -167,7 +168,7 @@ def test_another_network_is_refused(network: bytes, damage: tuple[bytes, bytes])
         dlib_network.convert(network.replace(*damage))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(noise: bytes) -> None:
     with pytest.raises(Rejected):

@@ -113,7 +113,6 @@ def test_classic_on_portraits(classic: Eval, data: Path) -> None:
 
 def test_the_table_for_people(classic: Eval, photos: Path, tmp_path: Path) -> None:
     """People are the file names without the number; the picture of all four teaches nobody."""
-    pytest.importorskip("matplotlib")
     plot = tmp_path / "people.png"
     says = classic("gallery", photos / "people", "--strangers", "0", "--plot", plot)
     assert "classic/1: 4 people known from 4 pictures" in says

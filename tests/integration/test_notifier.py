@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.adapters.notifier import Notifier
@@ -34,6 +35,8 @@ class Subscriber:
     received: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     #: Bytes of an answer's body.
     answer: int = 2
+    #: Somebody did not read the whole of one.
+    was_cut_off: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
@@ -49,8 +52,10 @@ class Subscriber:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(subscriber.answer))
                 self.end_headers()
-                with suppress(OSError):  # nobody reads it
+                try:
                     self.wfile.write(b"x" * subscriber.answer)
+                except OSError:
+                    subscriber.was_cut_off.set()
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -78,8 +83,8 @@ def subscriber() -> Iterator[Subscriber]:
         yield started
 
 
-def notifier(*, allow_private: bool = True, timeout: float = 5.0) -> Notifier:
-    post = Fetcher(max_bytes=1, timeout=timeout, allow_private=allow_private).post
+def notifier(*, allow_private: bool = True) -> Notifier:
+    post = Fetcher(max_bytes=1, timeout=PATIENCE, allow_private=allow_private).post
     return Notifier(post, ManualClock())
 
 
@@ -123,7 +128,8 @@ def test_a_redirect_is_not_followed(subscriber: Subscriber) -> None:
 
 def test_a_long_answer_is_not_read(subscriber: Subscriber) -> None:
     subscriber.answer = 50_000_000
-    assert notifier(timeout=2.0)(job(subscriber.url)).kind == "notified"
+    assert notifier()(job(subscriber.url)).kind == "notified"
+    assert subscriber.was_cut_off.wait(PATIENCE)
 
 
 def test_it_is_sent_again_after_3_6_and_9_minutes_and_then_given_up(

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.integration.amazon_shapes import strict
 from tests.integration.face_collections import ALIKE, MemoryCollections, picture
+from tests.waiting import PATIENCE
 
 from facelabel.errors import Denied, NotFound, Rejected, Throttled, TokenReused, Unavailable
 from facelabel.media import ApiKey
@@ -79,7 +80,7 @@ class Amazon:
 
     def post(self, body: bytes, path: str = "/", **headers: str) -> tuple[int, dict[str, Any]]:
         """A call by hand: its status and answer."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=20)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("POST", path, body, sent)
@@ -578,7 +579,7 @@ def test_bodies_that_come_too_slowly_or_too_many_at_once(shared: Switch) -> None
     head = "\r\n".join([*lines, "", "{"])
     address = urlsplit(shared.url)
     with socket.create_connection((address.hostname, address.port)) as connection:
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         connection.sendall(head.encode())
         said = b"".join(iter(lambda: connection.recv(4096), b""))
     assert b"SerializationException" in said

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import botocore.session
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.integration import amazon_shapes
 from tests.integration.face_collections import MemoryCollections, picture
+from tests.waiting import PATIENCE
 
 from facelabel.media import ApiKey
 from facelabel.rekognition import validation
@@ -55,7 +57,7 @@ class Caller:
 
     def __init__(self, url: str) -> None:
         """``url``: the server's."""
-        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
 
     def post(self, body: bytes, target: str) -> tuple[int, bytes]:
         """Status and body of the answer."""
@@ -82,7 +84,7 @@ def caller(shared: Switch) -> Iterator[Caller]:
     caller.connection.close()
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(st.sampled_from(sorted(validation.model().operations)), REQUESTS | VALUES)
 def test_any_request(caller: Caller, operation: str, request: Any) -> None:  # noqa: ANN401 - JSON
     target = f"RekognitionService.{operation}"
@@ -95,7 +97,7 @@ def test_any_request(caller: Caller, operation: str, request: Any) -> None:  # n
         assert json.loads(body)["Code"] in declared | COMMON
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=40), st.text(st.characters(max_codepoint=126, min_codepoint=32)))
 def test_any_bytes(caller: Caller, body: bytes, target: str) -> None:
     for name in (target, "RekognitionService.DeleteCollection"):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from tests.examples import examples
 
 from facelabel.adapters.engine.rendering.geometry import MAX_PIXELS, MAX_SIDE
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
@@ -530,7 +531,7 @@ STEPS = st.fixed_dictionaries(
 BOXES = st.builds(Box, *[st.floats(-0.5, 1.5)] * 2, *[st.floats(0, 2)] * 2)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(STEPS, min_size=1, max_size=3),
     st.lists(BOXES, max_size=3),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.store import migration
 from facelabel.adapters.store.database import Database
@@ -67,9 +66,24 @@ def python(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 def finish(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
     """Wait for processes that must succeed; return what they printed."""
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    try:
+        outputs = [process.communicate(timeout=PATIENCE)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
     assert [process.returncode for process in processes] == [0] * len(processes)
     return outputs
+
+
+@contextlib.contextmanager
+def running(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The same, killed with the block."""
+    with python(program, *arguments) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def tables(database: Database) -> set[str]:
@@ -484,13 +498,11 @@ class TestDeath:
             with database.transaction(alone="gallery") as connection:
                 queue.enqueue_in(connection, JobKind.ASSET, "undone")
                 print("ready", flush=True)
-                time.sleep(60)
+                time.sleep(3600)
         """
-        process = python(program, database.url)
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-        process.communicate()
+        with running(program, database.url) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
         StoreLedger(database).enrol("people", Enrolment("a", "a", 1, "d", "Ann", "f"))
         assert [job.key for job in StoreQueue(database, ManualClock()).jobs()] == ["promised"]
 
@@ -505,11 +517,11 @@ class TestDeath:
                 print(number, flush=True)
         """
         for round_ in range(3):
-            process = python(program, database.url, str(round_))
-            assert process.stdout
-            promised = [process.stdout.readline() for _ in range(20 + 7 * round_)]
-            os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-            promised += process.communicate()[0].split()
+            with running(program, database.url, str(round_)) as process:
+                assert process.stdout
+                promised = [process.stdout.readline() for _ in range(20 + 7 * round_)]
+                process.kill()
+                promised += process.communicate()[0].split()
             keys = {job.key for job in StoreQueue(database, ManualClock()).jobs(limit=10**6)}
             assert {f"{round_}-{int(number)}" for number in promised} <= keys
 

@@ -16,7 +16,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.integration.conftest import KEY, ApiServer
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.cloudinary import signing
@@ -39,7 +41,7 @@ class Caller:
     def __init__(self, server: ApiServer) -> None:
         """Connect to a server."""
         self.server = server
-        self.http = httpx.Client(timeout=30)
+        self.http = httpx.Client(timeout=PATIENCE)
 
     def post(self, action: str, files: Any = None, **params: Any) -> httpx.Response:  # noqa: ANN401 - as httpx's
         """Call with these parameters; a list is sent as ``name[]``."""
@@ -59,7 +61,7 @@ class Caller:
         """Send bytes until the server does not want any more; return what it said."""
         parts = urlsplit(self.server.url)
         address = (str(parts.hostname), parts.port or 80)
-        with socket.create_connection(address, timeout=20) as connection:
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
             connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
             answer = connection.makefile("rb")
             try:
@@ -186,9 +188,7 @@ def test_nonsense_is_refused(caller: Caller, kind: str, body: bytes) -> None:
         ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
     ),
 )
-@settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_comes_is_answered(caller: Caller, body: bytes, kind: str) -> None:
     url = caller.server.at("image/tags")
     response = caller.http.post(url, content=body, headers={"Content-Type": kind})
@@ -205,9 +205,7 @@ def test_whatever_comes_is_answered(caller: Caller, body: bytes, kind: str) -> N
         st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
     )
 )  # fmt: skip
-@settings(
-    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_asked_for_is_done_or_refused(
     caller: Caller, photos: Path, params: dict[str, str]
 ) -> None:
@@ -314,7 +312,7 @@ def test_addresses_of_our_own_network_are_not_fetched(caller: Caller, url: str) 
 def test_names_that_lead_to_our_own_network_are_not_fetched(
     context: Context, serve: Callable[[Context], ApiServer], address: str
 ) -> None:
-    fetcher = Fetcher(max_bytes=1000, timeout=5, resolve=lambda _: [address])
+    fetcher = Fetcher(max_bytes=1000, timeout=PATIENCE, resolve=lambda _: [address])
 
     def fetch(url: str) -> tuple[bytes, str]:
         fetched = fetcher.fetch(url)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.templates import StoreTemplates
@@ -285,6 +286,9 @@ def test_a_folder_that_cannot_be_made_is_told(memory: MemoryTemplates, tmp_path:
 
 # --- several processes, over the real store ---------------------------------------------------
 
+#: Where modules of tests are found.
+ROOT = Path(__file__).parents[2]
+
 
 def open_store(folder: Path) -> StoreTemplates:
     """Open the database of that folder."""
@@ -303,9 +307,9 @@ def store(tmp_path: Path) -> StoreTemplates:
 @contextmanager
 def process(role: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run :func:`main` in another process until the block ends; it has begun when we enter."""
-    command = [sys.executable, __file__, role, str(folder)]
+    command = [sys.executable, "-m", "tests.integration.test_vectors", role, str(folder)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as child:
         try:
             assert child.stdout is not None
@@ -346,7 +350,7 @@ def test_another_process_searches_while_we_compact(store: StoreTemplates, tmp_pa
             assert_exact(ours, store)
             remove(store, seeds)
             assert_exact(ours, store)
-        answered, _ = child.communicate("stop\n", timeout=30)
+        answered, _ = child.communicate("stop\n", timeout=PATIENCE)
     assert json.loads(answered) > 0
     assert child.returncode == 0
 
@@ -364,7 +368,7 @@ def test_a_process_killed_at_any_moment_does_no_harm(
             remove(store, [round_])
             time.sleep(chance.uniform(0, 0.05))
             child.kill()
-            child.wait(timeout=30)
+            child.wait(timeout=PATIENCE)
         assert_exact(MatrixIndex(store, tmp_path / "index"), store)
 
 
@@ -387,7 +391,9 @@ def watch(index: MatrixIndex, people: int) -> None:
     told = threading.Thread(target=sys.stdin.readline, daemon=True)
     told.start()
     times = 0
-    while told.is_alive():
+    is_told = False
+    while not is_told:
+        is_told = not told.is_alive()
         ((_, distance),) = index.search(people, [unit(0)], 1)[0]
         assert distance < 1e-3
         times += 1

@@ -198,7 +198,10 @@ def test_a_timestamp_in_other_digits_is_refused(url: str) -> None:
     given = [(name.encode(), value.encode()) for name, value in headers(body).items()]
     digits = "".join(chr(ord(digit) + 0x630) for digit in given[0][1].decode())
     answer = httpx.post(
-        f"{url}/webhook", content=body, headers=[(given[0][0], digits.encode()), given[1]]
+        f"{url}/webhook",
+        content=body,
+        headers=[(given[0][0], digits.encode()), given[1]],
+        timeout=PATIENCE,
     )
     assert answer.status_code == 401
 
@@ -212,7 +215,7 @@ def test_signed_nonsense(url: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_only_post(url: str, method: str) -> None:
-    assert httpx.request(method, f"{url}/webhook").status_code == 405
+    assert httpx.request(method, f"{url}/webhook", timeout=PATIENCE).status_code == 405
 
 
 def test_a_large_body_is_read_beside_others(url: str, queue: MemoryQueue) -> None:

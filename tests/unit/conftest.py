@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
 
 from facelabel.model import JobKind, JobState
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 
     from facelabel.model import Asset, Job
     from facelabel.worker import Done
-
-# The same examples on every machine, however slow it is today; `make soak` draws new ones.
-hypothesis.settings.register_profile("unit", deadline=None, database=None, derandomize=True)
-hypothesis.settings.load_profile("unit")
 
 
 class Bench:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from facelabel.errors import Unavailable
 from facelabel.model import JobKind, NameState
@@ -514,7 +515,7 @@ def live_through(
     world.verify()
 
 
-QUICK = settings(max_examples=250, suppress_health_check=list(HealthCheck))
+QUICK = settings(examples(250), suppress_health_check=list(HealthCheck))
 #: Where hardly any picture is searched twice, and where most of them are.
 THRIFTS = st.sampled_from((Thrift(look_back=0.0, delay=2.0), Thrift(look_back=HOUR, delay=2.0)))
 LONG = settings(QUICK, max_examples=20_000, derandomize=False)

@@ -436,7 +436,6 @@ class TestPlots:
     """Pictures of the numbers."""
 
     def test_a_picture_is_saved(self, tmp_path: Path) -> None:
-        pytest.importorskip("matplotlib")
         accepted, rejected = Distances.of([0.5, 0.6]), Distances.of([1.2, 1.3, 1.4])
         plots.save(tmp_path / "roc.png", "m/1", ("same", accepted), ("others", rejected))
         assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
@@ -454,7 +453,6 @@ class TestPlots:
         )
 
     def test_a_file_that_cannot_be_written(self, tmp_path: Path) -> None:
-        pytest.importorskip("matplotlib")
         some = ("some", Distances.of([1.0]))
         for path in (tmp_path / "nowhere" / "roc.png", tmp_path / "roc.xyz"):
             with pytest.raises(FacelabelError, match="cannot be written"):

@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.examples import examples
 
 from facelabel.errors import FacelabelError
 from facelabel.rekognition import answers, errors, pictures, validation
@@ -98,7 +99,7 @@ def test_other_formats_are_refused(kind: str) -> None:
     assert caught.value.code == "InvalidImageFormatException"
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b""]), st.binary(max_size=60))
 def test_any_bytes_are_taken_or_refused(head: bytes, rest: bytes) -> None:
     try:

@@ -11,8 +11,9 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from facelabel.rekognition import sigv4
 from facelabel.rekognition.errors import Refusal
@@ -57,7 +58,7 @@ def refusal(action: Callable[[], object]) -> tuple[str, str]:
     return caught.value.code, caught.value.message
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.binary(max_size=50), st.dictionaries(st.sampled_from(["X-Amz-Meta", "X-B"]), VALUES))
 def test_what_botocore_signs_is_right(body: bytes, extra: dict[str, str]) -> None:
     verify(signed(body, extra=extra))
@@ -150,7 +151,7 @@ def test_times_that_are_none(stamp: str) -> None:
     assert code == "IncompleteSignatureException"
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.text(max_size=80))
 def test_any_header_is_read_or_refused(rest: str) -> None:
     try:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from facelabel.rekognition import validation
 from facelabel.rekognition.errors import Refusal
@@ -262,7 +263,7 @@ def _as_json(value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.data())
 def test_what_botocore_refuses_is_refused(data: st.DataObject) -> None:
     """And what is let through keeps its values."""
@@ -278,7 +279,7 @@ def test_what_botocore_refuses_is_refused(data: st.DataObject) -> None:
         assert not report.has_errors(), report.generate_report()
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.sampled_from(sorted(validation.model().operations)), JSON)
 def test_any_json_is_read_or_refused(operation: str, request: JsonValue) -> None:
     read = outcome(operation, request)

@@ -7,21 +7,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.engine.turns import Turns
 
 
-def until_waiting(turns: Turns, count: int) -> None:
-    """Return when so many wait."""
-    end = time.monotonic() + 10
-    while turns.waiting != count:
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def test_no_more_than_so_many_at_once() -> None:
     turns, inside = Turns(3), threading.Semaphore(3)
-    both = threading.Barrier(3, timeout=10)
+    both = threading.Barrier(3, timeout=PATIENCE)
 
     def take(number: int) -> bool:
         with turns:
@@ -49,7 +42,7 @@ def test_nobody_overtakes() -> None:
         with turns:
             for number in range(8):
                 pool.submit(take, number)
-                until_waiting(turns, number + 1)
+                until(lambda waiting=number + 1: turns.waiting == waiting)  # type: ignore[misc]
         take(8)  # whoever had the last turn goes behind all that wait
     assert came == list(range(9))
 

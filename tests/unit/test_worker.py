@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import PATIENCE, until
 
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.model import JobKind, JobState, Outcome
@@ -18,7 +18,7 @@ from facelabel.testing import ManualClock, MemoryQueue
 from facelabel.worker import Backoff, Done, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from facelabel.model import Job
 
@@ -298,7 +298,7 @@ def test_no_heartbeat_comes_after_what_the_worker_says_about_a_job(shop: Shop) -
     class Slow(MemoryQueue):
         def heartbeat(self, job: Job) -> bool:
             begun.set()
-            assert ending.wait(120)
+            assert ending.wait(PATIENCE)
             said.append("beat")
             return super().heartbeat(job)
 
@@ -307,7 +307,7 @@ def test_no_heartbeat_comes_after_what_the_worker_says_about_a_job(shop: Shop) -
             return super().retry(job, reason, delay, counted=counted)
 
     def work(_job: Job) -> Outcome:
-        assert begun.wait(120)
+        assert begun.wait(PATIENCE)
         ending.set()
         raise Unavailable("no network")
 
@@ -365,16 +365,8 @@ def test_a_thousand_jobs_start_one_thread_and_it_ends_with_the_worker(shop: Shop
     assert thread.is_alive()
     del worker
     gc.collect()
-    thread.join(120)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for it, but not for ever."""
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def test_drain_waits_for_what_is_due_soon_and_leaves_the_rest(shop: Shop) -> None:

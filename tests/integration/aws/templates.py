@@ -53,13 +53,15 @@ def template(file: Path = FILE) -> Node:
     return parsed
 
 
-def complaints(template: Node) -> list[str]:
-    """What is wrong with a SAM template, and with what SAM makes of it."""
-    found = lint(template)
+def complaints(template: Node) -> Iterator[str]:
+    """What is wrong with a SAM template, and then with what SAM makes of it; each look is slow."""
+    yield from lint(template)
     try:
-        return found + lint(transformed(template))
+        made = transformed(template)
     except InvalidDocumentException as error:
-        return [*found, *(f"SAM {cause.message}" for cause in error.causes)]
+        yield from (f"SAM {cause.message}" for cause in error.causes)
+    else:
+        yield from lint(made)
 
 
 def lint(template: Node) -> list[str]:

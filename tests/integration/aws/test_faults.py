@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 from tests.integration.aws.moto_server import REGION, client
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.aws import faults
 from facelabel.adapters.aws.leases import Waiting
@@ -80,7 +81,9 @@ def at(server: Server, service: str) -> Any:  # noqa: ANN401 - boto3 makes its c
         region_name=REGION,
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=2),
+        config=Config(
+            retries={"total_max_attempts": 1}, connect_timeout=PATIENCE, read_timeout=PATIENCE
+        ),
     )
 
 

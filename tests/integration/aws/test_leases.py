@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.table import Table
@@ -31,7 +32,7 @@ def locks(table: Table, clock: ManualClock) -> AssetLocks:
 
 
 def test_one_at_a_time_has_an_asset_in_hand(table: Table) -> None:
-    locks = AssetLocks(table, SystemClock(), lease=LEASE, patience=60.0)
+    locks = AssetLocks(table, SystemClock(), lease=LEASE, patience=PATIENCE)
     start = threading.Barrier(6)
     inside: list[int] = []
     most: list[int] = []

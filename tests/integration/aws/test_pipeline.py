@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.aws.moto_server import client, new_queues
+from tests.waiting import until
 
 from facelabel.adapters.aws.leases import AssetLocks, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
@@ -54,11 +54,12 @@ class Deployment:
     def work(self) -> None:
         """Work until nothing is left, not even what waits: SQS does not tell for how long."""
         worker = Worker(self.queue, handlers(self.pipeline), self.clock)
-        worker.drain()
-        end = time.monotonic() + 30
-        while self.queue.pending() and time.monotonic() < end:
-            self.clock.sleep(0.2)
+
+        def is_worked_off() -> bool:
             worker.drain()
+            return not self.queue.pending()
+
+        until(is_worked_off)
 
     def examine(self, job: Job) -> Outcome:
         """Look at an asset while nobody else does."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -293,10 +292,8 @@ def test_a_notification_whose_jobs_were_not_taken_comes_again(
 
 
 def test_many_at_once(inbox: SqsInbox, queue: SqsQueue) -> None:
-    start = time.monotonic()
     inbox.take([delivery(str(n)) for n in range(150)])
     assert queue.pending() == 150
-    assert time.monotonic() - start < 60
 
 
 def _expire(url: str, job: Job) -> None:

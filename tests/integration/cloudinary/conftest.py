@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from PIL import Image
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
@@ -122,7 +123,7 @@ class Stage:
     def _stall(self, handler: BaseHTTPRequestHandler, *, drip: bool) -> None:
         if drip:
             handler.send_response(200)
-            handler.send_header("Content-Length", "1000")
+            handler.send_header("Content-Length", str(1 << 30))
             handler.end_headers()
         while not self.over.wait(0.05):
             try:
@@ -190,7 +191,7 @@ def account(url: str, cloud: str = "demo", key: str = "123") -> Account:
 @pytest.fixture
 def client(stage: Stage, clock: ManualClock) -> Client:
     """What calls the server."""
-    return Client(account(stage.url), timeout=5.0, clock=clock)
+    return Client(account(stage.url), timeout=PATIENCE, clock=clock)
 
 
 @pytest.fixture
@@ -219,9 +220,9 @@ def connected_to(server: ApiServer, of: Account) -> CloudinaryLibrary:
     """A library on a server, downloads being limited to that."""
     clock = ManualClock()
     fetcher = Fetcher(
-        max_bytes=1 << 20, timeout=10, allow_private=True, allowed_hosts=delivery_hosts(of)
+        max_bytes=1 << 20, timeout=PATIENCE, allow_private=True, allowed_hosts=delivery_hosts(of)
     )
-    client = Client(of, timeout=10.0, clock=clock)
+    client = Client(of, timeout=PATIENCE, clock=clock)
     return CloudinaryLibrary(client, lambda url: fetcher.fetch(url).data, clock)
 
 

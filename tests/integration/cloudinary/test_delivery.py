@@ -21,6 +21,7 @@ from tests.integration.cloudinary.conftest import (
     failure,
     jpeg,
 )
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.delivery import delivery_hosts, delivery_url, recognition_steps
@@ -203,7 +204,7 @@ def test_a_wrong_secret_is_said_to_be_a_reason_for_no_delivery(
 def test_only_the_hosts_of_the_account_are_asked(stage: Stage) -> None:
     host = stage.url.removeprefix("http://")
     fetcher = Fetcher(
-        max_bytes=100, timeout=5.0, allow_private=True, allowed_hosts=frozenset({host})
+        max_bytes=100, timeout=PATIENCE, allow_private=True, allowed_hosts=frozenset({host})
     )
     assert fetcher.fetch(f"{stage.url}/x").data
     for elsewhere in ("http://127.0.0.1:9/x", "http://localhost/x", "https://example.com/x"):
@@ -217,9 +218,9 @@ def test_only_the_hosts_of_the_account_are_asked(stage: Stage) -> None:
 def test_an_allowed_host_may_be_asked_at_any_port_but_not_at_home(stage: Stage) -> None:
     port = urlsplit(stage.url).port
     anywhere = frozenset({"127.0.0.1"})
-    fetcher = Fetcher(max_bytes=100, timeout=5.0, allow_private=True, allowed_hosts=anywhere)
+    fetcher = Fetcher(max_bytes=100, timeout=PATIENCE, allow_private=True, allowed_hosts=anywhere)
     assert fetcher.fetch(f"http://127.0.0.1:{port}/x").data
-    fetcher = Fetcher(max_bytes=100, timeout=5.0, allowed_hosts=anywhere)
+    fetcher = Fetcher(max_bytes=100, timeout=PATIENCE, allowed_hosts=anywhere)
     with pytest.raises(Rejected, match="public"):
         fetcher.fetch(f"http://127.0.0.1:{port}/x")
 
@@ -233,7 +234,7 @@ def test_what_a_delivery_host_refuses_has_a_name_and_a_reason(
     stage: Stage, status: int, meaning: type[Exception]
 ) -> None:
     stage.script = [failure(status, X_Cld_Error="Strict transformations")]
-    fetcher = Fetcher(max_bytes=100, timeout=5.0, allow_private=True)
+    fetcher = Fetcher(max_bytes=100, timeout=PATIENCE, allow_private=True)
     with pytest.raises(FacelabelError) as raised:
         fetcher.fetch(f"{stage.url}/x")
     assert type(raised.value) is meaning

@@ -12,6 +12,7 @@ import pytest
 from cloudinary import api, uploader
 from tests.integration.cloudinary.conftest import Reply, Stage, account, jpeg
 from tests.integration.conftest import KEY
+from tests.waiting import PATIENCE
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
@@ -62,12 +63,12 @@ def subscriptions(server: ApiServer) -> Subscriptions:
     """The triggers and channels of the server."""
     sdk = server.sdk
     there = Account(sdk["cloud_name"], sdk["api_key"], sdk["api_secret"], upload_prefix=server.url)
-    return Subscriptions(Client(there, timeout=10.0, clock=SystemClock()))
+    return Subscriptions(Client(there, timeout=PATIENCE, clock=SystemClock()))
 
 
 def on(stage: Stage) -> Subscriptions:
     """The channels of a server that misbehaves."""
-    return Subscriptions(Client(account(stage.url), timeout=5.0, clock=SystemClock()))
+    return Subscriptions(Client(account(stage.url), timeout=PATIENCE, clock=SystemClock()))
 
 
 def test_connecting_twice_is_connecting_once(subscriptions: Subscriptions) -> None:
@@ -166,7 +167,7 @@ def test_a_poller_runs_until_it_is_stopped(subscriptions: Subscriptions, server:
     )
     thread.start()
     upload(server, "ann", "bea")
-    thread.join(20)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert subscriptions.poll(CHANNEL, wait=0) == []
 

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+from botocore.session import Session, get_session
 from PIL import Image
 
 from facelabel.adapters.rekognition.client import Client
@@ -115,8 +116,9 @@ def served(stage: Stage) -> Iterator[None]:
                 "Content-Type", "text/html" if refused else "application/x-amz-json-1.1"
             )
             self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # who asked has had enough
+                self.end_headers()
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
             """Say nothing."""
@@ -129,9 +131,11 @@ def served(stage: Stage) -> Iterator[None]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         stage.url = f"http://127.0.0.1:{server.server_port}"
-        yield
-        server.shutdown()
-        thread.join(10)
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -160,10 +164,18 @@ def naps() -> Naps:
     return Naps()
 
 
+@pytest.fixture(scope="session")
+def session() -> Session:
+    """The SDK's own: it reads its description of the service once."""
+    return get_session()
+
+
 @pytest.fixture
-def client(stage: Stage, naps: Naps) -> Client:
+def client(stage: Stage, naps: Naps, session: Session) -> Client:
     """A client of the server, in no hurry and without waiting."""
-    return Client("eu-central-1", endpoint=stage.url, keys=KEYS, rate=1000.0, sleep=naps)
+    return Client(
+        "eu-central-1", endpoint=stage.url, keys=KEYS, rate=1000.0, sleep=naps, session=session
+    )
 
 
 @pytest.fixture

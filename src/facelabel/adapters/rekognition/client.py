@@ -113,6 +113,7 @@ class Client:
         keys: tuple[str, str] | None = None,
         rate: float = 0.0,
         timeout: float = 30.0,
+        now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         session: Session | None = None,
     ) -> None:
@@ -126,7 +127,7 @@ class Client:
         self._sdk = _sdk(session or get_session(), region, endpoint, keys, timeout)
         self.region = str(self._sdk.meta.region_name)
         self._rate = rate
-        self._sleep = sleep
+        self._now, self._sleep = now, sleep
         self._paces: dict[str, Pace] = {}
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -178,7 +179,7 @@ class Client:
         with self._lock:
             if operation not in self._paces:
                 rate = self._rate or quota(operation, self.region) * HEADROOM
-                self._paces[operation] = Pace(rate, sleep=self._sleep)
+                self._paces[operation] = Pace(rate, now=self._now, sleep=self._sleep)
             return self._paces[operation]
 
     def _refused(self, operation: str, pace: Pace, error: exceptions.ClientError) -> FacelabelError:
