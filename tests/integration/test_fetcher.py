@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,15 @@ class Site(BaseHTTPRequestHandler):
 
     def at_image(self) -> None:
         self.reply(200, IMAGE, Content_Type="image/jpeg")
+
+    def at_packed(self) -> None:
+        """Send so many zeros, compressed as the query says: "/packed/100?gzip&cut"."""
+        path, _, query = self.path.partition("?")
+        coding, _, how = query.partition("&")
+        packer = zlib.compressobj(wbits=zlib.MAX_WBITS | (16 if "gzip" in coding else 0))
+        body = packer.compress(bytes(int(path.rpartition("/")[2]))) + packer.flush()
+        damaged = {"": body, "cut": body[:-9], "more": body + b"more", "plain": b"plain"}
+        self.reply(200, damaged[how], Content_Encoding=coding)
 
     def at_headers(self) -> None:
         self.reply(200, str(self.headers).encode())
@@ -250,6 +260,35 @@ def test_the_size_is_limited(port: int) -> None:
 def test_the_total_time_is_limited_however_slowly_bytes_come(port: int, path: str) -> None:
     with pytest.raises(Unavailable, match="took too long"):
         private(timeout=0.4).fetch(f"http://127.0.0.1:{port}/{path}")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "DEFLATE", "identity&plain"])
+def test_what_is_compressed_unasked_is_unpacked(port: int, coding: str) -> None:
+    answer = private().fetch(f"http://127.0.0.1:{port}/packed/{LIMIT}?{coding}")
+    assert answer.data == (b"plain" if "plain" in coding else bytes(LIMIT))
+
+
+@pytest.mark.parametrize("size", [LIMIT + 1, LIMIT * 1000])
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_unpacked_the_size_is_limited_too(port: int, coding: str, size: int) -> None:
+    with pytest.raises(Rejected, match=f"larger than {LIMIT:,} bytes"):
+        private().fetch(f"http://127.0.0.1:{port}/packed/{size}?{coding}")
+
+
+@pytest.mark.parametrize(
+    ("coding", "reason"),
+    [
+        ("br", "was not asked for: Content-Encoding br"),
+        ("gzip,gzip", "was not asked for: Content-Encoding gzip,gzip"),
+        ("gzip&cut", "does not end where it should"),
+        ("gzip&more", "does not end where it should"),
+        ("gzip&plain", "says to send gzip, which it is not"),
+        ("deflate&plain", "says to send deflate, which it is not"),
+    ],
+)
+def test_what_cannot_be_unpacked_is_said(port: int, coding: str, reason: str) -> None:
+    with pytest.raises(Rejected, match=reason):
+        private().fetch(f"http://127.0.0.1:{port}/packed/100?{coding}")
 
 
 def test_a_slow_resolver_is_limited_too(internet: Switchboard) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _NOT_NOW = {408, 420, 423, 425, 429}
 _REFUSALS = {401: Denied, 403: Denied, 404: NotFound, 410: NotFound}
 _DAY = 86_400.0
+#: How servers compress, asked or not; and what has zlib read the header of either.
+_CODINGS = {"gzip", "x-gzip", "deflate"}
+_ANY_HEADER = 32
 _UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -156,7 +160,7 @@ class Fetcher:
             if response.status in _REDIRECTS and "location" in said:
                 return said["location"]
             _check(place, response.status, said)
-            data = self._body(place, response, int(said.get("content-length", 0)))
+            data = self._body(place, response, said)
             return Fetched(data, place.filename, said.get("content-type", ""))
 
     def _check_allowed(self, place: _Place) -> None:
@@ -166,14 +170,37 @@ class Fetcher:
         elif not self._allow_private and place.port not in _PORTS.values():
             raise Rejected(f"{place}: only the ports 80 and 443 are allowed")
 
-    def _body(self, place: _Place, response: httpcore.Response, announced: int) -> bytes:
+    def _body(self, place: _Place, response: httpcore.Response, said: Mapping[str, str]) -> bytes:
+        """The file; one that was compressed unasked is unpacked, within the same limit."""
+        announced = int(said.get("content-length", 0))
+        chunks = _unpacked(place, response, said.get("content-encoding", ""), self._max_bytes)
         data = bytearray()
-        chunks = iter(response.iter_stream())
         while max(announced, len(data)) <= self._max_bytes:
             if (chunk := next(chunks, None)) is None:
                 return bytes(data)
             data += chunk
         raise Rejected(f"{place} is larger than {self._max_bytes:,} bytes")
+
+
+def _unpacked(
+    place: _Place, response: httpcore.Response, coding: str, most: int
+) -> Iterator[bytes]:
+    """The body as it was before a server compressed it: pieces of at most ``most`` + 1 bytes."""
+    name = coding.strip().lower()
+    if name in {"", "identity"}:
+        yield from response.iter_stream()
+        return
+    if name not in _CODINGS:
+        raise Rejected(f"{place} sends what it was not asked for: Content-Encoding {name[:40]}")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | _ANY_HEADER)
+    try:
+        for chunk in response.iter_stream():
+            yield unpacker.decompress(chunk, most + 1)
+        yield unpacker.flush()
+    except zlib.error as error:
+        raise Rejected(f"{place} says to send {name}, which it is not") from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise Rejected(f"{place} sends {name} that does not end where it should")
 
 
 @dataclass(frozen=True, slots=True)
