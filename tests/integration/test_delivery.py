@@ -455,6 +455,34 @@ def test_a_picture_too_tall_for_webp_comes_as_something_else(site: Site) -> None
     assert_refused(site.get("/local/image/upload/f_webp/tall"), "cannot be written as webp", 400)
 
 
+def test_another_picture_stands_in_for_one_that_is_not_there(site: Site) -> None:
+    avatar = file_of(striped(40, 40))
+    site.put("people/avatar", avatar)
+    site.put("ann", file_of(striped()))
+
+    whole = site.get("/local/image/upload/d_people:avatar.png/v7/gone.png")
+    small = site.get("/local/image/upload/c_scale,w_20/d_people:avatar.png/gone")
+    assert whole.content == avatar
+    assert whole.headers["cache-control"] == "public, no-cache"
+    assert opened(small).size == (20, 20)
+    there = site.get("/local/image/upload/c_scale,w_20/d_people:avatar.png/ann.png")
+    assert opened(there).size == (20, 10)
+    for path in ("d_nobody.png/gone.png", "d_nobody.png,w_x/gone.png", "w_20/gone.png"):
+        assert site.get(f"/local/image/upload/{path}").status_code == 404
+    assert site.get("/local/raw/upload/d_people:avatar.png/gone.png").status_code == 404
+
+
+def test_what_stands_in_needs_a_signature_where_all_do(closed_site: Site) -> None:
+    closed_site.put("avatar", file_of(striped(40, 40)))
+    path = "/local/image/upload/d_avatar.png/gone.png"
+
+    assert closed_site.get(path).status_code == 401
+    signed = closed_site.url(
+        "gone", sign_url=True, default_image="avatar.png", api_secret=NEW.secret
+    )
+    assert opened(closed_site.get(signed)).size == (40, 40)
+
+
 def test_too_much_work_is_refused_without_a_place_in_the_queue(site: Site) -> None:
     site.put("ann", file_of(striped()))
     site.renderer.may_go.clear()  # whoever came to be rendered would wait

@@ -83,7 +83,6 @@ def test_each_parameter_is_read(text: str, expected: Step) -> None:
         "if_w_gt_100,w_100",
         "if_end",
         "fn_remote:abc",
-        "d_avatar.png",
         "co_red",
         "w_auto",
         "w_iw",
@@ -247,3 +246,39 @@ def test_a_folder_is_no_step(segment: str) -> None:
 )
 def test_a_step_is_one_even_if_it_is_refused(segment: str) -> None:
     assert looks_like_step(segment)
+
+
+@pytest.mark.parametrize(
+    ("text", "public_id"),
+    [
+        ("d_avatar.png", "avatar"),
+        ("d_people:nobody.v2.png,w_100", "people/nobody.v2"),
+        ("w_100/d_avatar", "avatar"),
+        ("w_100", ""),
+    ],
+)
+def test_what_is_shown_instead(text: str, public_id: str) -> None:
+    assert parse(text).placeholder == public_id
+    assert parse(text).keeps_file == (text == "d_avatar.png")
+
+
+@pytest.mark.parametrize("text", ["f_auto:image", "f_auto:animated", "f_auto"])
+def test_what_the_format_is_chosen_for_may_be_said(text: str) -> None:
+    assert parse(text).format == "auto"
+    assert parse(text).only_writes
+
+
+@pytest.mark.parametrize(
+    "text", ["f_auto:video", "f_jpg:image", "q_auto:sensitive", "a_auto", "fl_animated"]
+)
+def test_what_nobody_can_do_here_is_refused(text: str) -> None:
+    with pytest.raises(Rejected):
+        parse(text)
+
+
+def test_who_accepts_what_changes_nothing_else() -> None:
+    plain = parse("w_10/f_auto")
+    assert plain.accepting("webp") != plain
+    assert plain.accepting("webp").in_format("png") == parse("w_10/f_auto/f_png").accepting("webp")
+    assert not plain.only_writes
+    assert parse("fl_no_overflow").keeps_file

@@ -131,6 +131,8 @@ class Step:
     format: str = ""
     #: Name of the file a browser saves; "" for its own, None to show the picture.
     attachment: str | None = None
+    #: public_id of the image that is shown where the one asked for does not exist; "" for none.
+    placeholder: str = ""
 
     @property
     def needs_faces(self) -> bool:

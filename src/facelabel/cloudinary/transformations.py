@@ -77,7 +77,6 @@ _UNSUPPORTED = {
     "u": "underlays",
     "if": "conditions",
     "fn": "functions",
-    "d": "placeholders",
     "co": "the colour parameter",
 }
 #: Names of parameters that only Cloudinary itself knows, so that a URL with one is understood.
@@ -122,13 +121,13 @@ class Transformation:
     @property
     def keeps_file(self) -> bool:
         """Whether the picture is asked for as it is, and only the answer's headers differ."""
-        return all(replace(step, attachment=None) == Step() for step in self.steps)
+        return all(replace(step, attachment=None, placeholder="") == Step() for step in self.steps)
 
     @property
     def only_writes(self) -> bool:
         """Whether no pixel is touched, and only how the file is written was asked for."""
-        plain = (replace(step, attachment=None, format="", quality=None) for step in self.steps)
-        return all(step == Step() for step in plain)
+        plain = (replace(step, format="", quality=None) for step in self.steps)
+        return Transformation(tuple(plain)).keeps_file
 
     @property
     def ignores_exif(self) -> bool:
@@ -155,6 +154,11 @@ class Transformation:
         """As with format; None to show the picture."""
         named = (step.attachment for step in reversed(self.steps))
         return next((name for name in named if name is not None), None)
+
+    @property
+    def placeholder(self) -> str:
+        """As with format; the public_id of an image, "" for none."""
+        return next((step.placeholder for step in self.steps if step.placeholder), "")
 
     def in_format(self, name: str) -> Transformation:
         """The same in that format; Rejected for one that is not written."""
@@ -402,6 +406,12 @@ def _format(name: str) -> str:
     return name
 
 
+def _placeholder(value: str) -> dict[str, Any]:
+    # In a URL's step a colon stands for the slash of a folder.
+    name, dot, _ = value.replace(":", "/").rpartition(".")
+    return {"placeholder": name if dot else value.replace(":", "/")}
+
+
 def _flags(value: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for flag in value.split("."):
@@ -419,6 +429,7 @@ _READERS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "b": _background,
     "bo": _border,
     "c": _crop,
+    "d": _placeholder,
     "dpr": _dpr,
     "e": _effect,
     "f": _formats,

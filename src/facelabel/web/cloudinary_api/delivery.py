@@ -15,7 +15,7 @@ import json
 import os
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from starlette.responses import Response, StreamingResponse
 from facelabel.cloudinary import delivery_urls, signing, transformations
 from facelabel.cloudinary.transformations import Regions
 from facelabel.errors import NotFound, Rejected
+from facelabel.media import AssetKey
 from facelabel.model import Box
 from facelabel.web import entry, http, representation
 from facelabel.web.cloudinary_api import attributes
@@ -199,9 +200,7 @@ def _order(
         raise NotFound(f"there is no cloud {cloud[:100]!r} here")
     address = delivery_urls.parse(path)
     asset, reading = _found(context, allowed(address))
-    named = partial(attributes.named_transformation, context)
-    asked = transformations.parse(reading.transformation, named)
-    wanted = _in_format(asked, reading.format, asset)
+    wanted = _in_format(_asked(context, reading), reading.format, asset)
     _check_kind(asset, wanted)
     if not wanted.keeps_file and asset.width and asset.height:
         context.renderer.price(wanted, (asset.width, asset.height))
@@ -236,7 +235,27 @@ def _found(context: Context, readings: Sequence[Reading]) -> tuple[Asset, Readin
         asset = context.media.get(reading.key)
         if asset:
             return asset, reading
+    for reading in readings:
+        asset = _placeholder(context, reading)
+        if asset:
+            return asset, replace(reading, version=None)
     raise NotFound(f"Resource not found - {readings[0].key.public_id[:200]}")
+
+
+def _placeholder(context: Context, reading: Reading) -> Asset | None:
+    """The image that ``d_`` names, which is public as the ones of other URLs are."""
+    if reading.key.resource_type != "image" or not reading.transformation:
+        return None
+    try:
+        name = _asked(context, reading).placeholder
+    except Rejected:  # not how this URL is meant
+        return None
+    return context.media.get(AssetKey(name)) if name else None
+
+
+def _asked(context: Context, reading: Reading) -> Transformation:
+    named = partial(attributes.named_transformation, context)
+    return transformations.parse(reading.transformation, named)
 
 
 def _in_format(asked: Transformation, extension: str, asset: Asset) -> Transformation:
