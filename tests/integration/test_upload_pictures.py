@@ -95,3 +95,41 @@ def test_who_asks_for_raw_or_sends_a_film_is_told_nothing(client: Client) -> Non
 
     assert "not_an_image" not in raw.keys() | film.keys()
     assert client.server.context.media.get(AssetKey(film["public_id"], "video"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("tags", "a"), ("tags", "b")],
+        [("tags[]", "a"), ("tags", "b")],
+        [("tags[0]", "a"), ("tags", "b")],
+        [("tags[first]", "a")],
+        [("context[alt]", "x")],
+    ],
+)
+def test_ways_to_write_a_list_that_would_go_unnoticed_are_refused(
+    client: Client, fields: list[tuple[str, str]]
+) -> None:
+    answer = posted(client, fields)
+    assert answer.status_code == 400
+    assert "Parameter" in answer.text or "parameter" in answer.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("tags[]", "a"), ("tags[]", "b")],
+        [("tags[0]", "a"), ("tags[1]", "b")],
+        [("tags", "a,b")],
+        [("tags[0]", "a"), ("tags[]", "b")],
+    ],
+)
+def test_ways_to_write_a_list(client: Client, fields: list[tuple[str, str]]) -> None:
+    assert posted(client, fields).json()["tags"] == ["a", "b"]
+
+
+def posted(client: Client, fields: list[tuple[str, str]]) -> httpx.Response:
+    files: list[tuple[str, tuple[str | None, bytes | str]]] = [("file", ("a.jpg", photo()))]
+    files += [(name, (None, value)) for name, value in fields]
+    key = client.server.context.keys()[0]
+    return httpx.post(client.server.at("image/upload"), files=files, auth=(key.key, key.secret))

@@ -84,6 +84,7 @@ INSUFFICIENT_STORAGE = 507
 _MULTIPART = "multipart/form-data"
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_ITEM = re.compile(r"(?P<list>[^\[\]]+)\[(?P<item>[^\[\]]+)\]")
 _HEADER_UNSAFE = re.compile(r"[^ -~]")
 _BUG = "Internal server error, see the server's log for request "
 #: Of an original whose disk may come back.
@@ -313,7 +314,8 @@ def _merged(pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     if len(pairs) > MAX_FIELDS:
         raise ApiError(400, f"A request has at most {MAX_FIELDS} parameters")
     merged: dict[str, JsonValue] = {}
-    for name, value in pairs:
+    for given, value in pairs:
+        name = _list_name(given)
         if name.endswith("[]") and not isinstance(value, list):
             items = merged.setdefault(name, [])
             assert isinstance(items, list)
@@ -323,6 +325,16 @@ def _merged(pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         else:
             merged[name] = value
     return _without_brackets(merged)
+
+
+def _list_name(name: str) -> str:
+    """``x[0]``, as some write the items of a list, is ``x[]``; ``x[key]`` would go unnoticed."""
+    found = _ITEM.fullmatch(name)
+    if found is None:
+        return name
+    if not found["item"].isdecimal():
+        raise ApiError(400, f"Parameter {name[:100]!a} is not understood: x[] or x[0] is a list")
+    return f"{found['list']}[]"
 
 
 def _without_brackets(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
