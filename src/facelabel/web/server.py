@@ -16,8 +16,11 @@ import uvicorn
 
 from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.model import JobKind
+from facelabel.settings.addresses import networks
+from facelabel.web.accepting import Acceptor, connections
 from facelabel.web.app import create
-from facelabel.web.connections import Connection
+from facelabel.web.connections import Connection, Lobby
+from facelabel.web.peers import Peers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +44,7 @@ FOLDER_WORK = (JobKind.FOLDER, JobKind.RECONCILE)
 #: … and what waits for subscribers, who may never answer.
 NOTICE_WORK = (JobKind.NOTIFY,)
 RECONCILE_KEY = "all"
-#: Requests answered at the same time; more wait for their turn in the system's queue.
+#: At the same time, as far as the system allows; more wait for their turn in its queue.
 MAX_CONNECTIONS = 1_000
 BACKLOG = 1024
 #: Seconds for requests under way, and at the same time for the jobs in hand, when told to stop;
@@ -75,27 +78,47 @@ def serve(app: App, listener: socket.socket) -> None:
     with staff(app) as stop:
         config = uvicorn.Config(
             create(app, stop.is_complete),
-            http=Connection,
             lifespan="off",
             access_log=False,
             log_config=None,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=GRACE,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn ends by itself when told to, and then tells its caller once more.
             signal.signal(number, lambda _number, _frame: None)
-        _Server(config, stop).run(sockets=[listener])
+        peers = Peers(networks(app.settings.trusted_proxies))
+        lobby = Lobby(connections(MAX_CONNECTIONS), peers=peers)
+        _Server(config, lobby, stop).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """Told to stop, it tells the staff at once and not only after the last answer."""
+    """Accepts as many as there is room for.
 
-    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+    Told to stop, it tells the staff at once and not only after the last answer.
+    """
+
+    def __init__(self, config: uvicorn.Config, lobby: Lobby, stop: threading.Event) -> None:
         super().__init__(config)
+        self._lobby = lobby
         self._stop = stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but that we accept ourselves."""
+        await self.lifespan.startup()
+        connect = partial(
+            Connection,
+            lobby=self._lobby,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self.servers = [
+            Acceptor(one, self._lobby, connect)  # type: ignore[misc] # closed as asyncio's are
+            for one in sockets or ()
+        ]
+        self.started = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._stop.set()
