@@ -14,6 +14,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from facelabel import scanning
 from facelabel.cloudinary import metadata_rules as rules
 from facelabel.errors import NotFound, Rejected
 
@@ -287,10 +288,9 @@ def _wanted(field: Mapping[str, JsonValue], value: JsonValue) -> list[str]:
 def _listed(text: str) -> JsonValue:
     """A list written as JSON, or the text as it is."""
     try:
-        value: JsonValue = json.loads(text) if text.lstrip().startswith("[") else text
-    except (ValueError, RecursionError):
+        return scanning.json_value(text.encode()) if text.lstrip().startswith("[") else text
+    except (ValueError, Rejected):
         return text
-    return value
 
 
 def _invalid(field: Mapping[str, JsonValue], value: JsonValue) -> Rejected:

@@ -92,7 +92,7 @@ class Acceptor:
     async def _room(self) -> None:
         """Wait for it; meanwhile the system lets clients wait."""
         while not self._lobby.is_open:
-            self._told.warn("there are %d connections, all at work: more have to wait",
+            self._told.warn("there are %d connections, as many as there may be: more have to wait",
                             len(self._lobby))  # fmt: skip
             await asyncio.sleep(_PAUSE)
 

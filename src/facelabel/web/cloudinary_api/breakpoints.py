@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from facelabel import scanning
 from facelabel.cloudinary import transformations
 from facelabel.web.cloudinary_api import attributes, responses
 from facelabel.web.http import ApiError, Params
@@ -85,13 +85,14 @@ def answer(context: Context, asset: Asset, params: Params) -> Json:
 
 def _settings(text: str) -> list[Params]:
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = scanning.json_value(text.encode())
+    except ValueError:
         values = None
     items = values if isinstance(values, list) else [values]
-    if not all(isinstance(item, dict) for item in items) or len(items) > _SETS:
+    sets = [Params(item) for item in items if isinstance(item, dict)]
+    if len(sets) < len(items) or len(items) > _SETS:
         raise ApiError(400, f"responsive_breakpoints is no JSON list of at most {_SETS} objects")
-    return [Params(item) for item in items]
+    return sets
 
 
 def _set(context: Context, asset: Asset, data: bytes, wanted: Params, budget: _Budget) -> Json:

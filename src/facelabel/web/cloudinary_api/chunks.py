@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from facelabel.errors import Unavailable
 from facelabel.web.http import ApiError
+from facelabel.web.storing import storing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,7 @@ class Place:
         not follow the one before, Unavailable where there is no room.
         """
         path = self._folder / hashlib.sha256(name.encode()).hexdigest()
-        with _alone(path):
+        with storing("a part of an upload", str(self._folder)), _alone(path):
             self._make_room(path, part.total or part.end)
             received = _written(path, part, data)
             if not part.is_last:
