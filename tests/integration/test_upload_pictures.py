@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cloudinary.exceptions
@@ -12,10 +13,17 @@ import pytest
 from PIL import Image
 from tests.integration.sdk_client import Client
 
+from facelabel.adapters.engine.rendering.renderer import PillowRenderer
+from facelabel.images import Limits
 from facelabel.media import AssetKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.integration.conftest import ApiServer
+
+    from facelabel.cloudinary.transformations import Rendered
+    from facelabel.web.cloudinary_api.context import Context
 
 #: Behind the photo of a telephone: a film, with what begins a scan in it.
 FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0\3\0\0mdat" + b"\xff\xda\0\x0c" * 49_150
@@ -133,3 +141,25 @@ def posted(client: Client, fields: list[tuple[str, str]]) -> httpx.Response:
     files += [(name, (None, value)) for name, value in fields]
     key = client.server.context.keys()[0]
     return httpx.post(client.server.at("image/upload"), files=files, auth=(key.key, key.secret))
+
+
+def test_breakpoints_have_a_price_that_is_known_before_one_is_made(
+    context: Context, serve: Callable[[Context], ApiServer]
+) -> None:
+    rendered: list[str] = []
+
+    class Counting(PillowRenderer):
+        def render(self, *args: object, **options: object) -> Rendered:
+            rendered.append("one")
+            return super().render(*args, **options)  # type: ignore[arg-type]
+
+    client = Client(serve(replace(context, renderer=Counting(Limits(), lambda _: ()))))
+    steps = {"crop": "scale", "width": 5000, "height": 5000, "effect": "blur:100"}
+    heavy = {"transformation": steps, "max_width": 5000}
+
+    with pytest.raises(cloudinary.exceptions.BadRequest, match="too much work: fewer"):
+        client.upload(io.BytesIO(photo()), responsive_breakpoints=[{"max_width": 300}, heavy])
+    assert rendered == []
+    few = client.upload(io.BytesIO(photo()), responsive_breakpoints={"max_width": 300})
+    assert few["responsive_breakpoints"][0]["breakpoints"][0]["width"] == 300
+    assert rendered

@@ -15,7 +15,7 @@ from facelabel.web.http import ApiError, Params
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.cloudinary.transformations import Rendered
+    from facelabel.cloudinary.transformations import Rendered, Transformation
     from facelabel.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
 
@@ -26,21 +26,10 @@ _MAX_WIDTH, _MIN_WIDTH = 1000, 50
 #: Bytes from one picture to the next.
 _STEP = 20_000
 _LARGEST = 1 << 30
+#: The width that stands for all larger ones where they are priced.
+_WIDEST = 99_999
 #: Nanoseconds of work, as the renderer counts it, for all pictures of one call.
 _MOST_WORK = 60_000_000_000
-
-
-@dataclass(slots=True)
-class _Budget:
-    """Work that one call may still ask for."""
-
-    left: int = _MOST_WORK
-
-    def spend(self, price: int) -> None:
-        """Take some; ApiError where that is more than there is."""
-        self.left -= price
-        if self.left < 0:
-            raise ApiError(400, "responsive_breakpoints ask for too much work: fewer or smaller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +42,24 @@ class _Picture:
     transformation: str
     #: "" is the asset's own.
     format: str
-    budget: _Budget
 
     def rendered(self, text: str) -> Rendered:
         """The picture after these steps."""
+        return self.context.renderer.render(self.data, self._parsed(text))
+
+    def price(self, wanted: Params) -> int:
+        """Nanoseconds for a set, at most: each as wide as any, and one not made narrower."""
+        widest, number = min(_max_width(wanted), _WIDEST), min(_max_images(wanted), _IMAGES)
+        size = (self.asset.width, self.asset.height)
+        steps = "/".join(filter(None, [self.transformation, f"c_limit,w_{widest}"]))
+        price = self.context.renderer.price
+        once = price(self._parsed(self.transformation), size)
+        return once + number * price(self._parsed(steps), size)
+
+    def _parsed(self, text: str) -> Transformation:
         named = partial(attributes.named_transformation, self.context)
         steps = transformations.parse(text, named)
-        wanted = steps.in_format(self.format) if self.format else steps
-        size = (self.asset.width, self.asset.height)
-        self.budget.spend(self.context.renderer.price(wanted, size))
-        return self.context.renderer.render(self.data, wanted)
+        return steps.in_format(self.format) if self.format else steps
 
     def at(self, width: int) -> Json:
         """How large the picture of a width is, and where it is found."""
@@ -78,9 +75,14 @@ def answer(context: Context, asset: Asset, params: Params) -> Json:
     text = params.text("responsive_breakpoints")
     if not text or asset.resource_type != "image":
         return {}
-    data, budget = context.media.fetch(asset), _Budget()
-    sets = [_set(context, asset, data, wanted, budget) for wanted in _settings(text)]
-    return {"responsive_breakpoints": [*sets]}
+    data, wanted = context.media.fetch(asset), _settings(text)
+    pictures = [
+        _Picture(context, asset, data, each.text("transformation"), each.text("format"))
+        for each in wanted
+    ]
+    if sum(map(_Picture.price, pictures, wanted)) > _MOST_WORK:
+        raise ApiError(400, "responsive_breakpoints ask for too much work: fewer, or smaller ones")
+    return {"responsive_breakpoints": [*map(_set, pictures, wanted)]}
 
 
 def _settings(text: str) -> list[Params]:
@@ -95,13 +97,9 @@ def _settings(text: str) -> list[Params]:
     return sets
 
 
-def _set(context: Context, asset: Asset, data: bytes, wanted: Params, budget: _Budget) -> Json:
-    transformation = wanted.text("transformation")
-    picture = _Picture(context, asset, data, transformation, wanted.text("format"), budget)
-    widest = min(
-        picture.rendered(transformation).width,
-        wanted.number("max_width", _MAX_WIDTH, low=1, high=_LARGEST),
-    )
+def _set(picture: _Picture, wanted: Params) -> Json:
+    transformation = picture.transformation
+    widest = min(picture.rendered(transformation).width, _max_width(wanted))
     narrowest = wanted.number("min_width", _MIN_WIDTH, low=1, high=_LARGEST)
     ends = [picture.at(width) for width in dict.fromkeys((widest, min(narrowest, widest)))]
     between = [picture.at(width) for width in _between(ends, wanted)]
@@ -113,10 +111,17 @@ def _between(ends: Sequence[Json], wanted: Params) -> list[int]:
     widths = [_number(end, "width") for end in ends]
     difference = _number(ends[0], "bytes") - _number(ends[-1], "bytes")
     step = wanted.number("bytes_step", _STEP, low=1, high=_LARGEST)
-    most = wanted.number("max_images", _IMAGES, low=1, high=_LARGEST)
-    parts = min(math.ceil(difference / step), most - 1, _IMAGES - 1)
+    parts = min(math.ceil(difference / step), _max_images(wanted) - 1, _IMAGES - 1)
     evenly = (widths[0] - (widths[0] - widths[-1]) * n // parts for n in range(1, parts))
     return [width for width in dict.fromkeys(evenly) if width not in widths]
+
+
+def _max_width(wanted: Params) -> int:
+    return wanted.number("max_width", _MAX_WIDTH, low=1, high=_LARGEST)
+
+
+def _max_images(wanted: Params) -> int:
+    return wanted.number("max_images", _IMAGES, low=1, high=_LARGEST)
 
 
 def _number(values: Json, name: str) -> int:
