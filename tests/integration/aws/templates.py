@@ -43,8 +43,8 @@ NETWORK = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 }
-#: The one place for a "*" in an ARN: collections that a rebuild makes.
-REBUILT = ":collection/${rekognitionCollection}-*"
+#: The one place for a wildcard in an ARN: collections that a rebuild makes, with their time.
+REBUILT = ":collection/${rekognitionCollection}-20????????????"
 
 
 def template(file: Path = FILE) -> Node:
@@ -123,7 +123,8 @@ def _of_statement(statement: Node) -> Iterator[str]:
     actions = _list(statement.get("Action", []))
     yield from (f"actions {action}" for action in actions if "*" in action)
     for text in _texts(statement.get("Resource", [])):
-        if "*" in text and not text.endswith(REBUILT) and {*actions} not in (EVERYWHERE, NETWORK):
+        wild = {"*", "?"} & {*text}
+        if wild and not text.endswith(REBUILT) and {*actions} not in (EVERYWHERE, NETWORK):
             yield f"{', '.join(actions)} on {text}"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.integration.aws.templates import (
     too_wide,
     transformed,
 )
+from tests.unit.conftest import Bench
 
 from facelabel import aws_lambda
 from facelabel.adapters import rekognition
@@ -34,6 +36,7 @@ from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
 from facelabel.bootstrap import functions
 from facelabel.model import JobKind, JobRequest
+from facelabel.reconcile import Reconciler
 from facelabel.settings import Settings, load, variables
 from facelabel.web.server import RECONCILE_KEY
 from facelabel.web.webhook import PATHS
@@ -121,6 +124,11 @@ STATEMENTS = "Resources/WorkerRole/Properties/Policies/{}/PolicyDocument/Stateme
         (STATEMENTS.format(0, 2) + "Action", ["dynamodb:GetItem", "*"]),
         (STATEMENTS.format(1, 1) + "Action", ["rekognition:DetectFaces", "rekognition:ListFaces"]),
         (STATEMENTS.format(1, 0) + "Resource/1", "arn:aws:rekognition:::collection/*"),
+        (STATEMENTS.format(1, 0) + "Resource/1", "arn:aws:rekognition:::collection/cld-??????"),
+        (
+            STATEMENTS.format(1, 0) + "Resource/1",
+            {"Fn::Sub": "arn:aws:rekognition:::collection/${rekognitionCollection}-*"},
+        ),
         (STATEMENTS.format(0, 0) + "NotAction", "iam:CreateUser"),
         ("Resources/WorkerRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", "*"),
         (
@@ -207,7 +215,7 @@ MADE = {"Table": "table-1", "Queue": "https://sqs/1", "DeadLetters": "https://sq
 def test_the_webhook_is_told_what_it_asks_for_and_no_more(made: Node) -> None:
     """And may do no more than send; the secret may have the settings that are not here."""
     assert {*_environment(made, "Webhook")} == {
-        "CLOUDINARY_URL", "CLOUDINARY_URL_SECRET", "FACELABEL_LOG_LEVEL", "FACELABEL_QUEUE"
+        "CLOUDINARY_URL_SECRET", "FACELABEL_LOG_LEVEL", "FACELABEL_QUEUE"
     }  # fmt: skip
     role = made["Resources"]["WebhookRole"]["Properties"]["Policies"]
     actions = [_actions(one) for one in role[0]["PolicyDocument"]["Statement"]]
@@ -271,12 +279,111 @@ def test_a_lock_holds_until_the_worker_is_stopped(made: Node) -> None:
     assert lease >= made["Resources"]["Worker"]["Properties"]["Timeout"]
 
 
-def test_the_account_is_a_secret_unless_asked_otherwise(made: Node) -> None:
-    """The plain variable is there under its condition alone."""
-    for function in ("Webhook", "Worker"):
-        plain = _environment(made, function)["CLOUDINARY_URL"]
-        assert plain == {"Fn::If": ["PlainUrl", {"Ref": "CloudinaryUrl"}, {"Ref": "AWS::NoValue"}]}
-    assert made["Parameters"]["CloudinaryUrl"]["NoEcho"] is True
+@pytest.mark.parametrize("file", [FILE, CONTAINER], ids=["rekognition", "local"])
+def test_the_account_is_a_secret(file: Path) -> None:
+    """Nothing that whoever looks at the functions could read; and it has to be given."""
+    text = file.read_text("utf-8")
+    assert "CLOUDINARY_URL:" not in text
+    secret = re.search(r"CLOUDINARY_URL_SECRET: !Ref (\w+)", text)
+    assert secret
+    assert "Default" not in template(file)["Parameters"][secret[1]]
+
+
+#: Other stacks' collections, and those of a stack whose name begins like ours.
+OURS = ["cld-rekog", "cld-rekog-20260102030405"]
+OTHERS = ["cld-rekog-dev", "cld-rekog-dev-20260102030405", "cld-rekog-2", "cld-rekog2", "cld",
+          "cld-rekog-20260102030405-x", "family"]  # fmt: skip
+
+
+def collections(made: Node) -> list[str]:
+    """Patterns of the collections that the worker may touch."""
+    texts = [
+        resource["Fn::Sub"]
+        for one in statements(made)
+        for resource in one["Resource"]
+        if isinstance(resource, dict) and ":collection/" in resource.get("Fn::Sub", "")
+    ]
+    return [
+        text.partition(":collection/")[2].replace("${rekognitionCollection}", "cld-rekog")
+        for text in texts
+    ]
+
+
+def test_no_stack_may_touch_the_collection_of_another(made: Node) -> None:
+    """IAM's wildcards are those of file names; what a rebuild makes is within."""
+    patterns = collections(made)
+    assert len(patterns) == 2
+    reached = [name for name in OURS + OTHERS if any(fnmatchcase(name, p) for p in patterns)]
+    assert reached == OURS
+    scheme = Reconciler(Bench().pipeline).request_rebuild()
+    assert any(fnmatchcase(scheme, pattern) for pattern in patterns)
+
+
+def test_who_comes_to_the_address_is_logged_and_nothing_of_what_is_sent(
+    made: Node, local: Node
+) -> None:
+    for resources in (made["Resources"], local["Resources"]):
+        stage = resources["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]
+        assert stage["DestinationArn"] == {"Fn::GetAtt": ["ApiLog", "Arn"]}
+        line = json.loads(stage["Format"])
+        assert {"from", "route", "status"} <= line.keys()
+        assert not re.search("header|query|body|authorizer", stage["Format"])
+
+
+@pytest.mark.parametrize("file", [FILE, CONTAINER], ids=["rekognition", "local"])
+def test_a_key_of_ones_own_is_everywhere_where_one_can_be(file: Path) -> None:
+    """Logs, alarm and table; a planted one that lacks it is found."""
+    whole = template(file)
+    assert unencrypted(whole) == []
+    for name, key in unencrypted_by_design(whole):
+        mistaken = plant(f"Resources/{name}/Properties/{key}", None, file)
+        assert unencrypted(mistaken) == [name]
+
+
+KEYS = {
+    "AWS::Logs::LogGroup": "KmsKeyId",
+    "AWS::SNS::Topic": "KmsMasterKeyId",
+    "AWS::DynamoDB::Table": "SSESpecification",
+}
+
+
+def unencrypted_by_design(made: Node) -> list[tuple[str, str]]:
+    """Resources that take a key, and the property that does."""
+    return [
+        (name, KEYS[resource["Type"]])
+        for name, resource in made["Resources"].items()
+        if resource["Type"] in KEYS
+    ]
+
+
+def unencrypted(made: Node) -> list[str]:
+    """Resources that take a key and do not get the parameter's."""
+    return [
+        name
+        for name, key in unencrypted_by_design(made)
+        if {"Ref": "DataKey"} not in nodes(made["Resources"][name]["Properties"].get(key, {}))
+    ]
+
+
+def nodes(node: object) -> list[object]:
+    """A node and all below it."""
+    below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [node, *(deeper for child in below for deeper in nodes(child))]
+
+
+def test_forgotten_names_can_be_kept_from_coming_back(made: Node) -> None:
+    recovery = made["Resources"]["Table"]["Properties"]["PointInTimeRecoverySpecification"]
+    assert recovery == {"PointInTimeRecoveryEnabled": {"Fn::If": ["Restorable", True, False]}}
+    assert made["Conditions"]["Restorable"] == {
+        "Fn::Equals": [{"Ref": "PointInTimeRecovery"}, "true"]
+    }
+
+
+def test_the_image_can_be_pinned() -> None:
+    """By digest, which is looked up when it is built: it moves with every patch of the base."""
+    image = (CONTAINER.parent / "Dockerfile").read_text("utf-8")
+    assert "ARG BASE=" in image
+    assert "FROM ${BASE}" in image
 
 
 def _environment(made: Node, function: str) -> Node:
