@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 settings.load_profile("quick")
+#: Rows that a database reads at a time: few, so that not many have to be made for a second page.
+PAGE = 20
 
 
 def _missing(reason: str) -> NoReturn:
@@ -115,7 +117,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
     """Return an empty SQLite database."""
     path = shutil.copy(migrated_sqlite, tmp_path / "facelabel.db")
-    database = Database(f"sqlite:///{path}")
+    database = Database(f"sqlite:///{path}", page=PAGE)
     yield database
     database.close()
 
@@ -150,7 +152,7 @@ def postgresql(postgresql_server: str, migrated_postgresql: str) -> Iterator[Dat
     """Return an empty PostgreSQL database."""
     name = f"t{uuid.uuid4().hex}"
     _on_server(postgresql_server, f"CREATE DATABASE {name} TEMPLATE {migrated_postgresql}")
-    database = Database(postgresql_server.format(name))
+    database = Database(postgresql_server.format(name), page=PAGE)
     yield database
     database.close()
     _on_server(postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import PAGE
 from tests.integration.aws.moto_server import new_table
 
 from facelabel.adapters.aws import lines
@@ -65,7 +66,7 @@ class LedgerContract:
     """The promises; a subclass provides the fixture ``ledger``."""
 
     #: More enrolments than the ledger reads at a time.
-    many = 502
+    many = 2 * PAGE + 2
 
     @pytest.fixture
     def live(self, ledger: Ledger) -> Ledger:

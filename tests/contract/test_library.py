@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.conftest import PAGE
 
 from facelabel.errors import AlreadyExists, NotFound, Rejected
 from facelabel.testing import ManualClock, MemoryLibrary, portrait
@@ -44,7 +45,7 @@ class LibraryContract:
     #: Whether a folder is the beginning of the public_ids in it.
     fixed_folders = False
     #: More than are listed in one page.
-    many = 502
+    many = 2 * PAGE + 2
     #: Two pictures.
     ANN, BOB = portrait("Ann"), portrait("Bob")
 

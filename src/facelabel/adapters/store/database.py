@@ -44,12 +44,14 @@ _OLDEST_SQLITE = (3, 35)  # RETURNING
 class Database:
     """One database, brought to this code's schema when it is opened; shared by all threads."""
 
-    def __init__(self, url: str, *, busy_timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, busy_timeout: float = 30.0, page: int = PAGE) -> None:
         """Open ``sqlite:///path`` or ``postgresql://…``; the folder of the path must exist.
 
-        ``busy_timeout``: seconds to wait for a lock before Unavailable is raised. Raises
-        ConfigurationError if the URL is no such database, or one written by a newer version.
+        ``busy_timeout``: seconds to wait for a lock before Unavailable is raised. ``page``: rows
+        read at a time by who goes through all. Raises ConfigurationError if the URL is no such
+        database, or one written by a newer version.
         """
+        self.page = page
         self._url = _checked(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._busy_timeout = busy_timeout
@@ -102,9 +104,9 @@ class Database:
         Read page by page. Between pages no transaction is open: the caller may take its time,
         and may write.
         """
-        page = statement.order_by(key).limit(PAGE)
+        page = statement.order_by(key).limit(self.page)
         rows: Sequence[RowMapping] = ()
-        while not rows or len(rows) == PAGE:
+        while not rows or len(rows) == self.page:
             following = page.where(key > rows[-1][key]) if rows else page
             with self.read() as connection:
                 rows = connection.execute(following).mappings().all()

@@ -32,7 +32,7 @@ from facelabel.adapters.store import (
     schema,
     values,
 )
-from facelabel.adapters.store.database import PAGE, batches
+from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.originals import Originals
 from facelabel.adapters.store.paging import Paging
 from facelabel.adapters.store.selection import is_inside, tallied, where
@@ -145,7 +145,7 @@ class LocalLibrary:
         by_folder = [Order("folder"), Order("public_id")]
         cursor = None
         while True:
-            page = self.select(images, by_folder, limit=PAGE, cursor=cursor)
+            page = self.select(images, by_folder, limit=self._database.page, cursor=cursor)
             yield from page.assets
             cursor = page.cursor
             if cursor is None:
