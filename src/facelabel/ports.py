@@ -270,6 +270,20 @@ class Recognizer(Protocol):
     def drop(self, collection: str) -> None:
         """Delete a collection with all its faces; no error if there is none."""
 
+    def strangers(self, collection: str, model: str) -> int:
+        """How many faces of others in a collection one of that model could not take over.
+
+        They were not learnt from our images, so they cannot be learnt anew. 0 without the
+        collection.
+        """
+
+    def supersede(self, collection: str, heir: str, *, lossy: bool = False) -> None:
+        """Delete a collection; its heir takes over what others put there, as far as it can.
+
+        No error without the collection. Raises Rejected, nothing done, if faces of others would
+        be lost, unless that is meant (``lossy``).
+        """
+
     def collections(self) -> Sequence[str]:
         """Names of all collections."""
 
@@ -485,6 +499,17 @@ class Templates(Protocol):
     def drop(self, collection: str) -> None:
         """Delete a collection, its vectors and its users."""
 
+    def strangers(self, collection: str) -> int:
+        """How many faces clients put there, that no asset was enrolled as; 0 without it."""
+
+    def supersede(self, collection: str, heir: str, *, lossy: bool) -> None:
+        """Give the heir what clients put into a collection, and delete it, in one step.
+
+        No error without the collection. Raises NotFound without the heir; Rejected, nothing
+        done, if faces of clients would be lost because the models differ, unless that is meant
+        (``lossy``).
+        """
+
     def model(self, collection: str) -> str | None:
         """Return the model of the collection, None if there is none."""
 
@@ -652,6 +677,9 @@ class Ledger(Protocol):
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
+
+    def changed(self) -> None:
+        """Count a change of the gallery that others made."""
 
     def generation(self) -> int:
         """How often the gallery changed."""

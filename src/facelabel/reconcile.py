@@ -81,6 +81,30 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """What would be gone if another collection took the place of the live one."""
+
+    #: public_ids of images learnt now that cannot be learnt anew.
+    images: tuple[str, ...] = ()
+    #: Faces that others put there: they cannot be learnt anew, as their images are not here.
+    strangers: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything would be."""
+        return bool(self.images or self.strangers)
+
+    def __str__(self) -> str:
+        """Say it as the object of a sentence."""
+        parts = []
+        if self.images:
+            some = ", ".join(self.images[:5])
+            parts.append(f"{len(self.images)} of the images learnt now ({some})")
+        if self.strangers:
+            parts.append(f"{self.strangers} faces that others put there (IndexFaces)")
+        return " and ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciler:
     """Compares, mends and rebuilds with the pipeline's own ports."""
 
@@ -228,7 +252,7 @@ class Reconciler:
         live collection untouched, if people would be lost. A portrait whose file is not to be
         found is no loss that can be forced: its disk may come back.
         """
-        new = str(job.payload["collection"])
+        new, force = str(job.payload["collection"]), bool(job.payload.get("force"))
         live = self.pipeline.collection()
         if new != live and job.payload.get("over"):
             return Outcome("rebuilt", note=f"{live} has taken the place of {new}")
@@ -238,23 +262,32 @@ class Reconciler:
                 payload: Json = {**job.payload, "refused": [*sorted(refused)]}
                 self.pipeline.queue.enqueue(JobKind.REBUILD, new, payload)
                 return Outcome("rebuilding", note=new)
-            lost = self._lost(new, live)
-            if lost and not job.payload.get("force"):
+            loss = self._loss(new, live)
+            if loss and not force:
                 self._drop(new)
                 raise Rejected(
-                    f"the new collection would lose {len(lost)} of the images learnt now"
-                    f" ({', '.join(lost[:5])}); the old one stays."
+                    f"the new collection would lose {loss}; the old one stays."
                     " `facelabel index --rebuild --force` accepts the loss"
                 )
             self.pipeline.ledger.switch(new)
         if not job.payload.get("over"):
+            thrift = self.pipeline.thrift
+            if thrift is None:
+                self._replace_others(new, lossy=force)
+                # Whoever searched since the switch did not see the strangers.
+                self.pipeline.ledger.changed()
             self._follow_up(new)
-            if thrift := self.pipeline.thrift:
+            if thrift:
                 queue, payload = self.pipeline.queue, {**job.payload, "over": True}
                 queue.enqueue(JobKind.REBUILD, new, payload, delay=thrift.grace)
-                return Outcome("rebuilt", note=new)
-        self._drop_others(new)
+        else:
+            self._replace_others(new, lossy=force)
         return Outcome("rebuilt", note=new)
+
+    def strangers(self, model: str) -> int:
+        """How many faces of others would be lost by a rebuild with that model."""
+        live = self.pipeline.ledger.collection()
+        return self._strangers(live, model) if live else 0
 
     def _labelled(self) -> Iterator[tuple[Asset, str, str]]:
         """Each labelled training image with the person, or the reason why it names none."""
@@ -329,24 +362,36 @@ class Reconciler:
         pipe.ledger.enrol(new, line)
         return True
 
-    def _lost(self, new: str, live: str) -> list[str]:
-        """public_ids learnt in the live collection and not in the new one, or without a face."""
+    def _loss(self, new: str, live: str) -> Loss:
+        """What is learnt in the live collection and not in the new one, or without a face."""
         pipe = self.pipeline
         lines = list(pipe.ledger.enrolments(new))
         faces = {face.face_id for face in pipe.recognizer.faces(new)}
         arrived = {line.asset_id for line in lines if line.face_id in faces}
         wanted = {asset.asset_id for asset, person, _ in self._labelled() if person}
         before = pipe.ledger.enrolments(live)
-        return sorted(e.public_id for e in before if e.asset_id in wanted - arrived)
+        lost = sorted(e.public_id for e in before if e.asset_id in wanted - arrived)
+        return Loss(tuple(lost), self._strangers(new, pipe.recognizer.model(new)))
 
-    def _drop_others(self, live: str) -> None:
-        """Drop what this and interrupted rebuilds left behind; never a collection not ours."""
+    def _strangers(self, heir: str, model: str) -> int:
+        recognizer = self.pipeline.recognizer
+        return sum(recognizer.strangers(name, model) for name in {*self._others(heir), heir})
+
+    def _others(self, live: str) -> list[str]:
+        """What takes no part any more once a collection is live; never one that is not ours."""
         base = self.pipeline.scheme.collection
         ours = re.compile(re.escape(base) + r"(-\d{14})?")
-        for name in self.pipeline.recognizer.collections():
-            if name != live and ours.fullmatch(name):
-                self._untag(name, live)
-                self._drop(name)
+        names = self.pipeline.recognizer.collections()
+        return [name for name in names if name != live and ours.fullmatch(name)]
+
+    def _replace_others(self, live: str, *, lossy: bool) -> None:
+        """Drop what this and interrupted rebuilds left, with what others put there carried over."""
+        pipe = self.pipeline
+        for name in self._others(live):
+            self._untag(name, live)
+            pipe.ledger.purge(name)
+            # Last of all in the recogniser: while it stands there we come back.
+            pipe.recognizer.supersede(name, live, lossy=lossy)
 
     def _untag(self, old: str, live: str) -> None:
         """Take the face tag off images that left the training folder while we built."""
@@ -358,7 +403,7 @@ class Reconciler:
                 pipe.library.remove_tags(asset.asset_id, sorted(names.face_id_tags(asset.tags)))
 
     def _drop(self, collection: str) -> None:
-        """Drop a collection, last of all in the recogniser: while it stands there we come back."""
+        """Drop a collection that never was live."""
         self.pipeline.ledger.purge(collection)
         self.pipeline.recognizer.drop(collection)
 

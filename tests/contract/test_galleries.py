@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.adapters.store.galleries import StoreGalleries
+from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.templates import StoreTemplates
-from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded, TokenReused
+from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded, Rejected, TokenReused
 from facelabel.gallery import (
     Association,
     Deletion,
@@ -112,9 +113,16 @@ class World:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest) -> World:
+def database(request: pytest.FixtureRequest) -> Database:
+    """Return either database."""
+    found: Database = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def world(database: Database) -> World:
     """Return a world on either database."""
-    return World(request.getfixturevalue(request.param))
+    return World(database)
 
 
 class TestCollections:
@@ -527,3 +535,116 @@ def test_writers_at_once_lose_nothing(world: World) -> None:
     assert users_number is not None
     assert len(world.templates.vectors(users_number, 0, 99)) == 1
     assert len(world.templates.deleted(users_number, 0)) == 23
+
+
+class TestSuccession:
+    """A rebuild: the pipeline enrols its own anew, what clients put there comes along."""
+
+    @pytest.fixture
+    def rebuilt(self, world: World) -> World:
+        """A collection with enrolled and indexed faces, a user of both, tags; and its heir."""
+        enrolled = Template(some_face(), turned(0))
+        world.templates.add("people", EnrolledFace("ours", "Ann", "asset"), enrolled, "digest")
+        external = external_ids.encode("Ben", "b")
+        world.galleries.add("people", [new("theirs", 40, external), new("nameless", 80)])
+        world.user("u", "ours", "theirs")
+        world.user("empty")
+        world.galleries.tag("people", {"team": "red"})
+        return world
+
+    def heir(self, world: World, model: str = MODEL) -> None:
+        world.templates.create("people-2", model, 2)
+        again = Template(some_face(), turned(10))
+        world.templates.add("people-2", EnrolledFace("ours-2", "Ann", "asset"), again, "digest")
+
+    def test_faces_users_and_tags_come_along(self, rebuilt: World) -> None:
+        created = rebuilt.galleries.describe("people").created_at
+        self.heir(rebuilt)
+
+        rebuilt.templates.supersede("people", "people-2", lossy=False)
+
+        faces, _ = rebuilt.galleries.faces("people-2", 0, 10)
+        assert [face.face_id for face in faces] == ["ours-2", "theirs", "nameless"]
+        assert [face.user_id for face in faces] == ["u", "u", None]
+        assert rebuilt.galleries.users("people-2", "", 10) == [
+            User("empty", UserStatus.CREATED),
+            User("u", UserStatus.ACTIVE),
+        ]
+        found = rebuilt.galleries.user_vector("people-2", "u")
+        assert found
+        assert angle(found[1]) == pytest.approx(25)  # of the face as it is now, and of theirs
+        assert rebuilt.galleries.tags("people-2") == {"team": "red"}
+        assert rebuilt.galleries.describe("people-2").created_at == created
+        assert rebuilt.templates.collections() == ["people-2"]
+
+    def test_who_holds_the_heirs_vectors_hears_of_the_new_ones(self, rebuilt: World) -> None:
+        self.heir(rebuilt)
+        number = rebuilt.templates.collection_id("people-2")
+        assert number
+        last = max(row for row, _ in rebuilt.templates.vectors(number, 0, 10))
+        rebuilt.templates.supersede("people", "people-2", lossy=False)
+        assert len(rebuilt.templates.vectors(number, last, 10)) == 2
+
+    def test_another_model_loses_no_face_unasked(self, rebuilt: World) -> None:
+        self.heir(rebuilt, "memory/2")
+        assert rebuilt.templates.strangers("people") == 2
+
+        with pytest.raises(Rejected, match="2 faces"):
+            rebuilt.templates.supersede("people", "people-2", lossy=False)
+        assert rebuilt.galleries.describe("people").faces == 3
+
+        rebuilt.templates.supersede("people", "people-2", lossy=True)
+        assert rebuilt.templates.collections() == ["people-2"]
+        faces, _ = rebuilt.galleries.faces("people-2", 0, 10)
+        assert [(face.face_id, face.user_id) for face in faces] == [("ours-2", "u")]
+
+    def test_doing_it_again_changes_nothing(self, rebuilt: World) -> None:
+        self.heir(rebuilt)
+        for _ in range(2):
+            rebuilt.templates.supersede("people", "people-2", lossy=False)
+        assert rebuilt.galleries.describe("people-2").faces == 3
+        with pytest.raises(NotFound):
+            rebuilt.templates.supersede("people-2", "nowhere", lossy=False)
+
+
+class TestOwnName:
+    """Clients reach the live collection under the product's name, whatever a rebuild called it."""
+
+    @pytest.fixture
+    def own(self, database: Database) -> World:
+        """The live collection is not called as clients know it."""
+        world = World(database)
+        world.galleries = StoreGalleries(database, world.clock, "own")
+        world.templates.create("own-2", MODEL, 2)
+        StoreLedger(database).switch("own-2")
+        return world
+
+    def test_every_call_reaches_the_live_collection(self, own: World) -> None:
+        own.galleries.add("own", [new("a")])
+        assert own.galleries.describe("own").name == "own"
+        assert own.galleries.gallery("own") == own.galleries.gallery("own-2")
+        assert own.galleries.vector("own", "a") == own.galleries.vector("own-2", "a")
+        own.galleries.create_user("own", "u", None)
+        own.galleries.tag("own", {"a": "b"})
+        assert own.galleries.tags("own-2") == {"a": "b"}
+        assert own.galleries.delete_faces("own", ["a"]).deleted == ("a",)
+
+    def test_it_is_listed_under_its_own_name(self, own: World) -> None:
+        names = [found.name for found in own.galleries.collections("", 10)]
+        assert names == ["own", "people"]
+        assert [found.name for found in own.galleries.collections("own", 10)] == ["people"]
+
+    def test_it_cannot_be_made_again_but_deleted(self, own: World) -> None:
+        with pytest.raises(AlreadyExists):
+            own.galleries.create("own", MODEL, 2, {})
+        own.galleries.drop("own")
+        with pytest.raises(NotFound):
+            own.galleries.describe("own")
+        own.galleries.create("own", MODEL, 2, {})
+
+    def test_a_collection_that_bears_the_name_has_it(self, own: World) -> None:
+        own.templates.create("own", MODEL, 2)
+        own.galleries.add("own", [new("a")])
+        assert own.galleries.describe("own-2").faces == 0
+        names = [found.name for found in own.galleries.collections("", 10)]
+        assert names == ["own", "own-2", "people"]

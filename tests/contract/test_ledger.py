@@ -97,6 +97,11 @@ class LedgerContract:
         ledger.switch("people-2")
         assert ledger.begin("people-1") == "people-2"
 
+    def test_what_others_changed_counts(self, live: Ledger) -> None:
+        before = live.generation()
+        live.changed()
+        assert (live.collection(), live.generation()) == (LIVE, before + 1)
+
     def test_an_enrolment_is_read_as_it_was_written(self, live: Ledger) -> None:
         line = enrolment("a", person="Zoë Müller")
         live.enrol(LIVE, line)

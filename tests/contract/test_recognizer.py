@@ -139,6 +139,15 @@ class RecognizerContract:
         family.create("family")
         assert list(family.faces("family")) == []
 
+    def test_one_that_takes_anothers_place_leaves_nothing_of_it(self, family: Recognizer) -> None:
+        family.create("heir")
+        assert family.strangers("family", family.model("heir")) == 0
+        family.supersede("family", "heir")
+        family.supersede("family", "heir")  # a process died before it noted that
+        assert "family" not in family.collections()
+        assert list(family.faces("heir")) == []  # what we enrolled is learnt anew
+        assert family.strangers("family", "other/1") == 0
+
     def test_an_unknown_collection_is_told(self, recognizer: Recognizer, camera: Camera) -> None:
         calls: Sequence[Callable[[], object]] = (
             lambda: recognizer.model("family"),

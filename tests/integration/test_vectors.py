@@ -409,3 +409,28 @@ def churn(index: MatrixIndex, people: int) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], Path(sys.argv[2]))
+
+
+def test_what_killed_processes_had_yet_to_erase_is_erased_at_the_start(
+    memory: MemoryTemplates, file: Path
+) -> None:
+    remove(memory, [1])
+    assert unit(1) in file.read_bytes()
+
+    MatrixIndex(memory, file.parent).settle()
+
+    content = file.read_bytes()
+    assert (unit(0) in content, unit(1) in content) == (True, False)
+
+
+def test_the_file_of_a_collection_that_is_gone_goes_at_the_start(
+    memory: MemoryTemplates, file: Path
+) -> None:
+    torn = file.with_name("77.new")  # a process died while it wrote this
+    torn.write_bytes(unit(0))
+    memory.drop(PEOPLE)
+
+    MatrixIndex(memory, file.parent).settle()
+
+    assert not file.exists()
+    assert not torn.exists()

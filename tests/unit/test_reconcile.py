@@ -257,6 +257,58 @@ def test_with_force_the_loss_is_accepted(bench: Bench, family: dict[str, str]) -
     assert bench.error(family["ann"]) is not None
 
 
+def test_faces_of_others_are_carried_over_and_still_name_people(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    live = bench.ledger.collection()
+    assert live is not None
+    theirs = bench.recognizer.learn_untraced(live, "eve")
+    photo = bench.upload("assets", "eve")
+    bench.work()
+    assert bench.names(photo) == {"eve"}
+
+    new = rebuild(bench)
+
+    assert theirs in {face.face_id for face in bench.recognizer.faces(new)}
+    assert bench.names(photo) == {"eve"}
+    assert list(bench.recognizer.collections()) == [new]
+
+
+def test_faces_of_others_that_another_model_cannot_take_over_are_not_lost_unasked(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    live = bench.ledger.collection()
+    assert live is not None
+    theirs = bench.recognizer.learn_untraced(live, "eve")
+    bench.recognizer.new_model = "memory/2"
+
+    rebuild(bench)
+
+    (dead,) = bench.queue.jobs(JobState.DEAD)
+    assert "would lose 1 faces that others put there" in dead.reason
+    assert (bench.ledger.collection(), *bench.recognizer.collections()) == (live, live)
+    assert theirs in {face.face_id for face in bench.recognizer.faces(live)}
+
+    new = rebuild(bench, force=True)
+
+    assert list(bench.recognizer.collections()) == [new]
+    assert theirs not in {face.face_id for face in bench.recognizer.faces(new)}
+
+
+def test_faces_in_a_collection_that_a_client_made_again_count_too(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    rebuild(bench)
+    base = bench.pipeline.scheme.collection
+    bench.recognizer.create(base)  # its name was free since the rebuild
+    theirs = bench.recognizer.learn_untraced(base, "eve")
+
+    new = rebuild(bench)
+
+    assert theirs in {face.face_id for face in bench.recognizer.faces(new)}
+    assert list(bench.recognizer.collections()) == [new]
+
+
 def test_a_rebuild_follows_changes_made_while_it_ran(bench: Bench, family: dict[str, str]) -> None:
     def change(done: int, _count: int) -> None:
         if done == 2 and bench.library.asset(family["ann"]):

@@ -1,8 +1,9 @@
 """Rendered pictures on disk: a cache that may be deleted at any time, as a whole or in part.
 
-Several processes may share the folder and any of them may be killed. A file is named by its key's
-hash, appears whole, and starts with the hash of its content, so that what a power failure left
-half written is noticed and rendered again. Reading a file marks it as used.
+Several processes may share the folder and any of them may be killed. A file is named by the
+original it was made of, with which it goes, and by its key's hash. It appears whole, and starts
+with the hash of its content, so that what a power failure left half written is noticed and
+rendered again. Reading a file marks it as used.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ class DerivedCache:
         #: What may be added before the next look; the first one is taken at once.
         self._allowance = _Room(0, 0)
 
-    def get(self, key: str) -> bytes | None:
-        """Return what was kept under a key, None if it is not there or damaged."""
-        path = self._path(key)
+    def get(self, etag: str, key: str) -> bytes | None:
+        """Return what was kept of an original under a key, None if it is not there or damaged."""
+        path = self._path(etag, key)
         try:
             content = path.read_bytes()
         except OSError:
@@ -68,8 +69,8 @@ class DerivedCache:
             os.utime(path)
         return data
 
-    def put(self, key: str, data: bytes) -> None:
-        """Keep something; the least recently used goes when there is too much.
+    def put(self, etag: str, key: str, data: bytes) -> None:
+        """Keep something made of an original; the least recently used goes when it is too much.
 
         A disk that is full costs the cache, not the answer: nothing is raised.
         """
@@ -79,9 +80,14 @@ class DerivedCache:
             return
         try:
             self._make_room(needed)
-            _write(self._path(key), content)
+            _write(self._path(etag, key), content)
         except OSError as error:
             _LOG.warning("a rendered picture was not kept: %s", error)
+
+    def drop(self, etag: str) -> None:
+        """Delete everything made of an original."""
+        for path in self._root.glob(f"{etag[:2]}/{etag}-*"):
+            _remove(path)
 
     def clear(self) -> None:
         """Delete everything."""
@@ -90,9 +96,9 @@ class DerivedCache:
                 _remove(path)
             self._allowance = _Room(0, 0)
 
-    def _path(self, key: str) -> Path:
+    def _path(self, etag: str, key: str) -> Path:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._root / digest[:2] / digest
+        return self._root / etag[:2] / f"{etag}-{digest}"
 
     def _files(self, pattern: str) -> Iterator[Path]:
         return self._root.glob(f"??/{pattern}")
@@ -112,6 +118,7 @@ class DerivedCache:
         abandoned = time.time() - _ABANDONED
         for used, size, path in entries:
             is_left_over = path.suffix == _TEMPORARY and used < abandoned
+            is_left_over |= not path.suffix and "-" not in path.name  # named by key alone
             if is_left_over or not left.fits(room):
                 _remove(path)
                 left = left.without(_Room(size, 1))

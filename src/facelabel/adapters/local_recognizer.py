@@ -61,6 +61,21 @@ class LocalRecognizer:
         for number in numbers:  # again: a search in between may have made new ones
             self._index.drop(number)
 
+    def strangers(self, collection: str, model: str) -> int:
+        """How many faces of clients in a collection one of that model could not take over."""
+        same = self._templates.model(collection) == model
+        return 0 if same else self._templates.strangers(collection)
+
+    def supersede(self, collection: str, heir: str, *, lossy: bool = False) -> None:
+        """Delete a collection; its heir takes over the faces of clients, their users and its tags.
+
+        Raises Rejected, nothing done, if faces of clients would be lost, unless that is meant.
+        """
+        numbers = self._numbers(collection)
+        self._templates.supersede(collection, heir, lossy=lossy)
+        for number in numbers:  # a process that dies before leaves files that the next start drops
+            self._index.drop(number)
+
     def collections(self) -> Sequence[str]:
         """Names of all collections."""
         return self._templates.collections()

@@ -257,6 +257,15 @@ class MatrixIndex:
         with contextlib.suppress(OSError):  # numbers are never reused: nobody needs it again
             path.with_suffix(".lock").unlink()
 
+    def settle(self) -> None:
+        """Erase what killed processes left: faces deleted since, and collections dropped."""
+        files = [*self._folder.glob("*.matrix"), *self._folder.glob("*.new")]
+        for collection_id in sorted({int(f.stem) for f in files if f.stem.isdecimal()}):
+            if self._templates.vectors(collection_id, 0, 1):
+                self._fresh(collection_id)
+            else:  # there is no such collection any more, or nobody in it
+                self.drop(collection_id)
+
     def _scan(self, view: _View, queries: Vectors, count: int) -> Iterator[list[tuple[int, float]]]:
         found = self._share(partial(_nearest, view, queries, count), len(view.records))
         places = np.concatenate([places for places, _ in found], axis=1)

@@ -68,7 +68,7 @@ class App:
     fetch: Callable[[str], tuple[bytes, str]]
     #: Draws boxes and names: (image file, decisions) -> JPEG.
     annotate: Callable[[bytes, tuple[NamedFace, ...]], bytes]
-    #: Deletes originals that an upload killed in the middle left behind; returns how many.
+    #: Clears away what processes killed in the middle left behind; returns how many originals.
     tidy: Callable[[], int]
     #: Tells one subscriber of a change.
     notify: Callable[[Job], Outcome]
@@ -224,6 +224,12 @@ class _Parts:
 
 def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -> App:
     clock, allowed, pictures = SystemClock(), limits(settings), parts.pictures
+
+    def tidy() -> int:
+        if parts.own:
+            parts.own.settle()
+        return pictures.tidy()
+
     pipeline = Pipeline(
         pictures.quiet,
         parts.recognizer,
@@ -243,7 +249,7 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
         inbox=stores.inbox,
         fetch=lambda url: _fetch(settings, url),
         annotate=lambda data, faces: annotate(data, faces, allowed),
-        tidy=pictures.tidy,
+        tidy=tidy,
         notify=Notifier(_post(settings), clock),
         rebuild_progress=[],
         local=parts.local,

@@ -77,6 +77,7 @@ def build(
     allowed, fixed = limits(settings), settings.folder_mode == "fixed"
     clock = SystemClock()
     keys.ensure()
+    derived = DerivedCache(settings.data / "derived", settings.derived_mb << 20)
     intake = Intake(lambda: [*keys(), *settings.more_keys], clock)
 
     def check(data: bytes) -> ImageHeader:
@@ -99,6 +100,7 @@ def build(
             on_change=outbox,
             check=check,
             fixed_folders=fixed,
+            on_removed=derived.drop,
         )
 
     media = library(followed_up=True)
@@ -109,7 +111,7 @@ def build(
         messages=StoreMessages(database, clock),
         keys=keys,
         renderer=PillowRenderer(allowed, engines.detect),
-        derived=DerivedCache(settings.data / "derived", settings.derived_mb << 20),
+        derived=derived,
         inspect=check,
         detect=engines.detect,
         tidy=media.sweep_orphans,

@@ -33,6 +33,8 @@ class OwnFaces:
     collections: FaceCollections
     #: Where Rekognition's clients keep images, if anywhere.
     fetch_object: FetchObject | None
+    #: Erases from the index on disk what killed processes had yet to erase.
+    settle: Callable[[], None]
 
 
 def build(settings: Settings, database: Database, engines: Engines, clock: Clock) -> OwnFaces:
@@ -41,8 +43,11 @@ def build(settings: Settings, database: Database, engines: Engines, clock: Clock
     index = MatrixIndex(templates, settings.data / "vectors", threads=settings.threads)
     return OwnFaces(
         LocalRecognizer(engines, templates, index),
-        LocalCollections(engines, StoreGalleries(database, clock), index),
+        LocalCollections(
+            engines, StoreGalleries(database, clock, settings.rekognition_collection), index
+        ),
         _objects(settings),
+        index.settle,
     )
 
 

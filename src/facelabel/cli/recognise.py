@@ -194,6 +194,8 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
         count = len(actions.labelled(app, app.pipeline.scheme.training))
         model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
         out.print(f"{count} labelled images would be learnt anew with {model}")
+        if loss := app.reconciler.strangers(model):
+            out.print(f"{loss} faces that others put there (IndexFaces) would be lost: --force")
         again = actions.searched_with_faces(app)
         report.print_costs(actions.costs(app, portraits=count, pictures=again))
         return

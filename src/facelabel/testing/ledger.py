@@ -35,6 +35,10 @@ class MemoryLedger:
             self._live = collection
             self._generation += 1
 
+    def changed(self) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        self._generation += 1
+
     def begin(self, collection: str) -> str:
         """See :class:`facelabel.ports.Ledger`."""
         if self._live is None:

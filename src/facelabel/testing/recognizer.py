@@ -7,7 +7,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from facelabel.errors import NotFound, UnreadableImage, UnusableFace
+from facelabel.errors import NotFound, Rejected, UnreadableImage, UnusableFace
 from facelabel.model import EnrolledFace, Hit, SearchedFace, Sighting
 from facelabel.testing.faces import some_face
 
@@ -42,6 +42,28 @@ class MemoryRecognizer:
         """See :class:`facelabel.ports.Recognizer`."""
         self._models.pop(collection, None)
         self._faces.pop(collection, None)
+
+    def strangers(self, collection: str, model: str) -> int:
+        """See :class:`facelabel.ports.Recognizer`."""
+        if self._models.get(collection) in {None, model}:
+            return 0
+        return len(self._strangers(collection))
+
+    def supersede(self, collection: str, heir: str, *, lossy: bool = False) -> None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        if collection not in self._faces:
+            return
+        model = self.model(heir)
+        if self.strangers(collection, model) and not lossy:
+            raise Rejected("faces would be lost")
+        for face_id, face in self._strangers(collection).items():
+            if self._models[collection] == model:
+                self._faces[heir].setdefault(face_id, face)
+                self._shown[heir, face_id] = self._shown[collection, face_id]
+        self.drop(collection)
+
+    def _strangers(self, collection: str) -> dict[str, EnrolledFace]:
+        return {i: face for i, face in self._faces[collection].items() if not face.is_traced}
 
     def collections(self) -> Sequence[str]:
         """See :class:`facelabel.ports.Recognizer`."""

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
-from facelabel.errors import NotFound
+from facelabel.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +49,24 @@ class MemoryTemplates:
     def drop(self, collection: str) -> None:
         """See :class:`facelabel.ports.Templates`."""
         self._collections.pop(collection, None)
+
+    def strangers(self, collection: str) -> int:
+        """See :class:`facelabel.ports.Templates`."""
+        found = self._collections.get(collection)
+        return sum(face.asset_id is None for face, _, _ in found.rows.values()) if found else 0
+
+    def supersede(self, collection: str, heir: str, *, lossy: bool) -> None:
+        """See :class:`facelabel.ports.Templates`."""
+        old, new = self._collections.get(collection), self._need(heir)
+        if old is None:
+            return
+        theirs = [row for row in old.rows.values() if row[0].asset_id is None]
+        if old.model == new.model:
+            for face, template, digest in theirs:
+                self.add(heir, face, template, digest)
+        elif theirs and not lossy:
+            raise Rejected(f"{len(theirs)} faces would be lost")
+        self.drop(collection)
 
     def model(self, collection: str) -> str | None:
         """See :class:`facelabel.ports.Templates`."""

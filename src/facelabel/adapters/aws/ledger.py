@@ -93,6 +93,10 @@ class DynamoLedger:
             self._live_name.write(collection)
         self._make_live(collection, "attribute_not_exists(live) OR live <> :live")
 
+    def changed(self) -> None:
+        """Count a change of the gallery that others made."""
+        self._table.write(update(_GALLERY, "ADD generation :one", "", {"one": 1}))
+
     def generation(self) -> int:
         """How often the gallery changed."""
         gallery = self._table.get(_GALLERY)

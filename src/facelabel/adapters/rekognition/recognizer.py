@@ -16,7 +16,7 @@ from facelabel.adapters.rekognition import quality as qualities
 from facelabel.adapters.rekognition.crops import Photo, is_same
 from facelabel.adapters.rekognition.searches import FaceSearch, Found, UserSearch
 from facelabel.adapters.rekognition.users import Users
-from facelabel.errors import AlreadyExists, NotFound, UnusableFace
+from facelabel.errors import AlreadyExists, NotFound, Rejected, UnusableFace
 from facelabel.gallery import QualityFilter
 from facelabel.images import Limits
 from facelabel.model import EnrolledFace, Face, Reason, SearchedFace, Sighting, asset_hash
@@ -94,6 +94,30 @@ class RekognitionRecognizer:
             self._client.call("DeleteCollection", CollectionId=collection)
         except NotFound:
             return
+
+    def strangers(self, collection: str, model: str) -> int:  # noqa: ARG002 - the port's
+        """How many faces of others there are: Amazon gives away neither image nor vector."""
+        try:
+            pages = list(self._client.pages("ListFaces", CollectionId=collection, MaxResults=BATCH))
+        except NotFound:
+            return 0
+        known = [readings.enrolled(face) for page in pages for face in page.get("Faces", ())]
+        return sum(face is None or not face.is_traced for face in known)
+
+    def supersede(
+        self,
+        collection: str,
+        heir: str,
+        *,
+        lossy: bool = False,
+    ) -> None:
+        """Delete a collection; Rejected if faces of others would be lost, unless that is meant."""
+        if not lossy and (lost := self.strangers(collection, heir)):
+            raise Rejected(
+                f"{lost} faces that others put into {collection!r} cannot be learnt anew: it stays;"
+                " `facelabel index --rebuild --force` accepts the loss"
+            )
+        self.drop(collection)
 
     def collections(self) -> Sequence[str]:
         """Names of all collections."""

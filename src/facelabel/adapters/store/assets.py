@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
-from facelabel.adapters.store import schema, values
+from facelabel.adapters.store import forgetting, schema, values
 from facelabel.adapters.store.database import PAGE, batches
 from facelabel.media import AssetKey
 from facelabel.model import Asset
@@ -95,6 +95,8 @@ def read(connection: Connection, rows: Sequence[RowMapping]) -> list[Asset]:
 
 def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     """Make the rows of the assets before those of the assets after."""
+    if any(map(_forgets, changes)):
+        forgetting.note(connection)
     gone = [change.before.asset_id for change in changes if change.before and not change.after]
     for some in batches(gone):
         connection.execute(delete(schema.asset).where(_ASSET.asset_id.in_(some)))
@@ -104,6 +106,18 @@ def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
         connection.execute(insert(schema.asset), new)
     _write_tags(connection, changes)
     values.write(connection, [change for change in changes if change.after])
+
+
+def _forgets(change: AssetChange) -> bool:
+    """Whether words of somebody's go, that may be a name: those of an asset, or a tag of it."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return before is not None
+    words = [
+        (asset.public_id, asset.folder, asset.filename, asset.display_name, asset.context,
+         asset.metadata) for asset in (before, after)
+    ]  # fmt: skip
+    return words[0] != words[1] or bool(set(before.tags) - set(after.tags))
 
 
 def _update(connection: Connection, changes: Sequence[AssetChange]) -> None:

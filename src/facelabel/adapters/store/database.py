@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import create_engine, event, inspect, make_url, text
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from facelabel.adapters.store import postgresql
 from facelabel.adapters.store.faults import translated
+from facelabel.adapters.store.forgetting import Eraser
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE
 from facelabel.errors import ConfigurationError
 
@@ -62,11 +64,14 @@ class Database:
             durable: self._engine.execution_options(writes=True, durable=durable)
             for durable in (True, False)
         }
+        self._eraser: Eraser | None = None
         try:
             self._open()
         except BaseException:
             self.close()
             raise
+        if self._sqlite:
+            self._eraser = Eraser(Path(self._url.database or ""))
 
     @property
     def url(self) -> str:
@@ -121,8 +126,12 @@ class Database:
         return cast("Insert", dialect.insert(table))
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; what was forgotten is gone from the files, or soon will be."""
+        if self._eraser:
+            self._eraser.stop()
         self._engine.dispose()
+        if self._eraser:
+            self._eraser.finish()
 
     def _shown(self) -> URL:
         """As a user wrote it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, insert, select, update
 
-from facelabel.adapters.store import rules, schema
+from facelabel.adapters.store import forgetting, rules, schema
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ def read_all(connection: Connection, kind: str) -> dict[str, Json]:
 def write(connection: Connection, kind: str, name: str, body: Json | None) -> None:
     """Make this the document; None deletes it. Called under the library's lock."""
     name = rules.document_name(name)
-    if body is None:
-        connection.execute(delete(schema.document).where(_is(kind, name)))
-        return
-    changed = update(schema.document).where(_is(kind, name)).values(body=body)
-    if not connection.execute(changed).rowcount:
+    former = _is(kind, name)
+    changed = update(schema.document).where(former).values(body=body)
+    gone = delete(schema.document).where(former)
+    if connection.execute(gone if body is None else changed).rowcount:
+        forgetting.note(connection)  # a value of a metadata field may be somebody's name
+    elif body is not None:
         _insert(connection, kind, name, body)
 
 

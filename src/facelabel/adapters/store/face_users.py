@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, insert, select, update
 
-from facelabel.adapters.store import schema, template_rows
+from facelabel.adapters.store import forgetting, schema, template_rows
 from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded
 from facelabel.gallery import Association, FailedFace, Failure, User, UserStatus
 
@@ -35,12 +35,13 @@ def create(connection: Connection, collection: RowMapping, user_id: str) -> None
     user = {"collection_id": collection["id"], "user_id": user_id}
     connection.execute(insert(schema.face_user), [user])
     if template_rows.users_number(connection, collection["id"]) is None:
-        _create_hidden(connection, collection)
+        create_hidden(connection, collection)
 
 
 def remove(connection: Connection, collection_id: int, user_id: str) -> None:
     """Delete a user; the faces stay."""
     require(connection, collection_id, user_id)
+    forgetting.note(connection)
     theirs = (_TEMPLATE.collection_id == collection_id, _TEMPLATE.user_id == user_id)
     connection.execute(update(schema.template).where(*theirs).values(user_id=None))
     template_rows.follow(connection, collection_id, [user_id])
@@ -167,7 +168,8 @@ def _is_there(connection: Connection, collection_id: int, user_id: str) -> bool:
     return connection.execute(select(_USER.user_id).where(*this)).first() is not None
 
 
-def _create_hidden(connection: Connection, collection: RowMapping) -> None:
+def create_hidden(connection: Connection, collection: RowMapping) -> None:
+    """Make the collection in which the vectors of a collection's users are."""
     hidden = {
         "name": f"{collection['name']}/users",  # no client can ask for a name with a slash
         "model": collection["model"],

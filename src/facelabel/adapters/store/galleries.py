@@ -6,9 +6,15 @@ import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 
-from facelabel.adapters.store import client_tokens, face_users, schema, template_rows
+from facelabel.adapters.store import (
+    client_tokens,
+    face_users,
+    forgetting,
+    schema,
+    template_rows,
+)
 from facelabel.adapters.store.database import batches
 from facelabel.errors import AlreadyExists, LabelRefused, NotFound, QuotaExceeded
 from facelabel.gallery import (
@@ -47,10 +53,16 @@ _USER = schema.face_user.c
 class StoreGalleries:
     """Galleries in the database; implements :class:`facelabel.ports.Galleries`."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        """Share the database with :class:`~facelabel.adapters.store.templates.StoreTemplates`."""
+    def __init__(self, database: Database, clock: Clock, own: str = "") -> None:
+        """Share the database with :class:`~facelabel.adapters.store.templates.StoreTemplates`.
+
+        ``own``: the name under which clients know the collection that the pipeline works with. A
+        rebuild makes another one, and no collection of that name is left: then the name means
+        the live one, which is shown under it.
+        """
         self._database = database
         self._clock = clock
+        self._own = own
 
     def create(
         self, collection: str, model: str, dimensions: int, tags: Mapping[str, str]
@@ -66,39 +78,42 @@ class StoreGalleries:
         }
         new = self._database.insert(schema.collection).values(row).on_conflict_do_nothing()
         with self._database.transaction() as connection:
-            if connection.execute(new.returning(_COLLECTION.id)).first() is None:
+            taken = collection == self._own and self._renamed(connection)
+            if taken or connection.execute(new.returning(_COLLECTION.id)).first() is None:
                 raise AlreadyExists(f"there is a collection {collection!r} already")
         return FaceCollection(collection, model, faces=0, users=0, created_at=now)
 
     def describe(self, collection: str) -> FaceCollection:
         """Return a collection as it is now."""
-        this = _described(_COLLECTION.name == collection)
         with self._database.read() as connection:
+            this = _described(_COLLECTION.name == self._name(connection, collection))
             row = connection.execute(this).mappings().first()
-        return FaceCollection(**template_rows.required(row, collection))
+        return FaceCollection(**{**template_rows.required(row, collection), "name": collection})
 
     def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
         """Return the next collections by name, those above ``after``."""
-        following = _described(_COLLECTION.name > after).order_by(_COLLECTION.name).limit(limit)
         with self._database.read() as connection:
+            live, name = self._renamed(connection), _COLLECTION.name
+            shown = case((name == live, self._own), else_=name) if live else name
+            following = _described(shown > after, shown).order_by(shown).limit(limit)
             return [FaceCollection(**row) for row in connection.execute(following).mappings()]
 
     def gallery(self, collection: str) -> Gallery:
         """Return what a search needs to know."""
         with self._database.read() as connection:
-            found = _found(connection, collection)
+            found = self._found(connection, collection)
             users = template_rows.users_number(connection, found["id"])
         return Gallery(found["id"], users, found["model"])
 
     def drop(self, collection: str) -> None:
         """Delete a collection with its faces, users and tags."""
         with self._database.transaction() as connection:
-            template_rows.drop(connection, _held(connection, collection)["id"])
+            template_rows.drop(connection, self._held(connection, collection)["id"])
 
     def tags(self, collection: str) -> Mapping[str, str]:
         """Return the tags of a collection."""
         with self._database.read() as connection:
-            return dict(_found(connection, collection)["tags"])
+            return dict(self._found(connection, collection)["tags"])
 
     def tag(self, collection: str, tags: Mapping[str, str]) -> None:
         """Add or change tags; QuotaExceeded above 200."""
@@ -115,7 +130,7 @@ class StoreGalleries:
         Raises ValueError for a vector of another length.
         """
         with self._database.transaction() as connection:
-            held = _held(connection, collection)
+            held = self._held(connection, collection)
             rows = [_row(held, face) for face in faces]
             if rows:
                 new = self._database.insert(schema.template).on_conflict_do_nothing()
@@ -137,7 +152,7 @@ class StoreGalleries:
     ) -> tuple[Sequence[FaceRecord], int | None]:
         """See :meth:`facelabel.ports.FaceCollections.faces`."""
         with self._database.read() as connection:
-            number = _found(connection, collection)["id"]
+            number = self._found(connection, collection)["id"]
             following = _records(number).where(_TEMPLATE.row > after)
             if face_ids is not None:
                 following = following.where(_TEMPLATE.face_id.in_(face_ids))
@@ -163,7 +178,7 @@ class StoreGalleries:
     def vector(self, collection: str, face_id: str) -> tuple[int, bytes]:
         """Row number and vector of a face; NotFound without it."""
         with self._database.read() as connection:
-            number = _found(connection, collection)["id"]
+            number = self._found(connection, collection)["id"]
             found = _vector(connection, number, face_id)
         if found is None:
             raise NotFound(f"there is no face {face_id!r} in the collection {collection!r}")
@@ -172,7 +187,7 @@ class StoreGalleries:
     def delete_faces(self, collection: str, face_ids: Sequence[str]) -> Deletion:
         """Delete faces for good; those of a user are left."""
         with self._database.transaction() as connection:
-            number = _held(connection, collection)["id"]
+            number = self._held(connection, collection)["id"]
             these = _TEMPLATE.face_id.in_(face_ids)
             rows = template_rows.erase(connection, number, these & _TEMPLATE.user_id.is_(None))
             owners = select(_TEMPLATE.face_id, _TEMPLATE.user_id)
@@ -204,7 +219,7 @@ class StoreGalleries:
     def users(self, collection: str, after: str, limit: int) -> Sequence[User]:
         """The next users by id, those above ``after``."""
         with self._database.read() as connection:
-            number = _found(connection, collection)["id"]
+            number = self._found(connection, collection)["id"]
             return face_users.page(connection, number, after, limit)
 
     def user_ids(self, number: int, rows: Sequence[int]) -> Mapping[int, str]:
@@ -220,7 +235,7 @@ class StoreGalleries:
     def user_vector(self, collection: str, user_id: str) -> tuple[int, bytes] | None:
         """Row number and vector of a user; None where it has no face."""
         with self._database.read() as connection:
-            number = _found(connection, collection)["id"]
+            number = self._found(connection, collection)["id"]
             face_users.require(connection, number, user_id)
             hidden = template_rows.users_number(connection, number)
             return _vector(connection, hidden, user_id) if hidden else None
@@ -260,6 +275,30 @@ class StoreGalleries:
         request: JsonValue = ["disassociate", user_id, list(face_ids)]
         return _association(self._once(collection, token, request, act))
 
+    def _renamed(self, connection: Connection) -> str | None:
+        """The live collection, where clients know it by another name than its own."""
+        if not self._own or connection.execute(template_rows.named(self._own)).first():
+            return None
+        live = connection.execute(select(schema.gallery.c.collection)).scalar()
+        return live if live and connection.execute(template_rows.named(live)).first() else None
+
+    def _name(self, connection: Connection, collection: str) -> str:
+        """The name in the database of what a client asks for."""
+        renamed = self._renamed(connection) if collection == self._own else None
+        return renamed or collection
+
+    def _found(self, connection: Connection, collection: str) -> RowMapping:
+        this = template_rows.named(self._name(connection, collection))
+        return template_rows.required(connection.execute(this).mappings().first(), collection)
+
+    def _held(self, connection: Connection, collection: str) -> RowMapping:
+        """Lock the collection; asked for twice, as a rebuild may have ended while we waited."""
+        for _ in range(2):
+            name = self._name(connection, collection)
+            if held := template_rows.held(connection, name):
+                return held
+        return template_rows.required(None, collection)
+
     def _once(
         self,
         collection: str,
@@ -268,7 +307,7 @@ class StoreGalleries:
         act: Callable[[Connection, RowMapping], Any],
     ) -> Any:  # noqa: ANN401 - JSON
         with self._database.transaction() as connection:
-            held = _held(connection, collection)
+            held = self._held(connection, collection)
             now = self._clock.now()
             return client_tokens.once(
                 connection, held["id"], token, request, now, lambda: act(connection, held)
@@ -276,27 +315,21 @@ class StoreGalleries:
 
     def _retag(self, collection: str, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
         with self._database.transaction() as connection:
-            held = _held(connection, collection)
+            held = self._held(connection, collection)
             tags = change(held["tags"])
             if len(tags) > MAX_TAGS:
                 raise QuotaExceeded(f"a collection has {MAX_TAGS} tags at most")
+            forgetting.note(connection)
             this = update(schema.collection).where(_COLLECTION.id == held["id"])
             connection.execute(this.values(tags=tags))
 
 
-def _found(connection: Connection, collection: str) -> RowMapping:
-    found = connection.execute(template_rows.named(collection)).mappings().first()
-    return template_rows.required(found, collection)
-
-
-def _held(connection: Connection, collection: str) -> RowMapping:
-    return template_rows.required(template_rows.held(connection, collection), collection)
-
-
-def _described(condition: ColumnElement[bool]) -> Select[Any]:
+def _described(
+    condition: ColumnElement[bool], name: ColumnElement[str] = _COLLECTION.name
+) -> Select[Any]:
     """The visible collections for which the condition holds, with the words of FaceCollection."""
     return select(
-        _COLLECTION.name,
+        name.label("name"),
         _COLLECTION.model,
         _counted(_TEMPLATE.collection_id).label("faces"),
         _counted(_USER.collection_id).label("users"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, or_, select, update
 
-from facelabel.adapters.store import schema
+from facelabel.adapters.store import forgetting, schema
 from facelabel.adapters.store.database import batches
 from facelabel.errors import Rejected
 from facelabel.model import Enrolment, NameState, Search
@@ -56,6 +56,12 @@ class StoreLedger:
         change = {"collection": collection, "generation": schema.gallery.c.generation + 1}
         with self._database.transaction() as connection:
             connection.execute(update(schema.gallery).where(other).values(change))
+
+    def changed(self) -> None:
+        """Count a change of the gallery that others made."""
+        counted = {"generation": schema.gallery.c.generation + 1}
+        with self._database.transaction() as connection:
+            connection.execute(update(schema.gallery).values(counted))
 
     def generation(self) -> int:
         """How often the gallery changed."""
@@ -120,6 +126,8 @@ class StoreLedger:
             connection.execute(self._put(schema.enrolment, place, _columns(enrolment, _LINE)))
             held = {"collection": collection, "face_id": enrolment.face_id}
             _delete(connection, schema.leftover, **held)
+            if former:
+                forgetting.note(connection)
             self._change(connection, collection, former)
 
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
@@ -133,6 +141,7 @@ class StoreLedger:
             former = _enrolment(connection, **place)
             if former:
                 _delete(connection, schema.enrolment, **place)
+                forgetting.note(connection)
                 self._change(connection, collection, former)
         return former
 
@@ -157,6 +166,7 @@ class StoreLedger:
         with self._changing_gallery() as connection:
             if connection.execute(select(schema.gallery.c.collection)).scalar_one() == collection:
                 raise Rejected(f"{collection!r} is the live collection")
+            forgetting.note(connection)
             for table in (schema.enrolment, schema.intention, schema.leftover):
                 _delete(connection, table, collection=collection)
 
@@ -222,6 +232,8 @@ class StoreLedger:
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """Set the state of names on a picture; None deletes the line."""
         with self._database.transaction() as connection:
+            if None in states.values():
+                forgetting.note(connection)
             for name, state in sorted(states.items()):
                 place = {"asset_id": asset_id, "name": name}
                 if state is None:
@@ -232,6 +244,7 @@ class StoreLedger:
     def forget_asset(self, asset_id: str) -> None:
         """Delete the search and the names of a picture that is gone."""
         with self._database.transaction() as connection:
+            forgetting.note(connection)
             for table in (schema.search, schema.name_mark):
                 _delete(connection, table, asset_id=asset_id)
 

@@ -92,11 +92,13 @@ class LocalLibrary:
         on_change: OnChange | None,
         check: Check,
         fixed_folders: bool = False,
+        on_removed: Callable[[str], None] = lambda _etag: None,
     ) -> None:
         """``root``: folder of the originals. Without ``on_change`` nothing follows a change.
 
         ``fixed_folders``: an asset's folder is the beginning of its public_id, not a thing of its
         own. A library that was kept otherwise before is brought into line here.
+        ``on_removed``: told of every original that is gone, by its SHA-256.
         """
         self._database = database
         self._originals = Originals(root)
@@ -105,6 +107,7 @@ class LocalLibrary:
         self._on_change = on_change
         self._check = check
         self._fixed_folders = fixed_folders
+        self._on_removed = on_removed
         self._origin = Origin()
         self._bring_into_line()
 
@@ -477,6 +480,8 @@ class LocalLibrary:
             unused = [etag for some in batches(etags) for etag in needed.unused(connection, some)]
             with self._originals.removed(unused):
                 connection.execute(select(1))  # fails if we were stopped, and others have the lock
+            for etag in unused:
+                self._on_removed(etag)
         return len(unused)
 
 

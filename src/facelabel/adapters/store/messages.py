@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, true, update
 
+from facelabel.adapters.store import forgetting
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.schema import message as table
 
@@ -84,6 +85,7 @@ class StoreMessages:
         """Delete messages; whether each was there."""
         there: set[str] = set()
         with self._database.transaction() as connection:
+            forgetting.note(connection)
             for some in batches(sorted(set(receipt_handles))):
                 gone = delete(table).where(table.c.handle.in_(some)).returning(table.c.handle)
                 there.update(connection.execute(gone).scalars())

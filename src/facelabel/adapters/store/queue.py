@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, delete, func, or_, select, true, update
 
+from facelabel.adapters.store import forgetting
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.schema import job as table
 from facelabel.model import Job, JobKind, JobState
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from contextlib import AbstractContextManager
 
-    from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, Update
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Update
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
@@ -182,11 +183,16 @@ class StoreQueue:
     def revive(self, job_ids: Iterable[int] | None = None) -> int:
         """Make dead jobs (all, without ids) ready again with no tries; returns how many."""
         ready = {"state": JobState.READY, "tries": 0, "run_at": self._clock.now()}
-        return self._count(update(table).where(dead).values(ready) for dead in _dead(job_ids))
+        with self._database.transaction() as connection:
+            revived = (update(table).where(dead).values(ready) for dead in _dead(job_ids))
+            return sum(connection.execute(statement).rowcount for statement in revived)
 
     def drop(self, job_ids: Iterable[int] | None = None) -> int:
         """Delete dead jobs (all, without ids); returns how many."""
-        return self._count(delete(table).where(dead) for dead in _dead(job_ids))
+        with self._database.transaction() as connection:
+            forgetting.note(connection)  # a job tells of pictures and their tags
+            gone = (delete(table).where(dead) for dead in _dead(job_ids))
+            return sum(connection.execute(statement).rowcount for statement in gone)
 
     def _noting(self) -> AbstractContextManager[Connection]:
         return self._database.transaction(durable=False)
@@ -194,10 +200,6 @@ class StoreQueue:
     def _change(self, statement: Update) -> bool:
         with self._noting() as connection:
             return connection.execute(statement).rowcount == 1
-
-    def _count(self, statements: Iterable[Update | Delete]) -> int:
-        with self._database.transaction() as connection:
-            return sum(connection.execute(statement).rowcount for statement in statements)
 
 
 def _enqueue(insert: Insert) -> Insert:

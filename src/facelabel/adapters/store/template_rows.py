@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
-from facelabel.adapters.store import schema
+from facelabel.adapters.store import forgetting, schema
 from facelabel.adapters.store.database import batches
 from facelabel.errors import NotFound
 
@@ -79,6 +79,7 @@ def erase(
     )
     rows = sorted(connection.execute(gone).mappings(), key=lambda row: int(row["row"]))
     if rows:
+        forgetting.note(connection)
         tombstones = [{"collection_id": collection_id, "row": row["row"]} for row in rows]
         connection.execute(insert(schema.template_deletion), tombstones)
     return rows
@@ -109,6 +110,7 @@ def centre(vectors: Sequence[bytes]) -> bytes:
 
 def drop(connection: Connection, collection_id: int) -> None:
     """Delete a locked collection with its faces and users."""
+    forgetting.note(connection)
     for table in (schema.client_token, schema.face_user):
         connection.execute(delete(table).where(table.c.collection_id == collection_id))
     hidden = users_number(connection, collection_id)

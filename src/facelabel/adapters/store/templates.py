@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from facelabel.adapters.store import schema, template_rows
+from facelabel.adapters.store import forgetting, schema, succession, template_rows
 from facelabel.adapters.store.database import batches
 from facelabel.model import EnrolledFace
 from facelabel.serial import decode_analysis, encode_analysis, encode_face
@@ -57,6 +57,24 @@ class StoreTemplates:
         with self._database.transaction() as connection:
             if held := template_rows.held(connection, collection):
                 template_rows.drop(connection, held["id"])
+
+    def strangers(self, collection: str) -> int:
+        """How many faces clients put there, that no asset was enrolled as."""
+        found = self._collection(collection)
+        with self._database.read() as connection:
+            return succession.strangers(connection, found["id"]) if found else 0
+
+    def supersede(self, collection: str, heir: str, *, lossy: bool) -> None:
+        """Give the heir what clients put into a collection, and delete it, in one step.
+
+        Raises NotFound without the heir; Rejected, nothing done, if faces of clients would be
+        lost because the models differ, unless that is meant (``lossy``).
+        """
+        with self._database.transaction() as connection:
+            old = template_rows.held(connection, collection)
+            if old:
+                new = _hold(connection, heir)
+                succession.supersede(self._database, connection, old, new, lossy=lossy)
 
     def model(self, collection: str) -> str | None:
         """Return the model of the collection, None if there is none."""
@@ -185,6 +203,7 @@ class StoreTemplates:
     def discard(self, asset_id: str) -> None:
         """Delete what was kept of a picture."""
         with self._database.transaction() as connection:
+            forgetting.note(connection)
             connection.execute(delete(schema.kept).where(_KEPT.asset_id == asset_id))
 
     def _collection(self, name: str) -> RowMapping | None:

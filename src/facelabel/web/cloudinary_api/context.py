@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 
 class DerivedCache(Protocol):
-    """Rendered images on disk."""
+    """Bytes made of originals, by key."""
 
-    def get(self, key: str) -> bytes | None:
-        """Return what was kept under a key."""
+    def get(self, etag: str, key: str) -> bytes | None:
+        """Return what was kept of an original under a key."""
 
-    def put(self, key: str, data: bytes) -> None:
-        """Keep something; the least recently used goes when there is too much."""
+    def put(self, etag: str, key: str, data: bytes) -> None:
+        """Keep something made of an original; the least recently used goes when it is too much."""
+
+    def drop(self, etag: str) -> None:
+        """Delete everything made of an original."""
 
 
 @dataclass(frozen=True, slots=True)

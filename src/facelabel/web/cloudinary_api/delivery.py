@@ -156,7 +156,7 @@ class _Delivery:
             return representation.sized(known, order.asset.bytes, _media_type(order.asset))
         if order.is_original:
             return await self._original(order.asset, known, request.headers)
-        kept = await run_in_threadpool(self._context.derived.get, order.key)
+        kept = await run_in_threadpool(self._context.derived.get, order.asset.etag, order.key)
         data = kept or await self._made(order, _client(request))
         if request.method == "HEAD":
             return representation.sized(known, len(data), _sniffed(data))
@@ -301,7 +301,9 @@ def _rendered(context: Context, order: _Order) -> bytes:
     regions = _regions(context, order.asset, data) if order.transformation.needs_faces else None
     regions = regions or Regions((), _first_box(order.asset, "custom_coordinates"))
     made = context.renderer.render(data, order.transformation, regions).data
-    context.derived.put(order.key, made)
+    context.derived.put(order.asset.etag, order.key, made)
+    if context.media.asset(order.asset.asset_id) is None:  # deleted while we worked
+        context.derived.drop(order.asset.etag)
     return made
 
 
@@ -312,13 +314,12 @@ def _regions(context: Context, asset: Asset, data: bytes) -> Regions:
 
 
 def _detected(context: Context, asset: Asset, data: bytes) -> tuple[Box, ...]:
-    key = f"faces of {asset.etag}"
-    kept = context.derived.get(key)
+    kept = context.derived.get(asset.etag, "faces")
     if kept is not None:
         return tuple(Box(*corners) for corners in json.loads(kept))
     boxes = tuple(context.detect(data))
     rows = [(box.left, box.top, box.width, box.height) for box in boxes]
-    context.derived.put(key, json.dumps(rows).encode())
+    context.derived.put(asset.etag, "faces", json.dumps(rows).encode())
     return boxes
 
 
