@@ -138,7 +138,7 @@ def deleted_collection(site: Site) -> Case:
 def _indexed(site: Site, tags: dict[str, str]) -> tuple[str, set[bytes]]:
     aws: Any = site.aws()
     aws.create_collection(CollectionId=COLLECTION, Tags=tags)
-    image = {"Bytes": (site.photos / "obama.jpg").read_bytes()}
+    image = {"Bytes": (site.photos / "biden.jpg").read_bytes()}
     answer = aws.index_faces(CollectionId=COLLECTION, Image=image, ExternalImageId=EXTERNAL)
     aws.search_faces(CollectionId=COLLECTION, FaceId=answer["FaceRecords"][0]["Face"]["FaceId"])
     vectors = site.folder.vectors("external_image_id", EXTERNAL)
