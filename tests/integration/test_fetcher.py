@@ -13,7 +13,8 @@ import httpcore
 import pytest
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.fetcher import Fetched, Fetcher, is_public
+from facelabel.adapters.fetcher import Fetched, Fetcher
+from facelabel.adapters.fetcher.addresses import is_public
 from facelabel.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -392,6 +393,9 @@ def test_other_ports_are_rejected(internet: Switchboard, url: str) -> None:
         "[2002:7f00:1::]",
         "[fe80::1]",
         "[fd00::1]",
+        "168.63.129.16",
+        "0xa83f8110",
+        "[fd00:ec2::254]",
     ],
 )
 def test_this_machine_and_its_network_are_out_of_reach_in_any_spelling(
@@ -427,6 +431,32 @@ def test_this_machine_and_its_network_are_out_of_reach_in_any_spelling(
         ("198.18.0.1", False),
         ("192.0.2.1", False),
         ("fe80::1%lo", False),
+        ("2606:4700::1111%eth0", False),
+        # What clouds have at hand for their own machines.
+        ("168.63.129.16", False),
+        ("168.63.129.15", True),
+        ("169.254.169.254", False),
+        ("169.254.170.2", False),
+        ("100.100.100.200", False),
+        ("192.0.0.192", False),
+        ("fd00:ec2::254", False),
+        ("fd20:ce::254", False),
+        # The same, inside other addresses.
+        ("::ffff:168.63.129.16", False),
+        ("64:ff9b::a83f:8110", False),
+        ("2002:a83f:8110::1", False),
+        ("2001:0:a83f:8110:0:0:57c0:7eef", False),
+        ("2606:4700::5efe:168.63.129.16", False),
+        ("2606:4700::200:5efe:a00:1", False),
+        ("2606:4700::5efe:8.8.8.8", True),
+        ("192.31.196.1", False),
+        ("192.88.99.1", False),
+        ("203.0.113.7", False),
+        ("2001:2::1", False),
+        ("2001:4860:4860::8888", True),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("100::1", False),
     ],
 )
 def test_public_addresses(address: str, expected: bool) -> None:  # noqa: FBT001 - a table

@@ -9,7 +9,6 @@ message contains it.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 import zlib
@@ -23,6 +22,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore
 
+from facelabel.adapters.fetcher.addresses import is_public
 from facelabel.errors import Denied, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ _DAY = 86_400.0
 _CODINGS = {"gzip", "x-gzip", "deflate"}
 _ANY_HEADER = 32
 _UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: What may stand in a path or query as it is; "%" because the URL is encoded already.
 _SAFE = "/%:@!$&'()*+,;=~?[]"
 
@@ -65,19 +63,6 @@ def addresses_of(host: str) -> Sequence[str]:
     """Ask the system's resolver; it also reads 0x7f.1 and 2130706433."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet, and whatever IPv4 is inside it as well."""
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour
-        if parsed in _NAT64:
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner:
-            return is_public(str(inner))
-        return parsed in _GLOBAL_UNICAST and parsed.is_global
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 
 class Fetcher:
