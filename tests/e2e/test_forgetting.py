@@ -28,7 +28,8 @@ NAME = "Wvutsr Qpönm"
 FORMER, OTHER = "Öpqrs Tuvwx", "Zyxwv Utsrq"
 #: Rekognition's clients have fewer characters.
 EXTERNAL = "Fedcba_Ihgfe"
-COLLECTION = "kjihg"
+#: One for each case.
+COLLECTIONS = ("kjihg", "lmnop")
 
 
 def spellings(name: str) -> set[bytes]:
@@ -125,24 +126,26 @@ def relabelled(site: Site) -> Case:
 
 def deleted_faces(site: Site) -> Case:
     """A client of the Rekognition endpoint takes its face back."""
-    face, needles = _indexed(site, {})
-    return needles, partial(site.aws().delete_faces, CollectionId=COLLECTION, FaceIds=[face])
+    name = COLLECTIONS[0]
+    face, needles = _indexed(site, name, {})
+    return needles, partial(site.aws().delete_faces, CollectionId=name, FaceIds=[face])
 
 
 def deleted_collection(site: Site) -> Case:
     """A client of the Rekognition endpoint deletes the whole collection."""
-    _, needles = _indexed(site, {"of": EXTERNAL})
-    return needles, partial(site.aws().delete_collection, CollectionId=COLLECTION)
+    name = COLLECTIONS[1]
+    _, needles = _indexed(site, name, {"of": EXTERNAL})
+    return needles, partial(site.aws().delete_collection, CollectionId=name)
 
 
-def _indexed(site: Site, tags: dict[str, str]) -> tuple[str, set[bytes]]:
+def _indexed(site: Site, name: str, tags: dict[str, str]) -> tuple[str, set[bytes]]:
     aws: Any = site.aws()
-    aws.create_collection(CollectionId=COLLECTION, Tags=tags)
+    aws.create_collection(CollectionId=name, Tags=tags)
     image = {"Bytes": (site.photos / "biden.jpg").read_bytes()}
-    answer = aws.index_faces(CollectionId=COLLECTION, Image=image, ExternalImageId=EXTERNAL)
-    aws.search_faces(CollectionId=COLLECTION, FaceId=answer["FaceRecords"][0]["Face"]["FaceId"])
-    vectors = site.folder.vectors("external_image_id", EXTERNAL)
-    return answer["FaceRecords"][0]["Face"]["FaceId"], spellings(EXTERNAL) | set(vectors)
+    answer = aws.index_faces(CollectionId=name, Image=image, ExternalImageId=EXTERNAL)
+    face: str = answer["FaceRecords"][0]["Face"]["FaceId"]
+    aws.search_faces(CollectionId=name, FaceId=face)  # the index on disk has it, too
+    return face, spellings(EXTERNAL) | set(site.folder.vectors("external_image_id", EXTERNAL))
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])

@@ -206,6 +206,7 @@ import sys
 from pathlib import Path
 from facelabel.adapters.derived import DerivedCache
 cache = DerivedCache(Path(sys.argv[1]), 1 << 20)
+ETAG = f"ab{0:062x}"
 while True:
     for number in range(50):
         cache.put(ETAG, str(number), bytes([number]) * 60_000)
