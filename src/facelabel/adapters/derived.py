@@ -13,17 +13,17 @@ import logging
 import os
 import threading
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from facelabel.adapters import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
-_TEMPORARY = ".tmp"
 #: Bytes of SHA-256 before the content.
 _DIGEST = hashlib.sha256().digest_size
 #: A process adds this part of the limit before it looks how much there is. What it looks for is
@@ -80,7 +80,9 @@ class DerivedCache:
             return
         try:
             self._make_room(needed)
-            _write(self._path(etag, key), content)
+            path = self._path(etag, key)
+            files.folder(path.parent)
+            files.replace(path, content, durable=False)
         except OSError as error:
             _LOG.warning("a rendered picture was not kept: %s", error)
 
@@ -117,7 +119,7 @@ class DerivedCache:
         left = _Room(sum(size for _, size, _ in entries), len(entries))
         abandoned = time.time() - _ABANDONED
         for used, size, path in entries:
-            is_left_over = path.suffix == _TEMPORARY and used < abandoned
+            is_left_over = path.suffix == files.TEMPORARY and used < abandoned
             is_left_over |= not path.suffix and "-" not in path.name  # named by key alone
             if is_left_over or not left.fits(room):
                 _remove(path)
@@ -157,16 +159,6 @@ class _Room:
 def _taken(size: int) -> int:
     """Bytes of the disk for a file of a size."""
     return -(-size // _BLOCK) * _BLOCK + _ABOUT
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{uuid.uuid4().hex}{_TEMPORARY}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        _remove(partial)
 
 
 def _remove(path: Path) -> None:

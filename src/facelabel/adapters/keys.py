@@ -6,28 +6,26 @@ Several may be active at once, so that clients change over one by one. The oldes
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import string
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from facelabel import reading
+from facelabel.adapters import files
 from facelabel.errors import ConfigurationError, NotFound, Rejected
 from facelabel.media import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 #: Letters and digits alone: anything else in a CLOUDINARY_URL is a trap in one SDK or another.
 _ALPHABET = string.ascii_letters + string.digits
 _KEY_DIGITS = 15
 _SECRET_LENGTH = 27
-_PRIVATE = 0o600
 
 
 class KeyRing:
@@ -68,7 +66,7 @@ class KeyRing:
 
     def note_shown(self) -> None:
         """From now on :meth:`first_shown` is False."""
-        self._shown.touch(mode=_PRIVATE)
+        self._shown.touch(mode=files.PRIVATE.file)
 
     @property
     def _shown(self) -> Path:
@@ -93,18 +91,13 @@ class KeyRing:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with FileLock(self._path.with_suffix(".lock"), mode=_PRIVATE):
+        with FileLock(self._path.with_suffix(".lock"), mode=files.PRIVATE.file):
             yield
 
     def _write(self, keys: Sequence[ApiKey]) -> None:
         """Replace the file in one step; nobody else may read it at any moment."""
         lines = [{"key": key.key, "secret": key.secret} for key in keys]
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=".keys-")  # mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(lines, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(self._path)
+        files.replace(self._path, json.dumps(lines, indent=1).encode())
 
 
 def _new() -> ApiKey:

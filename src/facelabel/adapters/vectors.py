@@ -32,6 +32,7 @@ import filelock
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped] # it ships none
 
+from facelabel.adapters import files
 from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -199,10 +200,9 @@ class _Writer:
 
     def _rewrite(self, header: _Header, chunks: Iterable[bytes]) -> None:
         """Swap in another file, leaving the present one to whoever maps it."""
-        with self._spare.open("wb") as file:
+        with open(self._spare, "wb", opener=files.opener) as file:
             file.write(bytes(header.SIZE))
-            for chunk in chunks:
-                file.write(chunk)
+            file.writelines(chunks)
             self._commit(file, header)
         self._spare.replace(self._path)
 
@@ -344,8 +344,9 @@ class MatrixIndex:
     def _locked(self, collection_id: int) -> Iterator[Path]:
         path = self._path(collection_id)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(path.with_suffix(".lock"), timeout=PATIENCE):
+            files.folder(self._folder)
+            lock = path.with_suffix(".lock")
+            with filelock.FileLock(lock, timeout=PATIENCE, mode=files.PRIVATE.file):
                 yield path
         except OSError as error:  # a full disk, no permission, or the lock's own timeout
             raise Unavailable(f"the search matrix cannot be written: {error}") from error

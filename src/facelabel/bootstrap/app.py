@@ -15,6 +15,7 @@ from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.inbox import StoreInbox
 from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.queue import StoreQueue
+from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.core import limits, scheme
 from facelabel.bootstrap.engines import Engines
 from facelabel.errors import ConfigurationError, Rejected
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
     from facelabel.worker import Hold
 
-#: Original photos are private: nobody else on this computer may look.
-DATA_FOLDER_MODE = 0o700
 _OTHER_FOLDER = "choose another with --data or FACELABEL_DATA"
 #: The longest that one download may take in all, and the telling of one subscriber.
 FETCH_SECONDS = 60.0
@@ -140,7 +139,7 @@ def opened(
         notice: told what a user should know, such as that another pack had to be taken.
 
     """
-    _make_data_folder(settings.data)
+    data_folder.prepare(settings.data)
     engines = Engines(settings, progress, notice)
     with ExitStack() as stack:
         if settings.table:
@@ -160,7 +159,7 @@ def installation(settings: Settings) -> Iterator[Installation]:
         raise Rejected("the pictures are on Cloudinary: the store needs no data folder of its own")
     from facelabel.bootstrap import local  # noqa: PLC0415 - of image processing
 
-    _make_data_folder(settings.data)
+    data_folder.prepare(settings.data)
     with closing(Database(settings.store_url)) as database:
         yield local.installation(settings, database)
 
@@ -329,15 +328,3 @@ def _post(settings: Settings) -> Post:
         return fetcher.post(url, body, headers)
 
     return post
-
-
-def _make_data_folder(path: Path) -> None:
-    try:
-        path.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise ConfigurationError(f"the data folder {path} is a file: {_OTHER_FOLDER}") from error
-    except OSError as error:
-        verb = "may not be made" if isinstance(error, PermissionError) else "cannot be made"
-        raise ConfigurationError(
-            f"the data folder {path} {verb}: {error.strerror}; {_OTHER_FOLDER}"
-        ) from error

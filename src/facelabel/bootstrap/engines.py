@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.engine import cache_folder, calibration
+from facelabel.adapters import files
+from facelabel.adapters.engine import calibration
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, FALLBACK, RECOMMENDED, ModelStore
@@ -134,8 +135,8 @@ class Engines:
     def calibrate(self, model: str, points: tuple[tuple[float, float], ...]) -> Path:
         """Keep a calibration measured on the user's own faces; return where it is."""
         path = self._calibration_file(model)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cache_folder.write(path, json.dumps(points).encode())
+        files.folder(path.parent)
+        files.replace(path, json.dumps(points).encode())
         return path
 
     def _known(self) -> list[Pack]:
@@ -157,6 +158,10 @@ class Engines:
     def _load(self, pack: Pack) -> Engine:
         if not self._store.installed(pack):
             self._store.pull(pack, self._progress)
+        elif problems := self._store.verify(pack):  # once a process: it takes a tenth of a second
+            raise ConfigurationError(
+                f"{'; '.join(problems)}: `facelabel models pull {pack.name}` repairs it"
+            )
         paths = self._store.paths(pack)
         return Engine(
             self._calibrated(pack), paths.detector, paths.embedder, limits=limits(self._settings),

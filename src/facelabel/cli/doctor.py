@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
+from facelabel.bootstrap import data_folder
 from facelabel.cli import report
 from facelabel.cli.framework import (
     EXIT_REJECTED,
@@ -24,6 +25,7 @@ from facelabel.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from facelabel.adapters.keys import KeyRing
     from facelabel.bootstrap.amazon import Amazon
@@ -71,6 +73,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     try:
         with application(settings) as app:
             yield _disk(settings)
+            yield _privacy(settings)
             if app.local:
                 yield _installation(app.local, settings)
             elif app.keys and app.keys() and settings.store_url.startswith("postgres"):
@@ -122,6 +125,18 @@ def _keys(ring: KeyRing, settings: Settings) -> Finding:
     says = f"{len(ring())} in {settings.data / 'keys.json'}"
     advice = "another machine that serves from this store has keys of its own: copy the file there"
     return Finding("keys", good=True, says=says, advice=advice)
+
+
+def _privacy(settings: Settings) -> Finding:
+    """Whether other users of this computer may read what is kept."""
+    if open_to_others := data_folder.exposed(settings.data):
+        says = f"other users of this computer may read {', '.join(open_to_others)}"
+        return Finding("privacy", good=False, says=says, advice=_closing(settings.data))
+    return Finding("privacy", good=True, says="nobody else on this computer may read it")
+
+
+def _closing(folder: Path) -> str:
+    return f"as the owner of {folder}: chmod -R go-rwx {folder}"
 
 
 def _store(app: App) -> Finding:

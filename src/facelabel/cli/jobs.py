@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
@@ -51,6 +53,7 @@ def worker(settings: Settings, *, once: bool) -> None:
             finish(refused=tally.refused, waiting=tally.waiting)
             return
         stop = threading.Event()
+        os.umask(PRIVATE_UMASK)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: stop.set())
         app.tidy()

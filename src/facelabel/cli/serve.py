@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.core import base_url
-from facelabel.cli.framework import Command, Group, application, json_option, out, print_json
+from facelabel.cli.framework import Command, Group, application, err, json_option, out, print_json
 from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def _greet(app: App) -> None:
     base = base_url(settings)
     what = "pictures on Cloudinary" if app.remote else f"pictures and keys in {settings.data}"
     out.print(f"listening on {base}; {what}; Ctrl-C ends", markup=False)
+    if open_to_others := data_folder.exposed(settings.data):
+        err.print(
+            f"other users of this computer may read {', '.join(open_to_others)} in"
+            f" {settings.data}; see `facelabel doctor`", style="yellow", markup=False,
+        )  # fmt: skip
     if app.local and app.local.keys.first_shown():
         _show_once(app.local, settings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.model import JobKind
 from facelabel.settings.addresses import networks
@@ -75,6 +77,7 @@ def bind(settings: Settings) -> socket.socket:
 def serve(app: App, listener: socket.socket) -> None:
     """Answer requests and work until told to stop (Ctrl-C, SIGTERM)."""
     check_keys(app)
+    os.umask(PRIVATE_UMASK)
     with staff(app) as stop:
         config = uvicorn.Config(
             create(app, stop.is_complete),

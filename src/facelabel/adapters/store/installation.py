@@ -8,16 +8,16 @@ itself on a shared disk, carries it along; a disk that is not mounted has none.
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from facelabel.adapters import files
 from facelabel.adapters.store import needed, schema
 from facelabel.adapters.store.database import PAGE
-from facelabel.adapters.store.originals import MARK, sync
+from facelabel.adapters.store.originals import MARK
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected
 
 if TYPE_CHECKING:
@@ -155,14 +155,8 @@ class Installation:
 
     def _write(self, identity: str) -> None:
         self._originals.make()
-        partial = self._mark.with_name(f".{MARK}-{identity}")
         try:
-            with partial.open("w", encoding="ascii") as file:
-                file.write(f"{identity}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._mark)
-            sync(self._originals.root)
+            files.replace(self._mark, f"{identity}\n".encode())
         except OSError as error:
             raise ConfigurationError(f"{self._mark} cannot be written: {error}") from error
 

@@ -14,11 +14,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import math
-import os
-import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from facelabel.adapters import files
 from facelabel.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SETTINGS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
-_TEMPORARY = ".tmp"
 #: The file with the id.
 MARK = "installation"
 
@@ -42,7 +40,7 @@ class Originals:
     def make(self) -> None:
         """Make the folder if it is not there; from now on it has to stay."""
         with _translated():
-            self.root.mkdir(parents=True, exist_ok=True)
+            files.folder(self.root)
             self._is_marked = (self.root / MARK).exists()
 
     def check(self) -> None:
@@ -87,7 +85,7 @@ class Originals:
                 path.unlink(missing_ok=True)
 
     def _taken(self, digest: str, back: ExitStack) -> Path:
-        place, aside = self.path(digest), self.path(digest).with_name(_temporary_name())
+        place, aside = self.path(digest), files.temporary_beside(self.path(digest))
         with suppress(FileNotFoundError):
             place.replace(aside)
             back.callback(aside.replace, place)
@@ -100,12 +98,14 @@ class Originals:
     def settled(self, before: float) -> Iterator[str]:
         """Digests of the files last written before that moment."""
         for path in list(self.root.glob("??/*")):
-            if path.suffix != _TEMPORARY and _written(path) < before:
+            if path.suffix != files.TEMPORARY and _written(path) < before:
                 yield path.name
 
     def remove_unplaced(self, before: float) -> int:
         """Delete what dead processes had staged before that moment; returns how many."""
-        unplaced = [path for path in self.root.glob(f"??/*{_TEMPORARY}") if _written(path) < before]
+        unplaced = [
+            path for path in self.root.glob(f"??/*{files.TEMPORARY}") if _written(path) < before
+        ]
         with _translated():
             for path in unplaced:
                 path.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ class Staged:
         self._root = root
         self._path = path
         self._data = data
-        self._temporary = path.with_name(_temporary_name())
+        self._temporary = files.temporary_beside(path)
         self._written = False
         if not _stands(path):
             self._write()
@@ -134,7 +134,7 @@ class Staged:
                 self._write()  # it stood here until a moment ago
             self._temporary.replace(self._path)
             self._written = False
-            sync(self._path.parent)
+            files.sync(self._path.parent)
 
     def discard(self) -> None:
         """Delete the file if it was not put in its place."""
@@ -143,18 +143,11 @@ class Staged:
                 self._temporary.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        self._path.parent.mkdir(exist_ok=True)
+        files.folder(self._path.parent)
         for folder in (self._root, self._root.parent):  # whoever made them may not have got so far
-            sync(folder)
+            files.sync(folder)
         self._written = True
-        with self._temporary.open("xb") as file:
-            file.write(self._data)
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _temporary_name() -> str:
-    return f"{uuid.uuid4().hex}{_TEMPORARY}"
+        files.create(self._temporary, self._data)
 
 
 def _stands(path: Path) -> bool:
@@ -170,17 +163,6 @@ def _written(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:  # another process was quicker
         return float("inf")
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder durable, where the system lets a folder be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

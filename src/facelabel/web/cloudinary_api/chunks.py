@@ -31,6 +31,7 @@ SMALLEST = 5 << 20
 _UNFINISHED = 10
 _DAY = 86_400.0
 _LOCK_SECONDS = 60.0
+_PRIVATE = 0o600
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(-1|\*|\d{1,15})", re.ASCII)
 
 
@@ -117,7 +118,7 @@ def _alone(path: Path) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = path.with_suffix(".lock")
     try:
-        with FileLock(lock, timeout=_LOCK_SECONDS):
+        with FileLock(lock, timeout=_LOCK_SECONDS, mode=_PRIVATE):
             yield
     except Timeout:
         raise Unavailable("another part of this file is being written") from None
