@@ -12,7 +12,8 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 import boto3
 import pytest
-from tests.e2e.served import serving, until
+from tests.e2e.served import serving
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

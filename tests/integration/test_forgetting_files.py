@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-import time
 import uuid
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import insert, select, update
+from tests.waiting import until
 
 from facelabel.adapters.store import forgetting, schema
 from facelabel.adapters.store.database import Database
@@ -20,20 +20,12 @@ from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.model import NameState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
 PATIENCE = 120.0
 NAME = "Wvutsr Qponm"
 _NAMES = re.compile(rb"NAME[0-9a-f]{32}")
-
-
-def until(happened: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def log_of(path: Path) -> Path:
