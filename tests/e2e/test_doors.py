@@ -149,6 +149,21 @@ def host(served: Served, name: str) -> int:
         return connection.getresponse().status
 
 
+def test_a_proxy_on_this_computer_brings_nobody_in(program: Program) -> None:
+    """Everything listens on loopback, and the internet comes through."""
+    program.environment["FACELABEL_PUBLIC_URL"] = "https://faces.example.com"
+    call = {"X_Amz_Target": "RekognitionService.ListCollections"}
+    with serving(program) as served:
+        for through in (
+            {"Host": "faces.example.com", "X_Forwarded_For": "203.0.113.9"},
+            {"Host": "faces.example.com"},
+            {"Host": f"127.0.0.1:{served.port}"},
+        ):
+            assert status(served.url, b"{}", **call, **through) == 403
+            assert status(f"{served.url}/local/image/upload/x.jpg", None, **through) == 401
+            assert status(f"{served.url}/healthz", None, **through) == 200
+
+
 def test_ctrl_c_ends_it(program: Program) -> None:
     with serving(program) as served:
         served.process.send_signal(signal.SIGINT)
