@@ -87,7 +87,7 @@ class App:
     hold: Hold | None = None
 
     def worker(self, kinds: Collection[JobKind] = ()) -> Worker:
-        """A worker for these kinds of job; none given: for all."""
+        """A worker for these kinds of job; for all where none is given, or SQS cannot choose."""
         every = handlers(self.pipeline)
         every |= {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
         if self.hold:
@@ -97,7 +97,7 @@ class App:
             every,
             self.pipeline.clock,
             heartbeat=self.settings.lease / 3,
-            kinds=kinds,
+            kinds=() if self.hold else kinds,
         )
 
     def _rebuild(self, job: Job) -> Outcome:

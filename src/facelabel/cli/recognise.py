@@ -23,7 +23,7 @@ from facelabel.cli.framework import (
     print_json,
 )
 from facelabel.errors import FacelabelError, Rejected, Unavailable
-from facelabel.model import JobState, Outcome
+from facelabel.model import JobKind, JobState, Outcome
 from facelabel.walking import Walk
 
 if TYPE_CHECKING:
@@ -203,6 +203,9 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     with bar("learning anew") as advance:
         app.rebuild_progress.append(advance)
         tally = report.Tally(lambda _done, _total: None, app.pipeline.queue.pending)
+        first = app.worker({JobKind.REBUILD})  # pictures that wait for it would fail before it
+        while done := first.run_one():
+            tally(done)
         app.worker().drain(tally)
     if app.pipeline.ledger.collection() != collection:
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
