@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.conftest import Inside
 from tests.e2e.served import Cloud, Served, free_port, people_known, serving, status, text_of
+from tests.photographs import PEOPLE
 from tests.waiting import until
 
 from facelabel import actions, settings
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Program
 
-FAMILY = ("Dad", "Mom", "Son", "Daughter")
 #: The original app's own variables, and nothing else but where the account is.
 ORIGINAL = {
     "trainingFolder": "people/known",
@@ -66,15 +66,15 @@ def put(cloud: Cloud, file: Path, folder: str, mode: str, **options: object) -> 
     return str(cloud.upload(str(file), **place, **options)["public_id"])
 
 
-def fill(cloud: Cloud, families: Path, mode: str) -> str:
+def fill(cloud: Cloud, pictures: Path, mode: str) -> str:
     """Upload four labelled portraits and the group photo; return its public_id."""
-    for person in FAMILY:
-        put(cloud, families / f"Family1-{person}1.jpg", "people/known", mode, tags=f"who:{person}")
-    return put(cloud, families / "identification1.jpg", "uploads", mode, tags="summer")
+    for person in PEOPLE:
+        put(cloud, pictures / f"{person}1.jpg", "people/known", mode, tags=f"who:{person}")
+    return put(cloud, pictures / "party.jpg", "uploads", mode, tags="summer")
 
 
 def test_the_originals_configuration_with_a_webhook(
-    account: Served, worker: Program, data: Path, mode: str
+    account: Served, worker: Program, photos: Path, mode: str
 ) -> None:
     cloud, port = account.cloud(), free_port()
     told = worker("connect", "--public-url", f"http://127.0.0.1:{port}")
@@ -82,62 +82,64 @@ def test_the_originals_configuration_with_a_webhook(
     assert "connected" in told
     assert "made" not in worker("connect", "--public-url", f"http://127.0.0.1:{port}")
     with serving(worker, port=port) as served:
-        group = fill(cloud, data / "families", mode)
-        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
-        assert people_known(served) == dict.fromkeys(FAMILY, 1)
-        cloud.call("remove_tag", "Dad", [group])
-        until(lambda: "Dad" in worker("show", group).partition("not them")[2])
-        portrait = cloud.call("resources_by_tag", "who:Mom")["resources"][0]["public_id"]
+        group = fill(cloud, photos / "people", mode)
+        until(lambda: cloud.tags(group) == {"summer", *PEOPLE})
+        assert people_known(served) == dict.fromkeys(PEOPLE, 1)
+        cloud.call("remove_tag", "Obama", [group])
+        until(lambda: "Obama" in worker("show", group).partition("not them")[2])
+        portrait = cloud.call("resources_by_tag", "who:Hopper")["resources"][0]["public_id"]
         cloud.call("destroy", portrait)
-        until(lambda: cloud.tags(group) == {"summer", "Son", "Daughter"})
+        until(lambda: cloud.tags(group) == {"summer", "Biden", "Collins"})
     log = text_of(worker.folder / "serve.log")
     assert cloud.options["api_secret"] not in log
     assert "Traceback" not in log
 
 
 @one_mode
-def test_without_a_public_address(account: Served, worker: Program, data: Path, mode: str) -> None:
+def test_without_a_public_address(
+    account: Served, worker: Program, photos: Path, mode: str
+) -> None:
     worker.environment["FACELABEL_POLL_CHANNEL"] = "faces"
     assert "poll://faces" in worker("connect", "--poll")
     cloud = account.cloud()
     with serving(worker):
-        group = fill(cloud, data / "families", mode)
-        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
+        group = fill(cloud, photos / "people", mode)
+        until(lambda: cloud.tags(group) == {"summer", *PEOPLE})
 
 
 def test_what_was_missed_is_made_good(
-    account: Served, worker: Program, data: Path, mode: str
+    account: Served, worker: Program, photos: Path, mode: str
 ) -> None:
     cloud = account.cloud()
-    group = fill(cloud, data / "families", mode)
+    group = fill(cloud, photos / "people", mode)
     plan = worker("reconcile", "--dry-run")
     assert "5 pictures listed: 5 to look at, 0 gone" in plan
     assert "calls of Cloudinary's Admin API" in plan
     with serving(worker):  # it looks when it starts
-        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
+        until(lambda: cloud.tags(group) == {"summer", *PEOPLE})
     assert "5 pictures listed: 0 to look at, 0 gone" in worker("reconcile")
 
 
 def test_the_commands_work_on_an_account(
-    account: Served, worker: Program, data: Path, mode: str
+    account: Served, worker: Program, photos: Path, mode: str
 ) -> None:
     worker = Inside(worker.environment, worker.folder)
-    families = data / "families"
+    pictures = photos / "people"
     portraits = worker.folder / "labels.csv"
-    portraits.write_text("".join(f"{families}/Family1-{p}1.jpg,{p}\n" for p in FAMILY))
+    portraits.write_text("".join(f"{pictures}/{p}1.jpg,{p}\n" for p in PEOPLE))
     assert "4 portraits of 4 people" in worker("index", "--dry-run", portraits)
     assert "4 portraits learnt, 4 people known" in worker("index", portraits)
     assert "0 portraits learnt, 4 people known" in worker("index", portraits)
     cloud = account.cloud()
-    group = put(cloud, families / "identification1.jpg", "uploads", mode)
+    group = put(cloud, pictures / "party.jpg", "uploads", mode)
     assert "1 pictures would be searched" in worker("tag", "--dry-run")
     assert "1 identified" in worker("tag")
-    assert cloud.tags(group) == {*FAMILY}
+    assert cloud.tags(group) == {*PEOPLE}
     assert "0 pictures would be searched" in worker("tag", "--dry-run")
-    assert {line["name"] for line in worker.json("people")} == {*FAMILY}
+    assert {line["name"] for line in worker.json("people")} == {*PEOPLE}
     assert "the key opens 'local'" in worker("doctor")
     assert "index and training folder agree" in worker("index")
-    assert "Mom" in worker("show", group)
+    assert "Hopper" in worker("show", group)
 
 
 @one_mode

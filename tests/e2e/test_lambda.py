@@ -15,6 +15,7 @@ from tests.e2e.conftest import Inside
 from tests.e2e.lambda_site import Function, function, gateway, http_api_event, poll
 from tests.e2e.served import Cloud, Served, serving, status, text_of
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues, new_table
+from tests.photographs import PEOPLE
 from tests.waiting import until
 
 from facelabel.adapters.aws.leases import AssetLocks
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Program
 
-FAMILY = ("Dad", "Mom", "Son", "Daughter")
 #: The original app's own variables.
 ORIGINAL = {
     "trainingFolder": "people/known",
@@ -128,48 +128,49 @@ def connected(stack: Stack) -> Cloud:
     return stack.account.cloud()
 
 
-def learn(cloud: Cloud, families: Path) -> None:
+def learn(cloud: Cloud, pictures: Path) -> None:
     """Upload four labelled portraits."""
-    for person in FAMILY:
-        portrait = str(families / f"Family1-{person}1.jpg")
+    for person in PEOPLE:
+        portrait = str(pictures / f"{person}1.jpg")
         cloud.upload(portrait, asset_folder="people/known", tags=f"who:{person}")
 
 
-def test_from_a_signed_notification_to_the_four_names(stack: Stack, data: Path) -> None:
+def test_from_a_signed_notification_to_the_four_names(stack: Stack, photos: Path) -> None:
     cloud = connected(stack)
     with stack.polled():
-        learn(cloud, data / "families")
-        until(lambda: len(stack.laptop.json("people")) == len(FAMILY))
-        photo = str(data / "families/identification1.jpg")
+        learn(cloud, photos / "people")
+        until(lambda: len(stack.laptop.json("people")) == len(PEOPLE))
+        photo = str(photos / "people/party.jpg")
         group = str(cloud.upload(photo, asset_folder="uploads", tags="summer")["public_id"])
-        until(lambda: cloud.tags(group) == {"summer", *FAMILY})
-        portrait = cloud.call("resources_by_tag", "who:Mom")["resources"][0]["public_id"]
+        until(lambda: cloud.tags(group) == {"summer", *PEOPLE})
+        portrait = cloud.call("resources_by_tag", "who:Hopper")["resources"][0]["public_id"]
         cloud.call("destroy", portrait)
-        until(lambda: len(stack.laptop.json("people")) == len(FAMILY) - 1)
+        until(lambda: len(stack.laptop.json("people")) == len(PEOPLE) - 1)
     assert stack.jobs() == []
     log = text_of(stack.log)
     assert cloud.options["api_secret"] not in log
     assert "Traceback" not in log
 
 
-def test_bulk_work_from_a_laptop(stack: Stack, data: Path) -> None:
-    families = data / "families"
+def test_bulk_work_from_a_laptop(stack: Stack, photos: Path) -> None:
+    pictures = photos / "people"
     portraits = stack.log.parent / "labels.csv"
-    portraits.write_text("".join(f"{families}/Family1-{p}1.jpg,{p}\n" for p in FAMILY))
+    portraits.write_text("".join(f"{pictures}/{p}1.jpg,{p}\n" for p in PEOPLE))
     assert "4 portraits of 4 people" in stack.laptop("index", "--dry-run", portraits)
     assert "4 portraits learnt, 4 people known" in stack.laptop("index", portraits)
     cloud = stack.account.cloud()
-    group = cloud.upload(str(families / "identification1.jpg"), asset_folder="uploads")["public_id"]
+    group = cloud.upload(str(pictures / "party.jpg"), asset_folder="uploads")["public_id"]
     assert "paid calls of Amazon Rekognition" in stack.laptop("tag", "--dry-run")
     assert "1 identified" in stack.laptop("tag")
-    assert cloud.tags(group) == set(FAMILY)
+    assert cloud.tags(group) == set(PEOPLE)
     assert "index and training folder agree" in stack.laptop("index", "--check")
     assert "0 to look at" in stack.laptop("reconcile")
+    assert "4 people known" in stack.laptop("index", "--rebuild")
     stack.laptop("doctor")
 
 
-def test_a_laptop_leaves_alone_what_a_function_has_in_hand(stack: Stack, data: Path) -> None:
-    cloud, photo = stack.account.cloud(), str(data / "families/identification1.jpg")
+def test_a_laptop_leaves_alone_what_a_function_has_in_hand(stack: Stack, photos: Path) -> None:
+    cloud, photo = stack.account.cloud(), str(photos / "people/party.jpg")
     asset_id = cloud.upload(photo, asset_folder="uploads")["asset_id"]
     table = Table(client("dynamodb"), stack.environment["FACELABEL_STORE"].rpartition("/")[2])
     with AssetLocks(table, SystemClock(), lease=60).hold(asset_id):
@@ -177,10 +178,10 @@ def test_a_laptop_leaves_alone_what_a_function_has_in_hand(stack: Stack, data: P
     assert waiting(stack) == 1
 
 
-def test_duplicates_and_what_comes_at_once_have_one_effect(stack: Stack, data: Path) -> None:
+def test_duplicates_and_what_comes_at_once_have_one_effect(stack: Stack, photos: Path) -> None:
     cloud = connected(stack)
-    portrait = cloud.upload(str(data / "families/Family1-Dad1.jpg"), asset_folder="people/known",
-                            tags="who:Dad")  # fmt: skip
+    portrait = cloud.upload(str(photos / "people/Obama1.jpg"), asset_folder="people/known",
+                            tags="who:Obama")  # fmt: skip
     job = json.dumps({"kind": "asset", "key": portrait["asset_id"], "payload": {}})
     for _ in range(6):
         client("sqs").send_message(QueueUrl=stack.queue, MessageBody=job)
@@ -189,14 +190,14 @@ def test_duplicates_and_what_comes_at_once_have_one_effect(stack: Stack, data: P
         until(lambda: not waiting(stack))
     faces = client_of_rekognition(stack).list_faces(CollectionId="cld-rekog-collection")["Faces"]
     assert len(faces) == 1
-    assert cloud.tags(portrait["public_id"]) == {"who:Dad", f"faceId:{faces[0]['FaceId']}"}
+    assert cloud.tags(portrait["public_id"]) == {"who:Obama", f"faceId:{faces[0]['FaceId']}"}
 
 
-def test_only_the_poisoned_message_comes_again(stack: Stack, data: Path) -> None:
+def test_only_the_poisoned_message_comes_again(stack: Stack, photos: Path) -> None:
     cloud = stack.account.cloud()
-    good = cloud.upload(str(data / "families/Family1-Dad1.jpg"), asset_folder="people/known",
-                        tags="who:Dad")  # fmt: skip
-    broken = cloud.upload(str(data / "families/identification1.jpg"), asset_folder="people/known",
+    good = cloud.upload(str(photos / "people/Obama1.jpg"), asset_folder="people/known",
+                        tags="who:Obama")  # fmt: skip
+    broken = cloud.upload(str(photos / "people/party.jpg"), asset_folder="people/known",
                           tags="who:Nobody")  # fmt: skip
     sqs = client("sqs")
     sqs.set_queue_attributes(QueueUrl=stack.queue, Attributes={"VisibilityTimeout": "1"})
@@ -214,7 +215,7 @@ def test_only_the_poisoned_message_comes_again(stack: Stack, data: Path) -> None
     assert "1 jobs will be tried again" in stack.laptop("jobs", "retry", number)
     assert drained(stack) == []
     assert [one["job"]["key"] for one in stack.jobs()] == []
-    assert cloud.tags(good["public_id"]) > {"who:Dad"}
+    assert cloud.tags(good["public_id"]) > {"who:Obama"}
 
 
 def drained(stack: Stack) -> list[str]:

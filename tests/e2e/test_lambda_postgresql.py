@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.conftest import Inside
 from tests.e2e.lambda_site import Function, function, gateway, http_api_event
 from tests.e2e.served import Cloud, Served, serving, status, text_of
+from tests.photographs import PEOPLE
 from tests.waiting import until
 
 from facelabel.cloudinary import signing
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Program
 
     from facelabel.adapters.store.database import Database
-
-FAMILY = ("Dad", "Mom", "Son", "Daughter")
 
 
 @dataclass(frozen=True)
@@ -68,39 +67,39 @@ def stack(program: Program, postgresql: Database, tmp_path: Path) -> Iterator[St
         yield Stack(account, environment, worker, around.enter_context(gateway(webhook)), log)
 
 
-def test_from_a_signed_notification_to_the_four_names(stack: Stack, data: Path) -> None:
+def test_from_a_signed_notification_to_the_four_names(stack: Stack, photos: Path) -> None:
     assert "connected" in stack.laptop("connect", "--public-url", stack.url)
     cloud = stack.account.cloud()
-    families = data / "families"
-    for person in FAMILY:
-        upload(cloud, families / f"Family1-{person}1.jpg", "training", f"faceLabel:{person}")
-    group = upload(cloud, families / "identification1.jpg", "assets", "summer")
+    pictures = photos / "people"
+    for person in PEOPLE:
+        upload(cloud, pictures / f"{person}1.jpg", "training", f"faceLabel:{person}")
+    group = upload(cloud, pictures / "party.jpg", "assets", "summer")
 
     def found() -> bool:
         worked(stack)
-        return cloud.tags(group) == {"summer", *FAMILY}
+        return cloud.tags(group) == {"summer", *PEOPLE}
 
     until(found)
-    assert {one["name"] for one in stack.laptop.json("people")} == {*FAMILY}
+    assert {one["name"] for one in stack.laptop.json("people")} == {*PEOPLE}
     assert stack.laptop.json("jobs", "list") == []
     log = text_of(stack.log)
-    assert log.count(": enrolled ") == len(FAMILY)
+    assert log.count(": enrolled ") == len(PEOPLE)
     assert cloud.options["api_secret"] not in log
     assert "Traceback" not in log
 
 
-def test_the_schedule_finds_what_no_notification_told_of(stack: Stack, data: Path) -> None:
+def test_the_schedule_finds_what_no_notification_told_of(stack: Stack, photos: Path) -> None:
     cloud = stack.account.cloud()
-    upload(cloud, data / "families" / "Family1-Dad1.jpg", "training", "faceLabel:Dad")
+    upload(cloud, photos / "people" / "Obama1.jpg", "training", "faceLabel:Obama")
     assert worked(stack) == {}
     first = worked(stack, {"kind": "reconcile", "key": "all"})
     assert first["enrolled"] == 1, first
-    assert [one["name"] for one in stack.laptop.json("people")] == ["Dad"]
+    assert [one["name"] for one in stack.laptop.json("people")] == ["Obama"]
 
 
-def test_a_notification_that_comes_again_is_worked_once(stack: Stack, data: Path) -> None:
+def test_a_notification_that_comes_again_is_worked_once(stack: Stack, photos: Path) -> None:
     cloud = stack.account.cloud()
-    public_id = upload(cloud, data / "families/Family1-Dad1.jpg", "training", "faceLabel:Dad")
+    public_id = upload(cloud, photos / "people/Obama1.jpg", "training", "faceLabel:Obama")
     asset = cloud.call("resource", public_id)
     body = json.dumps({"notification_type": "upload", **asset}).encode()
     now = str(int(time.time()))
