@@ -83,41 +83,41 @@ def test_what_an_earlier_version_kept_is_dropped(tmp_path: Path) -> None:
 def test_it_never_holds_more_than_it_may(tmp_path: Path) -> None:
     cache = DerivedCache(tmp_path, 1024 * KIB)
 
-    for at in range(300):
+    for at in range(120):
         cache.put(ETAG, str(at), os.urandom(1 + at * 997 % (100 * KIB)))
         assert total(tmp_path) <= 1024 * KIB
 
     assert total(tmp_path) > 640 * KIB
-    assert cache.get(ETAG, "299")
+    assert cache.get(ETAG, "119")
 
 
 def test_small_files_count_with_what_the_disk_gives_them(tmp_path: Path) -> None:
     cache = DerivedCache(tmp_path, 1024 * KIB)
 
-    for at in range(1000):
+    for at in range(400):
         cache.put(ETAG, str(at), b"tiny")
-        assert total(tmp_path) <= 1024 * KIB
+        assert at % 20 or total(tmp_path) <= 1024 * KIB
 
     assert 100 < number(tmp_path) <= 1024 // 4
-    assert cache.get(ETAG, "999")
+    assert cache.get(ETAG, "399")
 
 
 def test_there_are_only_so_many_files(tmp_path: Path) -> None:
     cache = DerivedCache(tmp_path, 100_000 * KIB, max_files=40)
 
-    for at in range(200):
+    for at in range(100):
         cache.put(ETAG, str(at), b"tiny")
         assert number(tmp_path) <= 40
 
     assert number(tmp_path) >= 35
-    assert [at for at in range(200) if cache.get(ETAG, str(at))] == list(
-        range(200 - number(tmp_path), 200)
+    assert [at for at in range(100) if cache.get(ETAG, str(at))] == list(
+        range(100 - number(tmp_path), 100)
     )
 
 
 def test_a_folder_of_an_earlier_day_is_counted(tmp_path: Path) -> None:
     generous = DerivedCache(tmp_path, 100_000 * KIB)
-    for at in range(500):
+    for at in range(280):
         generous.put(ETAG, f"old {at}", b"tiny")
     age(tmp_path, 60)
 

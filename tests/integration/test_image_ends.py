@@ -130,14 +130,14 @@ class TestBehindThePicture:
     @pytest.mark.parametrize("segment", [b"\xff\xfe\0\2", b"\xff\1", b"\xff\xd0"])
     def test_segments_without_end_are_refused(self, segment: bytes) -> None:
         with pytest.raises(UnreadableImage, match="segments without end"):
-            inspect(b"\xff\xd8\xff" + segment * 100_000, Limits())
+            inspect(b"\xff\xd8\xff" + segment * 20_001, Limits())
 
     def test_chunks_without_end_are_refused(self) -> None:
         empty = b"\0\0\0\0tEXt\0\0\0\0"
         with pytest.raises(UnreadableImage, match="chunks without end"):
-            inspect(file_of(picture(), "PNG")[:33] + empty * 100_000, Limits())
+            inspect(file_of(picture(), "PNG")[:33] + empty * 50_001, Limits())
         with pytest.raises(UnreadableImage, match="chunks without end"):
-            inspect(b"RIFF\xff\xff\xff\0WEBP" + b"abcd\0\0\0\0" * 100_000, Limits())
+            inspect(b"RIFF\xff\xff\xff\0WEBP" + b"abcd\0\0\0\0" * 50_001, Limits())
 
 
 class TestNoEndMarker:
