@@ -48,6 +48,14 @@ class Drift:
     refused: tuple[tuple[Asset, str], ...] = ()
     #: The same picture under several people's names.
     contradictions: tuple[tuple[Enrolment, ...], ...] = ()
+    #: Where many are extra: how many of them are nowhere in the library, by a sample …
+    vanished: int = 0
+    #: … and of how many enrolled.
+    known: int = 0
+
+    def check(self) -> None:
+        """Raise Rejected where so much is gone that this is more likely the wrong library."""
+        _check_vanished(self.vanished, self.known)
 
     @property
     def clean(self) -> bool:
@@ -72,12 +80,7 @@ class Missed:
 
     def check(self) -> None:
         """Raise Rejected where so much is gone that this is more likely the wrong library."""
-        if self.vanished > _bearable(self.known):
-            raise Rejected(
-                f"{self.vanished} of {self.known} known pictures are not in the library any more."
-                " If they were deleted on purpose, `facelabel reconcile --force` forgets them;"
-                " else look at CLOUDINARY_URL, trainingFolder and faceRecognitionFolder"
-            )
+        _check_vanished(self.vanished, self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +127,20 @@ class Reconciler:
                 refused.append((asset, reason))
             elif not current or (current.person, current.version) != (person, asset.version):
                 missing.append(asset)
+        extra = tuple(sorted(enrolled.keys() - wanted))
+        many = len(extra) > _bearable(len(enrolled))
         held, present = {e.face_id for e in enrolled.values()}, {face.face_id for face in faces}
         return Drift(
             missing=tuple(missing),
-            extra=tuple(sorted(enrolled.keys() - wanted)),
+            extra=extra,
             lost=tuple(e for e in enrolled.values() if e.face_id not in present),
             orphans=tuple(
                 sorted(f.face_id for f in faces if f.is_traced and f.face_id not in held)
             ),
             refused=tuple(refused),
             contradictions=_contradictions(enrolled.values()),
+            vanished=self._vanished(extra) if many else 0,
+            known=len(enrolled) if many else 0,
         )
 
     def mend(self, drift: Drift) -> None:
@@ -419,6 +426,15 @@ class Reconciler:
 def _bearable(known: int) -> float:
     """How many of so many known pictures may vanish unasked."""
     return max(FEW_GONE, known * PART_GONE)
+
+
+def _check_vanished(vanished: int, known: int) -> None:
+    if vanished > _bearable(known):
+        raise Rejected(
+            f"{vanished} of {known} known pictures are not in the library any more. If they were"
+            " deleted on purpose, `facelabel reconcile --force` forgets them; else look at"
+            " CLOUDINARY_URL, trainingFolder and faceRecognitionFolder"
+        )
 
 
 def _pages(assets: Iterator[Asset]) -> Iterator[list[Asset]]:

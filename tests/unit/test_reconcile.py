@@ -498,3 +498,19 @@ def test_a_rebuild_waits_for_a_portrait_that_is_not_to_be_found(
     bench.work()
     assert bench.ledger.collection() == new
     assert bench.people() == ["Ann", "Ben", "Cid"]
+
+
+def test_an_index_is_not_mended_to_the_wrong_library(bench: Bench) -> None:
+    """Another account, an empty one: nobody is forgotten unless somebody insists."""
+    for number in range(12):
+        bench.learn(f"p{number}")
+    pictures = [asset.asset_id for asset in bench.library.assets("")]
+    for asset_id in pictures:
+        bench.library.move(asset_id, "elsewhere")
+    bench.reconciler.check().check()  # they are there, and nobody teaches with them
+    for asset_id in pictures:
+        bench.library.delete(asset_id)
+    drift = bench.reconciler.check()
+    assert (drift.vanished, drift.known) == (12, 12)
+    with pytest.raises(Rejected, match=r"12 of 12 known pictures.*reconcile --force"):
+        drift.check()

@@ -164,6 +164,7 @@ def _check(app: App, *, dry_run: bool) -> None:
         report.print_costs(actions.costs(app, portraits=todo))
         return
     if not drift.clean:
+        drift.check()
         app.reconciler.mend(drift)
         _work(app, [], "mending")
         drift = app.reconciler.check()

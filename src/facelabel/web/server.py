@@ -189,6 +189,9 @@ def _kept_up(task: Callable[[], None], stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             task()
+        except FacelabelError as error:  # such as a right that was taken away
+            log.error("%s: %s; it starts again", threading.current_thread().name, error)  # noqa: TRY400 - told
+            stop.wait(PAUSE)
         except Exception:
             log.exception("%s broke down; it starts again", threading.current_thread().name)
             stop.wait(PAUSE)
