@@ -133,21 +133,22 @@ SENDER = """
 import socket, sys
 port, path, kind, name = int(sys.argv[1]), *sys.argv[2:]
 L = 8 << 20
+PART = b'--b\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n'
 bodies = {
-    "lists": b'{"a":[' + (b"[" * 900 + b'""' + b"]" * 900 + b",") * 4400 + b"1]}",
-    "objects": b'{"a":[' + b"{}," * (L // 3 - 20) + b"1]}",
-    "numbers": b'{"a":[' + b"1," * (L // 2 - 20) + b"1]}",
-    "names": b"{" + b",".join(b'"%07d":1' % n for n in range(L // 12 - 20)) + b"}",
-    "quotes": b'{"a":"' + b'\\\\"' * (L // 2 - 20) + b'"}',
-    "a long text": b'{"file":"' + b"A" * (L - 100) + b'"}',
-    "ampersands": b"&" * 1_000_000,
-    "percents": b"a=" + b"%" * (L - 10),
-    "escapes": b"file=" + (b"A" * 90 + b"%2B") * 80_000,
-    "tiny parts": b'--b\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n1\\r\\n' * 100_000,
-    "a huge header": b"--b\\r\\nX: " + b"x" * (L - 20),
-    "no end": b'--b\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n' + b"x" * (L - 100),
+    "lists": lambda: b'{"a":[' + (b"[" * 900 + b'""' + b"]" * 900 + b",") * 4400 + b"1]}",
+    "objects": lambda: b'{"a":[' + b"{}," * (L // 3 - 20) + b"1]}",
+    "numbers": lambda: b'{"a":[' + b"1," * (L // 2 - 20) + b"1]}",
+    "names": lambda: b"{" + b",".join(b'"%07d":1' % n for n in range(L // 12 - 20)) + b"}",
+    "quotes": lambda: b'{"a":"' + b'\\\\"' * (L // 2 - 20) + b'"}',
+    "a long text": lambda: b'{"file":"' + b"A" * (L - 100) + b'"}',
+    "ampersands": lambda: b"&" * 1_000_000,
+    "percents": lambda: b"a=" + b"%" * (L - 10),
+    "escapes": lambda: b"file=" + (b"A" * 90 + b"%2B") * 80_000,
+    "tiny parts": lambda: (PART + b"1\\r\\n") * 100_000,
+    "a huge header": lambda: b"--b\\r\\nX: " + b"x" * (L - 20),
+    "no end": lambda: PART + b"x" * (L - 100),
 }
-body = bodies[name][:L]
+body = bodies[name]()[:L]
 head = f"POST {path} HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Type: {kind}\\r\\n"
 head += f"X-Amz-Target: RekognitionService.ListFaces\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
 first = True

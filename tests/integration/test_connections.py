@@ -170,7 +170,7 @@ class Guest(Connection):
         self.transport = self  # type: ignore[assignment]
 
     is_waited_for = True
-    is_answered = False
+    is_answered = False  # an answer that nobody reads
 
     def abort(self) -> None:
         self.ended = True
@@ -193,6 +193,27 @@ def test_who_has_more_than_a_share_makes_room_itself() -> None:
     many = guests(lobby, clock, *"a" * 8)
     assert [guest.ended for guest in many] == [True] * 3 + [False] * 5
     assert not any(guest.ended for guest in others)
+
+
+def test_there_are_never_more_than_the_limit() -> None:
+    """A client whose own are all being worked on takes the place of somebody who is silent."""
+    clock = ManualClock()
+    lobby = Lobby(10, clock=clock.now)
+    others = guests(lobby, clock, *"bcdef")
+    for guest in guests(lobby, clock, *"a" * 5):
+        guest.is_waited_for = False
+    guests(lobby, clock, "a")
+    assert [guest.ended for guest in others] == [True] + [False] * 4
+    assert len(lobby) == 10
+
+
+def test_who_does_not_read_an_answer_goes_after_who_sends_nothing() -> None:
+    clock = ManualClock()
+    lobby = Lobby(3, share=3, clock=clock.now)
+    first, second, _ = guests(lobby, clock, *"abc")
+    first.is_answered = True
+    guests(lobby, clock, "d")
+    assert (first.ended, second.ended) == (False, True)
 
 
 def test_a_proxy_of_ours_stands_for_many() -> None:

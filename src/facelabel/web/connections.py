@@ -104,7 +104,7 @@ class Lobby:
         others = [one for one in self._members if one.peer == host]
         if len(others) >= self._share and not self._peers.is_proxy(connection.host):
             self._end_quietest(others)
-        elif len(self) >= self._limit:
+        if len(self) >= self._limit:
             self.end_quietest()
         self._members.add(connection)
 
