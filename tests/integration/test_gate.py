@@ -11,6 +11,10 @@ import pytest
 from tests.integration.asgi import Answer, ask
 from tests.integration.whole_site import ALLOWED, EVIL, Site, is_door, serving
 
+from facelabel import settings
+from facelabel.bootstrap.app import opened
+from facelabel.errors import ConfigurationError
+from facelabel.web import server
 from facelabel.web.entry import Door
 
 if TYPE_CHECKING:
@@ -223,3 +227,19 @@ def test_however_the_server_is_reached(tmp_path: Path, changed: dict[str, str]) 
 
     with serving(tmp_path, "local", **changed) as site:
         assert asyncio.run(walk(site)) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"public_url": f"https://{PUBLIC}"}, {"host": "0.0.0.0"}, {"require_keys": "1"}],
+    ids=str,
+)
+def test_where_keys_are_needed_there_has_to_be_one(tmp_path: Path, changed: dict[str, str]) -> None:
+    flags = {"data": tmp_path, "library": "local", **changed}
+    with opened(settings.load(flags)) as app:
+        server.check_keys(app)
+        (tmp_path / "keys.json").write_text("[]")
+        with pytest.raises(ConfigurationError, match="`facelabel keys add`"):
+            server.check_keys(app)
+    with opened(settings.load({"data": tmp_path, "library": "local"})) as app:
+        server.check_keys(app)
