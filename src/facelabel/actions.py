@@ -140,6 +140,14 @@ def enrolments(app: App) -> list[Enrolment]:
     return list(app.pipeline.ledger.enrolments(live)) if live else []
 
 
+def portraits_by_person(app: App) -> dict[str, list[str]]:
+    """Everybody who is known, with the public_ids of the portraits."""
+    photos: dict[str, list[str]] = {}
+    for line in enrolments(app):
+        photos.setdefault(line.person, []).append(line.public_id)
+    return photos
+
+
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:
     """Have assets looked at."""
     app.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])

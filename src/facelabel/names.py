@@ -20,6 +20,11 @@ MAX_TAG_LENGTH = 255
 #: Unicode categories: control, surrogate, private, unassigned, line and paragraph separators.
 _UNUSABLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
+#: Unicode categories of what nobody sees: joiners, marks of direction, soft hyphens.
+_UNSEEN = frozenset({"Cf"})
+#: Characters that look like another one and are not compatible with it.
+_SEEN_AS = dict.fromkeys("\u2018\u2019\u02bc\u2032\u00b4\u0060\uff07", "'") | {"\u034f": ""}
+
 #: What Python makes of bytes in a file's name that are no UTF-8.
 _BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))
 
@@ -27,6 +32,32 @@ _BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))
 def normalise(name: str) -> str:
     """Bring a name to the one spelling we compare: NFC, no space around it."""
     return unicodedata.normalize("NFC", name).strip()
+
+
+def skeleton(name: str) -> str:
+    """What a name looks like: equal for names that people take for one and the same.
+
+    Compatible characters, upper and lower case, every kind of space, hyphen and apostrophe and the
+    order of marks make no difference, nor does what is invisible. Accents do: Zoe is not Zoë.
+    """
+    seen = "".join(map(_look, name))
+    folded = unicodedata.normalize("NFKC", seen).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+def _look(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind in _UNSEEN:
+        return ""
+    return "-" if kind == "Pd" else _SEEN_AS.get(character, character)
+
+
+def lookalikes(people: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Groups of different names that look the same, in a stable order."""
+    alike: dict[str, set[str]] = {}
+    for person in people:
+        alike.setdefault(skeleton(person), set()).add(person)
+    return tuple(tuple(sorted(group)) for _, group in sorted(alike.items()) if len(group) > 1)
 
 
 def check_name(name: str, prefix: str) -> str:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel import matching, names, naming, scheme
+from facelabel import doubts, matching, names, naming, scheme
 from facelabel.errors import ConfigurationError, LabelRefused, NotFound, Rejected, Unavailable
 from facelabel.model import Enrolment, JobKind, NameState, Outcome, Search
 
@@ -159,7 +159,9 @@ class Pipeline:
             kind, enrolment = "enrolled", self._enrol(asset, person, collection)
         self._forget_leftovers(collection)
         self._tag_face(asset, enrolment.face_id)
-        return Outcome(kind, names=(person,), note=self._contradiction(enrolment, collection))
+        threshold = self.scheme.rules.threshold
+        asked = doubts.about(self.ledger, self.recognizer, collection, enrolment, threshold)
+        return Outcome(kind, names=(person,), note=asked)
 
     def _renamed(self, line: Enrolment, asset: Asset, collection: str) -> Enrolment:
         """The enrolment under the image's present public_id, by which people know it."""
@@ -277,14 +279,6 @@ class Pipeline:
         former = [f.face_id for f in self.recognizer.faces(live, ids) if not f.is_traced]
         if former:
             self.recognizer.forget(live, former)
-
-    def _contradiction(self, enrolment: Enrolment, collection: str) -> str:
-        """Warn where the very same picture is labelled as somebody else elsewhere."""
-        holders = self.ledger.holders(collection, enrolment.digest)
-        others = sorted(
-            f"{h.person} ({h.public_id})" for h in holders if h.person != enrolment.person
-        )
-        return "the same picture is also labelled " + ", ".join(others) if others else ""
 
     # ---- pictures to search
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         EnrolledFace,
         Enrolment,
         Face,
+        Hit,
         Job,
         JobKind,
         JobRequest,
@@ -311,6 +312,12 @@ class Recognizer(Protocol):
         Raises UnreadableImage.
         """
 
+    def rivals(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, Hit]:
+        """For each reference face the most similar one of somebody else.
+
+        Faces without one are absent, and all are where that is not known for nothing.
+        """
+
     def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
         """Search again, without images, the faces seen in these pictures, by asset_id.
 
@@ -535,6 +542,9 @@ class Templates(Protocol):
 
         Raises NotFound without the collection.
         """
+
+    def vectors_of(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the vectors of these faces; those that are not there are absent."""
 
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """Return the faces of these row numbers; deleted ones are absent."""

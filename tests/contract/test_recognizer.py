@@ -139,6 +139,20 @@ class RecognizerContract:
         family.create("family")
         assert list(family.faces("family")) == []
 
+    def test_a_rival_is_somebody_else(self, family: Recognizer, camera: Camera) -> None:
+        one, another = FAMILY[:2]
+        twin = family.enrol("family", camera(one), "Twin", asset("twin"))
+        ids = {face.person: face.face_id for face in family.faces("family")}
+        rivals = family.rivals("family", [twin.face_id, ids[another], "nobody"])
+        if rivals:  # a recogniser to which each comparison is paid tells of none
+            assert set(rivals) == {twin.face_id, ids[another]}
+            assert (rivals[twin.face_id].person, rivals[twin.face_id].face_id) == (
+                one,
+                ids[one],
+            )
+            assert rivals[twin.face_id].similarity > 90 > rivals[ids[another]].similarity
+            assert rivals[ids[another]].person != another
+
     def test_one_that_takes_anothers_place_leaves_nothing_of_it(self, family: Recognizer) -> None:
         family.create("heir")
         assert family.strangers("family", family.model("heir")) == 0

@@ -97,3 +97,42 @@ def test_a_label_is_refused_or_read_back_as_the_same_name(text: str) -> None:
     assert tag == unicodedata.normalize("NFC", tag)
     assert "," not in tag
     assert len(tag) <= 255
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Ann\u00a0Lee",
+        "Ann\u202fLee",
+        "Ann\u3000 Lee",
+        "Ann\u200b Lee",
+        "\u2060Ann Lee\ufeff",
+        "A\u00adnn Lee",
+        "ann LEE",
+        "\uff21nn Lee",
+        "Ann\u034f Lee",
+    ],
+)
+def test_names_that_look_the_same(other: str) -> None:
+    assert names.skeleton(other) == names.skeleton("Ann Lee")
+    (group,) = names.lookalikes(["Ben", other, "Ann Lee", "Ann Lee"])
+    assert set(group) == {other, "Ann Lee"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("Zoe", "Zo\u00eb", False),
+        ("Zo\u00eb", "Zoe\u0308", True),
+        ("a\u0323\u0301", "a\u0301\u0323", True),
+        ("O'Brien", "O\u2019Brien", True),
+        ("Smith-Jones", "Smith\u2011Jones", True),
+        ("Smith-Jones", "Smith Jones", False),
+        ("\ufb01nn", "finn", True),
+        ("Stra\u00dfe", "STRASSE", True),
+        ("Ann Lee", "Anne Lee", False),
+        ("\u674e", "\u7406", False),
+    ],
+)
+def test_what_people_can_tell_apart_is_apart(one: str, other: str, alike: bool) -> None:  # noqa: FBT001 - a table
+    assert (names.skeleton(one) == names.skeleton(other)) is alike

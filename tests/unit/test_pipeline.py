@@ -250,6 +250,34 @@ def test_the_same_picture_under_two_names_is_warned_of(bench: Bench) -> None:
     assert done.outcome.note == "the same picture is also labelled Ann (training/0)"
 
 
+def as_another(bench: Bench, name: str) -> str:
+    """What there is to say of another portrait of ann that is labelled with that name."""
+    bench.learn("ann")
+    data = portrait("ann") + b" "  # the same face, and not the same picture
+    asset = bench.library.upload(data, folder="training", tags=[f"faceLabel:{name}"])
+    (done, *_) = bench.work()
+    assert done.outcome is not None
+    assert (done.outcome.kind, done.outcome.asset_id) == ("enrolled", asset.asset_id)
+    return done.outcome.note
+
+
+def test_a_face_as_alike_to_anothers_as_two_of_one_person_is_asked_about(bench: Bench) -> None:
+    note = as_another(bench, "Eve")
+    assert note == "as alike to Ann (99.0) as two of one person: the same person, or a wrong label?"
+
+
+def test_one_person_under_two_spellings_is_asked_about(bench: Bench) -> None:
+    assert r"whose name looks the same: 'A\xadnn' and 'Ann'" in as_another(bench, "A\xadnn")
+
+
+def test_people_who_are_not_alike_are_not_asked_about(bench: Bench) -> None:
+    bench.learn("ann")
+    bench.upload("ben", folder="training", tags=["faceLabel:Ben"])
+    (done, *_) = bench.work()
+    assert done.outcome is not None
+    assert done.outcome.note == ""
+
+
 def test_a_face_the_collection_lost_is_enrolled_again(bench: Bench) -> None:
     asset_id, photo = bench.learn("ann"), bench.upload("ann")
     faces = bench.enrolled()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from facelabel import quality
-from facelabel.errors import NotFound
+from facelabel.errors import ConfigurationError, NotFound
 from facelabel.model import EnrolledFace, Hit, Reason, SearchedFace, Sighting
 
 if TYPE_CHECKING:
@@ -142,6 +143,30 @@ class LocalRecognizer:
             key: analysis for key, (version, analysis) in kept.items() if version == versions[key]
         }
         return dict(zip(seen, self._sightings(number, engine, list(seen.values())), strict=True))
+
+    def rivals(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, Hit]:
+        """For each reference face the most similar one of somebody else; absent without one."""
+        number = self._number(collection)
+        engine = self._engine(self.model(collection))
+        vectors = self._templates.vectors_of(collection, face_ids)
+        people = {face.face_id: face.person for face in self.faces(collection, list(vectors))}
+        with suppress(ConfigurationError):  # nobody is named either while nothing is calibrated
+            return self._rivals(number, engine, vectors, people)
+        return {}
+
+    def _rivals(
+        self,
+        number: int,
+        engine: FaceEngine,
+        vectors: Mapping[str, bytes],
+        people: Mapping[str, str],
+    ) -> Mapping[str, Hit]:
+        near = zip(vectors, self._neighbours(number, list(vectors.values())), strict=True)
+        others = {
+            face_id: [(face, far) for face, far in found if face.person != people.get(face_id)]
+            for face_id, found in near
+        }
+        return {face_id: _hits(engine, found[:1])[0] for face_id, found in others.items() if found}
 
     def discard(self, asset_id: str) -> None:
         """Delete what :meth:`identify` kept of a picture."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facelabel import actions
+from facelabel import actions, doubts
 from facelabel.bootstrap import data_folder
 from facelabel.cli import report
 from facelabel.cli.framework import (
@@ -83,6 +83,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             yield from _rekognition(app, app.amazon) if app.amazon else _models(app)
             if library.good:
                 yield _index(app)
+                yield from _doubts(app)
             yield _queue(app)
     except ForeignFolder as error:
         yield Finding("installation", good=False, says=str(error))
@@ -234,6 +235,23 @@ def _index(app: App) -> Finding:
         return Finding("index", good=True, says=says)
     return Finding("index", good=False, says=f"{says}; it differs from the training folder",
                    advice="`facelabel index --check` mends it")  # fmt: skip
+
+
+def _doubts(app: App) -> Iterator[Finding]:
+    """People who may be one: by the look of their names, or of their portraits."""
+    pipe, live = app.pipeline, app.pipeline.ledger.collection()
+    if live is None or live not in pipe.recognizer.collections():
+        return
+    for said in doubts.spellings(actions.portraits_by_person(app)):
+        advice = "give all portraits the same label: tag-add and tag-remove, or rename the folder"
+        yield Finding("names", good=False, says=said, advice=advice)
+    lines, threshold = actions.enrolments(app), pipe.scheme.rules.threshold
+    found = list(doubts.rivalries(pipe.recognizer, live, lines, threshold))
+    if found:
+        line, said = found[0]
+        more = f", and {len(found) - 1} portraits more" if len(found) > 1 else ""
+        says = f"{line.public_id} ({line.person}): {said}{more}"
+        yield Finding("portraits", good=True, says=says, advice="`facelabel show ID` shows one")
 
 
 def _queue(app: App) -> Finding:

@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions, names, reading
+from facelabel import actions, doubts, names, reading
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
@@ -79,6 +79,8 @@ def upload(
         with bar("uploading", len(files)) as advance:
             uploaded, problems = _upload(app, files, Kept(place, public_id, wanted), advance)
         outcomes = _work(app, list(uploaded.values())) if now else []
+        if label is not None and uploaded:
+            report.print_warnings(_other_spellings(app, label))
     results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
     if as_json:
         _print_uploads_json(uploaded, problems, results, walk)
@@ -87,6 +89,14 @@ def upload(
     kinds = {outcome.kind for outcome in (*problems.values(), *outcomes)
              if outcome != actions.ELSEWHERE}  # fmt: skip
     finish(refused="refused" in kinds or walk.failed, waiting="waiting" in kinds)
+
+
+def _other_spellings(app: App, label: str) -> Iterator[str]:
+    """Whether somebody is known under a name that looks the same."""
+    person = names.normalise(label.removeprefix(f"{app.pipeline.scheme.prefix}:"))
+    known = {person: [], **actions.portraits_by_person(app)}
+    look = names.skeleton(person)
+    return doubts.spellings({n: p for n, p in known.items() if names.skeleton(n) == look})
 
 
 @dataclass(frozen=True, slots=True)

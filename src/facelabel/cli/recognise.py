@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions, portraits
+from facelabel import actions, doubts, portraits
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
@@ -101,15 +100,18 @@ def _plan(app: App, path: Path, *, as_json: bool) -> None:
 def _import(app: App, path: Path, *, as_json: bool) -> None:
     walk = Walk()
     results = _learn(app, portraits.read(path, app.pipeline.scheme.prefix, walk))
-    people = len({enrolment.person for enrolment in actions.enrolments(app)})
+    photos = actions.portraits_by_person(app)
+    people, alike = len(photos), list(doubts.spellings(photos))
     if as_json:
-        print_json({"people": people, "portraits": [_row(*result) for result in results],
+        rows = [_row(*result) for result in results]
+        print_json({"people": people, "portraits": rows, "warnings": alike,
                     "left_out": report.left_out_rows(walk.left_out)})  # fmt: skip
     else:
         learnt = sum(outcome.kind == "enrolled" for _, outcome in results)
         out.print(f"{learnt} portraits learnt, {people} people known")
         notes = ((portrait.named, outcome) for portrait, outcome in results)
         report.print_pairs(report.remarks(notes), "red")
+        report.print_warnings(alike)
         report.print_left_out(walk.left_out)
     kinds = {outcome.kind for _, outcome in results} - _LEARNT
     finish(refused=bool(kinds - {"waiting"}) or walk.failed, waiting="waiting" in kinds)
@@ -339,9 +341,7 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
 def people(settings: Settings, *, as_json: bool) -> None:
     """List who is known, and from how many photos."""
     with application(settings) as app:
-        photos = defaultdict(list)
-        for enrolment in actions.enrolments(app):
-            photos[enrolment.person].append(enrolment.public_id)
+        photos = actions.portraits_by_person(app)
         refused = len(app.pipeline.queue.jobs(JobState.DEAD))
     if as_json:
         print_json([{"name": name, "photos": photos[name]} for name in sorted(photos)])
@@ -355,5 +355,6 @@ def people(settings: Settings, *, as_json: bool) -> None:
         table.add_row(escape(name), str(len(photos[name])))
     if photos:
         out.print(table)
+    report.print_warnings(doubts.spellings(photos))
     if refused:
         err.print(f"{refused} images were refused: `facelabel jobs list`", style="yellow")

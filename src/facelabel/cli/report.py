@@ -171,6 +171,12 @@ def pulls(packs: Iterable[str]) -> str:
     return ", ".join(f"`facelabel models pull {pack}`" for pack in packs)
 
 
+def print_warnings(warnings: Iterable[str]) -> None:
+    """What may be meant, and more often is not."""
+    for warning in warnings:
+        err.print(warning, style="yellow", markup=False)
+
+
 def print_costs(costs: Iterable[str]) -> None:
     """What it asks of other people's services, if anything."""
     for cost in costs:

@@ -114,6 +114,16 @@ class MemoryRecognizer:
             self._kept[asset.asset_id] = (asset.version, model, people)
         return self._sighting(collection, people)
 
+    def rivals(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, Hit]:
+        """See :class:`facelabel.ports.Recognizer`."""
+        found = {}
+        for face in self.faces(collection, face_ids):
+            hits = self._hits(collection, self._shown[collection, face.face_id])
+            others = [hit for hit in hits if hit.person != face.person]
+            if others:
+                found[face.face_id] = others[0]
+        return found
+
     def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
         """See :class:`facelabel.ports.Recognizer`."""
         model = self.model(collection)

@@ -104,6 +104,11 @@ class MemoryTemplates:
         known = [face for face, _, _ in self._need(collection).rows.values()]
         return iter([f for f in known if face_ids is None or f.face_id in face_ids])
 
+    def vectors_of(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """See :class:`facelabel.ports.Templates`."""
+        rows = self._need(collection).rows.values()
+        return {face.face_id: t.vector for face, t, _ in rows if face.face_id in face_ids}
+
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """See :class:`facelabel.ports.Templates`."""
         known = self._numbered(collection_id).rows

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.rekognition.client import Client, Raw
-    from facelabel.model import Asset
+    from facelabel.model import Asset, Hit
     from facelabel.model import Search as Searched
 
     #: Faces of an image, as an engine of our own finds them.
@@ -241,6 +241,14 @@ class RekognitionRecognizer:
         searches: Sequence[Searched],  # noqa: ARG002 - the port's
     ) -> Mapping[str, Sighting]:
         """Nothing: Amazon keeps no photos and gives no vectors away."""
+        return {}
+
+    def rivals(
+        self,
+        collection: str,  # noqa: ARG002 - the port's
+        face_ids: Sequence[str],  # noqa: ARG002 - the port's
+    ) -> Mapping[str, Hit]:
+        """Nothing: each comparison is paid for."""
         return {}
 
     def discard(self, asset_id: str) -> None:

@@ -143,6 +143,19 @@ class StoreTemplates:
             ]
         return iter(_faces(connection, sorted(rows, key=itemgetter("row"))))
 
+    def vectors_of(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the vectors of these faces; those that are not there are absent."""
+        found = template_rows.required(self._collection(collection), collection)
+        these = select(_TEMPLATE.face_id, _TEMPLATE.vector).where(
+            _TEMPLATE.collection_id == found["id"]
+        )
+        with self._database.read() as connection:
+            return {
+                face_id: bytes(vector)
+                for some in batches(face_ids)
+                for face_id, vector in connection.execute(these.where(_TEMPLATE.face_id.in_(some)))
+            }
+
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """Return the faces of these row numbers; deleted ones are absent."""
         faces = select(_TEMPLATE.row, *_FACE).where(_TEMPLATE.collection_id == collection_id)
