@@ -140,7 +140,7 @@ class RecognizerContract:
         assert list(family.faces("family")) == []
 
     def test_a_rival_is_somebody_else(self, family: Recognizer, camera: Camera) -> None:
-        one, another = FAMILY[:2]
+        one, another = PEOPLE[:2]
         twin = family.enrol("family", camera(one), "Twin", asset("twin"))
         ids = {face.person: face.face_id for face in family.faces("family")}
         rivals = family.rivals("family", [twin.face_id, ids[another], "nobody"])
