@@ -45,6 +45,11 @@ def _tags(facelabel: Program, public_id: str) -> set[str]:
     return set(facelabel.json("show", public_id)["tags"])
 
 
+def originals(facelabel: Program) -> set[Path]:
+    """The files of all pictures in the library."""
+    return set((facelabel.folder.parent / "data" / "originals").glob("??/*"))
+
+
 def test_another_process(program: Program, portraits: Path, party: Path) -> None:
     """The shortest way to a name, as a shell starts it."""
     assert "2 portraits learnt, 2 people known" in program("index", portraits)
@@ -112,9 +117,8 @@ def test_a_picture_searched_before_a_person_was_learnt(
     facelabel("upload", party)
     facelabel("worker", "--once")
     assert _tags(facelabel, "assets/party") == set()
-    for original in (facelabel.folder.parent / "data" / "originals").rglob("*"):
-        if original.is_file():
-            original.unlink()  # the kept faces must do
+    for original in originals(facelabel):
+        original.unlink()  # the kept faces must do
     facelabel("index", portraits)
     assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
 
@@ -200,6 +204,20 @@ def test_rebuild_and_drawing(facelabel: Program, portraits: Path, party: Path) -
     with Image.open(facelabel.folder / "drawn" / "party-named.jpg") as drawn:
         assert drawn.size == (1096, 640)
     assert "index and training folder agree" in facelabel("index", "--check", "--dry-run")
+
+
+def test_a_rebuild_waits_for_nobody(facelabel: Program, portraits: Path, samples: Path) -> None:
+    """Jobs that cannot be done now may wait for just this one; their turn comes after it."""
+    facelabel("index", portraits)
+    learnt = originals(facelabel)
+    facelabel(
+        "upload", *(samples / f"{name}.jpg" for name in ("obama2", "obama3", "obama_partial_face"))
+    )
+    for original in originals(facelabel) - learnt:
+        original.unlink()
+    said = facelabel("index", "--rebuild", status=75)
+    assert ", 2 people known" in said
+    assert said.index("rebuilt as cld-rekog-") < said.index("what is left waits")
 
 
 def test_tag_is_a_backfill_that_says_what_it_would_do(

@@ -209,11 +209,11 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
         first = app.worker({JobKind.REBUILD})  # pictures that wait for it would fail before it
         while done := first.run_one():
             tally(done)
-        app.worker().drain(tally)
     if app.pipeline.ledger.collection() != collection:
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
     out.print(f"rebuilt as {collection}, {people} people known")
+    app.worker().drain(tally)
     finish(refused=tally.refused, waiting=tally.waiting)
 
 
