@@ -45,7 +45,8 @@ def test_nobody_else_can_read_the_file(path: Path) -> None:
     ring.ensure()
     ring.add()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert sorted(p.name for p in path.parent.iterdir()) == ["keys.json", "keys.lock"]
+    # Some releases of filelock leave the lock's file, others take it away.
+    assert {file.name for file in path.parent.iterdir()} - {"keys.lock"} == {"keys.json"}
 
 
 def test_a_key_does_not_print_its_secret(path: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SERVICE = botocore.session.get_session().get_service_model("rekognition")
 FACE = "11111111-2222-4333-8444-555555555555"
 GENERATOR = Path(__file__).parents[2] / "scripts" / "rekognition_model.py"
+LOCKED = Path(__file__).parents[2] / "requirements" / "dev.txt"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=20),
@@ -66,6 +67,8 @@ def violation(request: Json, operation: str = "IndexFaces") -> str:
 
 def test_the_table_is_what_the_installed_botocore_says() -> None:
     """Regenerate it with ``python scripts/rekognition_model.py`` after an update."""
+    if f"botocore=={botocore.__version__} " not in LOCKED.read_text():
+        pytest.skip("the table is that of the botocore in requirements/dev.txt")
     result = subprocess.run([sys.executable, GENERATOR, "--check"], check=False)
     assert result.returncode == 0
 
