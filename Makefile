@@ -17,7 +17,7 @@ ACROSS := -n auto --maxprocesses 4 --dist worksteal
 # Seconds after which a test is ended, with its name and the stacks of all threads.
 export PYTEST_TIMEOUT ?= 900
 
-.PHONY: help demo test test-busy test-all suites coverage check format lint types imports soak \
+.PHONY: help demo test test-busy test-all suites coverage mutants check format lint types imports soak \
 	compat bench docs lock clean
 .DEFAULT_GOAL := help
 
@@ -45,6 +45,9 @@ coverage: $(VENV)/facelabel $(VENV)/dev ## Run the tests and say which branches 
 	$(BIN)/coverage run -m pytest $(ACROSS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+mutants: $(VENV)/facelabel $(VENV)/mutants ## Plant faults into the core and see whether the tests notice.
+	$(BIN)/python scripts/mutants.py
 
 check: format lint types imports test ## Everything CI runs: format, lint, types, import rules, tests.
 
@@ -89,6 +92,8 @@ lock: | $(VENV)/python ## Resolve the dependencies anew (needs uv).
 		--group build --all-extras --output-file $(VENV)/lowest.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--group build --group test --all-extras --constraint $(VENV)/lowest.txt --output-file requirements/lowest.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--group mutants --constraint requirements/dev.txt --output-file requirements/mutants.txt
 	uv pip compile deploy/aws/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
 		--constraint requirements/run.txt --output-file deploy/aws/requirements.txt
 	uv pip compile deploy/aws/container/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
@@ -110,6 +115,10 @@ $(VENV)/run: $(RUN) | $(VENV)/python
 
 $(VENV)/dev: $(DEV) | $(VENV)/run
 	@echo "installing what the tests need"
+	@$(PIP) install --require-hashes --no-deps -r $<
+	@touch $@
+
+$(VENV)/mutants: requirements/mutants.txt | $(VENV)/dev
 	@$(PIP) install --require-hashes --no-deps -r $<
 	@touch $@
 
