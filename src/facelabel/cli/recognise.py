@@ -209,6 +209,8 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
         first = app.worker({JobKind.REBUILD})  # pictures that wait for it would fail before it
         while done := first.run_one():
             tally(done)
+        if app.pipeline.ledger.collection() != collection:
+            app.worker().drain(tally)  # put off for a moment: it is tried again
     if app.pipeline.ledger.collection() != collection:
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
