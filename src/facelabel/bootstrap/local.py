@@ -85,23 +85,13 @@ def build(
 
     def library(*, followed_up: bool) -> LocalLibrary:
         outbox = Outbox(
-            queue,
-            clock,
-            keys=keys,
-            cloud_name=settings.cloud_name,
-            base_url=base_url(settings),
-            fixed_folders=fixed,
-            intake=intake if followed_up else None,
-        )
+            queue, clock, keys=keys, cloud_name=settings.cloud_name, base_url=base_url(settings),
+            fixed_folders=fixed, intake=intake if followed_up else None,
+        )  # fmt: skip
         return LocalLibrary(
-            database,
-            settings.data / ORIGINALS,
-            clock,
-            on_change=outbox,
-            check=check,
-            fixed_folders=fixed,
-            on_removed=derived.drop,
-        )
+            database, settings.data / ORIGINALS, clock, on_change=outbox, check=check,
+            fixed_folders=fixed, on_removed=derived.drop,
+        )  # fmt: skip
 
     media = library(followed_up=True)
     return Local(
