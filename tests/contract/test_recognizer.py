@@ -13,6 +13,7 @@ from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.adapters.vectors import MatrixIndex
+from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
 from facelabel.model import Asset, Search
 from facelabel.testing import MemoryRecognizer, MemoryTemplates, portrait
@@ -250,7 +251,13 @@ class TestRekognitionRecognizer(RecognizerContract):
         way: str = request.param
         with running(site(engine, sqlite, tmp_path)) as url:
             recognizer = RekognitionRecognizer(
-                Client("us-east-1", endpoint=url, keys=(KEY.key, KEY.secret), rate=1000.0),
+                Client(
+                    "us-east-1",
+                    endpoint=url,
+                    keys=(KEY.key, KEY.secret),
+                    rate=1000.0,
+                    session=new_session(),
+                ),
                 detect=partial(detected, engine) if "local" in way else None,
                 users="users" in way,
             )

@@ -6,15 +6,16 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from tests.forked import Forked
 from tests.waiting import PATIENCE
 
 from facelabel.cli import cli
@@ -40,39 +41,50 @@ class Program:
 
     def __call__(self, *arguments: str | Path, status: int = 0) -> str:
         """Run a command, expect its exit status, return what it printed (both streams)."""
-        result = subprocess.run(
-            self.command(*arguments), env=self.environment, cwd=self.folder, timeout=PATIENCE,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        assert result.returncode == status, result.stdout
-        assert "Traceback" not in result.stdout
-        return result.stdout
+        with tempfile.TemporaryDirectory() as folder:
+            both = Path(folder, "output")
+            returncode = self.start(*arguments, output=both).wait(PATIENCE)
+            printed = both.read_text("utf-8")
+        assert returncode == status, printed
+        assert "Traceback" not in printed
+        return printed
 
     def json(self, *arguments: str | Path, status: int = 0) -> Any:  # noqa: ANN401 - JSON
         """Run a command with --json and return what it says; standard output alone."""
-        result = subprocess.run(
-            self.command(*arguments, "--json"), env=self.environment, cwd=self.folder,
-            timeout=PATIENCE, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert result.returncode == status, result.stdout + result.stderr
-        return json.loads(result.stdout)
+        with tempfile.TemporaryDirectory() as folder:
+            output, errors = Path(folder, "output"), Path(folder, "errors")
+            process = self.start(*arguments, "--json", output=output, errors=errors)
+            returncode = process.wait(PATIENCE)
+            printed = output.read_text("utf-8")
+            assert returncode == status, printed + errors.read_text("utf-8")
+        return json.loads(printed)
 
     @contextlib.contextmanager
-    def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-        """Start a command in a process group of its own; kill the group with the block."""
-        process = subprocess.Popen(
-            self.command(*arguments), env=self.environment, cwd=self.folder,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+    def started(self, *arguments: str | Path) -> Iterator[Forked]:
+        """Start a command; kill it with the block."""
+        process = self.start(*arguments, output=Path(os.devnull))
         try:
             yield process
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
 
+    def start(self, *arguments: str | Path, output: Path, errors: Path | None = None) -> Forked:
+        """Start a command; what it prints is added to these files."""
+        return Forked(
+            "facelabel", *map(str, arguments), env=self.environment, cwd=self.folder,
+            output=output, errors=errors,
+        )  # fmt: skip
+
+    def bare(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command in an interpreter of its own, as a user does."""
+        return subprocess.run(
+            self.command(*arguments), env=self.environment, cwd=self.folder, timeout=PATIENCE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+
     def command(self, *arguments: str | Path) -> list[str]:
-        """The command line."""
+        """The command line of that."""
         return [sys.executable, "-m", "facelabel", *map(str, arguments)]
 
 

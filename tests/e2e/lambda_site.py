@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from tests.forked import Forked
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:facelabel"
@@ -40,22 +41,17 @@ class Function:
     def __init__(
         self, handler: str, environment: Mapping[str, str], log: Path, *options: str
     ) -> None:
-        """Start it, with options of the interpreter; it waits for events."""
+        """Start it, with options in an interpreter of its own; it waits for events."""
         self._waiting: queue.Queue[Call | None] = queue.Queue()
         self._under_way: dict[str, Call] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _runtime_api(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self._log = log.open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, *options, "-m", "awslambdaric", handler],
-            env={
-                **environment,
-                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
-                "AWS_LAMBDA_FUNCTION_NAME": "facelabel",
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-            },
-            cwd=log.parent, stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+        self.process = _start(handler, options, log, {
+            **environment,
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
+            "AWS_LAMBDA_FUNCTION_NAME": "facelabel",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        })  # fmt: skip
 
     def __call__(self, event: object) -> Any:  # noqa: ANN401 - JSON
         """Invoke it and return its answer; RuntimeError with its error."""
@@ -86,7 +82,18 @@ class Function:
         self._waiting.put(None)
         self._server.shutdown()
         self._server.server_close()
-        self._log.close()
+
+
+def _start(
+    handler: str, options: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> Forked | subprocess.Popen[bytes]:
+    if not options:
+        return Forked("awslambdaric", handler, env=environment, cwd=log.parent, output=log)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, *options, "-m", "awslambdaric", handler], env=environment,
+            cwd=log.parent, stdout=output, stderr=output,
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

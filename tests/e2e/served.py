@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.conftest import Program
+    from tests.forked import Forked
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Served:
 
     program: Program
     port: int
-    process: subprocess.Popen[bytes]
+    process: Forked
 
     @property
     def url(self) -> str:
@@ -58,19 +57,15 @@ def serving(program: Program, *, port: int = 0, log: Path | None = None) -> Iter
     """Start the server on a free port, or on that one; end it with the block."""
     port = port or free_port()
     started = replace(program, environment={**program.environment, "FACELABEL_PORT": str(port)})
-    with (log or program.folder / "serve.log").open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "facelabel", "serve"], env=started.environment,
-            cwd=program.folder, stdout=output, stderr=output,
-        )  # fmt: skip
-        try:
-            wait_for_answer(f"http://127.0.0.1:{port}/health", process)
-            yield Served(started, port, process)
-        finally:
-            end(process)
+    process = started.start("serve", output=log or program.folder / "serve.log")
+    try:
+        wait_for_answer(f"http://127.0.0.1:{port}/health", process)
+        yield Served(started, port, process)
+    finally:
+        end(process)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Forked) -> None:
     """Tell a process to stop; kill it if it does not."""
     process.terminate()
     try:
@@ -86,7 +81,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for_answer(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for_answer(url: str, process: Forked) -> None:
     """Return when somebody answers."""
 
     def answers() -> bool:

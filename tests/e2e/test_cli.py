@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 import shutil
 import signal
@@ -52,11 +53,14 @@ def originals(facelabel: Program) -> set[Path]:
 
 def test_another_process(program: Program, portraits: Path, party: Path) -> None:
     """The shortest way to a name, as a shell starts it."""
-    assert "2 portraits learnt, 2 people known" in program("index", portraits)
-    program("upload", party)
-    assert "1 identified" in program("worker", "--once")
-    assert set(program.json("show", "assets/party")["tags"]) == {"Barack Obama", "Joe Biden"}
-    assert "no such command" in program("unknown", status=2).lower()
+    assert "2 portraits learnt, 2 people known" in program.bare("index", portraits).stdout
+    program.bare("upload", party)
+    assert "1 identified" in program.bare("worker", "--once").stdout
+    shown = program.bare("show", "assets/party", "--json")
+    assert set(json.loads(shown.stdout)["tags"]) == {"Barack Obama", "Joe Biden"}
+    unknown = program.bare("unknown")
+    assert unknown.returncode == 2
+    assert "no such command" in unknown.stdout.lower()
 
 
 def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples: Path) -> None:
@@ -358,8 +362,9 @@ def test_names_a_terminal_cannot_show(program: Program, party: Path) -> None:
     """Are escaped, and JSON stays JSON."""
     program.environment["PYTHONIOENCODING"] = "ascii"
     program("upload", party, "--tag", "Zoë 🎉")
-    assert "Zo\\xeb" in program("library")
-    assert program.json("show", "assets/party")["tags"] == ["Zoë 🎉"]
+    assert "Zo\\xeb" in program.bare("library").stdout
+    shown = program.bare("show", "assets/party", "--json").stdout
+    assert json.loads(shown)["tags"] == ["Zoë 🎉"]
 
 
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])

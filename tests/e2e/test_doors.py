@@ -68,7 +68,7 @@ def test_the_keys_are_shown_once_on_a_terminal_and_never_in_a_file(program: Prog
     assert secret not in log
     assert "`facelabel keys` shows the keys" in log
     port = str(free_port())
-    first = on_a_terminal(program, "serve", "--port", port, until=b"upload_prefix=")
+    first = on_a_terminal(program, "serve", "--port", port, until=b"Ctrl-C ends")
     assert secret in first
     second = on_a_terminal(program, "serve", "--port", port, until=b"Ctrl-C ends")
     assert secret not in second

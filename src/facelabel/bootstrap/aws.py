@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
-from botocore.session import get_session
 
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.live import LiveName
 from facelabel.adapters.aws.sqs import SqsInbox, SqsQueue
 from facelabel.adapters.aws.table import Table
+from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def build(settings: Settings, clock: Clock, session: Session | None = None) -> A
 
     ``session``: botocore's, which reads its descriptions of AWS once for all clients.
     """
-    session = session or get_session()
+    session = session or new_session()
     table = Table(_client(session, "dynamodb"), settings.table)
     queue = SqsQueue(
         _client(session, "sqs"),

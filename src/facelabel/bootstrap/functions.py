@@ -112,17 +112,16 @@ class Staff:
 
 def staff() -> Staff:
     """What the worker needs."""
-    from botocore.session import get_session  # noqa: PLC0415 - the webhook needs none of it
-
-    from facelabel import settings as configuration  # noqa: PLC0415 - same
+    from facelabel import settings as configuration  # noqa: PLC0415 - the webhook needs none of it
     from facelabel.bootstrap import amazon, aws, remote  # noqa: PLC0415 - same
     from facelabel.bootstrap.core import scheme  # noqa: PLC0415 - same
+    from facelabel.bootstrap.sessions import new_session  # noqa: PLC0415 - same
     from facelabel.pipeline import Pipeline  # noqa: PLC0415 - same
     from facelabel.worker import Backoff, Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
 
     _prepare()
     settings, clock = configuration.load(), SystemClock()
-    session = get_session()
+    session = new_session()
     stores = aws.build(settings, clock, session)
     pictures = remote.build(settings, stores.queue, clock)
     faces = amazon.build(settings, None, session)

@@ -5,11 +5,12 @@ Each check is shown a planted mistake that it has to find.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import cfnlint
@@ -41,6 +42,9 @@ from facelabel.settings import Settings, load, variables
 from facelabel.web.server import RECONCILE_KEY
 from facelabel.web.webhook import PATHS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: Settings of the original app.
 ORIGINAL = {
     "training_folder",
@@ -60,15 +64,21 @@ def made() -> Node:
 
 def plant(path: str, value: object, file: Path = FILE) -> Node:
     """Return a template with something else at the path; None: nothing."""
+    return planted([(path, value)], file)
+
+
+def planted(mistakes: Iterable[tuple[str, object]], file: Path = FILE) -> Node:
+    """Return a template with several mistakes."""
     mistaken = template(file)
-    *parents, last = path.split("/")
-    node: Any = mistaken
-    for name in parents:
-        node = node[int(name) if isinstance(node, list) else name]
-    if value is None:
-        del node[last]
-    else:
-        node[last] = value
+    for path, value in mistakes:
+        *parents, last = path.split("/")
+        node: Any = mistaken
+        for name in parents:
+            node = node[int(name) if isinstance(node, list) else name]
+        if value is None:
+            del node[last]
+        else:
+            node[last] = value
     return mistaken
 
 
@@ -81,25 +91,49 @@ WORKER = "Resources/Worker/Properties/"
 BATCHES = WORKER + "Events/Jobs/Properties/"
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "complaint"),
+#: Path, what stands there, and what is said of it. A look is slow, so mistakes are looked at
+#: together, as far as none hides another one: what SAM refuses is not looked at again.
+LOOKS: list[list[tuple[str, object, str]]] = [
     [
-        (BATCHES + "BatchSize", "five", "SAM"),
+        (BATCHES + "BatchSize", "five", "SAM Resource with id [WorkerJobs]"),
+        ("Resources/Queue/Type", "AWS::SQS::Qeue", "E3006"),
+    ],
+    [
+        (WORKER + "Handler", None, "Handler"),
+        (WORKER + "Memory", 128, "Memory"),
+    ],
+    [
         (BATCHES + "ScalingConfig/MaximumConcurrency", 1, "E3034"),
         ("Parameters/Workers/Default", 1, "E2015"),
         ("Resources/Queue/Properties/VisibilityTimeout", 30, "E3505"),
         (WORKER + "Timeout", 901, "E3717"),
-        (WORKER + "Handler", None, "Handler"),
-        (WORKER + "Memory", 128, "Memory"),
         ("Globals/Function/Runtime", "python3.8", "W2531"),
-        ("Resources/Queue/Type", "AWS::SQS::Qeue", "E3006"),
         ("Resources/Table/Properties/KeySchema/0/AttributeName", "id", "E3039"),
         ("Resources/Table/UpdateReplacePolicy", None, "W3011"),
-        (WORKER + "Role", None, "SAM"),
     ],
+    [(WORKER + "Role", None, "id [WorkerRole]")],
+]
+LOCAL_LOOK: list[tuple[str, object, str]] = [
+    ("Resources/Worker/Properties/Timeout", 901, "E3717"),
+    ("Resources/Worker/Properties/ImageConfig/Comand", ["drain"], "Comand"),
+    ("Resources/Work/Properties/ScheduleExpression", None, "ScheduleExpression"),
+    ("Globals/Function/VpcConfig/Fn::If/1/SubnetIds", {"Ref": "Nets"}, "E1020"),
+]
+
+
+@functools.cache
+def said_of(look: int) -> list[str]:
+    """What the tools say of the mistakes of a look; -1: of those with the local engine."""
+    mistakes, file = (LOOKS[look], FILE) if look >= 0 else (LOCAL_LOOK, CONTAINER)
+    return [*complaints(planted(((path, value) for path, value, _ in mistakes), file))]
+
+
+@pytest.mark.parametrize(
+    ("look", "path", "complaint"),
+    [(look, path, said) for look, mistakes in enumerate(LOOKS) for path, _, said in mistakes],
 )
-def test_the_tools_find_a_mistake(path: str, value: object, complaint: str) -> None:
-    assert any(complaint in line for line in complaints(plant(path, value)))
+def test_the_tools_find_a_mistake(look: int, path: str, complaint: str) -> None:
+    assert any(complaint in line for line in said_of(look)), path
 
 
 def test_the_template_alone_would_hide_mistakes() -> None:
@@ -406,19 +440,9 @@ def local() -> Node:
 LOCAL_STATEMENT = "Resources/Role/Properties/Policies/0/PolicyDocument/Statement/{}/"
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "complaint"),
-    [
-        ("Resources/Worker/Properties/Timeout", 901, "E3717"),
-        ("Resources/Worker/Properties/ImageConfig/Comand", ["drain"], "Comand"),
-        ("Resources/Work/Properties/ScheduleExpression", None, "ScheduleExpression"),
-        ("Globals/Function/VpcConfig/Fn::If/1/SubnetIds", {"Ref": "Nets"}, "E1020"),
-    ],
-)
-def test_the_tools_find_a_mistake_with_the_local_engine(
-    path: str, value: object, complaint: str
-) -> None:
-    assert any(complaint in line for line in complaints(plant(path, value, CONTAINER)))
+@pytest.mark.parametrize(("path", "complaint"), [(path, said) for path, _, said in LOCAL_LOOK])
+def test_the_tools_find_a_mistake_with_the_local_engine(path: str, complaint: str) -> None:
+    assert any(complaint in line for line in said_of(-1)), path
 
 
 def test_no_role_with_the_local_engine_may_do_more_than_it_has_to(local: Node) -> None:

@@ -1,0 +1,94 @@
+"""Processes of their own that are forked where everything is loaded already.
+
+Loading the program takes a second of a core, and the tests start it some hundred times. A forked
+process has its own memory, files, signals and exit status all the same; what a bare interpreter
+does is left to the tests that start one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_FORKED = multiprocessing.get_context("forkserver")
+# Not Lambda's own runtime client: it looks for the runtime's address when it is loaded.
+_FORKED.set_forkserver_preload([
+    "alembic.command", "boto3", "cloudinary", "facelabel.cli",
+    "facelabel.adapters.fetcher", "facelabel.bootstrap.amazon", "facelabel.bootstrap.functions",
+    "facelabel.bootstrap.local", "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote",
+    "facelabel.web.cloudinary_api", "facelabel.web.server", "logging.config", "uvicorn.logging",
+])  # fmt: skip
+
+
+class Forked:
+    """``python -m`` a module; what there is of ``subprocess.Popen`` and tests need."""
+
+    def __init__(
+        self, module: str, *arguments: str, env: Mapping[str, str], cwd: Path, output: Path,
+        errors: Path | None = None,
+    ) -> None:  # fmt: skip
+        """Start it; standard output is added to a file, errors too, or to another one."""
+        self._process = _FORKED.Process(
+            target=_run,
+            args=(module, arguments, dict(env), str(cwd), str(output), str(errors or output)),
+            daemon=True,  # nothing outlives the tests
+        )
+        self._process.start()
+        self.pid: int = self._process.pid or 0
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status; minus a signal's number; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; subprocess.TimeoutExpired if it does not come."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal if it still runs."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Tell it to stop."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _run(
+    module: str, arguments: Sequence[str], env: dict[str, str], cwd: str, output: str, errors: str
+) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.argv = [module, *arguments]
+    for path, stream in ((output, 1), (errors, 2)):
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(file, stream)
+        os.close(file)
+    # What has been loaded keeps what it has read of the world; the streams are made anew.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - until the end
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - same
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
