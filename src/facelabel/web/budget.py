@@ -169,14 +169,17 @@ class Body:
             pool.release(self)
 
     def _taken(self, size: int, pool: Pool) -> bool:
-        """Small bodies have room of their own, until they are no longer small."""
+        """Small bodies have room of their own, until they are no longer small, or it is full.
+
+        Else large ones that have only begun would wait there for each other.
+        """
         small = self.budget.small
-        if self._size + size <= SMALL:
-            is_taken = small.take(self, size)
-        elif is_taken := pool.take(self, size + small.of(self)):
+        if self._size + size > SMALL or not small.take(self, size):
+            if not pool.take(self, size + small.of(self)):
+                return False
             small.release(self)
-        self._size += size if is_taken else 0
-        return is_taken
+        self._size += size
+        return True
 
 
 class Budget:
