@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import cloudinary.utils
 import pytest
 from tests.e2e.served import Cloud, Served, free_port, serving, status, text_of
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Program
 
 
-def on_a_terminal(program: Program, *arguments: str, until: bytes) -> str:
-    """What a command shows on a terminal until that text comes; then Ctrl-C."""
+def on_a_terminal(program: Program, *arguments: str, shows: bytes, makes: Path) -> str:
+    """What a command shows on a terminal until that text and file are there; then Ctrl-C."""
     ours, theirs = pty.openpty()
     with io.FileIO(ours) as screen:
         process = subprocess.Popen(
@@ -35,7 +35,8 @@ def on_a_terminal(program: Program, *arguments: str, until: bytes) -> str:
         )  # fmt: skip
         os.close(theirs)
         try:
-            shown = _read(screen, until)
+            shown = _read(screen, shows)
+            until(makes.exists)
             process.send_signal(signal.SIGINT)
             shown += _read(screen)
             process.wait(PATIENCE)
@@ -45,16 +46,16 @@ def on_a_terminal(program: Program, *arguments: str, until: bytes) -> str:
     return shown.decode()
 
 
-def _read(screen: io.FileIO, until: bytes | None = None) -> bytes:
+def _read(screen: io.FileIO, text: bytes | None = None) -> bytes:
     """What is shown until that text comes, or until the program has ended."""
     shown = b""
-    while until is None or until not in shown:
+    while text is None or text not in shown:
         readable, _, _ = select.select([screen], [], [], PATIENCE)
         assert readable, shown
         try:
             shown += screen.read(4096)
         except OSError:  # nobody has the terminal open any more
-            assert until is None, shown
+            assert text is None, shown
             break
     return shown
 
@@ -68,9 +69,10 @@ def test_the_keys_are_shown_once_on_a_terminal_and_never_in_a_file(program: Prog
     assert secret not in log
     assert "`facelabel keys` shows the keys" in log
     port = str(free_port())
-    first = on_a_terminal(program, "serve", "--port", port, until=b"Ctrl-C ends")
+    noted = program.folder.parent / "data" / "keys.shown"
+    first = on_a_terminal(program, "serve", "--port", port, shows=b"upload_prefix=", makes=noted)
     assert secret in first
-    second = on_a_terminal(program, "serve", "--port", port, until=b"Ctrl-C ends")
+    second = on_a_terminal(program, "serve", "--port", port, shows=b"Ctrl-C ends", makes=noted)
     assert secret not in second
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -135,7 +136,7 @@ def test_a_byte_now_and_then_does_not_help() -> None:
 
 
 def test_who_is_worked_for_is_not_ended() -> None:
-    lobby = Lobby(6, share=3)
+    lobby = Lobby(6, share=3, clock=lambda: 20 * time.monotonic())  # a second is soon over
     with (
         Site(lobby).running() as site,
         site.held(5, WORK) as busy,
