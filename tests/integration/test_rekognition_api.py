@@ -568,7 +568,7 @@ def test_requests_no_sdk_would_send(amazon: Amazon) -> None:
 def test_bodies_that_come_too_slowly_or_too_many_at_once(shared: Switch) -> None:
     context = Context(MemoryCollections(), tuple, ManualClock())
     amazon = Amazon(shared.url, MemoryCollections(), Objects(), ManualClock())
-    few = Limits(body=100, budget=Budget(small=Pool(10), looks=0))
+    few = Limits(body=100, budget=Budget(small=Pool(10), memory=Pool(10), looks=0))
     shared.site = guarded(rekognition_api.routes(context, few), LOCAL)
     status, answer = amazon.call("ListCollections", {"Unheard": "of"})
     assert (status, answer["Code"]) == (400, "ThrottlingException")

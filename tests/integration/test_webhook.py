@@ -277,7 +277,7 @@ class TestHostileBodies:
         until(lambda: budget.memory.held == budget.small.held == 0)
 
     def test_a_crowd_of_the_quick_is_told_to_come_again(self, queue: MemoryQueue) -> None:
-        budget = Budget(small=Pool(1), looks=0)
+        budget = Budget(small=Pool(1), memory=Pool(1), looks=0)
         with serving(MemoryInbox(queue), budget=budget) as url:
             answer = post(url, upload())
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")

@@ -184,7 +184,7 @@ def test_a_body_has_a_limit_and_its_rest_is_dropped() -> None:
 
 
 def test_all_bodies_together_have_a_limit() -> None:
-    budget = Budget(small=Pool(300, share=150), looks=0)
+    budget = Budget(small=Pool(300, share=150), memory=Pool(0), looks=0)
     limits = Limits(100, budget=budget)
     statuses = []
 
