@@ -156,6 +156,7 @@ def _copy(folder: Path, modules: Sequence[str]) -> None:
                             - {"src", "tests"}),
         "pytest_add_cli_args_test_selection": tests,
         "pytest_add_cli_args": ["-q", "--hypothesis-profile", "mutants"],
+        "timeout_multiplier": 4,  # of CPU time: what goes on for ever is found out in minutes
     }  # fmt: skip
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     with (folder / "pyproject.toml").open("a") as file:

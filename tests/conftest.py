@@ -32,9 +32,9 @@ settings.load_profile("quick")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as cores: a third of the time tests wait for what they have started."""
+    """Two for each core: half of the time tests wait for what they have started."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) * 3 // 2)
+    return 2 * (cores or 1)
 
 
 #: Rows that a database reads at a time: few, so that not many have to be made for a second page.

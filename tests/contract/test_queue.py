@@ -400,6 +400,17 @@ class StoreQueueContract(KeyedQueueContract):
         database.close()
         assert claimed(StoreQueue(database, clock)).key == "a"
 
+    def test_a_lease_is_a_minute_unless_told_otherwise(
+        self, database: Database, clock: ManualClock
+    ) -> None:
+        queue = StoreQueue(database, clock)
+        queue.enqueue(JobKind.ASSET, "a")
+        claimed(queue)
+        clock.sleep(59.5)
+        assert queue.claim() is None
+        clock.sleep(0.5)
+        assert claimed(queue).key == "a"
+
 
 class TestSqliteQueue(StoreQueueContract):
     """On SQLite."""

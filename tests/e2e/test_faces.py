@@ -163,7 +163,7 @@ def expected(
     "settings",
     [
         {},
-        {"FACELABEL_REKOGNITION_DETECTION": "local"},
+        pytest.param({"FACELABEL_REKOGNITION_DETECTION": "local"}, marks=pytest.mark.soak),
         {"FACELABEL_REKOGNITION_USERS": "true"},
     ],
     ids=["faces", "local detection", "users"],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.model import JobKind, NameState
+from facelabel.model import JobKind, NameState, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,11 @@ def test_only_a_public_id_is_enough(bench: Bench) -> None:
         bench.queue.finish(claimed)
     bench.queue.enqueue(JobKind.FIND, "assets/party")
     bench.queue.enqueue(JobKind.FIND, "assets/gone")
-    bench.work()
+    outcomes = [done.outcome for done in bench.work() if done.job.kind is JobKind.FIND]
+    assert outcomes == [
+        Outcome("noted", asset_id=photo, public_id="assets/party"),
+        Outcome("gone", public_id="assets/gone"),
+    ]
     assert bench.names(photo) == {"Ann"}
     assert not bench.queue.jobs()
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from facelabel.errors import UnreadableImage
 from facelabel.matching import Rules
-from facelabel.model import Asset, JobKind, JobState, NameState
+from facelabel.model import Asset, Job, JobKind, JobState, NameState
 from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
 from facelabel.scheme import Scheme
 from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
@@ -300,6 +301,7 @@ def test_people_get_their_names_and_strangers_none(bench: Bench) -> None:
     (done,) = bench.work()
     assert done.outcome is not None
     assert (done.outcome.kind, done.outcome.added) == ("identified", ("Ann", "Ben"))
+    assert done.outcome.note == ""  # nothing was paid for
     assert bench.names(photo) == {"Ann", "Ben"}
     search = bench.ledger.search(photo)
     assert search is not None
@@ -514,6 +516,48 @@ def test_a_searched_photo_that_is_moved_elsewhere_keeps_being_looked_after(bench
     assert bench.names(photo) == {"Ann"}
 
 
+def test_a_portrait_that_is_moved_out_of_our_folders_is_un_enrolled(bench: Bench) -> None:
+    portrait_id = bench.learn("ann")
+    bench.library.move(portrait_id, "albums")
+    (done,) = bench.work()
+    assert done.outcome is not None
+    assert (done.outcome.kind, done.outcome.asset_id) == ("un-enrolled", portrait_id)
+
+
+class DeletedMeanwhile(MemoryRecognizer):
+    """Somebody deletes a picture, and puts something else in its place, while it is looked at."""
+
+    def __init__(self, delete: Callable[[], object]) -> None:
+        """Call that, and find no image."""
+        super().__init__()
+        self.delete = delete
+
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+        """See :class:`facelabel.ports.Recognizer`."""
+        self.delete()
+        raise UnreadableImage("it is no image")
+
+
+def test_nothing_stays_of_a_photo_that_was_deleted_while_it_was_looked_at(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    bench.work()
+    bench.pipeline.look_anew([photo])
+    job = enqueued(bench, photo)
+    recognizer = DeletedMeanwhile(lambda: bench.library.silently().delete(photo))
+    recognizer.create(bench.pipeline.collection())
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=recognizer)
+    assert pipeline.examine(job).kind == "gone"
+    assert bench.ledger.search(photo) is None
+
+
+def enqueued(bench: Bench, asset_id: str) -> Job:
+    """A job about a picture, claimed."""
+    bench.queue.enqueue(JobKind.ASSET, asset_id)
+    job = bench.queue.claim()
+    assert job is not None
+    return job
+
+
 def test_nothing_stays_of_a_deleted_photo(bench: Bench) -> None:
     bench.learn("ann")
     photo = bench.upload("ann")
@@ -595,6 +639,20 @@ def test_a_sweep_goes_on_after_a_whole_turn_without_a_change(bench: Bench) -> No
     bench.learn("ann")
     assert bench.names(last) == {"Ann"}
     assert not bench.ledger.stale(bench.ledger.generation(), 1)
+
+
+def test_a_turn_of_a_sweep_looks_at_so_many_and_asks_for_the_next_one(bench: Bench) -> None:
+    for _ in range(3):
+        bench.upload("ann")
+    bench.work()
+    bench.ledger.changed()
+    pipeline = dataclasses.replace(bench.pipeline, sweep_batch=2)
+    bench.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+    job = bench.queue.claim()
+    assert job is not None
+    bench.queue.finish(job)
+    assert pipeline.sweep(job).note == "2 pictures"
+    assert [one.key for one in bench.queue.jobs() if one.kind is JobKind.SWEEP] == [SWEEP_KEY]
 
 
 def test_several_portraits_learnt_together_cost_one_sweep(bench: Bench) -> None:

@@ -108,6 +108,18 @@ def test_a_name_taken_from_one_place_goes_from_all_and_stays_away(bench: Bench) 
     assert bench.ledger.names(photo) == {}
 
 
+def test_where_names_do_not_go_to_tags_no_tag_is_ours_to_remove() -> None:
+    bench = Bench(Scheme(places=Places(tags=False, context="who")))
+    learnt = bench.learn("ann")
+    photo = bench.upload("ann", tags=["Ann", "beach"])
+    bench.work()
+    assert bench.asset(photo).context["who"] == "Ann"
+    bench.library.delete(learnt)
+    bench.work()
+    assert "who" not in bench.asset(photo).context
+    assert bench.asset(photo).tags == ("Ann", "beach")
+
+
 def test_other_places_from_now_on_are_nobodys_decision(bench: Bench) -> None:
     bench.learn("ann")
     photo = bench.upload("ann")

@@ -111,5 +111,14 @@ def test_each_fault_has_its_reason(face: Face, reason: Reason) -> None:
     assert list(quality.GOOD.reasons(face, SIZE)) == [reason]
 
 
+def test_a_face_just_at_the_bar_is_good_enough() -> None:
+    bar = quality.GOOD
+    just = replace(
+        GOOD, confidence=bar.confidence, sharpness=bar.sharpness, brightness=bar.brightness,
+        pose=Pose(bar.yaw, bar.pitch, 0),
+    )  # fmt: skip
+    assert list(bar.reasons(just, SIZE)) == []
+
+
 def test_a_face_upside_down_can_still_be_enrolled() -> None:
     assert list(quality.GOOD.reasons(replace(GOOD, pose=Pose(0, 0, 180)), SIZE)) == []

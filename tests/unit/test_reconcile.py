@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.unit.conftest import Bench
 
+from facelabel import names
 from facelabel.errors import Rejected
-from facelabel.model import JobKind, JobState, NameState
+from facelabel.model import JobKind, JobState, NameState, Outcome
 from facelabel.reconcile import TURN_SECONDS, Drift, Missed
 from facelabel.scheme import Scheme
 from facelabel.testing import MemoryLedger, portrait
@@ -144,9 +145,9 @@ def test_faces_of_a_lost_ledger_are_put_on_record_again(
     drift = anew.reconciler.check()
     assert set(drift.orphans) == faces.keys()
     anew.reconciler.mend(drift)
-    assert {line.asset_id for line in ledger.enrolments(collection)} == {
-        family["ann"], family["cid"],
-    }  # fmt: skip
+    adopted = list(ledger.enrolments(collection))
+    assert {line.asset_id for line in adopted} == {family["ann"], family["cid"]}
+    assert {line.digest for line in adopted} == {line.face_id for line in adopted}
     anew.work()
     assert anew.people() == ["Anne", "Cid"]
     assert {face for face, person in faces.items() if person == "Cid"} <= anew.enrolled().keys()
@@ -221,15 +222,20 @@ def test_a_long_rebuild_takes_turns_and_the_live_collection_is_whole_all_the_tim
         bench.clock.time += TURN_SECONDS * 0.7
 
     new = bench.reconciler.request_rebuild()
-    turns = []
+    turns: list[Outcome] = []
     while job := bench.queue.claim():
-        turns.append(
-            bench.reconciler.rebuild(job, look).kind if job.kind is JobKind.REBUILD else ""
-        )
+        if job.kind is JobKind.REBUILD:
+            assert job.key == new
+            turns.append(bench.reconciler.rebuild(job, look))
         bench.queue.finish(job)
-        if "rebuilt" in turns:
+        if turns and turns[-1].kind == "rebuilt":
             break
-    assert turns.count("rebuilding") >= 1
+    *first, last = turns
+    assert first == [Outcome("rebuilding", note=new)] * len(first)
+    assert first
+    assert last == Outcome("rebuilt", note=new)
+    # No portrait is without its tag until the new one is written.
+    assert all(names.face_id_tags(bench.asset(family[person]).tags) for person in PEOPLE)
     assert steps[-1] == (3, 3)
     assert {names for _, people in seen for names in people} == {"Ann", "Ben", "Cid"}
     assert all(len(people) == 3 for _, people in seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from facelabel.rekognition import sigv4
 from facelabel.rekognition.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
@@ -149,6 +150,39 @@ def test_times_that_are_none(stamp: str) -> None:
     changed = replace(request, headers={**request.headers, "x-amz-date": stamp})
     code = refusal(lambda: verify(changed, now=when(request)))[0]
     assert code == "IncompleteSignatureException"
+
+
+def test_a_key_may_hold_what_divides_names_and_values() -> None:
+    credential = "Credential=a=b/20261126/eu-west-1/rekognition/aws4_request"
+    read = sigv4.parse(f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=c=d")
+    assert (read.key, read.signature) == ("a=b", "c=d")
+
+
+def test_what_we_sign_is_what_botocore_signs() -> None:
+    request = signed(b'{"CollectionId": "people"}')
+    header = request.headers["authorization"]
+    named = sigv4.parse(header).signed_headers
+    bare = replace(request, headers={name: request.headers[name] for name in named})
+    ours = sigv4.sign(bare, KEY, SECRET, region="eu-west-1", service="rekognition")
+    assert sigv4.parse(ours) == sigv4.parse(header)
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A computer whose clock shows another time than UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_times_are_utc_wherever_we_are() -> None:
+    assert sigv4.stamp(0) == "19700101T000000Z"
+    request = signed()
+    assert sigv4.stamp(when(request)) == request.headers["x-amz-date"]
+    verify(request)
 
 
 @examples(200)

@@ -169,7 +169,7 @@ def test_the_job_in_hand_can_be_given_back_and_is_not_finished_afterwards(shop: 
     worker.run_one()
     worker.give_back()  # nothing is in hand any more
     assert taken == [shop.only_job()]
-    assert shop.only_job().tries == 1
+    assert (shop.only_job().tries, shop.only_job().reason) == (1, "stopped")
 
 
 def test_a_job_that_kills_its_worker_every_time_ends_dead(shop: Shop) -> None:
@@ -363,6 +363,7 @@ def test_a_thousand_jobs_start_one_thread_and_it_ends_with_the_worker(shop: Shop
     assert not shop.queue.jobs()
     (thread,) = threads
     assert thread.is_alive()
+    assert (thread.name, thread.daemon) == ("heartbeat", True)  # no program waits for it to end
     del worker
     gc.collect()
     thread.join(PATIENCE)
@@ -452,6 +453,7 @@ def test_waiting_for_a_quota_is_no_failed_try(shop: Shop) -> None:
         assert not done.buried
         assert shop.forward() == pytest.approx(3000)
     assert (shop.only_job().tries, shop.only_job().state) == (0, JobState.READY)
+    assert shop.only_job().reason == "500 calls an hour are used up"
     assert shop.worker.run_one() == Done(shop.worked[-1], Outcome("identified"))
 
 

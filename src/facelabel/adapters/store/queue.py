@@ -57,8 +57,6 @@ def _claim(wanted: ColumnElement[bool]) -> Update:
     )
 
 
-_CLAIM = _claim(true())
-_CLAIM_SOME = _claim(table.c.kind.in_(bindparam("kinds", expanding=True)))
 #: A job that was enqueued while it ran starts over.
 _AFRESH: dict[Any, Any] = {
     table.c.run_at: table.c.again_at,
@@ -78,6 +76,8 @@ class StoreQueue:
         self._clock = clock
         self._lease = lease
         self._enqueue = _enqueue(database.insert(table))
+        self._claim = _claim(true())
+        self._claim_some = _claim(table.c.kind.in_(bindparam("kinds", expanding=True)))
 
     def enqueue(
         self, kind: JobKind, key: str, payload: Json | None = None, *, delay: float = 0.0
@@ -122,7 +122,7 @@ class StoreQueue:
         lease = {"now": now, "lease_end": now + self._lease, "new_token": uuid.uuid4().hex}
         wanted = {"kinds": list(kinds)} if kinds else {}
         with self._noting() as connection:
-            claim = connection.execute(_CLAIM_SOME if kinds else _CLAIM, lease | wanted)
+            claim = connection.execute(self._claim_some if kinds else self._claim, lease | wanted)
             row = claim.mappings().first()
         return _job(row) if row else None
 
