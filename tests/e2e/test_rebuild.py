@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
+
+from tests.waiting import until
 
 from facelabel import actions
 from facelabel.bootstrap.app import App, opened
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Program
 
 OWN = "cld-rekog"
+#: Finds a rebuild that was tried and is to be tried again.
+FAILED = "SELECT 1 FROM job WHERE kind = 'rebuild' AND reason <> ''"
 
 
 @contextmanager
@@ -55,3 +61,29 @@ def test_faces_of_clients_stay_under_the_name_they_know(facelabel: Program, samp
         assert "Person_A" in external_ids(app)
         seen = actions.identify(app, (samples / "obama2.jpg").read_bytes())
         assert [face.name for face in seen.faces] == ["Person_A"]
+
+
+def test_a_rebuild_that_is_put_off_for_a_moment_is_tried_again(
+    facelabel: Program, photos: Path, tmp_path: Path
+) -> None:
+    """A disk that comes back while it runs: nobody has to give the command again."""
+    for person in ("Obama", "Hopper"):
+        portrait = photos / "people" / f"{person}1.jpg"
+        facelabel("upload", portrait, "--folder", "training", "--label", person, "--now")
+    data = tmp_path / "data"
+    files = [path for path in (data / "originals").rglob("*") if path.is_file()]
+    originals = [path for path in files if path.name != "installation"]
+    away = [path.rename(tmp_path / path.name) for path in originals]
+    assert len(away) == 2
+
+    def come_back() -> None:
+        """When the first try has failed."""
+        with closing(sqlite3.connect(data / "facelabel.db")) as connection:
+            until(lambda: connection.execute(FAILED).fetchone())
+        for path, original in zip(away, originals, strict=True):
+            path.rename(original)
+
+    with ThreadPoolExecutor(1) as pool:
+        back = pool.submit(come_back)
+        assert "2 people known" in facelabel("index", "--rebuild")
+        back.result()
