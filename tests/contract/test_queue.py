@@ -400,6 +400,19 @@ class StoreQueueContract(KeyedQueueContract):
         database.close()
         assert claimed(StoreQueue(database, clock)).key == "a"
 
+    def test_a_hundred_jobs_are_listed_unless_more_are_asked_for(self, queue: StoreQueue) -> None:
+        queue.enqueue_all([JobRequest(JobKind.ASSET, f"{number}") for number in range(101)])
+        assert len(queue.jobs()) == 100
+        assert len(queue.jobs(limit=101)) == 101
+
+    def test_a_dead_job_is_not_claimed_when_its_lease_would_have_ended(
+        self, queue: StoreQueue, clock: ManualClock
+    ) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        queue.bury(claimed(queue), "no image")
+        clock.sleep(2 * LEASE)
+        assert queue.claim() is None
+
     def test_a_lease_is_a_minute_unless_told_otherwise(
         self, database: Database, clock: ManualClock
     ) -> None:

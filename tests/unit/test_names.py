@@ -75,6 +75,11 @@ def test_everyone_labelled_is_found_and_other_tags_are_left_alone() -> None:
     assert names.face_id_tag("1") == "faceId:1"
 
 
+def test_a_refused_label_is_named_as_it_is_written() -> None:
+    with pytest.raises(LabelRefused, match="the label who: has no name behind the colon"):
+        names.labelled_people(["who:"], "who")
+
+
 def test_one_bad_label_refuses_all() -> None:
     with pytest.raises(LabelRefused, match="no name"):
         names.labelled_people(["faceLabel:Ann", "faceLabel:"], "faceLabel")

@@ -23,6 +23,7 @@ def notice(bench: Bench, asset_id: str, added: Sequence[str], removed: Sequence[
     done = bench.worker.run_one()
     assert done is not None
     assert done.outcome is not None
+    assert done.outcome.asset_id == asset_id
     return done.outcome.kind
 
 

@@ -162,6 +162,8 @@ def test_an_image_that_is_no_image_says_so(bench: Bench) -> None:
 def test_without_a_label_nothing_is_learnt_and_nothing_is_wrong(bench: Bench) -> None:
     asset_id = bench.upload("ann", folder="training", tags=["Ann"])
     bench.work()
+    job = enqueued(bench, asset_id)
+    assert bench.pipeline.examine(job).kind == "ignored"
     assert (bench.people(), bench.error(asset_id), bench.dead()) == ([], None, [])
     assert bench.names(asset_id) == {"Ann"}
 
@@ -310,6 +312,7 @@ def test_people_get_their_names_and_strangers_none(bench: Bench) -> None:
     assert best is not None
     assert bench.enrolled()[best.face_id] == "Ben"
     assert (search.model, search.rules) == ("memory/1", Rules().fingerprint)
+    assert (search.asset_id, search.public_id) == (photo, bench.asset(photo).public_id)
 
 
 def test_a_picture_searched_before_a_person_was_known_is_searched_again(bench: Bench) -> None:
@@ -514,6 +517,13 @@ def test_a_searched_photo_that_is_moved_elsewhere_keeps_being_looked_after(bench
     bench.library.move(photo, "albums")
     bench.learn("ann")
     assert bench.names(photo) == {"Ann"}
+
+
+def test_nobody_else_is_looked_at_when_somebody_is_forgotten(bench: Bench) -> None:
+    bench.learn("ann")
+    portrait_id = bench.learn("ben")
+    bench.library.delete(portrait_id)
+    assert [done.job.key for done in bench.work()] == [portrait_id]
 
 
 def test_a_portrait_that_is_moved_out_of_our_folders_is_un_enrolled(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from tests.unit.conftest import Bench
 from facelabel import names
 from facelabel.errors import Rejected
 from facelabel.model import JobKind, JobState, NameState, Outcome
-from facelabel.reconcile import TURN_SECONDS, Drift, Missed
+from facelabel.reconcile import PAGE, TURN_SECONDS, Drift, Loss, Missed
 from facelabel.scheme import Scheme
 from facelabel.testing import MemoryLedger, portrait
 
@@ -107,6 +107,46 @@ def test_faces_of_other_programs_are_left_alone(bench: Bench, family: dict[str, 
     assert bench.reconciler.check().clean
     mend(bench, bench.reconciler.check())
     assert [face.person for face in bench.recognizer.faces(collection, [theirs])] == ["eve"]
+
+
+def test_faces_of_other_programs_stay_where_one_of_ours_is_forgotten(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    collection = bench.pipeline.collection()
+    theirs = bench.recognizer.learn_untraced(collection, "eve")
+    bench.recognizer.enrol(collection, portrait("ida"), "Ida", bench.asset(family["photo"]))
+    mend(bench, bench.reconciler.check())
+    assert [face.person for face in bench.recognizer.faces(collection, [theirs])] == ["eve"]
+    everybody = {face.person for face in bench.recognizer.faces(collection)}
+    assert everybody == {"Ann", "Ben", "Cid", "eve"}
+
+
+def test_what_would_be_lost_is_said_in_one_sentence() -> None:
+    six = Loss(tuple("abcdef"), 2)
+    images = "6 of the images learnt now (a, b, c, d, e)"
+    assert str(six) == f"{images} and 2 faces that others put there (IndexFaces)"
+
+
+def test_pictures_are_compared_so_many_at_a_time(bench: Bench) -> None:
+    for number in range(PAGE + 1):
+        bench.library.silently().upload(b"", folder="assets", public_id=f"assets/{number}")
+    compared: list[int] = []
+    bench.reconciler.missed(compared.append)
+    assert compared == [PAGE, PAGE + 1]
+
+
+def test_a_rebuild_that_another_one_took_the_place_of_does_nothing(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    former = rebuild(bench)
+    live = rebuild(bench)
+    bench.queue.enqueue(JobKind.REBUILD, former, {"collection": former, "over": True})
+    job = bench.queue.claim()
+    assert job is not None
+    note = f"{live} has taken the place of {former}"
+    assert bench.reconciler.rebuild(job) == Outcome("rebuilt", note=note)
+    assert list(bench.recognizer.collections()) == [live]
+    assert family
 
 
 def test_what_the_original_app_learnt_from_an_image_is_replaced(bench: Bench) -> None:

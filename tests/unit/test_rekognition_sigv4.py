@@ -152,6 +152,11 @@ def test_times_that_are_none(stamp: str) -> None:
     assert code == "IncompleteSignatureException"
 
 
+def test_little_of_an_algorithm_that_is_none_is_repeated() -> None:
+    message = refusal(lambda: sigv4.parse("X" * 50 + " Credential=a"))[1]
+    assert message.endswith("'" + "X" * 40 + "'")
+
+
 def test_a_key_may_hold_what_divides_names_and_values() -> None:
     credential = "Credential=a=b/20261126/eu-west-1/rekognition/aws4_request"
     read = sigv4.parse(f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=c=d")

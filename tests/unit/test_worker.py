@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,12 @@ import pytest
 from tests.waiting import PATIENCE, until
 
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
-from facelabel.model import JobKind, JobState, Outcome
+from facelabel.model import Job, JobKind, JobState, Outcome
 from facelabel.testing import ManualClock, MemoryQueue
-from facelabel.worker import Backoff, Done, Worker
+from facelabel.worker import Backoff, Done, Worker, one_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from facelabel.model import Job
+    from collections.abc import Collection, Iterator
 
 
 class Killed(BaseException):
@@ -145,6 +143,41 @@ def test_a_bug_is_retried_and_ends_as_a_dead_letter_with_its_traceback(
     assert shop.only_job().state is JobState.DEAD
     for expected in ("Traceback", "in handle", "ZeroDivisionError: oops"):
         assert expected in shop.only_job().reason
+
+
+def test_the_reason_of_a_bug_is_where_it_happened_and_not_the_whole_way_there(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def deeper(depth: int) -> Outcome:
+        if not depth:
+            raise ZeroDivisionError("oops")
+        return deeper(depth - 1)
+
+    worker = Worker(shop.queue, {JobKind.ASSET: lambda _: deeper(20)}, shop.clock)
+    with caplog.at_level(logging.CRITICAL):
+        worker.run_one()
+    reason = shop.only_job().reason
+    assert 'raise ZeroDivisionError("oops")' in reason
+    assert "_handled" not in reason
+
+
+def test_an_asset_is_in_hand_while_its_job_is_worked() -> None:
+    held: list[str] = []
+
+    @contextmanager
+    def hold(key: str) -> Iterator[None]:
+        held.append(key)
+        yield
+        held.remove(key)
+
+    def examine(job: Job) -> Outcome:
+        assert held == [job.key]
+        return Outcome("identified")
+
+    kinds = dict.fromkeys((JobKind.ASSET, JobKind.SWEEP), examine)
+    job = Job(1, JobKind.ASSET, "a", {}, JobState.READY, 1, 0.0)
+    assert one_at_a_time(kinds, hold)[JobKind.ASSET](job) == Outcome("identified")
+    assert held == []
 
 
 def test_an_interrupted_job_is_given_back_at_once(shop: Shop) -> None:
@@ -451,6 +484,7 @@ def test_waiting_for_a_quota_is_no_failed_try(shop: Shop) -> None:
         done = shop.worker.run_one()
         assert done is not None
         assert not done.buried
+        assert done.job == shop.worked[-1]
         assert shop.forward() == pytest.approx(3000)
     assert (shop.only_job().tries, shop.only_job().state) == (0, JobState.READY)
     assert shop.only_job().reason == "500 calls an hour are used up"
