@@ -54,8 +54,7 @@ def originals(facelabel: Program) -> set[Path]:
 def test_another_process(program: Program, portraits: Path, party: Path) -> None:
     """The shortest way to a name, as a shell starts it."""
     assert "2 portraits learnt, 2 people known" in program.bare("index", portraits).stdout
-    program.bare("upload", party)
-    assert "1 identified" in program.bare("worker", "--once").stdout
+    assert "identified Barack Obama, Joe Biden" in program.bare("upload", party, "--now").stdout
     shown = program.bare("show", "assets/party", "--json")
     assert set(json.loads(shown.stdout)["tags"]) == {"Barack Obama", "Joe Biden"}
     unknown = program.bare("unknown")

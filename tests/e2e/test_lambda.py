@@ -65,7 +65,7 @@ class Stack:
         over = threading.Event()
 
         def run(worker: Function) -> None:
-            while not over.wait(0.05):
+            while not over.wait(0.2):
                 poll(client("sqs"), self.queue, worker)
 
         with function("facelabel.aws_lambda.worker", self.environment, self.log) as second:
