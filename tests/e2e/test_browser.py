@@ -234,7 +234,7 @@ def test_a_login_that_the_browser_keeps_is_of_no_use_to_others(
     reading = stage.call("resources/image")
     assert stranger.call("withStoredLogin", reading) == "unreadable"
     assert allowed.call("withStoredLogin", reading)["status"] == 200
-    submitted = "document.body.innerText.includes('{')"
+    submitted = "document.readyState === 'complete' && document.body.innerText.includes('{')"
     stranger.call("post", *form)
     stranger.until(submitted)
     assert "pages of this origin may not do this" in stranger.evaluate("document.body.innerText")
