@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--beside", type=int, default=8, help="busy programs")
     parser.add_argument("--times", type=int, default=3, help="runs of the command")
-    parser.add_argument("command", nargs="+")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="and its arguments")
     chosen = parser.parse_args()
     with ExitStack() as stack:
         for _ in range(chosen.beside):
