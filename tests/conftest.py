@@ -151,7 +151,7 @@ def postgresql_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql_server: str) -> str:
     """Name of a database at the newest schema, to be copied."""
-    _on_server(postgresql_server, "CREATE DATABASE migrated")
+    on_server(postgresql_server, "CREATE DATABASE migrated")
     Database(postgresql_server.format("migrated")).close()
     return "migrated"
 
@@ -160,14 +160,15 @@ def migrated_postgresql(postgresql_server: str) -> str:
 def postgresql(postgresql_server: str, migrated_postgresql: str) -> Iterator[Database]:
     """Return an empty PostgreSQL database."""
     name = f"t{uuid.uuid4().hex}"
-    _on_server(postgresql_server, f"CREATE DATABASE {name} TEMPLATE {migrated_postgresql}")
+    on_server(postgresql_server, f"CREATE DATABASE {name} TEMPLATE {migrated_postgresql}")
     database = Database(postgresql_server.format(name), page=PAGE)
     yield database
     database.close()
-    _on_server(postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")
+    on_server(postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _on_server(server: str, statement: str) -> None:
+def on_server(server: str, statement: str) -> None:
+    """Run a statement that belongs to no database."""
     url = sqlalchemy.make_url(server.format("postgres")).set(drivername="postgresql+psycopg")
     engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy
-from tests.conftest import PAGE
+from tests.conftest import PAGE, on_server
 from tests.contract.media_bench import Bench
 
 from facelabel.adapters.store import schema
@@ -50,16 +50,17 @@ class Emptied:
 @pytest.fixture(scope="session")
 def emptied(postgresql_server: str, migrated_postgresql: str) -> Emptied:
     """Return the database on PostgreSQL of all contract tests, one after the other."""
-    return Emptied(postgresql_server.format(migrated_postgresql))
+    on_server(postgresql_server, f"CREATE DATABASE emptied TEMPLATE {migrated_postgresql}")
+    return Emptied(postgresql_server.format("emptied"))
 
 
 @pytest.fixture
 def postgresql(emptied: Emptied) -> Iterator[Database]:
     """Return an empty PostgreSQL database, whose schema is left as it is."""
+    emptied.empty()  # before: whatever a test that failed has left
     database = Database(emptied.url, page=PAGE)
     yield database
     database.close()
-    emptied.empty()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

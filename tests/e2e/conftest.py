@@ -76,12 +76,15 @@ class Program:
             output=output, errors=errors,
         )  # fmt: skip
 
-    def bare(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a command in an interpreter of its own, as a user does."""
-        return subprocess.run(
+    def bare(self, *arguments: str | Path, status: int = 0) -> str:
+        """Run a command as a user does, in an interpreter that has to load the program."""
+        result = subprocess.run(
             self.command(*arguments), env=self.environment, cwd=self.folder, timeout=PATIENCE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
+        assert result.returncode == status, result.stdout
+        assert "Traceback" not in result.stdout
+        return result.stdout
 
     def command(self, *arguments: str | Path) -> list[str]:
         """The command line of that."""

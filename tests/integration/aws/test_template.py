@@ -93,47 +93,51 @@ BATCHES = WORKER + "Events/Jobs/Properties/"
 
 #: Path, what stands there, and what is said of it. A look is slow, so mistakes are looked at
 #: together, as far as none hides another one: what SAM refuses is not looked at again.
-LOOKS: list[list[tuple[str, object, str]]] = [
-    [
-        (BATCHES + "BatchSize", "five", "SAM Resource with id [WorkerJobs]"),
-        ("Resources/Queue/Type", "AWS::SQS::Qeue", "E3006"),
+LOOKS: dict[Path, list[list[tuple[str, object, str]]]] = {
+    FILE: [
+        [
+            (BATCHES + "BatchSize", "five", "SAM Resource with id [WorkerJobs]"),
+            ("Resources/Queue/Type", "AWS::SQS::Qeue", "E3006"),
+        ],
+        [
+            (WORKER + "Handler", None, "Handler"),
+            (WORKER + "Memory", 128, "Memory"),
+        ],
+        [
+            (BATCHES + "ScalingConfig/MaximumConcurrency", 1, "E3034"),
+            ("Parameters/Workers/Default", 1, "E2015"),
+            ("Resources/Queue/Properties/VisibilityTimeout", 30, "E3505"),
+            (WORKER + "Timeout", 901, "E3717"),
+            ("Globals/Function/Runtime", "python3.8", "W2531"),
+            ("Resources/Table/Properties/KeySchema/0/AttributeName", "id", "E3039"),
+            ("Resources/Table/UpdateReplacePolicy", None, "W3011"),
+        ],
+        [(WORKER + "Role", None, "id [WorkerRole]")],
     ],
-    [
-        (WORKER + "Handler", None, "Handler"),
-        (WORKER + "Memory", 128, "Memory"),
+    CONTAINER: [
+        [
+            ("Resources/Worker/Properties/Timeout", 901, "E3717"),
+            ("Resources/Worker/Properties/ImageConfig/Comand", ["drain"], "Comand"),
+            ("Resources/Work/Properties/ScheduleExpression", None, "ScheduleExpression"),
+            ("Globals/Function/VpcConfig/Fn::If/1/SubnetIds", {"Ref": "Nets"}, "E1020"),
+        ]
     ],
-    [
-        (BATCHES + "ScalingConfig/MaximumConcurrency", 1, "E3034"),
-        ("Parameters/Workers/Default", 1, "E2015"),
-        ("Resources/Queue/Properties/VisibilityTimeout", 30, "E3505"),
-        (WORKER + "Timeout", 901, "E3717"),
-        ("Globals/Function/Runtime", "python3.8", "W2531"),
-        ("Resources/Table/Properties/KeySchema/0/AttributeName", "id", "E3039"),
-        ("Resources/Table/UpdateReplacePolicy", None, "W3011"),
-    ],
-    [(WORKER + "Role", None, "id [WorkerRole]")],
-]
-LOCAL_LOOK: list[tuple[str, object, str]] = [
-    ("Resources/Worker/Properties/Timeout", 901, "E3717"),
-    ("Resources/Worker/Properties/ImageConfig/Comand", ["drain"], "Comand"),
-    ("Resources/Work/Properties/ScheduleExpression", None, "ScheduleExpression"),
-    ("Globals/Function/VpcConfig/Fn::If/1/SubnetIds", {"Ref": "Nets"}, "E1020"),
-]
+}
 
 
 @functools.cache
-def said_of(look: int) -> list[str]:
-    """What the tools say of the mistakes of a look; -1: of those with the local engine."""
-    mistakes, file = (LOOKS[look], FILE) if look >= 0 else (LOCAL_LOOK, CONTAINER)
+def said_of(file: Path, look: int) -> list[str]:
+    """What the tools say of the mistakes of a look at a template."""
+    mistakes = LOOKS[file][look]
     return [*complaints(planted(((path, value) for path, value, _ in mistakes), file))]
 
 
 @pytest.mark.parametrize(
     ("look", "path", "complaint"),
-    [(look, path, said) for look, mistakes in enumerate(LOOKS) for path, _, said in mistakes],
+    [(look, path, said) for look, mistakes in enumerate(LOOKS[FILE]) for path, _, said in mistakes],
 )
 def test_the_tools_find_a_mistake(look: int, path: str, complaint: str) -> None:
-    assert any(complaint in line for line in said_of(look)), path
+    assert any(complaint in line for line in said_of(FILE, look)), path
 
 
 def test_the_template_alone_would_hide_mistakes() -> None:
@@ -440,9 +444,11 @@ def local() -> Node:
 LOCAL_STATEMENT = "Resources/Role/Properties/Policies/0/PolicyDocument/Statement/{}/"
 
 
-@pytest.mark.parametrize(("path", "complaint"), [(path, said) for path, _, said in LOCAL_LOOK])
+@pytest.mark.parametrize(
+    ("path", "complaint"), [(path, said) for path, _, said in LOOKS[CONTAINER][0]]
+)
 def test_the_tools_find_a_mistake_with_the_local_engine(path: str, complaint: str) -> None:
-    assert any(complaint in line for line in said_of(-1)), path
+    assert any(complaint in line for line in said_of(CONTAINER, 0)), path
 
 
 def test_no_role_with_the_local_engine_may_do_more_than_it_has_to(local: Node) -> None:
