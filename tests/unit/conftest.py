@@ -22,10 +22,26 @@ from facelabel.testing import (
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from facelabel.model import Asset, Job
+    from facelabel.model import Asset, Job, Sighting
     from facelabel.worker import Done
+
+
+class Overtaken(MemoryRecognizer):
+    """Something happens elsewhere just after a call has got its answer."""
+
+    def __init__(self, event: Callable[[], None]) -> None:
+        """``event``: what happens, once."""
+        super().__init__()
+        self._event = event
+
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+        """See :class:`facelabel.ports.Recognizer`."""
+        seen = super().identify(collection, image, asset)
+        event, self._event = self._event, lambda: None
+        event()
+        return seen
 
 
 class Bench:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.conftest import Overtaken
 
 from facelabel.errors import UnreadableImage
 from facelabel.matching import Rules
@@ -16,11 +17,9 @@ from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.unit.conftest import Bench
 
-    from facelabel.model import EnrolledFace, Sighting
+    from facelabel.model import EnrolledFace
 
 
 # ---- which folder means what
@@ -451,22 +450,6 @@ def test_nothing_is_kept_of_the_faces_seen_on_a_photo_that_became_a_training_ima
     assert photo not in bench.recognizer.recall(collection, [search])
 
 
-class Overtaken(MemoryRecognizer):
-    """Something happens elsewhere just after a call has got its answer."""
-
-    def __init__(self, event: Callable[[], None]) -> None:
-        """``event``: what happens, once."""
-        super().__init__()
-        self._event = event
-
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
-        """See :class:`facelabel.ports.Recognizer`."""
-        seen = super().identify(collection, image, asset)
-        event, self._event = self._event, lambda: None
-        event()
-        return seen
-
-
 def test_somebody_learnt_while_a_picture_is_searched_is_found_on_it(bench: Bench) -> None:
     """The generation is read before the search: a later one would call this search up to date."""
 
@@ -534,26 +517,17 @@ def test_a_portrait_that_is_moved_out_of_our_folders_is_un_enrolled(bench: Bench
     assert (done.outcome.kind, done.outcome.asset_id) == ("un-enrolled", portrait_id)
 
 
-class DeletedMeanwhile(MemoryRecognizer):
-    """Somebody deletes a picture, and puts something else in its place, while it is looked at."""
-
-    def __init__(self, delete: Callable[[], object]) -> None:
-        """Call that, and find no image."""
-        super().__init__()
-        self.delete = delete
-
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
-        """See :class:`facelabel.ports.Recognizer`."""
-        self.delete()
-        raise UnreadableImage("it is no image")
-
-
 def test_nothing_stays_of_a_photo_that_was_deleted_while_it_was_looked_at(bench: Bench) -> None:
     photo = bench.upload("ann")
     bench.work()
     bench.pipeline.look_anew([photo])
     job = enqueued(bench, photo)
-    recognizer = DeletedMeanwhile(lambda: bench.library.silently().delete(photo))
+
+    def delete() -> None:
+        bench.library.silently().delete(photo)
+        raise UnreadableImage("it is no image")
+
+    recognizer = Overtaken(delete)
     recognizer.create(bench.pipeline.collection())
     pipeline = dataclasses.replace(bench.pipeline, recognizer=recognizer)
     assert pipeline.examine(job).kind == "gone"

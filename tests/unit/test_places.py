@@ -6,19 +6,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.conftest import Bench
+from tests.unit.conftest import Bench, Overtaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from facelabel.model import Sighting
     from facelabel.pipeline import Pipeline
 
 from facelabel import scheme as schemes
 from facelabel.model import Asset, JobKind, NameState
 from facelabel.naming import Seen
 from facelabel.scheme import Places, Scheme
-from facelabel.testing import MemoryRecognizer
 from facelabel.worker import Worker, handlers
 
 EVERYWHERE = Places(tags=True, prefix="person:", field="people", context="who")
@@ -127,28 +123,15 @@ def test_where_names_do_not_go_to_tags_no_tag_is_ours_to_remove() -> None:
     assert bench.asset(photo).tags == ("Ann", "beach")
 
 
-class Interrupted(MemoryRecognizer):
-    """Somebody writes on a picture while it is looked at."""
-
-    def __init__(self, write: Callable[[], object]) -> None:
-        """Call that before each search."""
-        super().__init__()
-        self.write = write
-
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
-        """See :class:`facelabel.ports.Recognizer`."""
-        self.write()
-        return super().identify(collection, image, asset)
-
-
 def test_what_others_write_while_a_picture_is_looked_at_stays() -> None:
     bench = Bench(Scheme(places=Places(tags=False, context="who")))
-    photo = bench.upload("ann")
     quiet = bench.library.silently()
-    bench.recognizer = Interrupted(lambda: quiet.set_context(photo, {"who": "Zoe"}))
+    bench.recognizer = Overtaken(lambda: quiet.set_context(photo, {"who": "Zoe"}))
     bench.pipeline = dataclasses.replace(bench.pipeline, recognizer=bench.recognizer)
     bench.worker = Worker(bench.queue, handlers(bench.pipeline), bench.clock)
     bench.learn("ann")
+    photo = bench.upload("ann")
+    bench.work()
     assert bench.asset(photo).context["who"] == "Zoe, Ann"
 
 
