@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 
 #: The same examples on every machine, however slow it is today.
-settings.register_profile("quick", deadline=None, database=None, derandomize=True, max_examples=100)
+settings.register_profile("quick", deadline=None, database=None, derandomize=True, max_examples=50)
 #: New ones each time; `pytest --hypothesis-profile thorough`.
 settings.register_profile("thorough", deadline=None, database=None, max_examples=1_000)
 #: A fault that is planted shows soon or not at all. Every test runs twice in one process then,

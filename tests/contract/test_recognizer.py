@@ -240,7 +240,13 @@ class TestLocalRecognizer(RecognizerContract):
 class TestRekognitionRecognizer(RecognizerContract):
     """Amazon's, as our own endpoint plays it: each way to find faces and people."""
 
-    @pytest.fixture(params=["plain", "local detection", "users", "users, local detection"])
+    @pytest.fixture(
+        params=[
+            "plain", "users, local detection",
+            pytest.param("users", marks=pytest.mark.soak),
+            pytest.param("local detection", marks=pytest.mark.soak),
+        ]
+    )  # fmt: skip
     def recognizer(
         self,
         request: pytest.FixtureRequest,

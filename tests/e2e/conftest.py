@@ -22,7 +22,7 @@ from facelabel.cli import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import NoReturn
+    from typing import NoReturn, Self
 
     from click.testing import Result
 
@@ -94,6 +94,11 @@ class Program:
 class Inside(Program):
     """The same commands in this process: no interpreter to start, warnings are errors."""
 
+    @classmethod
+    def of(cls, program: Program) -> Self:
+        """The same program."""
+        return cls(program.environment, program.folder)
+
     def __call__(self, *arguments: str | Path, status: int = 0) -> str:
         """Run a command, expect its exit status, return what it printed (both streams)."""
         result = self._invoke(*arguments)
@@ -116,12 +121,17 @@ class Inside(Program):
 @pytest.fixture
 def facelabel(program: Program) -> Program:
     """The program inside this process."""
-    return Inside(program.environment, program.folder)
+    return Inside.of(program)
 
 
 @pytest.fixture
-def program(tmp_path: Path, model_cache: Path, classic_pack_store: ModelStore) -> Program:
+def program(
+    tmp_path: Path, model_cache: Path, classic_pack_store: ModelStore, migrated_sqlite: Path
+) -> Program:
     """The program with an empty data folder and the pack "classic"."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    shutil.copy(migrated_sqlite, folder)  # to make the tables takes as long as many a command
     return program_in(tmp_path, model_cache)
 
 
@@ -131,13 +141,14 @@ def program_in(folder: Path, model_cache: Path) -> Program:
         "FACELABEL_DATA": str(folder / "data"),
         "FACELABEL_MODELS": str(model_cache),
         "FACELABEL_PACK": "classic",
+        "FACELABEL_THREADS": "1",  # the other core has tests of its own
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
     others = ("FACELABEL", "AWS_")  # nobody's own account is ever asked
     kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(others)}
     work = folder / "work"
-    work.mkdir()
+    work.mkdir(exist_ok=True)
     return Program({**kept, **ours}, work)
 
 

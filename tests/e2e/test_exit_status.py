@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from tests.e2e.conftest import Inside, program_in
 
 from facelabel.cli import cli, framework
 from facelabel.errors import ConfigurationError, Rejected, Unavailable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.conftest import Program
+
+    from facelabel.adapters.engine.model_store import ModelStore
 
 REFERENCE = Path(__file__).parents[2] / "docs/generate.py"
 #: The least that each command asks for.
@@ -122,9 +126,12 @@ def commands(command: click.Command, name: str = "") -> Iterator[tuple[str, clic
         yield name, command
 
 
-@pytest.fixture
-def site(facelabel: Program) -> Program:
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, model_cache: Path, classic_pack_store: ModelStore
+) -> Path:
     """A library with a picture, and files to give; nobody has a face."""
+    facelabel = Inside.of(program_in(tmp_path_factory.mktemp("site"), model_cache))
     folder = facelabel.folder
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(folder / "picture.jpg")
@@ -136,7 +143,14 @@ def site(facelabel: Program) -> Program:
     (folder / "links/broken.jpg").symlink_to("nowhere")
     facelabel("upload", "picture.jpg", "--public-id", "assets/kept")
     facelabel("tag")
-    return facelabel
+    return folder.parent
+
+
+@pytest.fixture
+def site(prepared: Path, tmp_path: Path, model_cache: Path) -> Program:
+    """A copy of that."""
+    shutil.copytree(prepared, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Inside.of(program_in(tmp_path, model_cache))
 
 
 def test_the_table_is_complete() -> None:

@@ -151,7 +151,7 @@ def expected(
 ) -> list[State]:  # fmt: skip
     """What our own engine makes of the same."""
     program = program_in(tmp_path_factory.mktemp("local"), model_cache)
-    states = list(life(Inside(program.environment, program.folder), photos / "people"))
+    states = list(life(Inside.of(program), photos / "people"))
     assert states[0][0][GROUP] == ["Biden", "Collins", "Hopper", "Obama"]
     assert states[1][0][GROUP] == ["Biden", "Collins", "Hopper", "José O'Brien"]
     assert states[2][0][GROUP] == ["Biden", "Collins", "José O'Brien"]
@@ -164,7 +164,7 @@ def expected(
     [
         {},
         pytest.param({"FACELABEL_REKOGNITION_DETECTION": "local"}, marks=pytest.mark.soak),
-        {"FACELABEL_REKOGNITION_USERS": "true"},
+        pytest.param({"FACELABEL_REKOGNITION_USERS": "true"}, marks=pytest.mark.soak),
     ],
     ids=["faces", "local detection", "users"],
 )
@@ -188,8 +188,12 @@ def test_names_are_those_of_our_own_engine(
     ("settings", "learnt", "searched"),
     [
         ({}, 12, [5, 2, 2, 2]),
-        ({"FACELABEL_REKOGNITION_DETECTION": "local"}, 8, [4, 1, 1, 1]),
-        ({"FACELABEL_REKOGNITION_USERS": "true"}, 12, [4, 1, 1, 1]),
+        pytest.param(
+            {"FACELABEL_REKOGNITION_DETECTION": "local"}, 8, [4, 1, 1, 1], marks=pytest.mark.soak
+        ),
+        pytest.param(
+            {"FACELABEL_REKOGNITION_USERS": "true"}, 12, [4, 1, 1, 1], marks=pytest.mark.soak
+        ),
     ],
     ids=["faces", "local detection", "users"],
 )
@@ -276,8 +280,8 @@ def test_changing_sides(asking: Program, program: Program, pictures: Path) -> No
     """It is said what to do; nothing is buried or forgotten by it."""
     asking("index", labels(asking.folder, pictures, "Obama1", "Hopper1"))
     upload(asking, pictures)
-    own = Inside(program.environment, program.folder)
-    for facelabel in (own, asking, own):
+    own = Inside.of(program)
+    for facelabel in (own, asking):
         for command in (("index",), ("identify", pictures / "party.jpg")):
             assert "`facelabel index --rebuild`" in facelabel(*command, status=2)
         assert "`facelabel index --rebuild`" in facelabel("doctor", status=1)

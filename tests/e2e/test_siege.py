@@ -19,8 +19,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
+from tests import loopback
 from tests.e2e.served import serving
 from tests.waiting import PATIENCE, until
 
@@ -29,6 +29,7 @@ from facelabel.cloudinary import signing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import httpx
     from tests.e2e.conftest import Program
     from tests.e2e.served import Served
 
@@ -95,7 +96,7 @@ def genuine(served: Served, seconds: float) -> dict[str, list[int]]:
     cloud, secret = served.cloud(), urlsplit(served.cloudinary_url).password or ""
     answers: dict[str, list[int]] = {"upload": [], "notification": [], "health": []}
     end = time.monotonic() + seconds
-    with httpx.Client(timeout=PATIENCE) as client:
+    with loopback.client() as client:
         while time.monotonic() < end:
             number = len(answers["upload"])
             made = cloud.upload(
@@ -181,7 +182,7 @@ BODIES = [
 def test_nobody_waits_for_a_hostile_body(served: Served, path: str, kind: str, name: str) -> None:
     """Timed in turns with and without, so that whatever else the computer does is in both."""
     before, during = [], []
-    with httpx.Client(timeout=PATIENCE) as client:
+    with loopback.client() as client:
         for _ in range(3):
             before += timed(client, served.url)
             with sending(served, path, kind, name):
@@ -230,7 +231,7 @@ def test_where_descriptors_are_few_nobody_is_kept_out(program: Program) -> None:
             check=True,
             timeout=PATIENCE,
         )
-        with besieged(served, NOTIFICATION, *[0] * 120), httpx.Client(timeout=PATIENCE) as client:
+        with besieged(served, NOTIFICATION, *[0] * 120), loopback.client() as client:
             until(lambda: client.get(f"{served.url}/health").status_code == 200)
     text = log.read_text()
     assert "Traceback" not in text

@@ -6,17 +6,17 @@ import io
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from cloudinary import api, exceptions, uploader
 from PIL import Image
-from tests.waiting import PATIENCE
+from tests import loopback
 
 from facelabel.model import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import httpx
     from tests.integration.conftest import ApiServer
 
     from facelabel.web.cloudinary_api.context import Context
@@ -60,7 +60,7 @@ def cloud(api_server: ApiServer) -> Cloud:
 def client(cloud: Cloud) -> Iterator[httpx.Client]:
     """Whatever the SDKs would not send."""
     auth = (cloud.server.sdk["api_key"], cloud.server.sdk["api_secret"])
-    with httpx.Client(base_url=cloud.server.at(""), auth=auth, timeout=PATIENCE) as client:
+    with loopback.client(base_url=cloud.server.at(""), auth=auth) as client:
         yield client
 
 
@@ -82,7 +82,7 @@ def test_who_has_no_key_is_told_nothing(cloud: Cloud) -> None:
     with pytest.raises(exceptions.AuthorizationRequired):
         cloud.call("ping", api_secret="wrong")
     for path in ("ping", "resources/image", "triggers", "metadata_fields", "streaming_profiles"):
-        assert httpx.get(cloud.server.at(path), timeout=PATIENCE).status_code == 401
+        assert loopback.get(cloud.server.at(path)).status_code == 401
 
 
 def test_every_answer_says_how_many_calls_are_left(cloud: Cloud) -> None:

@@ -8,14 +8,13 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 from cloudinary import uploader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests import loopback
 from tests.examples import examples
-from tests.waiting import PATIENCE
 
 from facelabel.cloudinary.metadata_fields import MAX_ENTRIES
 from facelabel.web.cloudinary_api import admin, messages
@@ -23,6 +22,7 @@ from facelabel.web.cloudinary_api import admin, messages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import httpx
     from starlette.routing import Route
     from tests.integration.conftest import ApiServer
 
@@ -110,7 +110,7 @@ def filled(server: ApiServer) -> None:
 def client(api_server: ApiServer) -> Iterator[httpx.Client]:
     filled(api_server)
     auth = (api_server.sdk["api_key"], api_server.sdk["api_secret"])
-    with httpx.Client(base_url=api_server.url, auth=auth, timeout=PATIENCE) as client:
+    with loopback.client(base_url=api_server.url, auth=auth) as client:
         yield client
 
 

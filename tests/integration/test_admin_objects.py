@@ -7,10 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from cloudinary import SearchFolders, api, exceptions, uploader
 from PIL import Image
+from tests import loopback
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.store import messages as store
@@ -21,6 +21,7 @@ from facelabel.web.cloudinary_api import triggers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import httpx
     from tests.integration.conftest import ApiServer
 
     from facelabel.adapters.store.database import Database
@@ -46,7 +47,7 @@ def sdk(api_server: ApiServer) -> dict[str, Any]:
 @pytest.fixture
 def client(api_server: ApiServer, sdk: dict[str, Any]) -> Iterator[httpx.Client]:
     auth = (sdk["api_key"], sdk["api_secret"])
-    with httpx.Client(base_url=api_server.at(""), auth=auth, timeout=PATIENCE) as client:
+    with loopback.client(base_url=api_server.at(""), auth=auth) as client:
         yield client
 
 
@@ -319,7 +320,7 @@ def test_there_are_thirty_triggers(client: httpx.Client) -> None:
 def messages(api_server: ApiServer, sdk: dict[str, Any]) -> Iterator[httpx.Client]:
     auth = (sdk["api_key"], sdk["api_secret"])
     url = f"{api_server.url}/v2/notifications/local/"
-    with httpx.Client(base_url=url, auth=auth, timeout=PATIENCE) as client:
+    with loopback.client(base_url=url, auth=auth) as client:
         yield client
 
 
@@ -407,7 +408,7 @@ def test_unknown_messages_are_not_acknowledged(messages: httpx.Client) -> None:
 
 def test_messages_are_for_who_has_a_key(api_server: ApiServer) -> None:
     url = f"{api_server.url}/v2/notifications/local/messages?channel=c&wait_seconds=0"
-    assert httpx.get(url, timeout=PATIENCE).status_code == 401
+    assert loopback.get(url).status_code == 401
 
 
 # ---- transformations

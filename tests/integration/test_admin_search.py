@@ -7,15 +7,15 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from cloudinary import Search, uploader
 from PIL import Image
-from tests.waiting import PATIENCE
+from tests import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import httpx
     from tests.integration.conftest import ApiServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the SDK's own connections
@@ -53,7 +53,7 @@ def cloud(api_server: ApiServer) -> Cloud:
 @pytest.fixture
 def client(cloud: Cloud) -> Iterator[httpx.Client]:
     auth = (cloud.server.sdk["api_key"], cloud.server.sdk["api_secret"])
-    with httpx.Client(base_url=cloud.server.at(""), auth=auth, timeout=PATIENCE) as client:
+    with loopback.client(base_url=cloud.server.at(""), auth=auth) as client:
         yield client
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
+from tests import loopback
 from tests.integration.conftest import KEY
 
 from facelabel.media import AssetKey, Upload
@@ -15,6 +15,7 @@ from facelabel.testing import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx
     from tests.integration.conftest import ApiServer
 
     from facelabel.web.cloudinary_api.context import Context
@@ -39,7 +40,7 @@ def server(context: Context, serve: Callable[[Context], ApiServer]) -> ApiServer
 
 
 def get(server: ApiServer, path: str, **options: object) -> httpx.Response:
-    return httpx.get(f"{server.url}/local/{path}", timeout=120, **options)  # type: ignore[arg-type] # httpx's own
+    return loopback.get(f"{server.url}/local/{path}", **options)  # type: ignore[arg-type] # httpx's own
 
 
 def test_what_a_page_needs_to_show_the_pictures(server: ApiServer) -> None:

@@ -11,12 +11,12 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from tests import loopback
 from tests.waiting import PATIENCE, until
 
 from facelabel.testing import ManualClock
@@ -85,7 +85,7 @@ class Site:
         return f"http://127.0.0.1:{self.address[1]}"
 
     def health(self) -> str:
-        return httpx.get(f"{self.url}/health", timeout=PATIENCE).text
+        return loopback.get(f"{self.url}/health").text
 
     @contextmanager
     def held(self, number: int, text: bytes = HALF) -> Iterator[list[socket.socket]]:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import httpx
 import numpy as np
 import pytest
 import uvicorn
 from cloudinary.utils import cloudinary_url
 from PIL import Image
+from tests import loopback
 from tests.waiting import PATIENCE, until
 
 from facelabel import images
@@ -40,6 +40,8 @@ from facelabel.web.entry import Policy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import httpx
 
     from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
     from facelabel.model import Asset, JsonValue
@@ -213,7 +215,7 @@ def served(empty: Path, folder: Path, policy: Policy) -> Iterator[Site]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+        with loopback.client(base_url=f"http://127.0.0.1:{port}") as client:
             yield Site(library, renderer, detector, derived, keys, client, port)
     finally:
         renderer.may_go.set()

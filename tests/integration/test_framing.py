@@ -7,8 +7,8 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
+from tests import loopback
 from tests.integration.conftest import KEY
 from tests.waiting import PATIENCE
 
@@ -122,7 +122,7 @@ def test_slashes_do_not_matter_to_uploads(api_server: ApiServer, path: str) -> N
     timestamp = str(int(api_server.context.clock.now()))
     signed: Json = {"timestamp": timestamp, "public_id": "a"}
     call = {**signed, "api_key": KEY.key, "signature": signing.sign(signed, KEY.secret)}
-    answer = httpx.post(api_server.url + path, data={**call, "file": GIF}, timeout=PATIENCE)
+    answer = loopback.post(api_server.url + path, data={**call, "file": GIF})
     assert answer.status_code == 200, answer.text
 
 
@@ -134,14 +134,14 @@ def test_slashes_do_not_matter_to_uploads(api_server: ApiServer, path: str) -> N
 def test_slashes_do_not_matter_to_other_calls(api_server: ApiServer, action: str) -> None:
     """Each refuses an empty call in words of its own, and as without them."""
     url = f"{api_server.url}/v1_1/local/{action}"
-    answers = [httpx.post(url + end, auth=(KEY.key, KEY.secret)) for end in ("", "/", "//")]
+    answers = [loopback.post(url + end, auth=(KEY.key, KEY.secret)) for end in ("", "/", "//")]
     assert answers[0].status_code != 404
     assert len({(answer.status_code, answer.text) for answer in answers}) == 1
 
 
 def test_a_path_that_is_none_stays_none(api_server: ApiServer) -> None:
     for path in ("/v1_1/local/image/nothing/", "/v1_1/local/image/upload/x", "/v1_1/local/image/"):
-        answer = httpx.post(api_server.url + path, auth=(KEY.key, KEY.secret))
+        answer = loopback.post(api_server.url + path, auth=(KEY.key, KEY.secret))
         assert answer.status_code in {404, 405}
 
 

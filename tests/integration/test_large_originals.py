@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from tests import loopback
 from tests.waiting import PATIENCE
 
 from facelabel.media import AssetKey, Upload
@@ -41,7 +42,7 @@ def stored(api_server: ApiServer, content: bytes) -> Asset:
 
 def test_a_range_is_all_that_is_read(api_server: ApiServer, stored: Asset, content: bytes) -> None:
     with _little_memory():
-        answer = httpx.get(
+        answer = loopback.get(
             _url(api_server, stored), headers={"Range": f"bytes={SIZE - 7}-"}, timeout=PATIENCE
         )
     assert answer.status_code == 206
@@ -67,7 +68,7 @@ def test_the_whole_goes_out_piece_by_piece(
 
 def test_a_range_longer_than_a_piece(api_server: ApiServer, stored: Asset, content: bytes) -> None:
     start, last = 1_000, 5_000_000
-    answer = httpx.get(
+    answer = loopback.get(
         _url(api_server, stored), headers={"Range": f"bytes={start}-{last}"}, timeout=PATIENCE
     )
     assert answer.status_code == 206
@@ -81,12 +82,12 @@ def test_a_damaged_file_never_comes_to_its_end(
         file.seek(SIZE // 2)
         file.write(b"damaged")
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(_url(api_server, stored), timeout=PATIENCE)
+        loopback.get(_url(api_server, stored))
 
 
 def test_a_file_cut_short_is_an_error(api_server: ApiServer, stored: Asset, tmp_path: Path) -> None:
     os.truncate(tmp_path / "originals" / stored.etag[:2] / stored.etag, 100)
-    answer = httpx.get(_url(api_server, stored), timeout=PATIENCE)
+    answer = loopback.get(_url(api_server, stored))
     assert answer.status_code == 400
     assert "damaged: upload it again" in answer.headers["x-cld-error"]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
+from tests import loopback
 from tests.integration.conftest import KEY
 from tests.waiting import PATIENCE, until
 
@@ -44,7 +44,7 @@ def test_six_connections_that_hold_all_the_room_keep_nobody_out(
         # All of them, or all but one that had to give way to another.
         until(lambda: budget.disk.held > 4.5 * MEGABYTE)
         for number in range(12):
-            answer = httpx.post(
+            answer = loopback.post(
                 server.at("raw/upload"),
                 data={"public_id": f"photo {number}"},
                 files={"file": ("a.jpg", genuine)},
@@ -52,6 +52,6 @@ def test_six_connections_that_hold_all_the_room_keep_nobody_out(
                 timeout=PATIENCE,
             )
             assert answer.status_code == 200, answer.text
-            ping = httpx.get(server.at("ping"), auth=(KEY.key, KEY.secret), timeout=PATIENCE)
+            ping = loopback.get(server.at("ping"), auth=(KEY.key, KEY.secret))
             assert ping.status_code == 200
     until(lambda: all(pool.held == 0 for pool in budget.pools))

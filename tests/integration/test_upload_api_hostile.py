@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import loopback
 from tests.examples import examples
 from tests.integration.conftest import KEY, ApiServer
 from tests.waiting import PATIENCE
@@ -27,6 +27,8 @@ from facelabel.media import AssetKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import httpx
 
     from facelabel.model import Json
     from facelabel.web.cloudinary_api.context import Context
@@ -41,7 +43,7 @@ class Caller:
     def __init__(self, server: ApiServer) -> None:
         """Connect to a server."""
         self.server = server
-        self.http = httpx.Client(timeout=PATIENCE)
+        self.http = loopback.client()
 
     def post(self, action: str, files: Any = None, **params: Any) -> httpx.Response:  # noqa: ANN401 - as httpx's
         """Call with these parameters; a list is sent as ``name[]``."""

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cloudinary.exceptions
-import httpx
 import pytest
 from cloudinary import utils
+from tests import loopback
 from tests.integration.sdk_client import Client
-from tests.waiting import PATIENCE
 
 from facelabel.cloudinary import signing
 from facelabel.media import DocumentKind, Edit, Every
@@ -157,7 +156,7 @@ def _post(client: Client, given: Json, file: Path) -> Any:  # noqa: ANN401 - as 
     """A form, or JSON where that can say what a form cannot."""
     if any(isinstance(value, dict) for value in given.values()):
         sent = given | {"file": f"data:;base64,{base64.b64encode(file.read_bytes()).decode()}"}
-        answer = httpx.post(client.server.at("image/upload"), json=sent, timeout=PATIENCE)
+        answer = loopback.post(client.server.at("image/upload"), json=sent)
         if answer.status_code == 400:
             raise cloudinary.exceptions.BadRequest(answer.json()["error"]["message"])
         return answer.json()

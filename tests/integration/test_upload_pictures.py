@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cloudinary.exceptions
-import httpx
 import pytest
 from PIL import Image
+from tests import loopback
 from tests.integration.sdk_client import Client
 
 from facelabel.adapters.engine.rendering.renderer import PillowRenderer
@@ -20,6 +20,7 @@ from facelabel.media import AssetKey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx
     from tests.integration.conftest import ApiServer
 
     from facelabel.cloudinary.transformations import Rendered
@@ -56,10 +57,10 @@ def test_a_photo_is_a_photo_whatever_lies_behind_it(
     assert (answer["resource_type"], answer["format"]) == ("image", "jpg")
     assert (answer["width"], answer["height"], answer["bytes"]) == (335, 410, len(data))
     assert "not_an_image" not in answer
-    delivered = httpx.get(f"{client.server.url}/local/image/upload/w_100/photo.jpg")
+    delivered = loopback.get(f"{client.server.url}/local/image/upload/w_100/photo.jpg")
     assert delivered.status_code == 200
     assert Image.open(io.BytesIO(delivered.content)).size == (100, 122)
-    assert httpx.get(f"{client.server.url}/local/image/upload/photo.jpg").content == data
+    assert loopback.get(f"{client.server.url}/local/image/upload/photo.jpg").content == data
 
 
 UNREAD = {
@@ -140,7 +141,7 @@ def posted(client: Client, fields: list[tuple[str, str]]) -> httpx.Response:
     files: list[tuple[str, tuple[str | None, bytes | str]]] = [("file", ("a.jpg", photo()))]
     files += [(name, (None, value)) for name, value in fields]
     key = client.server.context.keys()[0]
-    return httpx.post(client.server.at("image/upload"), files=files, auth=(key.key, key.secret))
+    return loopback.post(client.server.at("image/upload"), files=files, auth=(key.key, key.secret))
 
 
 def test_breakpoints_have_a_price_that_is_known_before_one_is_made(

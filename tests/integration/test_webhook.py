@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from tests import loopback
 from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
@@ -34,6 +34,8 @@ from facelabel.web.webhook import Gatherer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import httpx
 
     from facelabel.adapters.store.database import Database
     from facelabel.ports import Inbox
@@ -91,7 +93,7 @@ def headers(body: bytes, key: ApiKey = KEYS[0], off: float = 0.0) -> dict[str, s
 def post(
     url: str, body: bytes, given: Mapping[str, str] | None = None, path: str = "/webhook"
 ) -> httpx.Response:
-    return httpx.post(url + path, content=body, headers=given or headers(body), timeout=PATIENCE)
+    return loopback.post(url + path, content=body, headers=given or headers(body))
 
 
 def keys(queue: MemoryQueue) -> list[str]:
@@ -197,7 +199,7 @@ def test_a_timestamp_in_other_digits_is_refused(url: str) -> None:
     body = upload()
     given = [(name.encode(), value.encode()) for name, value in headers(body).items()]
     digits = "".join(chr(ord(digit) + 0x630) for digit in given[0][1].decode())
-    answer = httpx.post(
+    answer = loopback.post(
         f"{url}/webhook",
         content=body,
         headers=[(given[0][0], digits.encode()), given[1]],
@@ -215,7 +217,7 @@ def test_signed_nonsense(url: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_only_post(url: str, method: str) -> None:
-    assert httpx.request(method, f"{url}/webhook", timeout=PATIENCE).status_code == 405
+    assert loopback.request(method, f"{url}/webhook").status_code == 405
 
 
 def test_a_large_body_is_read_beside_others(url: str, queue: MemoryQueue) -> None:
@@ -420,7 +422,7 @@ def test_a_burst_on_a_real_database_is_taken_whole(sqlite: Database) -> None:
     queue = StoreQueue(sqlite, clock)
 
     def send(url: str, turn: int) -> set[int]:
-        with httpx.Client(timeout=PATIENCE) as client:
+        with loopback.client() as client:
             bodies = [upload(str(n % 300)) for n in range(turn * 20, turn * 20 + 40)]
             answers = [
                 client.post(f"{url}/webhook", content=body, headers=headers(body))

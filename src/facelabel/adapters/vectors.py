@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 import os
 import struct
 import threading
@@ -224,7 +225,6 @@ class MatrixIndex:
         self._folder = folder
         self._threads = threads
         self._pool = ThreadPoolExecutor(max(1, threads - 1), "matrix")
-        self._blas = ThreadpoolController()
         self._views: dict[int, _View] = {}
 
     def search(
@@ -248,6 +248,11 @@ class MatrixIndex:
                 for start in range(0, len(queries), step)
                 for neighbours in self._scan(view, queries[start : start + step], count)
             ]
+
+    @functools.cached_property
+    def _blas(self) -> ThreadpoolController:
+        """Looks for NumPy's libraries among all that are loaded: not before somebody searches."""
+        return ThreadpoolController()
 
     def drop(self, collection_id: int) -> None:
         """Delete what was derived from a collection."""

@@ -10,9 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import cfnlint.api
 from boto3 import Session
-from cfnlint.config import ManualArgs
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -66,6 +64,9 @@ def complaints(template: Node) -> Iterator[str]:
 
 def lint(template: Node) -> list[str]:
     """What cfn-lint says: rule, place and message."""
+    import cfnlint.api  # noqa: PLC0415 - takes a second, and all who collect tests would wait for it
+    from cfnlint.config import ManualArgs  # noqa: PLC0415 - same
+
     matches = cfnlint.api.lint(json.dumps(template), config=ManualArgs(regions=[REGION]))
     return [f"{match.rule.id} {_place(match)}: {match.message}" for match in matches]
 

@@ -13,7 +13,6 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from botocore.session import get_session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +21,7 @@ from tests.integration.aws.moto_server import REGION, client, moto_server, new_q
 from facelabel.adapters.aws import signed
 from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import functions
+from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_the_worker_would_be_found_out() -> None:
 def test_services_are_where_amazons_sdk_finds_them(
     partition: str, region: str, service: str
 ) -> None:
-    sdk = get_session().create_client(
+    sdk = new_session().create_client(
         service, region, aws_access_key_id="k", aws_secret_access_key="s"
     )
     assert signed.address(partition, service, region) == sdk.meta.endpoint_url

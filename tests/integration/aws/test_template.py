@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
-import cfnlint
 import pytest
 from tests.integration.aws.templates import (
     CONTAINER,
@@ -132,6 +131,7 @@ def said_of(file: Path, look: int) -> list[str]:
     return [*complaints(planted(((path, value) for path, value, _ in mistakes), file))]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("look", "path", "complaint"),
     [(look, path, said) for look, mistakes in enumerate(LOOKS[FILE]) for path, _, said in mistakes],
@@ -140,6 +140,7 @@ def test_the_tools_find_a_mistake(look: int, path: str, complaint: str) -> None:
     assert any(complaint in line for line in said_of(FILE, look)), path
 
 
+@pytest.mark.soak
 def test_the_template_alone_would_hide_mistakes() -> None:
     """Why what SAM makes of it is looked at, too; if this fails, half of the checks can go."""
     assert lint(plant(BATCHES + "BatchSize", "five")) == []
@@ -183,6 +184,8 @@ def test_a_permission_that_is_too_wide_is_found(path: str, value: object) -> Non
 
 def test_only_what_no_arn_can_be_given_for_is_allowed_everywhere(made: Node) -> None:
     """By Amazon's own list: a misspelt operation, or one too many on "*", is found."""
+    import cfnlint  # noqa: PLC0415 - takes a second, and all who collect tests would wait for it
+
     source = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
     known = json.loads(source.read_text("utf-8"))
     granted = {action for one in statements(made) for action in _actions(one)}
@@ -444,6 +447,7 @@ def local() -> Node:
 LOCAL_STATEMENT = "Resources/Role/Properties/Policies/0/PolicyDocument/Statement/{}/"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("path", "complaint"), [(path, said) for path, _, said in LOOKS[CONTAINER][0]]
 )

@@ -9,6 +9,7 @@ message contains it.
 
 from __future__ import annotations
 
+import functools
 import socket
 import time
 import zlib
@@ -129,7 +130,12 @@ class Fetcher:
         """Connections to checked addresses, which all end together."""
         deadline = _Deadline.after(self._timeout)
         guard = _Guard(self._resolve, self._network, deadline, self._allow_private)
-        return httpcore.ConnectionPool(network_backend=guard)
+        return httpcore.ConnectionPool(self._tls, network_backend=guard)
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Whom we believe; read once, for it takes longer than many a file."""
+        return httpcore.default_ssl_context()
 
     def _ask(self, pool: httpcore.ConnectionPool, place: _Place) -> Fetched | str:
         """Return the file, or where it is to be found instead."""

@@ -1,0 +1,21 @@
+"""HTTP with the servers that tests start: patient, and without the authorities of the internet.
+
+httpx reads them for every client and every single call, which takes longer than most answers.
+"""
+
+from __future__ import annotations
+
+import functools
+import ssl
+
+import httpx
+from tests.waiting import PATIENCE
+
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+#: An ``httpx.Client``.
+client = functools.partial(httpx.Client, timeout=PATIENCE, verify=_NOBODY)
+#: One call each.
+request = functools.partial(httpx.request, timeout=PATIENCE, verify=_NOBODY)
+get = functools.partial(httpx.get, timeout=PATIENCE, verify=_NOBODY)
+post = functools.partial(httpx.post, timeout=PATIENCE, verify=_NOBODY)
