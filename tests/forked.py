@@ -14,11 +14,13 @@ import runpy
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.connection import Connection
+    from typing import Self
 
 _FORKED = multiprocessing.get_context("forkserver")
 # Not Lambda's own runtime client: it looks for the runtime's address when it is loaded.
@@ -26,7 +28,8 @@ _FORKED.set_forkserver_preload([
     "alembic.command", "boto3", "cloudinary", "facelabel.cli",
     "facelabel.adapters.fetcher", "facelabel.bootstrap.amazon", "facelabel.bootstrap.functions",
     "facelabel.bootstrap.local", "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote",
-    "facelabel.web.cloudinary_api", "facelabel.web.server", "logging.config", "uvicorn.logging",
+    "facelabel.testing", "facelabel.web.cloudinary_api", "facelabel.web.server", "logging.config",
+    "psycopg", "pytest", "uvicorn.logging",
 ])  # fmt: skip
 
 
@@ -38,12 +41,13 @@ class Forked:
         errors: Path | None = None,
     ) -> None:  # fmt: skip
         """Start it; standard output is added to a file, errors too, or to another one."""
-        self._process = _FORKED.Process(
-            target=_run,
-            args=(module, arguments, dict(env), str(cwd), str(output), str(errors or output)),
-            daemon=True,  # nothing outlives the tests
+        self._start(
+            _run, module, arguments, dict(env), str(cwd), str(output), str(errors or output)
         )
-        self._process.start()
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        self._process = _FORKED.Process(target=target, args=arguments, daemon=True)
+        self._process.start()  # as a daemon: nothing outlives the tests
         self.pid: int = self._process.pid or 0
 
     @property
@@ -75,6 +79,59 @@ class Forked:
     def kill(self) -> None:
         """End it as a power cut would."""
         self.send_signal(signal.SIGKILL)
+
+
+class Piped(Forked):
+    """``python -c`` a program, with pipes of text; killed with the block."""
+
+    def __init__(self, source: str, *arguments: str) -> None:
+        """Start it where we are."""
+        given, stdin = _FORKED.Pipe(duplex=False)
+        stdout, taken = _FORKED.Pipe(duplex=False)
+        with given, taken:
+            self._start(
+                _execute, source, arguments, dict(os.environ), str(Path.cwd()), given, taken
+            )
+        self.stdin, self.stdout = _text(stdin, "w"), _text(stdout, "r")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.wait()
+        self.stdout.close()
+        with contextlib.suppress(BrokenPipeError):  # what it was told last, it did not hear
+            self.stdin.close()
+
+    def communicate(self, told: str = "") -> str:
+        """Tell it the last thing and wait for its end; what it has printed since."""
+        with contextlib.suppress(BrokenPipeError), self.stdin:
+            self.stdin.write(told)
+        printed = self.stdout.read()
+        self.wait()
+        return printed
+
+
+def _text(end: Connection, mode: str) -> TextIO:
+    with end:
+        return cast("TextIO", os.fdopen(os.dup(end.fileno()), mode, encoding="utf-8"))
+
+
+def _execute(
+    source: str, arguments: Sequence[str], env: dict[str, str], cwd: str,
+    given: Connection, taken: Connection,
+) -> None:  # fmt: skip
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.argv = ["-c", *arguments]
+    for end, stream in ((given, 0), (taken, 1)):
+        with end:
+            os.dup2(end.fileno(), stream)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - until the end
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - same
+    exec(compile(source, "<string>", "exec"), {"__name__": "__main__"})
 
 
 def _run(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.forked import Piped
 from tests.waiting import until
 
 from facelabel.adapters.derived import DerivedCache
@@ -227,13 +225,8 @@ def modified(path: Path) -> float:
 
 def test_killed_writers_leave_a_cache_that_works(tmp_path: Path) -> None:
     for _ in range(3):
-        writers = [subprocess.Popen([sys.executable, "-c", WRITER, tmp_path]) for _ in range(2)]
-        try:
+        with Piped(WRITER, str(tmp_path)), Piped(WRITER, str(tmp_path)):
             until(partial(has_newer, tmp_path, time.time()))
-        finally:
-            for writer in writers:
-                writer.send_signal(signal.SIGKILL)
-                writer.wait()
 
     cache = DerivedCache(tmp_path, 1 << 20)
     found = {number: cache.get(ETAG, str(number)) for number in range(50)}

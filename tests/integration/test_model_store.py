@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ import onnx
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.forked import Piped
 from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.engine.conversion import convert
@@ -208,15 +208,9 @@ def run(network: Path | bytes, batch: NDArray[np.float32]) -> NDArray[np.float32
     return np.asarray(session.run(None, {session.get_inputs()[0].name: batch})[0], np.float32)
 
 
-@contextmanager
-def pulling(cache: Path, manifest: Path) -> Iterator[subprocess.Popen[bytes]]:
+def pulling(cache: Path, manifest: Path) -> Piped:
     """Pull in another process until the block ends."""
-    command = [sys.executable, "-c", PULL, str(cache), str(manifest)]
-    with subprocess.Popen(command) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
+    return Piped(PULL, str(cache), str(manifest))
 
 
 class TestPull:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import textwrap
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
+from tests.forked import Piped
 
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.queue import StoreQueue
@@ -244,20 +243,9 @@ HOLDER = """
 """
 
 
-@contextmanager
-def holder(url: str) -> Iterator[subprocess.Popen[str]]:
+def holder(url: str) -> Piped:
     """Another program in the middle of a change."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(HOLDER), url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    return Piped(textwrap.dedent(HOLDER), url)
 
 
 class TestLostMachine:
@@ -270,15 +258,13 @@ class TestLostMachine:
         soon = server.address(options="-c idle_in_transaction_session_timeout=1s")
         patient = Database(server.url, busy_timeout=PATIENCE)
         with closing(patient), holder(soon) as lost:
-            assert lost.stdout
-            assert lost.stdin
             backend = int(lost.stdout.readline())
             lost.send_signal(signal.SIGSTOP)
             with patient.transaction(alone="library") as connection:
                 StoreQueue(patient, ManualClock()).enqueue_in(connection, JobKind.ASSET, "other")
             assert server(f"SELECT FROM pg_stat_activity WHERE pid = {backend}") == []
             lost.send_signal(signal.SIGCONT)
-            said, _ = lost.communicate("go on\n", timeout=PATIENCE)
+            said = lost.communicate("go on\n")
             assert said.startswith("database: ")
             assert lost.returncode == 0
             keys = {job.key for job in StoreQueue(patient, ManualClock()).jobs()}

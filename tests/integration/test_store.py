@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
-from tests.waiting import PATIENCE
+from tests.forked import Piped
 
 from facelabel.adapters.store import migration
 from facelabel.adapters.store.database import Database
@@ -51,39 +51,26 @@ def database(request: pytest.FixtureRequest) -> Database:
     return made
 
 
-def python(program: str, *arguments: str) -> subprocess.Popen[str]:
+OPENING = """
+import sys
+from facelabel.adapters.store.database import Database
+database = Database(sys.argv[1])
+"""
+
+
+def python(program: str, *arguments: str) -> Piped:
     """Start another process that runs the program with ``database`` opened."""
-    opening = """
-        import sys
-        from facelabel.adapters.store.database import Database
-        database = Database(sys.argv[1])
-    """
-    source = textwrap.dedent(opening) + textwrap.dedent(program)
-    return subprocess.Popen(
-        [sys.executable, "-c", source, *arguments], stdout=subprocess.PIPE, text=True
-    )
+    return Piped(OPENING + textwrap.dedent(program), *arguments)
 
 
-def finish(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
+def finish(processes: Sequence[Piped]) -> list[str]:
     """Wait for processes that must succeed; return what they printed."""
-    try:
-        outputs = [process.communicate(timeout=PATIENCE)[0] for process in processes]
-    finally:
+    with contextlib.ExitStack() as killed:
         for process in processes:
-            process.kill()
-            process.wait()
+            killed.enter_context(process)
+        outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes)
     return outputs
-
-
-@contextlib.contextmanager
-def running(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The same, killed with the block."""
-    with python(program, *arguments) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def tables(database: Database) -> set[str]:
@@ -275,8 +262,9 @@ class TestMigrations:
             Database(database.url)
 
     def test_an_unchanged_database_opens_without_alembic(self, database: Database) -> None:
-        program = "print('alembic' in sys.modules)"
-        assert finish([python(program, database.url)]) == ["False\n"]
+        program = OPENING + "print('alembic' in sys.modules)"
+        bare = [sys.executable, "-c", program, database.url]
+        assert subprocess.check_output(bare, text=True) == "False\n"
 
     def test_processes_may_open_a_new_database_at_once(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'facelabel.db'}"
@@ -500,8 +488,7 @@ class TestDeath:
                 print("ready", flush=True)
                 time.sleep(3600)
         """
-        with running(program, database.url) as process:
-            assert process.stdout
+        with python(program, database.url) as process:
             assert process.stdout.readline() == "ready\n"
         StoreLedger(database).enrol("people", Enrolment("a", "a", 1, "d", "Ann", "f"))
         assert [job.key for job in StoreQueue(database, ManualClock()).jobs()] == ["promised"]
@@ -517,11 +504,10 @@ class TestDeath:
                 print(number, flush=True)
         """
         for round_ in range(3):
-            with running(program, database.url, str(round_)) as process:
-                assert process.stdout
+            with python(program, database.url, str(round_)) as process:
                 promised = [process.stdout.readline() for _ in range(20 + 7 * round_)]
                 process.kill()
-                promised += process.communicate()[0].split()
+                promised += process.communicate().split()
             keys = {job.key for job in StoreQueue(database, ManualClock()).jobs(limit=10**6)}
             assert {f"{round_}-{int(number)}" for number in promised} <= keys
 

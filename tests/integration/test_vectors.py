@@ -5,17 +5,16 @@ from __future__ import annotations
 import gc
 import json
 import random
-import subprocess
 import sys
 import threading
 import time
 import weakref
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.forked import Piped
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.store.database import Database
@@ -27,6 +26,7 @@ from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from facelabel.ports import Templates
 
@@ -286,9 +286,6 @@ def test_a_folder_that_cannot_be_made_is_told(memory: MemoryTemplates, tmp_path:
 
 # --- several processes, over the real store ---------------------------------------------------
 
-#: Where modules of tests are found.
-ROOT = Path(__file__).parents[2]
-
 
 def open_store(folder: Path) -> StoreTemplates:
     """Open the database of that folder."""
@@ -304,25 +301,25 @@ def store(tmp_path: Path) -> StoreTemplates:
     return templates
 
 
+#: A process of its own.
+OTHER = """
+import sys
+from pathlib import Path
+from tests.integration.test_vectors import main
+main(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
 @contextmanager
-def process(role: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def process(role: str, folder: Path) -> Iterator[Piped]:
     """Run :func:`main` in another process until the block ends; it has begun when we enter."""
-    command = [sys.executable, "-m", "tests.integration.test_vectors", role, str(folder)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as child:
-        try:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-            yield child
-        finally:
-            child.kill()
+    with Piped(OTHER, role, str(folder)) as child:
+        assert child.stdout.readline() == "ready\n"
+        yield child
 
 
-def ask(child: subprocess.Popen[str], seed: int) -> float | None:
+def ask(child: Piped, seed: int) -> float | None:
     """Return the distance of the face nearest to that seed's, as another process sees it."""
-    assert child.stdin is not None
-    assert child.stdout is not None
     child.stdin.write(f"{seed}\n")
     child.stdin.flush()
     hits = json.loads(child.stdout.readline())
@@ -350,7 +347,7 @@ def test_another_process_searches_while_we_compact(store: StoreTemplates, tmp_pa
             assert_exact(ours, store)
             remove(store, seeds)
             assert_exact(ours, store)
-        answered, _ = child.communicate("stop\n", timeout=PATIENCE)
+        answered = child.communicate("stop\n")
     assert json.loads(answered) > 0
     assert child.returncode == 0
 
@@ -405,10 +402,6 @@ def churn(index: MatrixIndex, people: int) -> None:
     while True:
         index.search(people, [unit(0)], 1)
         index.drop(people)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
 
 
 def test_what_killed_processes_had_yet_to_erase_is_erased_at_the_start(
