@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -32,9 +33,29 @@ settings.load_profile("quick")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each core: half of the time tests wait for what they have started."""
+    """Three for each core: half of the time tests wait for what they have started."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 2 * (cores or 1)
+    return 3 * (cores or 1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every worker begin with some of the tests that wait most, or they would end all alone.
+
+    pytest-xdist cuts the list into pieces of one length, one for each worker.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    quick = [item for item in items if "e2e" not in item.path.parts]
+    waiting = (item for item in items if "e2e" in item.path.parts)
+    files = [list(tests) for _, tests in itertools.groupby(waiting, lambda item: item.path)]
+    left, items[:] = len(items), []
+    for worker in range(workers):
+        share = [test for tests in files[worker::workers] for test in tests]
+        more = max(0, left // (workers - worker) - len(share))
+        share, quick = share + quick[:more], quick[more:]
+        items += share
+        left -= len(share)
+    items += quick
 
 
 #: Rows that a database reads at a time: few, so that not many have to be made for a second page.

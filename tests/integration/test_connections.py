@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import subprocess
 import sys
@@ -297,3 +298,17 @@ def test_there_are_no_more_connections_than_descriptors(
     command = [sys.executable, "-c", DESCRIPTORS, str(soft), str(hard)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.strip() == expected
+
+
+def test_who_is_told_to_stop_before_it_listens_stops() -> None:
+    """A signal may come while everything is still being put together."""
+    config = uvicorn.Config(Starlette(), lifespan="off", log_config=None)
+    stop = threading.Event()
+    server = _Server(config, Lobby(1), stop)
+    server.handle_exit(signal.SIGTERM, None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Signals are a main thread's; in it uvicorn would send itself this one again.
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        thread.join()
+    assert stop.is_set()

@@ -88,12 +88,13 @@ def serve(app: App, listener: socket.socket) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
         )
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn ends by itself when told to, and then tells its caller once more.
-            signal.signal(number, lambda _number, _frame: None)
         peers = Peers(networks(app.settings.trusted_proxies))
         lobby = Lobby(connections(MAX_CONNECTIONS), peers=peers)
-        _Server(config, lobby, stop).run(sockets=[listener])
+        server = _Server(config, lobby, stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # What comes before uvicorn listens must not be lost; what comes after it is told again.
+            signal.signal(number, server.handle_exit)
+        server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
