@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -36,6 +37,16 @@ def pytest_xdist_auto_num_workers() -> int:
     """Three for each core: half of the time tests wait for what they have started."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return 3 * (cores or 1)
+
+
+def pytest_configure() -> None:
+    """Look for no garbage among what is loaded and collected, now and after each few tests."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -162,6 +173,9 @@ def postgresql_server() -> Iterator[str]:
         (folder / "data").mkdir()
         server = PostgresServer(folder / "data", cleanup_mode="delete")
         server.start()
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # it is never killed
+            server.psql(f"ALTER SYSTEM SET {setting} = off")
+        server.psql("SELECT pg_reload_conf()")
     except Exception as error:  # noqa: BLE001 - whatever keeps it from starting, the reason is said
         _missing(f"no PostgreSQL server: {error}")
     yield server.get_uri().replace("/postgres?", "/{}?")

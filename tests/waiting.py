@@ -19,4 +19,4 @@ def until(happened: Callable[[], object], seconds: float = PATIENCE) -> None:
     while not happened():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(pause)
-        pause = min(2 * pause, 0.1)  # who asks often keeps it from happening
+        pause = min(1.5 * pause, 0.5)  # who asks often keeps it from happening

@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.engine.model_store import ModelStore
 
+#: A shell lets what it starts in the background ignore Ctrl-C, and all that starts from there.
+INTERRUPTED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from facelabel.__main__ import main
+main()
+"""
 #: What Node needs, and what it runs.
 NODE = Path(__file__).parent / "node"
 
@@ -86,9 +93,10 @@ class Program:
         assert "Traceback" not in result.stdout
         return result.stdout
 
-    def command(self, *arguments: str | Path) -> list[str]:
-        """The command line of that."""
-        return [sys.executable, "-m", "facelabel", *map(str, arguments)]
+    def command(self, *arguments: str | Path, interrupted: bool = False) -> list[str]:
+        """The command line of that; Ctrl-C reaches it also where the tests run in the background."""
+        start = ["-c", INTERRUPTED] if interrupted else ["-m", "facelabel"]
+        return [sys.executable, *start, *map(str, arguments)]
 
 
 class Inside(Program):

@@ -132,13 +132,10 @@ def _two_servers(program: Program, data: Path, database: Database, calls: int) -
     assert "Traceback" not in (program.folder / "serve.log").read_text()
 
 
-CALLS = [60, pytest.param(3000, marks=pytest.mark.soak)]
-
-
-@pytest.mark.parametrize("calls", CALLS)
-def test_two_servers_on_one_folder(program: Program, data: Path, calls: int) -> None:
+@pytest.mark.soak
+def test_two_servers_on_one_folder(program: Program, data: Path) -> None:
     with closing(Database(f"sqlite:///{data / 'facelabel.db'}")) as database:
-        _two_servers(program, data, database, calls)
+        _two_servers(program, data, database, 3000)
 
 
 @pytest.mark.soak

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -54,10 +52,9 @@ def originals(facelabel: Program) -> set[Path]:
 def test_another_process(program: Program, portraits: Path, party: Path) -> None:
     """The shortest way to a name, as a shell starts it."""
     assert "2 portraits learnt, 2 people known" in program.bare("index", portraits)
-    program.bare("upload", party)
+    program("upload", party)
     assert "1 identified" in program.bare("worker", "--once")
-    shown = json.loads(program.bare("show", "assets/party", "--json"))
-    assert set(shown["tags"]) == {"Barack Obama", "Joe Biden"}
+    assert _tags(program, "assets/party") == {"Barack Obama", "Joe Biden"}
     assert "no such command" in program.bare("unknown", status=2).lower()
 
 
@@ -362,8 +359,7 @@ def test_names_a_terminal_cannot_show(program: Program, party: Path) -> None:
     program.environment["PYTHONIOENCODING"] = "ascii"
     program("upload", party, "--tag", "Zoë 🎉")
     assert "Zo\\xeb" in program.bare("library")
-    shown = program.bare("show", "assets/party", "--json")
-    assert json.loads(shown)["tags"] == ["Zoë 🎉"]
+    assert program.json("show", "assets/party")["tags"] == ["Zoë 🎉"]
 
 
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
@@ -401,10 +397,8 @@ def test_ctrl_c_leaves_nothing_locked(program: Program, samples: Path, tmp_path:
         with Image.open(samples / "obama2.jpg") as photo:
             photo.resize((300 + number, 600)).save(faces / f"{number}.jpg")
     program("upload", faces)
-    ending = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    run = f"{ending} from facelabel.__main__ import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", run, "tag"], env=program.environment, cwd=program.folder,
+        program.command("tag", interrupted=True), env=program.environment, cwd=program.folder,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as tag:  # fmt: skip
         try:

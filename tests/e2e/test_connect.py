@@ -34,13 +34,9 @@ ORIGINAL = {
 
 #: For what has nothing to do with folders.
 one_mode = pytest.mark.parametrize("mode", ["dynamic"])
-#: For what takes long and is in both modes what the webhook is.
-both_in_the_long_run = pytest.mark.parametrize(
-    "mode", ["dynamic", pytest.param("fixed", marks=pytest.mark.soak)], indirect=True
-)
 
 
-@pytest.fixture(params=["dynamic", "fixed"])
+@pytest.fixture(params=["dynamic", pytest.param("fixed", marks=pytest.mark.soak)])
 def mode(request: pytest.FixtureRequest) -> str:
     """Return a folder mode."""
     return str(request.param)
@@ -111,7 +107,6 @@ def test_without_a_public_address(
         until(lambda: cloud.tags(group) == {"summer", *PEOPLE})
 
 
-@both_in_the_long_run
 def test_what_was_missed_is_made_good(
     account: Served, worker: Program, photos: Path, mode: str
 ) -> None:
@@ -125,7 +120,6 @@ def test_what_was_missed_is_made_good(
     assert "5 pictures listed: 0 to look at, 0 gone" in worker("reconcile")
 
 
-@both_in_the_long_run
 def test_the_commands_work_on_an_account(
     account: Served, worker: Program, photos: Path, mode: str
 ) -> None:

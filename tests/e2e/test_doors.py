@@ -30,8 +30,8 @@ def on_a_terminal(program: Program, *arguments: str, shows: bytes, makes: Path) 
     ours, theirs = pty.openpty()
     with io.FileIO(ours) as screen:
         process = subprocess.Popen(
-            program.command(*arguments), env=program.environment, cwd=program.folder,
-            stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
+            program.command(*arguments, interrupted=True), env=program.environment,
+            cwd=program.folder, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
         )  # fmt: skip
         os.close(theirs)
         try:

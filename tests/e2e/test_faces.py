@@ -309,6 +309,7 @@ def worked_off(program: Program) -> bool:
     return "0 jobs wait or run" in program("jobs", "list")
 
 
+@pytest.mark.soak
 def test_killed_while_learning(
     asking: Program, pictures: Path, rekognition: BaseClient, collection: str
 ) -> None:

@@ -178,6 +178,7 @@ def test_a_laptop_leaves_alone_what_a_function_has_in_hand(stack: Stack, photos:
     assert waiting(stack) == 1
 
 
+@pytest.mark.soak
 def test_duplicates_and_what_comes_at_once_have_one_effect(stack: Stack, photos: Path) -> None:
     cloud = connected(stack)
     portrait = cloud.upload(str(photos / "people/Obama1.jpg"), asset_folder="people/known",

@@ -255,10 +255,6 @@ def kill_in_the_middle(folder: Path, seconds: int) -> None:
     assert sender.taken <= place.searched()
 
 
-def test_kill_in_the_middle_of_a_second(tmp_path: Path) -> None:
-    kill_in_the_middle(tmp_path / "data", seconds=1)
-
-
 @pytest.mark.soak
 def test_a_minute_of_load(tmp_path: Path) -> None:
     sender = load(tmp_path / "data", seconds=60)

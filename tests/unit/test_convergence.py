@@ -647,7 +647,7 @@ STORY: list[Step] = [
     ("what", "after"),
     [
         ("crash", False),
-        ("crash", True),
+        pytest.param("crash", True, marks=pytest.mark.soak),
         pytest.param("fail", False, marks=pytest.mark.soak),
         ("fail", True),
         ("overtake", False),

@@ -69,6 +69,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoR
     return folder
 
 
+@pytest.mark.soak
 def test_it_is_small(built: Path) -> None:
     """Also with the bytecode; and nobody brought the engine or another of AWS's 400 services."""
     script.check(built)
@@ -78,6 +79,7 @@ def test_it_is_small(built: Path) -> None:
     assert not [*built.rglob("tests")]
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(sys.platform != "linux", reason="built for Lambda's Linux")
 def test_it_is_complete(built: Path, tmp_path: Path) -> None:
     """Both functions start without anything that is installed here."""
@@ -90,6 +92,7 @@ def test_it_is_complete(built: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.soak
 def test_two_packs_are_alike(built: Path, tmp_path: Path) -> None:
     """So that deploying the same again changes nothing."""
     sizes = [script.pack(built / "facelabel", tmp_path / name) for name in ("a.zip", "b.zip")]
