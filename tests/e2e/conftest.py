@@ -94,7 +94,7 @@ class Program:
         return result.stdout
 
     def command(self, *arguments: str | Path, interrupted: bool = False) -> list[str]:
-        """The command line of that; Ctrl-C reaches it also where the tests run in the background."""
+        """The command line of that; ``interrupted``: Ctrl-C ends it, also in the background."""
         start = ["-c", INTERRUPTED] if interrupted else ["-m", "facelabel"]
         return [sys.executable, *start, *map(str, arguments)]
 
