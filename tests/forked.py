@@ -29,7 +29,7 @@ _FORKED.set_forkserver_preload([
     "facelabel.adapters.fetcher", "facelabel.bootstrap.amazon", "facelabel.bootstrap.functions",
     "facelabel.bootstrap.local", "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote",
     "facelabel.testing", "facelabel.web.cloudinary_api", "facelabel.web.server", "logging.config",
-    "psycopg", "pytest", "uvicorn.logging",
+    "psycopg", "pytest", "uvicorn.logging", "tests.warm",
 ])  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import pytest
 from click.testing import CliRunner
 from tests.forked import Forked
@@ -180,10 +181,15 @@ def node_sdk(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], 
     npm = shutil.which("npm")
     if npm is None or not node_is_here():
         missing("no node and npm on this machine: no test of the JavaScript SDKs runs")
-    folder = tmp_path_factory.mktemp("node")
-    shutil.copytree(NODE, folder, dirs_exist_ok=True)
-    install = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
-                             capture_output=True, text=True, check=False)  # fmt: skip
-    if install.returncode:
-        missing(f"the Node SDKs cannot be installed: {install.stderr[-500:]}")
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "node"
+    with filelock.FileLock(folder.with_suffix(".lock")):  # once for all workers
+        if not (folder / "node_modules" / ".package-lock.json").exists():
+            shutil.copytree(NODE, folder, dirs_exist_ok=True)
+            install = subprocess.run(
+                [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if install.returncode:
+                missing(f"the Node SDKs cannot be installed: {install.stderr[-500:]}")
     return folder

@@ -152,6 +152,7 @@ def _indexed(site: Site, name: str, tags: dict[str, str]) -> tuple[str, set[byte
 @pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
 def test_nothing_of_it_is_in_any_file(facelabel: Program, samples: Path, *, killed: bool) -> None:
     folder = Folder(facelabel.folder.parent / "data")
+    facelabel.environment["FACELABEL_LEASE"] = "2"  # seconds, for what is in hand when it is killed
     with ExitStack() as stack:
         site = Site(stack.enter_context(serving(facelabel)), facelabel, folder, samples)
         for case in (removed, relabelled, deleted_faces, deleted_collection):
