@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from facelabel.adapters import files
 from facelabel.adapters.engine import calibration
-from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, FALLBACK, RECOMMENDED, ModelStore
 from facelabel.bootstrap.core import limits
@@ -19,6 +18,7 @@ from facelabel.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from facelabel.adapters.engine.engine import Engine
     from facelabel.adapters.engine.manifest import Pack
     from facelabel.model import Box, Face
     from facelabel.ports import FaceEngine
@@ -156,6 +156,8 @@ class Engines:
         )
 
     def _load(self, pack: Pack) -> Engine:
+        from facelabel.adapters.engine.engine import Engine  # noqa: PLC0415 - NumPy, Pillow, ONNX Runtime
+
         if not self._store.installed(pack):
             self._store.pull(pack, self._progress)
         elif problems := self._store.verify(pack):  # once a process: it takes a tenth of a second

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facelabel.bootstrap.app import installation
 from facelabel.cli.framework import Command, out
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ def adopt(settings: Settings, *, force: bool) -> None:
     Store and data folder belong together and know each other by an id; with another folder no
     command starts. This gives both a new id: from then on the former folder is refused.
     """
+    from facelabel.bootstrap.app import installation  # noqa: PLC0415 - help needs no database
+
     with installation(settings) as pair:
         census = pair.adopt(force=force)
     here = census.wanted - census.missing

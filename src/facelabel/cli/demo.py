@@ -11,7 +11,6 @@ import click
 from rich.markup import escape
 
 from facelabel import actions
-from facelabel.bootstrap.app import sample_photos
 from facelabel.cli import report
 from facelabel.cli.framework import Command, application, bar, finish, out
 from facelabel.errors import FacelabelError, Rejected
@@ -67,6 +66,8 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
 
 
 def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Path]]:
+    from facelabel.bootstrap.app import sample_photos  # noqa: PLC0415 - help needs no database
+
     samples = sample_photos(settings)
     learn = [
         Portrait(str(samples.folder / "obama.jpg"), "Barack Obama"),

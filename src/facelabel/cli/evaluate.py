@@ -25,15 +25,6 @@ from facelabel.cli.framework import (
     print_json,
 )
 from facelabel.errors import ConfigurationError, Rejected
-from facelabel.evaluation import (
-    fitting,
-    identification,
-    labelled,
-    lfw,
-    photos,
-    plots,
-    verification,
-)
 from facelabel.model import JobState
 
 if TYPE_CHECKING:
@@ -81,6 +72,8 @@ def pairs(
     ROOT/Name/Name_0001.jpg. The face nearest the middle of a picture is compared. A pair with a
     picture in which no face was found counts as a wrong decision in every number.
     """
+    from facelabel.evaluation import lfw, plots, verification  # noqa: PLC0415 - NumPy, for nobody else
+
     if plot:
         plots.check()
     listed = lfw.read_pairs(pairs_txt, root)
@@ -97,11 +90,15 @@ def pairs(
 
 
 def _plot(path: Path, title: str, genuine: Distances, impostor: Distances) -> None:
+    from facelabel.evaluation import plots  # noqa: PLC0415 - same
+
     plots.save(path, title, ("pairs of one person", genuine), ("pairs of two people", impostor))
     err.print(f"saved {path}", markup=False)
 
 
 def _look(app: App, engine: FaceEngine, files: Collection[Path]) -> dict[Path, Seen]:
+    from facelabel.evaluation import photos  # noqa: PLC0415 - same
+
     with bar("looking at pictures", len(files)) as advance:
         return photos.look(engine, partial(actions.read_file, app), files, advance)
 
@@ -151,6 +148,8 @@ def gallery(
     perhaps groups/ with a labels.json; or one folder per person; or files named after the person
     and a number. A picture without a face counts as a failure in every number.
     """
+    from facelabel.evaluation import fitting, identification, labelled, plots  # noqa: PLC0415 - same
+
     if plot:
         plots.check()
     people = labelled.read_set(folder, enrol=enrol, strangers=strangers)
@@ -183,6 +182,8 @@ def _refuse_calibrated(app: App) -> None:
 
 
 def _calibrate(app: App, engine: FaceEngine, impostor: Distances) -> tuple[FittedPoint, ...]:
+    from facelabel.evaluation import fitting  # noqa: PLC0415 - same
+
     points = fitting.fit(impostor)
     path = app.engines.calibrate(engine.model, fitting.pairs(points))
     err.print(f"calibration of {engine.model} saved to {path}", markup=False)

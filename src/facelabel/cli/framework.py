@@ -26,7 +26,6 @@ from rich.progress import (
 
 from facelabel import actions
 from facelabel import settings as configuration
-from facelabel.bootstrap.app import opened
 from facelabel.cli import parameters
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
 
@@ -197,6 +196,8 @@ def application(settings: Settings) -> Iterator[App]:
 
     def notice(text: str) -> None:
         err.print(text, style="yellow", markup=False)
+
+    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - help and typing errors need no database
 
     try:
         with opened(settings, progress, notice) as app:
