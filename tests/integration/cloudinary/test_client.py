@@ -140,7 +140,7 @@ def test_a_large_file_has_the_time_it_needs(stage: Stage, clock: ManualClock) ->
     client = Client(account(stage.url), timeout=0.3, clock=clock)
     library = CloudinaryLibrary(client, lambda _: b"", clock, folder_mode="dynamic")
     stage.script = [dataclasses.replace(described("x"), delay=0.6)]
-    assert library.upload(bytes(200_000), filename="x.jpg").public_id == "x"
+    assert library.upload(bytes(6_000_000), filename="x.jpg").public_id == "x"
     assert len(stage.asked) == 1
 
 
