@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,13 @@ def test_another_process(program: Program, portraits: Path, party: Path) -> None
     assert "1 identified" in program.bare("worker", "--once")
     assert _tags(program, "assets/party") == {"Barack Obama", "Joe Biden"}
     assert "no such command" in program.bare("unknown", status=2).lower()
+
+
+def test_help_and_usage_errors_are_quick() -> None:
+    """They load neither the database nor the engine, which take longer than all the rest."""
+    program = "import sys, facelabel.cli; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert not {"sqlalchemy", "numpy", "onnxruntime", "httpcore", "uvicorn"} & {*loaded}
 
 
 def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples: Path) -> None:

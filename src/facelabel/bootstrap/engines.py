@@ -156,7 +156,7 @@ class Engines:
         )
 
     def _load(self, pack: Pack) -> Engine:
-        from facelabel.adapters.engine.engine import Engine  # noqa: PLC0415 - NumPy, Pillow, ONNX Runtime
+        from facelabel.adapters.engine.engine import Engine  # noqa: PLC0415 - ONNX Runtime
 
         if not self._store.installed(pack):
             self._store.pull(pack, self._progress)
