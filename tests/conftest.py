@@ -40,11 +40,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
-    """Look for no garbage among what is loaded and collected, now and after each few tests."""
+    """Look for no garbage while tests are loaded and collected."""
     gc.disable()
 
 
 def pytest_collection_finish() -> None:
+    """What is there now stays: nobody looks for garbage among it."""
     gc.freeze()
     gc.enable()
 

@@ -118,14 +118,18 @@ def _text(end: Connection, mode: str) -> TextIO:
         return cast("TextIO", os.fdopen(os.dup(end.fileno()), mode, encoding="utf-8"))
 
 
+def _become(env: dict[str, str], cwd: str, *argv: str) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.argv = [*argv]
+
+
 def _execute(
     source: str, arguments: Sequence[str], env: dict[str, str], cwd: str,
     given: Connection, taken: Connection,
 ) -> None:  # fmt: skip
-    os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-    sys.argv = ["-c", *arguments]
+    _become(env, cwd, "-c", *arguments)
     for end, stream in ((given, 0), (taken, 1)):
         with end:
             os.dup2(end.fileno(), stream)
@@ -137,10 +141,7 @@ def _execute(
 def _run(
     module: str, arguments: Sequence[str], env: dict[str, str], cwd: str, output: str, errors: str
 ) -> None:
-    os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-    sys.argv = [module, *arguments]
+    _become(env, cwd, module, *arguments)
     for path, stream in ((output, 1), (errors, 2)):
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(file, stream)

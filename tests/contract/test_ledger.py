@@ -311,6 +311,8 @@ class TestPostgresqlLedger(LedgerContract):
 class TestDynamoLedger(LedgerContract):
     """On DynamoDB, which reads by the megabyte: that is tested apart."""
 
+    many = 102
+
     @pytest.fixture
     def ledger(self) -> Ledger:
         return DynamoLedger(new_table())

@@ -45,7 +45,7 @@ class ServedContract(LibraryContract):
     """Over HTTP, to the program itself."""
 
     #: Pages have 500; listing so many is tested without a process between.
-    many = 12
+    many = 25
     ANN, BOB = png("Ann"), png("Bob")
 
     def picture(self, name: str) -> bytes:

@@ -292,7 +292,7 @@ def test_what_is_no_picture_is_refused(classic: FaceEngine) -> None:
 def test_threads_share_an_engine(classic_pack_store: ModelStore, photos: Path) -> None:
     """Also the first use, which loads the networks."""
     files = [*(photos / "groups").glob("[cnq]*.jpg"), *(photos / "people").glob("[BHp]*.jpg")]
-    images = [path.read_bytes() for path in files]
+    images = [path.read_bytes() for path in files] * 2
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(built(classic_pack_store, "classic").analyse, images))
     alone = built(classic_pack_store, "classic")

@@ -66,6 +66,12 @@ def addresses_of(host: str) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Whom we believe; read once a process, for it takes longer than many a file."""
+    return httpcore.default_ssl_context()
+
+
 class Fetcher:
     """Fetches a file over http or https."""
 
@@ -130,12 +136,7 @@ class Fetcher:
         """Connections to checked addresses, which all end together."""
         deadline = _Deadline.after(self._timeout)
         guard = _Guard(self._resolve, self._network, deadline, self._allow_private)
-        return httpcore.ConnectionPool(self._tls, network_backend=guard)
-
-    @functools.cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """Whom we believe; read once, for it takes longer than many a file."""
-        return httpcore.default_ssl_context()
+        return httpcore.ConnectionPool(_tls(), network_backend=guard)
 
     def _ask(self, pool: httpcore.ConnectionPool, place: _Place) -> Fetched | str:
         """Return the file, or where it is to be found instead."""
