@@ -15,6 +15,7 @@
     │   ├── Denied              the other side does not let us do that
     │   └── NotFound            no such asset, job, pack …
     └── Unavailable             not now: the same call may go through later
+        ├── Busy                too much at once, or another server does not answer
         ├── NoRoom              a disk is full, or may not be written
         ├── OriginalMissing     a picture is known, and its file is not to be found
         └── Throttled           the other side's quota is used up; nobody's failure
@@ -86,6 +87,13 @@ class Unavailable(FacelabelError):
         """Remember how many seconds the other side asked us to wait, if it said so."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Busy(Unavailable):
+    """There is too much at once, or what the client named does not answer.
+
+    Words for anybody; those of other errors of its kind are for the log.
+    """
 
 
 class NoRoom(Unavailable):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import signal
 import socket
 import subprocess
@@ -21,8 +23,9 @@ from tests import loopback
 from tests.waiting import PATIENCE, until
 
 from facelabel.testing import ManualClock
+from facelabel.web import entry
 from facelabel.web.accepting import Acceptor
-from facelabel.web.connections import Connection, Lobby, Seldom
+from facelabel.web.connections import Connection, Lobby, Seldom, Unrepeated
 from facelabel.web.peers import Peers
 from facelabel.web.server import _Server
 
@@ -52,6 +55,9 @@ class Site:
         await request.body()
         return PlainTextResponse("read")
 
+    async def _others(self, request: Request) -> Response:
+        return PlainTextResponse(str(request.scope["state"][entry.OTHERS]))
+
     def _work(self, request: Request) -> Response:
         """In a thread, until the gate opens."""
         self.entered.append(request.url.path)
@@ -65,6 +71,7 @@ class Site:
     def running(self) -> Iterator[Site]:
         routes = [
             Route("/health", self._health),
+            Route("/others", self._others),
             Route("/work", self._work),
             Route("/read", self._read, methods=["POST"]),
         ]
@@ -235,6 +242,38 @@ def test_a_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
         seldom.warn("there are %d", 7)
         clock.sleep(0.125)
     assert caplog.messages == ["there are 7", *["there are 7 (and 479 times before)"] * 2]
+
+
+def test_what_any_client_may_cause_is_a_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock, logger = ManualClock(), logging.getLogger("test.unrepeated")
+    logger.addFilter(Unrepeated(clock.now))
+    for _ in range(100):
+        logger.warning("Invalid HTTP request received.")
+        logger.warning("Unsupported upgrade request.")
+        logger.error("a bug")
+        clock.sleep(1.0)
+    assert caplog.messages.count("Invalid HTTP request received.") == 2
+    assert caplog.messages.count("Unsupported upgrade request.") == 2
+    assert caplog.messages.count("a bug") == 100
+
+
+def test_a_connection_of_our_own_is_known() -> None:
+    with Site(Lobby(10)).running() as site:
+        assert loopback.get(f"{site.url}/others").text == "False"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can open a socket as somebody else")
+def test_another_users_connection_is_known() -> None:
+    os.seteuid(65534)
+    try:
+        client = socket.socket()
+    finally:
+        os.seteuid(0)
+    with Site(Lobby(10)).running() as site, client:
+        client.connect(site.address)
+        client.sendall(b"GET /others HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with client.makefile("rb") as answer:
+            assert answer.read().endswith(b"True")
 
 
 class Exhausted(socket.socket):

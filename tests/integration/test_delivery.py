@@ -121,6 +121,8 @@ class Site:
     keys: list[ApiKey]
     client: httpx.Client
     port: int
+    #: The folder that they are in.
+    originals: Path
 
     def put(
         self,
@@ -216,7 +218,9 @@ def served(empty: Path, folder: Path, policy: Policy) -> Iterator[Site]:
     thread.start()
     try:
         with loopback.client(base_url=f"http://127.0.0.1:{port}") as client:
-            yield Site(library, renderer, detector, derived, keys, client, port)
+            yield Site(
+                library, renderer, detector, derived, keys, client, port, folder / "originals"
+            )
     finally:
         renderer.may_go.set()
         server.should_exit = True
@@ -330,6 +334,13 @@ def test_head_says_what_get_would(site: Site) -> None:
         assert head.content == b""
         for name in ("content-length", "content-type", "etag", "cache-control", "last-modified"):
             assert head.headers[name] == get.headers[name]
+
+
+def test_head_of_an_original_that_is_missing_is_no_success(site: Site) -> None:
+    asset = site.put("ann", file_of(striped()))
+    (site.originals / asset.etag[:2] / asset.etag).unlink()
+    answers = [site.client.head("/local/image/upload/ann.png"), site.get("/local/image/upload/ann")]
+    assert [answer.status_code for answer in answers] == [503, 503]
 
 
 # ---- derived images

@@ -19,7 +19,15 @@ from tests.integration.amazon_shapes import strict
 from tests.integration.face_collections import ALIKE, MemoryCollections, picture
 from tests.waiting import PATIENCE
 
-from facelabel.errors import Denied, NotFound, Rejected, Throttled, TokenReused, Unavailable
+from facelabel.errors import (
+    ConfigurationError,
+    Denied,
+    NotFound,
+    Rejected,
+    Throttled,
+    TokenReused,
+    Unavailable,
+)
 from facelabel.media import ApiKey
 from facelabel.rekognition import answers
 from facelabel.testing.clock import ManualClock
@@ -370,7 +378,7 @@ def test_objects_of_s3(amazon: Amazon, sdk: BaseClient) -> None:
     expected = {
         "none": "InvalidS3ObjectException", "shut": "InvalidS3ObjectException",
         "large": "ImageTooLargeException", "larger": "ImageTooLargeException",
-        "later": "InternalServerError",
+        "later": "ThrottlingException",
     }  # fmt: skip
     for name, kind in expected.items():
         with pytest.raises(ClientError) as error:
@@ -471,7 +479,7 @@ def test_every_fault_has_its_answer(
 ) -> None:
     expected = [
         (Throttled("no"), "ProvisionedThroughputExceededException", 400),
-        (Unavailable("busy"), "InternalServerError", 500),
+        (Unavailable("busy"), "ThrottlingException", 500),
         (ZeroDivisionError("a bug"), "InternalServerError", 500),
         (Denied("no"), "AccessDeniedException", 400),
         (Rejected("no"), "InvalidParameterException", 400),
@@ -515,6 +523,20 @@ def test_keys(start: Callable[..., Amazon]) -> None:
     with pytest.raises(ClientError) as error:
         open_to_all.client(wrong).list_collections()
     assert code(error)[0] == "InvalidSignatureException"
+
+
+def test_keys_that_cannot_be_read_are_our_fault_and_nobodys_business(
+    start: Callable[..., Amazon], caplog: pytest.LogCaptureFixture
+) -> None:
+    def keys() -> list[ApiKey]:
+        raise ConfigurationError("the keys in /srv/keys.json cannot be read")
+
+    amazon = start(keys=keys)
+    with pytest.raises(ClientError) as error:
+        amazon.client().list_collections()
+    assert code(error) == ("InternalServerError", "Internal server error")
+    assert error.value.response["ResponseMetadata"]["RequestId"] in caplog.text
+    assert "/srv/keys.json" in caplog.text
 
 
 def test_throttled_calls_are_tried_again_by_the_sdk(start: Callable[..., Amazon]) -> None:

@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ from hypothesis import strategies as st
 from tests import loopback
 from tests.examples import examples
 from tests.integration.conftest import KEY, ApiServer
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.cloudinary import signing
+from facelabel.errors import Unavailable
 from facelabel.media import AssetKey
 
 if TYPE_CHECKING:
@@ -308,6 +310,32 @@ def test_files_that_cannot_be_read(caller: Caller, photos: Path) -> None:
 )  # fmt: skip
 def test_addresses_of_our_own_network_are_not_fetched(caller: Caller, url: str) -> None:
     assert error(caller.post("image/upload", file=url)).startswith(f"Error in loading {url} - ")
+
+
+def test_who_waits_for_slow_servers_holds_up_nobody(
+    context: Context, serve: Callable[[Context], ApiServer]
+) -> None:
+    """More of them than there are threads for everything; each of them ends."""
+    waiting: list[str] = []
+    may_end = threading.Event()
+
+    def fetch(url: str) -> tuple[bytes, str]:
+        waiting.append(url)
+        assert may_end.wait(PATIENCE)
+        raise Unavailable("example.com took too long")
+
+    caller = Caller(serve(replace(context, fetch=fetch)))
+    slow = "http://example.com/a.jpg?secret"
+    with caller.http, ThreadPoolExecutor(50) as pool:
+        answers = [pool.submit(caller.post, "image/upload", file=slow) for _ in range(25)]
+        as_file = {"file": (None, slow)}
+        answers += [pool.submit(caller.post, "image/upload", as_file) for _ in range(25)]
+        until(lambda: len(waiting) == 4)
+        assert caller.upload(GIF, "a.gif", public_id="quick").status_code == 200
+        assert len(waiting) == 4
+        may_end.set()
+    told = {error(answer.result(), 500) for answer in answers}
+    assert told == {"Error in loading http://example.com/a.jpg - example.com took too long"}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1"])

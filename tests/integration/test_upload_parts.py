@@ -13,11 +13,14 @@ import cloudinary.exceptions
 import pytest
 from tests.integration.sdk_client import Client
 
+from facelabel.media import DocumentKind
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.conftest import ApiServer
 
+    from facelabel.model import JsonValue
     from facelabel.web.cloudinary_api.context import Context
 
 
@@ -76,6 +79,34 @@ def test_unfinished_files_have_a_limit(
         _part(client, part, f"bytes 0-{len(part) - 1}/-1", upload_id=str(number))
     with pytest.raises(cloudinary.exceptions.GeneralError, match="too many unfinished uploads"):
         _part(client, part, f"bytes 0-{len(part) - 1}/{6 << 20}", upload_id="12")
+
+
+def test_who_has_no_key_leaves_room_for_the_others(
+    context: Context, serve: Callable[[Context], ApiServer]
+) -> None:
+    """Two files of theirs, for an hour, which are nobody else's business."""
+    client = Client(serve(replace(context, max_file_bytes=6 << 20)))
+    preset: dict[str, JsonValue] = {"name": "open", "unsigned": True, "settings": {}}
+    media = client.server.context.media
+    media.change_document(DocumentKind.UPLOAD_PRESET, "open", lambda _: preset)
+    part = b"x" * (5 << 20)
+    said = f"bytes 0-{len(part) - 1}/-1"
+    for number in range(2):
+        _open_part(client, part, said, str(number))
+    with pytest.raises(cloudinary.exceptions.GeneralError, match="too many unfinished uploads"):
+        _open_part(client, part, said, "2")
+    for number in range(12):
+        _part(client, part, said, upload_id=str(number))
+    for path in (Path(client.server.context.scratch) / "open").iterdir():
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 2 * 3600))
+    assert _open_part(client, part, said, "3")["bytes"] == len(part)
+    assert len([path for path in _scratch(client) if path.suffix == ""]) == 12 + len(["open"])
+
+
+def _open_part(client: Client, part: bytes, content_range: str, upload_id: str) -> Any:  # noqa: ANN401 - JSON
+    headers = {"Content-Range": content_range, "X-Unique-Upload-Id": upload_id}
+    options = {"unsigned": True, "upload_preset": "open", "resource_type": "raw"}
+    return client.upload_large_part(("a.bin", part), http_headers=headers, **options)
 
 
 def _part(

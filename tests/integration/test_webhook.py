@@ -23,7 +23,7 @@ from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.inbox import StoreInbox
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.cloudinary import signing
-from facelabel.errors import ConfigurationError, Unavailable
+from facelabel.errors import Busy, ConfigurationError, Unavailable
 from facelabel.intake import Intake
 from facelabel.media import ApiKey, Delivery
 from facelabel.model import JobKind, JobRequest
@@ -388,7 +388,7 @@ class TestGatherer:
             return await asyncio.gather(*tasks, return_exceptions=True)
 
         results = asyncio.run(take_all())
-        assert [type(result) for result in results] == [type(None)] * 4 + [Unavailable]
+        assert [type(result) for result in results] == [type(None)] * 4 + [Busy]
 
     def test_one_failure_is_told_to_all_who_shared_it_and_to_nobody_else(self) -> None:
         inbox = FullDisk(Unavailable("full"), times=1)

@@ -191,13 +191,13 @@ def test_a_body_waits_for_room_that_becomes_free() -> None:
         await first.keep(PHOTO, budget.disk)
         waiting = asyncio.create_task(second.keep(PHOTO, budget.disk))
         await asyncio.sleep(0)
-        assert budget.waiting == 1
+        assert budget.waiting.total() == 1
         assert not second.is_slow
         first.release()
         await waiting
 
     asyncio.run(run())
-    assert (budget.waiting, budget.disk.of(second)) == (0, PHOTO)
+    assert (budget.waiting.total(), budget.disk.of(second)) == (0, PHOTO)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from facelabel import settings
@@ -72,6 +74,24 @@ def test_what_clients_send_makes_nobody_remote(name: str) -> None:
 @pytest.mark.parametrize("peer", ["203.0.113.9", "192.168.1.4", "2001:db8::1", "", None])
 def test_another_computer_is_not_local_whatever_it_says(peer: str | None) -> None:
     assert HERE.standing(caller(peer=peer)) is Standing.REMOTE
+
+
+def test_another_users_program_is_not_local() -> None:
+    """It may be a proxy that says nothing of itself, as nginx 1.30 left alone."""
+    here = caller()
+    assert HERE.standing(replace(here, is_others=True)) is Standing.REMOTE
+    assert HERE.standing(replace(here, is_others=False)) is Standing.LOCAL
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1/.example.com", "127.0.0.1#.example.com", "127.0.0.1?.example.com"),
+        *("evil.example@127.0.0.1", "127.0.0.1:80:80", "127.0.0.1:x", "[::1]x", "127.0.0.1 x"),
+    ],
+)
+def test_a_host_that_programs_may_read_differently_is_not_ours(host: str) -> None:
+    assert HERE.standing(caller(host=host)) is Standing.MISDIRECTED
 
 
 def test_who_names_no_host_or_speaks_as_proxies_do_is_not_local() -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from facelabel.errors import (
     AlreadyExists,
+    Busy,
     ConfigurationError,
     NoRoom,
     NotFound,
@@ -251,8 +252,7 @@ def test_a_full_disk_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> No
         (Rejected("no"), 400),
         (AlreadyExists("taken"), 400),
         (NotFound("gone"), 404),
-        (Unavailable("later"), 503),
-        (ConfigurationError("wrong"), 500),
+        (Busy("later"), 503),
     ],
 )
 def test_every_error_has_its_status(error: Exception, status: int) -> None:
@@ -262,9 +262,29 @@ def test_every_error_has_its_status(error: Exception, status: int) -> None:
     assert response.headers["x-also"] == "1"
 
 
-def test_not_now_may_say_when_and_be_said_differently() -> None:
-    response = ask(fails(Unavailable("later", retry_after=1.5)), unavailable=500)
+@pytest.mark.parametrize("kind", [Unavailable, Busy])
+def test_not_now_may_say_when_and_be_said_differently(kind: type[Unavailable]) -> None:
+    response = ask(fails(kind("later", retry_after=1.5)), unavailable=500)
     assert (response.status_code, response.headers["retry-after"]) == (500, "2")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unavailable("role ann may not write to /srv/faces"), 503),
+        (ConfigurationError("the keys in /srv/faces/keys.json cannot be read"), 500),
+    ],
+)
+def test_what_is_wrong_here_is_told_in_the_log_only(
+    error: Exception, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = ask(fails(error))
+    request_id = response.headers["x-request-id"]
+    assert response.status_code == status
+    assert message(response).endswith(f"see the server's log for request {request_id}")
+    assert "faces" not in message(response) + response.headers["x-cld-error"]
+    assert caplog.messages == [f"request {request_id}: {error}"]
+    assert [record.exc_info for record in caplog.records] == [None]
 
 
 def test_a_bug_is_told_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,8 @@ from facelabel.errors import NoRoom
 from facelabel.web import multipart
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.budget import SMALL, Budget
-from facelabel.web.dispositions import Disposition, parse
+from facelabel.web.dispositions import Disposition, known_charset, parse
+from facelabel.web.multipart import MAX_TEXTS
 from facelabel.web.refusals import ApiError
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Read:
     def __init__(self, form: Form) -> None:
         """Read the files before they are closed."""
         self.pairs = [*form.pairs]
-        self.files = {name: (file.filename, file.file.read()) for name, file in form.files.items()}
+        read = {name: (file.filename, file.file.read()) for name, file in form.files.items()}
+        self.files = {name: it for name, it in read.items() if not form.files[name].is_text}
+        self.texts = {name: it[1] for name, it in read.items() if form.files[name].is_text}
         self.sizes = {name: file.size for name, file in form.files.items()}
 
 
@@ -130,8 +133,8 @@ def test_a_file_without_any_name_is_known_by_what_it_is() -> None:
     headers = 'Content-Disposition: form-data; name="file"\r\nContent-Type: '
     assert read(part(headers + "image/jpeg", b"\0")).files == {"file": ("", b"\0")}
     for kind in ("text/plain", "TEXT/plain; charset=utf-8"):
-        assert read(part(headers + kind, b"http://x.test")).pairs == [("file", "http://x.test")]
-    assert read(field("file", b"http://x.test")).pairs == [("file", "http://x.test")]
+        assert read(part(headers + kind, b"http://x.test")).texts == {"file": b"http://x.test"}
+    assert read(field("file", b"http://x.test")).texts == {"file": b"http://x.test"}
     other = part('Content-Disposition: form-data; name="context"\r\nContent-Type: application/json')
     assert read(other).pairs == [("context", "x")]
 
@@ -229,8 +232,46 @@ def test_what_is_on_disk_counts_apart_from_what_is_in_memory() -> None:
             form.close()
 
     asyncio.run(run())
-    assert held == [0, 1, 3 * SMALL + 1000]  # what was small has moved to where it grew
+    names = [b'Content-Disposition form-data; name="%s"' % name for name in (b"a", b"c")]
+    names.append(b'Content-Disposition form-data; name="file"; filename="a"')
+    called = sum(len(name) - 1 for name in names)
+    # What was small has moved to where it grew, with what it was called.
+    assert (held[0], held[1] + held[2]) == (0, called + 1001 + 3 * SMALL)
     assert all(pool.held == 0 for pool in limits.budget.pools)
+
+
+def test_a_file_sent_as_text_is_not_in_memory_before_anybody_needs_it() -> None:
+    limits = Limits(100 << 20, budget=Budget())
+
+    async def run() -> tuple[int, int]:
+        body = [field("file", b"x" * (4 * SMALL)), b"--b--"]
+        async with bounded(sending(body), limits) as incoming:
+            form = await multipart.read(incoming, KIND)
+            kept = form.files["file"]
+            assert kept.is_text
+            assert not form.pairs
+            form.close()
+            return limits.budget.disk.held, limits.budget.memory.held
+
+    disk, memory = asyncio.run(run())
+    assert disk >= 4 * SMALL > memory
+
+
+def test_what_parts_are_called_counts_as_what_is_in_them() -> None:
+    """A thousand long names would be held, and no limit would know."""
+    names = [field("n" * 4000 + str(number)) for number in range(MAX_TEXTS // 4000 + 1)]
+    with pytest.raises(ApiError, match="The parameters have more than"):
+        read(*names)
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "undefined", "unicode_escape", "zip"])
+def test_what_is_no_encoding_of_forms_is_not_used(charset: str) -> None:
+    """One of them takes time as the square of a text's length, others raise what nobody expects."""
+    assert known_charset(charset) is None
+    kind = f"{KIND}; charset={charset}"
+    assert read(field("a", b"x-\xe4\\u0041"), kind=kind).pairs == [("a", "x-\xe4\\u0041")]
+    extended = f"filename*={charset}''x%2dy; filename=a.jpg"
+    assert read(file(extended), kind=kind).files == {"file": ("a.jpg", b"x")}
 
 
 class FullDisk(BytesIO):

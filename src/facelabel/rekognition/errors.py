@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INVALID = "Request has invalid parameters"
 _NO_FACE = "There are no faces in the image. Should be at least 1."
+_NOT_NOW = "Amazon Rekognition is temporarily unable to process the request. Try your call again."
 _TOO_FAST = "Provisioned Rate exceeded."
 #: Status of an error that is ours.
 FAULT = 500
@@ -120,5 +121,5 @@ _REFUSALS: tuple[tuple[type[Exception], Callable[[Any], Refusal]], ...] = (
     (Denied, lambda error: Refusal("AccessDeniedException", str(error))),
     (Rejected, lambda error: invalid(str(error))),
     (Throttled, lambda _: throttled()),
-    (Unavailable, lambda _: internal()),
+    (Unavailable, lambda _: Refusal("ThrottlingException", _NOT_NOW, FAULT)),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, cast
 
@@ -53,15 +54,19 @@ class Limits:
 
 
 @asynccontextmanager
-async def bounded(request: Request, limits: Limits) -> AsyncIterator[Incoming]:
+async def bounded(
+    request: Request, limits: Limits, *, is_wanted: bool = True
+) -> AsyncIterator[Incoming]:
     """The request's body, to be read; what it holds is let go at the end.
 
-    Raises ApiError, and says so to who sent it if the rest of the body is not waited for.
+    What its headers announce is refused only where the body ``is_wanted`` at all. Raises ApiError,
+    and says so to who sent it if the rest of the body is not waited for.
     """
     body = limits.budget.body(limits.budget.peers.of(request.scope))
     incoming = Incoming(request, limits, body)
     try:
-        _check_headers(request, limits.body)
+        if is_wanted:
+            _check_headers(request, limits.body)
         yield incoming
     except Exception as error:
         if not await incoming.is_drained(error) and isinstance(error, ApiError):
@@ -146,7 +151,7 @@ class Incoming:
     async def _next_or_none(self) -> Message | None:
         try:
             async with asyncio.timeout(self._seconds_left()) as waiting:
-                self._body.on_drop = lambda: waiting.reschedule(0.0)
+                self._body.on_drop = partial(_end, waiting)
                 return await self._next()
         except TimeoutError:
             return None
@@ -171,6 +176,12 @@ class Incoming:
             raise ClientDisconnect
         self._is_complete = self._body.is_complete = not message.get("more_body", False)
         return message
+
+
+def _end(waiting: asyncio.Timeout) -> None:
+    """Wait no longer, unless that has just come to its end by itself."""
+    with suppress(RuntimeError):
+        waiting.reschedule(0.0)
 
 
 def _check_headers(request: Request, largest: int) -> None:

@@ -142,9 +142,10 @@ class Body:
 
     async def _has_room(self, size: int, pool: Pool) -> bool:
         """Wait; nothing more is read meanwhile, and so nothing more is sent."""
-        if self.budget.waiting >= _WAITING:
+        waiting = self.budget.waiting
+        if waiting.total() >= _WAITING or waiting[self.peer] >= _WAITING // _SHARES:
             return False
-        self.budget.waiting += 1
+        waiting[self.peer] += 1
         self._waits_for_room = True
         try:
             for _ in range(self.budget.looks):
@@ -152,7 +153,9 @@ class Body:
                 if self._taken(size, pool):
                     return True
         finally:
-            self.budget.waiting -= 1
+            waiting[self.peer] -= 1
+            if not waiting[self.peer]:
+                del waiting[self.peer]
             self._waits_for_room = False
         return False
 
@@ -205,8 +208,8 @@ class Budget:
         self.disk = disk or Pool(DISK)
         self.looks = looks
         self.clock = clock
-        #: Bodies that wait for room.
-        self.waiting = 0
+        #: How many bodies of each client wait for room.
+        self.waiting: Counter[str] = Counter()
 
     @property
     def pools(self) -> tuple[Pool, Pool, Pool]:

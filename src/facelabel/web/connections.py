@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from facelabel.settings.addresses import is_loopback
+from facelabel.web import entry, neighbours
 from facelabel.web.peers import Peers, peer
 
 if TYPE_CHECKING:
@@ -48,6 +50,26 @@ class Seldom:
         more = f" (and {self._unsaid} times before)" if self._unsaid else ""
         log.warning("%s%s", text, more)
         self._next, self._unsaid = self._clock() + _MINUTE, 0
+
+
+class Unrepeated(logging.Filter):
+    """Lets each warning through once a minute: uvicorn's are about what any client may send."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock``: seconds, from anywhere."""
+        super().__init__()
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is said."""
+        if record.levelno != logging.WARNING:
+            return True
+        now = self._clock()
+        if now - self._said.get(record.msg, float("-inf")) < _MINUTE:
+            return False
+        self._said[record.msg] = now
+        return True
 
 
 class _State(NamedTuple):
@@ -163,6 +185,9 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.host = self.client[0] if self.client else ""
         self.peer = peer(self.host)
+        if self.client and self.server and is_loopback(self.host):
+            is_others = not neighbours.is_ours(self.client, self.server)
+            self.app_state = {**self.app_state, entry.OTHERS: is_others}
         self._lobby.enter(self)
         self._watch(None)
 

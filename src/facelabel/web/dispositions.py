@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from urllib.parse import unquote_to_bytes
 
+#: What forms and file names come in. Python knows others, one of which takes minutes for a megabyte
+#: (punycode), and some are no encodings of text at all.
+_CHARSETS = re.compile(
+    r"utf-8|utf-16(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-[ru]"
+    r"|big5|euc_jp|euc_kr|gb18030|gb2312|gbk|iso2022_jp|shift_jis"
+)
 _PARAMETER = re.compile(
     r';\s*(?P<name>[^\s=;"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^;]*))', re.DOTALL
 )
@@ -44,11 +51,20 @@ def parse(header: bytes, charset: str) -> Disposition:
     return Disposition(found["name"], _filename(found))
 
 
-def decoded(data: bytes | bytearray, charset: str) -> str:
-    """Text of a part."""
+def known_charset(name: str) -> str | None:
+    """Python's name of a charset that is read here; None of others."""
     try:
-        return data.decode(charset)
-    except (UnicodeDecodeError, LookupError):
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return None
+    return found if _CHARSETS.fullmatch(found) else None
+
+
+def decoded(data: bytes | bytearray, charset: str) -> str:
+    """Text of a part; in Latin-1 where it is not in ``charset``."""
+    try:
+        return data.decode(known_charset(charset) or "latin-1")
+    except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
@@ -76,11 +92,12 @@ def _filename(found: dict[str, str]) -> str | None:
 def _extended(value: str) -> str | None:
     """What RFC 5987 encoded; None if it did not."""
     parts = _EXTENDED.fullmatch(value)
-    if not parts:
+    charset = known_charset(parts["charset"] or "utf-8") if parts else None
+    if not parts or not charset:
         return None
     try:
-        return unquote_to_bytes(parts["text"]).decode(parts["charset"] or "utf-8")
-    except (UnicodeDecodeError, LookupError, ValueError):
+        return unquote_to_bytes(parts["text"]).decode(charset)
+    except UnicodeDecodeError:
         return None
 
 

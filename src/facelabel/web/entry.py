@@ -8,6 +8,7 @@ where the page of another site asks. One table, :data:`TERMS`, says it all.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -29,17 +30,23 @@ if TYPE_CHECKING:
 FORWARDING = frozenset(
     {
         *("forwarded", "forwarded-for", "via", "cdn-loop", "client-ip", "true-client-ip"),
-        *("fastly-client-ip", "wl-proxy-client-ip", "x-azure-clientip", "x-client-ip"),
-        *("x-cluster-client-ip", "x-originating-ip", "x-proxyuser-ip", "x-real-ip"),
-        *("x-remote-addr", "x-remote-ip", "x-varnish"),
+        *("disguised-host", "fastly-client-ip", "front-end-https", "incap-client-ip"),
+        *("wl-proxy-client-ip", "x-azure-clientip", "x-client-ip"),
+        *("x-cluster-client-ip", "x-forward-for", "x-forward-proto"),
+        *("x-originating-ip", "x-proxyuser-ip", "x-real-ip", "x-remote-addr", "x-remote-ip"),
+        *("x-scheme", "x-sucuri-clientip", "x-url-scheme", "x-varnish"),
     }
 )
 #: … and how others of theirs begin.
 FORWARDING_BEGINNINGS = (
     *("cf-", "fly-", "ngrok-", "tailscale-", "x-appengine-", "x-arr-", "x-envoy-", "x-forwarded"),
-    *("x-nf-", "x-original-", "x-vercel-"),
+    *("x-ms-proxy", "x-nf-", "x-original-", "x-vercel-", "x-waws-"),
 )
+#: A host with or without a port; whatever else some program reads out of it is none of ours.
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^\[\]:/?#@\\\s]+)(:\d{1,5})?", re.ASCII)
 _SCOPE_KEY = "facelabel.entry"
+#: In the state of a connection: whether it is another user's (see neighbours).
+OTHERS = "facelabel.others"
 _NOT_FOREIGN = frozenset({"", "none", "same-origin"})
 _SAFE = frozenset({"GET", "HEAD"})
 
@@ -120,8 +127,10 @@ class Caller:
     method: str
     #: Address of the other end of the connection; "" where it is no address.
     peer: str
-    #: Whether HTTP/1.1 is spoken: proxies speak 1.0 to us (nginx, left alone), no SDK does.
+    #: Whether HTTP/1.1 is spoken: proxies speak 1.0 to us (older nginx, left alone), no SDK does.
     is_modern: bool
+    #: Whether another user's program is at the other end, as far as the system tells.
+    is_others: bool
     #: The host asked for, with its port if one was named; "" if there is none.
     authority: str
     #: Whether a proxy says that it passes somebody on.
@@ -144,6 +153,7 @@ class Caller:
             method=scope["method"],
             peer=(scope.get("client") or ("",))[0] or "",
             is_modern=scope.get("http_version", "") not in {"", "0.9", "1.0"},
+            is_others=bool(scope.get("state", {}).get(OTHERS)),
             authority=headers.get("host", "").lower(),
             is_forwarded=any(map(_is_forwarding, headers)),
             origin=_origin(headers),
@@ -155,16 +165,14 @@ class Caller:
     @property
     def host(self) -> str:
         """The host asked for, without a port; what is no host stays as it came."""
-        try:
-            return urlsplit(f"//{self.authority}").hostname or self.authority
-        except ValueError:
-            return self.authority
+        found = _AUTHORITY.fullmatch(self.authority)
+        return found["host"].strip("[]") if found else self.authority
 
     @property
     def is_near(self) -> bool:
         """Whether nothing speaks against a program on this computer."""
         local = is_loopback(self.peer) and is_loopback(self.host)
-        return local and self.is_modern and not self.is_forwarded
+        return local and self.is_modern and not (self.is_forwarded or self.is_others)
 
     @property
     def follows_link(self) -> bool:

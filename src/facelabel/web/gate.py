@@ -112,7 +112,7 @@ class Gate:
         self, scope: Scope, receive: Receive, refusal: ApiError, door: Door | None
     ) -> Response:
         try:
-            async with bounded(Request(scope, receive), _DROPPED):
+            async with bounded(Request(scope, receive), _DROPPED, is_wanted=False):
                 raise refusal
         except ApiError as error:
             make = self._refusals.get(door) if door else None

@@ -9,7 +9,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from facelabel.web.entry import Door
@@ -53,7 +52,7 @@ class Readiness:
         return look.result() if look.done() else dict.fromkeys(self._checks, False)
 
     async def _looked(self) -> Mapping[str, bool]:
-        return {name: await run_in_threadpool(check) for name, check in self._checks.items()}
+        return {name: await asyncio.to_thread(check) for name, check in self._checks.items()}
 
 
 def routes(readiness: Readiness) -> list[DoorRoute]:

@@ -13,6 +13,7 @@ import re
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +24,8 @@ from starlette.responses import JSONResponse, Response
 from facelabel import scanning
 from facelabel.cloudinary import params as wire
 from facelabel.errors import (
-    FacelabelError,
+    Busy,
+    ConfigurationError,
     NoRoom,
     NotFound,
     OriginalMissing,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from facelabel.media import ApiKey
     from facelabel.model import Json, JsonValue
     from facelabel.web.bodies import Incoming
+    from facelabel.web.lanes import Lanes
 
     Answer: TypeAlias = "Json | Response"
     Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -87,6 +90,7 @@ _JSON = "application/json"
 _ITEM = re.compile(r"(?P<list>[^\[\]]+)\[(?P<item>[^\[\]]+)\]")
 _HEADER_UNSAFE = re.compile(r"[^ -~]")
 _BUG = "Internal server error, see the server's log for request "
+_NOT_NOW = "Not possible at the moment, see the server's log for request "
 #: Of an original whose disk may come back.
 _AWAY, _AWAY_SECONDS = "The original is not to be had at the moment", 60
 
@@ -162,6 +166,10 @@ def _anybody(_: Headers) -> None:
     """Let in who comes; the body will tell who that is."""
 
 
+def _any_thread(_: Received) -> None:
+    """Those that everything shares."""
+
+
 @asynccontextmanager
 async def receiving(
     request: Request,
@@ -201,11 +209,13 @@ def endpoint(
     headers: Callable[[], Mapping[str, str]] = dict,
     unavailable: int = 503,
     admit: Callable[[Headers], object] = _anybody,
+    lanes: Callable[[Received], Lanes | None] = _any_thread,
 ) -> Endpoint:
     """Make an endpoint of a function that may block.
 
-    ``admit`` sees the request's headers before the body is read, and raises ApiError.
-    ``headers`` are added to every answer; ``unavailable`` is the status for "not now".
+    ``lanes``: the threads for what may take long. ``admit`` sees the request's headers before the
+    body is read, and raises ApiError. ``headers`` are added to every answer; ``unavailable`` is
+    the status for "not now".
     """
 
     async def answer(request: Request) -> Response:
@@ -221,7 +231,12 @@ def endpoint(
 
     async def _answered(request: Request, request_id: str) -> Response:
         async with receiving(request, limits, request_id, admit) as received:
-            answered = await run_in_threadpool(action, received)
+            own = lanes(received)
+            if own:
+                client = limits.budget.peers.of(request.scope)
+                answered = await own.run(client, partial(action, received))
+            else:
+                answered = await run_in_threadpool(action, received)
         return answered if isinstance(answered, Response) else JSONResponse(answered)
 
     return answer
@@ -229,44 +244,45 @@ def endpoint(
 
 def failed(error: Exception, request_id: str, *, unavailable: int = 503) -> Response:
     """The answer that tells of an error; of one nobody foresaw only where to look."""
-    known = _known(error, unavailable)
+    known = _known(error, request_id, unavailable)
     if known is None:
-        _LOG.error("request %s failed", request_id, exc_info=error)
+        foreseen = isinstance(error, ConfigurationError)
+        told = str(error) if foreseen else "failed"
+        _LOG.error("request %s: %s", request_id, told, exc_info=None if foreseen else error)
         known = ApiError(500, _BUG + request_id)
     content = {"error": {"message": known.message}}
     headers = known.headers | {"X-Cld-Error": _HEADER_UNSAFE.sub("?", known.message)[:1000].strip()}
     return JSONResponse(content, known.status, headers)
 
 
-def _known(error: Exception, unavailable: int) -> ApiError | None:
+def _known(error: Exception, request_id: str, unavailable: int) -> ApiError | None:
     match error:
         case ApiError():
             return error
         case HTTPException():
             return ApiError(error.status_code, str(error.detail), error.headers)
         case Unavailable():
-            return _not_now(error, unavailable)
-        case FacelabelError():
-            return ApiError(_status(error), str(error))
+            return _not_now(error, request_id, unavailable)
+        case Rejected():
+            return ApiError(404 if isinstance(error, NotFound) else 400, str(error))
     return None
 
 
-def _not_now(error: Unavailable, status: int) -> ApiError:
+def _not_now(error: Unavailable, request_id: str, status: int) -> ApiError:
+    """What is wrong with a disk or a database is for the log, and no client's business."""
+    wait = error.retry_after
+    headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
     match error:
+        case Busy():
+            return ApiError(status, str(error), headers)
         case NoRoom():  # where something was looked for, or kept, is nobody's business
             _LOG.error("%s (%s)", error, error.where)
             return ApiError(INSUFFICIENT_STORAGE, str(error))
         case OriginalMissing():
             _LOG.error("%s", error)
             return ApiError(status, _AWAY, {"Retry-After": str(_AWAY_SECONDS)})
-    wait = error.retry_after
-    return ApiError(status, str(error), {"Retry-After": str(math.ceil(wait))} if wait else {})
-
-
-def _status(error: FacelabelError) -> int:
-    if isinstance(error, NotFound):
-        return 404
-    return 400 if isinstance(error, Rejected) else 500
+    _LOG.error("request %s: %s", request_id, error)
+    return ApiError(status, _NOT_NOW + request_id, headers)
 
 
 def no_such_route(_: Request, error: Exception) -> Response:

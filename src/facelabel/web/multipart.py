@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import logging
 import tempfile
 from dataclasses import dataclass, field
@@ -50,6 +49,9 @@ class FilePart:
     file: BinaryIO = field(repr=False)
     #: Bytes.
     size: int
+    #: Whether it is no file but a text that says where one is, or is one in base64. It stays where
+    #: it is until somebody knows whose it is.
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class _Reader:
         boundary = options.get(b"boundary")
         if not boundary:
             raise ApiError(400, "Missing boundary in multipart.")
-        self._charset = _charset(options.get(b"charset", b"utf-8").decode("latin-1"))
+        self._charset = options.get(b"charset", b"utf-8").decode("latin-1")
         self._delimiter = b"\r\n--" + boundary
         self._spool = spool
         self._parts: list[_Part] = []
@@ -116,7 +118,7 @@ class _Reader:
         self._headers: dict[bytes, bytes] = {}
         self._is_complete = False
         self._announced = self._files = 0
-        #: Bytes of texts, and of files.
+        #: Bytes of texts and of what parts are called, and of files.
         self.texts = self.files = 0
         try:
             self._parser = MultipartParser(boundary, {
@@ -155,11 +157,11 @@ class _Reader:
         for part in self._parts:
             if part.file:
                 part.file.seek(0)
-            if part.file and part.filename is not None:
-                name = dispositions.base_name(part.filename)
-                files[part.name] = FilePart(name, part.file, part.size)
+                name = dispositions.base_name(part.filename or "")
+                is_text = part.filename is None
+                files[part.name] = FilePart(name, part.file, part.size, is_text)
             else:
-                pairs.append((part.name, self._text(part)))
+                pairs.append((part.name, dispositions.decoded(part.text, self._charset)))
         return Form(pairs, files)
 
     def close(self) -> None:
@@ -182,6 +184,7 @@ class _Reader:
         if name.lower() in self._headers or len(self._headers) >= _MAX_HEADERS:
             raise ApiError(400, "A part has a header twice, or too many of them")
         self._headers[name.lower()] = value
+        self._count(len(name) + len(value))
 
     def _name(self) -> None:
         header = self._headers.get(b"content-disposition", b"")
@@ -190,13 +193,14 @@ class _Reader:
         except ValueError as error:
             raise ApiError(400, str(error)) from None
         part = _Part(found.name, _filename(found, self._headers.get(b"content-type", b"")))
-        self._files += part.filename is not None
+        is_file = part.filename is not None or part.name == FILE
+        self._files += is_file
         if self._files > _MAX_FILES:
             raise ApiError(400, f"Too many files. Maximum number of files is {_MAX_FILES}.")
         if len(self._parts) >= MAX_PAIRS + _MAX_FILES:
             raise ApiError(400, f"A request has at most {MAX_PAIRS} parameters")
         self._parts.append(part)
-        if part.filename is not None or part.name == FILE:
+        if is_file:
             with _temporary():
                 part.file = self._spool()
 
@@ -208,19 +212,16 @@ class _Reader:
             with _temporary():
                 part.file.write(data)
             return
-        self.texts += len(data)
+        self._count(len(data))
+        part.text += data
+
+    def _count(self, size: int) -> None:
+        self.texts += size
         if self.texts > MAX_TEXTS:
             raise ApiError(400, f"The parameters have more than {MAX_TEXTS} bytes beside the file")
-        part.text += data
 
     def _end(self) -> None:
         self._is_complete = True
-
-    def _text(self, part: _Part) -> str:
-        if not part.file:
-            return dispositions.decoded(part.text, self._charset)
-        with part.file as file:
-            return dispositions.decoded(file.read(), self._charset)
 
 
 def _temporary() -> AbstractContextManager[None]:
@@ -233,10 +234,3 @@ def _filename(found: Disposition, content_type: bytes) -> str | None:
     if found.filename is None and found.name == FILE and not is_text:
         return ""
     return found.filename
-
-
-def _charset(name: str) -> str:
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return "latin-1"

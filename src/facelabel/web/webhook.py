@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from facelabel.errors import FacelabelError, Rejected, Unavailable
+from facelabel.errors import Busy, FacelabelError, Rejected
 from facelabel.intake import Unverified
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Door
@@ -66,9 +66,9 @@ class Gatherer:
         self._thread = ThreadPoolExecutor(1, "inbox")
 
     async def take(self, delivery: Delivery) -> None:
-        """Return when the delivery is on disk. Raises Unavailable if it could not be put there."""
+        """Return when the delivery is on disk; Busy or Unavailable if it cannot be."""
         if len(self._waiting) >= self._max_waiting:
-            raise Unavailable("too many notifications at once")
+            raise Busy("too many notifications at once")
         taken = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, taken))
         if self._work is None:

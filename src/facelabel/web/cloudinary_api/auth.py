@@ -19,6 +19,7 @@ from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
 from facelabel.media import DocumentKind, Origin
 from facelabel.web import http
+from facelabel.web.cloudinary_api import sources
 from facelabel.web.entry import Entry
 from facelabel.web.http import ApiError, Params
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from facelabel.model import JsonValue
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Answer, Endpoint, Received
+    from facelabel.web.lanes import Lanes
 
     #: What an endpoint does, once it is known who asks: ``context.media`` acts on their behalf.
     Action: TypeAlias = Callable[[Context, Received], Answer]
@@ -97,7 +99,12 @@ def uploading(
         if "authorization" in headers:
             _basic_key(context, headers)
 
-    return http.endpoint(run, _limits(context), unavailable=500, admit=admit)
+    def lanes(received: Received) -> Lanes | None:
+        if not presets:
+            return None
+        return context.fetches if sources.is_elsewhere(received) else context.uploads
+
+    return http.endpoint(run, _limits(context), unavailable=500, admit=admit, lanes=lanes)
 
 
 def _limits(context: Context) -> http.Limits:

@@ -1,7 +1,8 @@
 """Files that are uploaded in parts, each a request of its own.
 
 A file grows on disk in the order of its parts; a part sent again overwrites itself. What nobody
-completes within a day is deleted, and all unfinished files together have a limit.
+completes within a day is deleted, and all unfinished files together have a limit. Uploads without
+a key have another one, and an hour, lest anybody fill what the others need.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from facelabel.errors import Unavailable
+from facelabel.errors import Busy
 from facelabel.web.http import ApiError
 from facelabel.web.storing import storing
 
@@ -27,9 +29,13 @@ if TYPE_CHECKING:
 
 #: Bytes that every part but the last one has at least.
 SMALLEST = 5 << 20
-#: Unfinished files on disk, in files of the largest size.
+#: Unfinished files on disk, in files of the largest size, and the seconds that they are kept …
 _UNFINISHED = 10
 _DAY = 86_400.0
+#: … and of those who have no key.
+_UNFINISHED_OPEN = 2
+_HOUR = 3_600.0
+_OPEN = "open"
 _LOCK_SECONDS = 60.0
 _PRIVATE = 0o600
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(-1|\*|\d{1,15})", re.ASCII)
@@ -82,19 +88,30 @@ def too_large(size: int, largest: int) -> ApiError:
     return ApiError(400, f"File size too large. Got {size}. Maximum is {largest}.")
 
 
+def place(folder: str, max_file: int, *, has_key: bool) -> Place:
+    """Where the unfinished files are of who has a key, or of who has none.
+
+    ``max_file``: bytes of the largest file.
+    """
+    if has_key:
+        return Place(Path(folder), _UNFINISHED * max_file, _DAY)
+    return Place(Path(folder, _OPEN), _UNFINISHED_OPEN * max_file, _HOUR)
+
+
 class Place:
     """Unfinished files in a folder."""
 
-    def __init__(self, folder: str, max_file: int) -> None:
-        """``max_file``: bytes of the largest file."""
-        self._folder = Path(folder)
-        self._limit = _UNFINISHED * max_file
+    def __init__(self, folder: Path, limit: int, seconds: float) -> None:
+        """``limit``: bytes of all, each of which is kept for so many ``seconds``."""
+        self._folder = folder
+        self._limit = limit
+        self._seconds = seconds
 
     def add(self, name: str, part: Span, data: BinaryIO) -> int | bytes:
         """Write a part; return the file if that was the last one, else its size so far.
 
         ``name`` tells files apart; it may be anything. Raises ApiError (400) for a part that does
-        not follow the one before, Unavailable where there is no room.
+        not follow the one before, Busy or NoRoom where there is no room.
         """
         path = self._folder / hashlib.sha256(name.encode()).hexdigest()
         with storing("a part of an upload", str(self._folder)), _alone(path):
@@ -108,9 +125,23 @@ class Place:
 
     def _make_room(self, path: Path, needed: int) -> None:
         """At every part: whoever does not know the size yet may go on for ever."""
-        others = [_kept(other) for other in self._folder.iterdir() if other != path]
+        others = [self._kept(other) for other in self._folder.iterdir() if other != path]
         if sum(others) + needed > self._limit:
-            raise Unavailable("too many unfinished uploads: try again later")
+            raise Busy("too many unfinished uploads: try again later")
+
+    def _kept(self, path: Path) -> int:
+        """Bytes of a file that is still wanted; an abandoned one is deleted."""
+        try:
+            status = path.stat()
+            if not S_ISREG(status.st_mode):
+                return 0
+            # The file system's clock, whatever ours says.
+            if time.time() - status.st_mtime < self._seconds:
+                return status.st_size
+            path.unlink()
+        except FileNotFoundError:  # it was completed just now
+            pass
+        return 0
 
 
 @contextmanager
@@ -121,7 +152,7 @@ def _alone(path: Path) -> Iterator[None]:
         with FileLock(lock, timeout=_LOCK_SECONDS, mode=_PRIVATE):
             yield
     except Timeout:
-        raise Unavailable("another part of this file is being written") from None
+        raise Busy("another part of this file is being written") from None
 
 
 def _written(path: Path, part: Span, data: BinaryIO) -> int:
@@ -133,15 +164,3 @@ def _written(path: Path, part: Span, data: BinaryIO) -> int:
         shutil.copyfileobj(data, file)
         file.truncate()
         return file.tell()
-
-
-def _kept(path: Path) -> int:
-    """Bytes of a file that is still wanted; an abandoned one is deleted."""
-    try:
-        status = path.stat()
-        if time.time() - status.st_mtime < _DAY:  # the file system's clock, whatever ours says
-            return status.st_size
-        path.unlink()
-    except FileNotFoundError:  # it was completed just now
-        pass
-    return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from facelabel.scheme import Scheme
 from facelabel.web.budget import Budget
+from facelabel.web.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from facelabel.media import ApiKey, ImageHeader
     from facelabel.model import Box
     from facelabel.ports import Clock, MediaLibrary, Messages, Renderer
+
+#: Uploads worked on at once: each has its file in memory.
+_UPLOADS = 8
+#: Files fetched at once.
+_FETCHES = 16
 
 
 class DerivedCache(Protocol):
@@ -52,6 +58,9 @@ class Context:
     base_url: str = "http://127.0.0.1:8765"
     #: What the bodies of all requests may take.
     budget: Budget = field(default_factory=Budget)
+    #: Where uploads are worked on, and where those wait whose file another server has.
+    uploads: Lanes = field(default_factory=lambda: Lanes(_UPLOADS, _UPLOADS // 2))
+    fetches: Lanes = field(default_factory=lambda: Lanes(_FETCHES, _FETCHES // 4))
     #: Of one request's body.
     max_body_bytes: int = 100 << 20
     #: Of one file, chunked uploads included.

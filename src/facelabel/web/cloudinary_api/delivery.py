@@ -10,7 +10,6 @@ An image is made once, however many ask for it at the same moment, and then kept
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import os
 import re
@@ -153,11 +152,12 @@ class _Delivery:
         if same:
             return same
         if request.method == "HEAD" and order.is_original:
+            await run_in_threadpool(self._context.media.fetch_part, order.asset, range(0))
             return representation.sized(known, order.asset.bytes, _media_type(order.asset))
         if order.is_original:
             return await self._original(order.asset, known, request.headers)
         kept = await run_in_threadpool(self._context.derived.get, order.asset.etag, order.key)
-        data = kept or await self._made(order, _client(request))
+        data = kept or await self._made(order, self._context.budget.peers.of(request.scope))
         if request.method == "HEAD":
             return representation.sized(known, len(data), _sniffed(data))
         return representation.whole_or_part(request.headers, known, data, _sniffed(data))
@@ -174,16 +174,6 @@ class _Delivery:
 
     async def _made(self, order: _Order, client: str) -> bytes:
         return await self._queue.make(client, order.key, partial(_rendered, self._context, order))
-
-
-def _client(request: Request) -> str:
-    """Who asks: an address, or of version 6 the network that one subscriber has."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:  # a socket of the file system has none
-        return host
-    return host if address.version == 4 else address.packed[:8].hex()  # noqa: PLR2004 - of IP
 
 
 # ---- what is asked for

@@ -92,6 +92,8 @@ class _Awaited(Response):
 
 
 def _receive(context: Context, received: Received) -> Response:
+    if received.method == "HEAD":  # it would take messages away and show none
+        raise ApiError(405, "Method Not Allowed", {"Allow": "GET"})
     params = received.params
     look = _Look(
         context.messages,

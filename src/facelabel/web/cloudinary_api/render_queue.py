@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.errors import Unavailable
+from facelabel.errors import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class RenderQueue:
     async def make(self, client: str, key: str, work: Callable[[], bytes]) -> bytes:
         """Have an image made, or wait for it where it is being made already.
 
-        Raises what ``work`` raises, and Unavailable where there is no place.
+        Raises what ``work`` raises, and Busy where there is no place.
         """
         job = self._under_way.get(key) or self._enqueued(client, key, work)
         return await asyncio.shield(job.made)
@@ -63,8 +63,8 @@ class RenderQueue:
         return job
 
     def _make_room(self, client: str) -> None:
-        """Drop the last image of the client with the most; Unavailable if that is this one."""
-        refusal = Unavailable("too many images are being made", retry_after=_RETRY_AFTER)
+        """Drop the last image of the client with the most; Busy if that is this one."""
+        refusal = Busy("too many images are being made", retry_after=_RETRY_AFTER)
         greedy = max(self._waiting, key=self._number, default=client)
         if self._number(greedy) <= self._number(client) + 1:
             raise refusal

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facelabel.errors import Rejected
+from facelabel.errors import Busy, Rejected, Unavailable
 from facelabel.web.cloudinary_api import chunks
 from facelabel.web.http import ApiError
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from facelabel.web.http import FilePart, Received
 
 _REMOTE = re.compile(r"https?://", re.IGNORECASE)
+#: Bytes that tell an address from a file, blanks before it included.
+_BEGINNING = 100
 _DATA = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.+=-]*)*;base64,", re.IGNORECASE)
 
 
@@ -37,6 +39,8 @@ def whole(context: Context, received: Received) -> Source | chunks.Progress:
     part = received.files.get("file")
     if part is None:
         return _from_text(context, received.params.needed("file").strip())
+    if part.is_text:
+        return _from_text(context, _read(part))
     content_range = received.headers.get("content-range")
     if content_range is None:
         return _limited(context, Source(part.file.read(), part.filename))
@@ -46,7 +50,7 @@ def whole(context: Context, received: Received) -> Source | chunks.Progress:
 def _from_parts(
     context: Context, received: Received, part: FilePart, content_range: str
 ) -> Source | chunks.Progress:
-    place = chunks.Place(context.scratch, context.max_file_bytes)
+    place = chunks.place(context.scratch, context.max_file_bytes, has_key=received.key is not None)
     upload_id = received.headers.get("x-unique-upload-id", "")
     owner = received.key.key if received.key else ""
     span = chunks.span(content_range, part.size, context.max_file_bytes)
@@ -56,6 +60,29 @@ def _from_parts(
     if isinstance(stored, int):
         return chunks.Progress(stored, part.filename)
     return _limited(context, Source(stored, part.filename))
+
+
+def _read(part: FilePart) -> str:
+    """A text that was kept as a file."""
+    try:
+        text = part.file.read().decode().strip()
+    except UnicodeDecodeError:
+        raise ApiError(400, "Parameter 'file' is not Unicode text") from None
+    if "\0" in text:
+        raise ApiError(400, "Parameter 'file' has a NUL character in it")
+    if not text:
+        raise ApiError(400, "Missing required parameter - file")
+    return text
+
+
+def is_elsewhere(received: Received) -> bool:
+    """Whether another server has the file, for which somebody will have to wait."""
+    part = received.files.get("file")
+    if part is None:
+        return bool(_REMOTE.match(received.params.text("file").lstrip()))
+    beginning = part.file.read(_BEGINNING) if part.is_text else b""
+    part.file.seek(0)
+    return bool(_REMOTE.match(beginning.decode("latin-1").lstrip()))
 
 
 def _from_text(context: Context, text: str) -> Source:
@@ -71,9 +98,15 @@ def _fetched(context: Context, url: str) -> Source:
     try:
         data, filename = context.fetch(url)
     except Rejected as error:
-        # What follows "?" may be a secret.
-        raise ApiError(400, f"Error in loading {url.partition('?')[0][:200]} - {error}") from None
+        raise ApiError(400, f"{_loading(url)} - {error}") from None
+    except Unavailable as error:  # of a server that the client named itself
+        raise Busy(f"{_loading(url)} - {error}", retry_after=error.retry_after) from error
     return Source(data, filename)
+
+
+def _loading(url: str) -> str:
+    """What is said of an address; what follows "?" may be a secret."""
+    return f"Error in loading {url.partition('?')[0][:200]}"
 
 
 def _decoded(text: str) -> bytes:

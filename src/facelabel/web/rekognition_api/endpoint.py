@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from facelabel import scanning
-from facelabel.errors import Rejected
+from facelabel.errors import FacelabelError, Rejected
 from facelabel.rekognition import errors, validation
 from facelabel.rekognition.errors import Refusal
 from facelabel.web import entry
@@ -58,6 +58,8 @@ class Endpoint:
             return Response(status_code=400)
         except Refusal as refusal:
             response = refused(refusal, request_id)
+        except FacelabelError as error:  # the keys cannot be read
+            response = self._failed(error, "", request_id)
         except ApiError as error:
             response = refused(_unread(error), request_id)
             response.headers.update(error.headers)
@@ -81,10 +83,13 @@ class Endpoint:
             self._throttle.take(operation)
             return _written(operations.perform(self._context, operation, _read(operation, body)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            known = errors.refusal(operation, error)
-            if known is None or known.status == errors.FAULT:
-                _LOG.error("request %s (%s) failed", request_id, operation, exc_info=error)
-            return refused(known or errors.internal(), request_id)
+            return self._failed(error, operation, request_id)
+
+    def _failed(self, error: Exception, operation: str, request_id: str) -> Response:
+        known = errors.refusal(operation, error)
+        if known is None or known.status == errors.FAULT:
+            _LOG.error("request %s (%s) failed", request_id, operation, exc_info=error)
+        return refused(known or errors.internal(), request_id)
 
 
 def forbidden(error: ApiError) -> Response:
