@@ -21,7 +21,7 @@ from facelabel.model import JobKind
 from facelabel.settings.addresses import networks
 from facelabel.web.accepting import Acceptor, connections
 from facelabel.web.app import create
-from facelabel.web.connections import Connection, Lobby
+from facelabel.web.connections import Connection, Lobby, Unrepeated
 from facelabel.web.peers import Peers
 
 if TYPE_CHECKING:
@@ -86,11 +86,13 @@ def serve(app: App, listener: socket.socket) -> None:
             log_config=None,
             server_header=False,
             proxy_headers=False,
+            ws="none",
             timeout_graceful_shutdown=GRACE,
         )
         peers = Peers(networks(app.settings.trusted_proxies))
         lobby = Lobby(connections(MAX_CONNECTIONS), peers=peers)
         server = _Server(config, lobby, stop)
+        logging.getLogger("uvicorn.error").addFilter(Unrepeated())
         for number in (signal.SIGINT, signal.SIGTERM):
             # What comes before uvicorn listens must not be lost; what comes after it is told again.
             signal.signal(number, server.handle_exit)
