@@ -132,6 +132,62 @@ class TestBehindThePicture:
         with pytest.raises(UnreadableImage, match="segments without end"):
             inspect(b"\xff\xd8\xff" + segment * 20_001, Limits())
 
+    def test_bytes_before_a_marker_are_gone_through_once(self) -> None:
+        """Were each tried as the first one, four million would take days."""
+        run = b"\xff" * 4_000_000
+        assert not jpeg.structure(b"\xff\xd8" + run + b"\0").is_ended
+        assert jpeg.structure(b"\xff\xd8" + run + b"\0" + run + b"\0").end == 8_000_004
+
+    @pytest.mark.parametrize("fill", [b"\xff", b"\0", b"\xff\0"])
+    def test_bytes_between_segments(self, fill: bytes) -> None:
+        plain = file_of(picture(), "JPEG")
+        at = plain.index(b"\xff\xdb")
+        few, many = fill * 1000, fill * (300_000 // len(fill))
+
+        assert is_read(plain[:at] + few + plain[at:])
+        assert (pixels(plain[:at] + few + plain[at:]) == pixels(plain)).all()
+        with pytest.raises(UnreadableImage, match="too many bytes between its segments"):
+            inspect(plain[:at] + many + plain[at:], Limits())
+
+    def test_fill_bytes_between_scans(self) -> None:
+        plain = file_of(picture(), "JPEG", progressive=True)
+        at = plain.rindex(b"\xff\xc4")
+        data = plain[:at] + b"\xff" * 300_000 + plain[at:]
+
+        assert jpeg.structure(data).scans == jpeg.structure(plain).scans
+        assert (pixels(data) == pixels(plain)).all()
+
+    @pytest.mark.parametrize(("number", "size"), [(65, 100), (17, 65_000)])
+    def test_exif_in_many_pieces_is_refused(self, number: int, size: int) -> None:
+        plain = file_of(picture(), "JPEG")
+        at = plain.index(b"\xff\xdb")
+        piece = b"\xff\xe1" + struct.pack(">H", size + 8) + b"Exif\0\0" + bytes(size)
+
+        assert is_read(plain[:at] + piece * (number - 1) + plain[at:])
+        with pytest.raises(UnreadableImage, match="Exif metadata without end"):
+            inspect(plain[:at] + piece * number + plain[at:], Limits())
+
+    def test_extended_metadata_of_telephones_is_no_exif(self) -> None:
+        plain = file_of(picture(), "JPEG")
+        at = plain.index(b"\xff\xdb")
+        piece = b"\xff\xe1" + struct.pack(">H", 60_002) + b"http://ns.adobe.com/xmp/extension/\0"
+        assert is_read(plain[:at] + piece.ljust(60_004, b"x") * 200 + plain[at:])
+
+    def test_segments_that_no_decoder_knows_end_the_picture(self) -> None:
+        """Pillow would look for segments inside of them."""
+        plain = file_of(picture(), "JPEG")
+        at = plain.index(b"\xff\xdb")
+        for code in (0xF0, 0xFD, 0xC8, 0xDE, 0x02):
+            piece = bytes([0xFF, code]) + struct.pack(">H", 1002) + bytes(1000)
+            assert not is_read(plain[:at] + piece + plain[at:])
+
+    def test_a_scan_has_few_components(self) -> None:
+        """Each is noted down with all of its coefficients."""
+        plain = file_of(picture(), "JPEG", progressive=True)
+        scan = bytes([0xFF, 0xDA, 2, 4, 255]) + b"\1\0" * 255 + b"\0\x3f\0"
+        found = jpeg.structure(plain[:-2] + scan * 10 + b"\xff\xd9")
+        assert found.scans == jpeg.structure(plain).scans
+
     def test_chunks_without_end_are_refused(self) -> None:
         empty = b"\0\0\0\0tEXt\0\0\0\0"
         with pytest.raises(UnreadableImage, match="chunks without end"):
@@ -209,6 +265,24 @@ class TestNoEndMarker:
 
         assert is_read(file_of(grey, "JPEG", **WRITTEN[how]))
 
+    @pytest.mark.parametrize("how", ["baseline", "progressive"])
+    def test_a_grey_corner_costs_no_picture_that_may_be_read(self, how: str) -> None:
+        grey = Image.new("RGB", (160, 160), (128, 128, 128))
+        data = file_of(grey, "JPEG", **WRITTEN[how])
+        scans = jpeg.structure(data).scans
+        for times in (1, 2, 5):
+            limits = Limits(work=160 * 160 * scans * times, memory=160 * 160 * 7)
+            assert decode(data, limits, max_side=40).width == 160
+
+    def test_missing_rows_show_to_two_looks_at_a_reduced_scale(self) -> None:
+        plain = file_of(picture(), "JPEG")
+        data = plain[: len(plain) * 2 // 3] + b"\xff\xd9"
+        few = 175 * 130 * 2
+
+        with pytest.raises(UnreadableImage, match="pixels are missing"):
+            decode(data, Limits(work=few, memory=0), max_side=40)
+        decode(data, Limits(work=few - 1, memory=0), max_side=40)  # no look is allowed
+
     def test_looking_costs_and_is_paid_for(self) -> None:
         data = file_of(picture(), "JPEG")
         limits = Limits(work=175 * 130 * jpeg.ENDINGS - 1)
@@ -250,6 +324,24 @@ class TestOtherEnds:
         damaged = plain[:at] + b"x" + plain[at + 1 :]
 
         assert inspect(damaged, Limits()) == ("png", 130, 175)
+
+    @pytest.mark.parametrize("how", ["Exif", "XMP"])
+    def test_png_whose_metadata_is_behind_the_pixels(self, how: str) -> None:
+        exif, text = Image.Exif(), PngImagePlugin.PngInfo()
+        exif[0x0112] = 6
+        text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+        data = file_of(picture(), "PNG", **{"exif": exif} if how == "Exif" else {"pnginfo": text})
+        at = data.index(b"eXIf" if how == "Exif" else b"iTXt") - 4
+        size = 12 + int.from_bytes(data[at : at + 4], "big")
+        moved = data[:at] + data[at + size : -12] + data[at : at + size] + data[-12:]
+        assert moved.index(b"IDAT") < moved.index(data[at + 4 : at + 8])
+
+        assert inspect(moved, Limits()) == inspect(data, Limits()) == ("png", 130, 175)
+        assert (pixels(moved) == pixels(data)).all()
+        # Pixels that cannot be decoded are none of the header's business.
+        broken = bytearray(moved)
+        broken[moved.index(b"IDAT") + 4] = 0xFF
+        assert inspect(bytes(broken), Limits()) == ("png", 130, 175)
 
     @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
     def test_a_later_frame_that_is_cut(self, kind: str) -> None:

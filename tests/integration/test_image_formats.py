@@ -229,6 +229,17 @@ class TestTrueWords:
             (b"8BPS\0\1", "PSD"),
             (b"%PDF-1.7", "PDF"),
             (b'<?xml version="1.0"?>\n<svg xmlns="x">', "SVG"),
+            (b"<svg/>", "SVG"),
+            (b"\xef\xbb\xbf\n<!-- <g> -->\n<!-- by hand -->\n<svg>", "SVG"),
+            (
+                b'<?xml version="1.0"?>\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "x"><svg>',
+                "SVG",
+            ),
+            (
+                b"<!DOCTYPE svg [\n<!ENTITY a 'b>'>\n] ><!-- %b-->\n<svg:svg " % (b"-" * 4000),
+                "SVG",
+            ),
+            (b"<!DOCTYPE html><html><svg>", "a web page"),
             (b"\n<!DOCTYPE html><html>", "a web page"),
             (b"\x76\x2f\x31\x01\2", "OpenEXR"),
             (b"#?RADIANCE\n", "Radiance HDR"),
@@ -243,6 +254,11 @@ class TestTrueWords:
         said = str(refusal.value)
         assert said.startswith("the file is not a picture in JPEG, PNG, WebP, GIF, TIFF, HEIC")
         assert said.endswith(f"but {name}")
+
+    @pytest.mark.parametrize("part", [b"<!--", b"<?", b"<!-- -->", b"<!DOCTYPE svg", b"\n", b"<!-"])
+    def test_what_begins_as_a_drawing_and_is_none_is_gone_through_once(self, part: bytes) -> None:
+        with pytest.raises(UnreadableImage, match=r"or BMP$"):
+            inspect(part * 1_000_000, Limits())
 
     def test_what_nobody_knows_is_not_named(self) -> None:
         with pytest.raises(UnreadableImage, match=r"or BMP$"):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import struct
 import subprocess
 import sys
 import threading
 import time
+import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -19,17 +22,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from tests import hostile_files
 from tests.examples import examples
 from tests.hostile_files import EXPECTED
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.engine.pixels import decode
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits, Room
+from facelabel.images import Limits, Room, containers, inspect, jpeg, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from types import FrameType
 
     from numpy.typing import NDArray
 
@@ -211,6 +216,37 @@ class TestColours:
         for data in (one, other):
             assert (decode(data, Limits()).pixels == expected).all()
 
+    @pytest.mark.parametrize("hidden", [0, 257, 65535])
+    def test_16_bit_grey_of_which_one_value_is_transparent(self, hidden: int) -> None:
+        values = np.array([[0, 256, 257, 258, 32768, 65535]], ">u2")
+        seen = hostile_files.png(
+            6, 1, 16, 0, zlib.compress(b"\0" + values.tobytes()),
+            (b"tRNS", struct.pack(">H", hidden)),
+        )  # fmt: skip
+        expected = np.where(values == hidden, 255, values >> 8)
+        assert (decode(seen, Limits()).pixels[..., 0] == expected).all()
+        alpha = np.asarray(load(seen, Limits())[0])[..., 3]
+        assert (alpha == np.where(values == hidden, 0, 255)).all()
+
+    def test_16_bit_colours_of_which_one_is_transparent(self) -> None:
+        """Of each number Pillow keeps the upper byte; so colours that share those are the same."""
+        hidden = (0x1234, 0x5678, 0x9ABC)
+        values = np.array([[hidden, (0x34, 0x78, 0xBC), (0x3400, 0x7800, 0xBC00)]], ">u2")
+        data = hostile_files.png(
+            3, 1, 16, 2, zlib.compress(b"\0" + values.tobytes()),
+            (b"tRNS", struct.pack(">HHH", *hidden)),
+        )  # fmt: skip
+        assert np.asarray(load(data, Limits())[0])[0, :, 3].tolist() == [0, 255, 255]
+
+    @pytest.mark.parametrize(("depth", "row"), [(2, b"\x1b"), (4, b"\x05\xaf")])
+    def test_few_greys_of_which_one_is_transparent(self, depth: int, row: bytes) -> None:
+        most = (1 << depth) - 1
+        for number, value in enumerate(value * most // 3 for value in range(4)):
+            hidden = (b"tRNS", struct.pack(">H", value))
+            data = hostile_files.png(4, 1, depth, 0, zlib.compress(b"\0" + row), hidden)
+            alpha = np.asarray(load(data, Limits())[0])[0, :, 3]
+            assert alpha.tolist() == [0 if at == number else 255 for at in range(4)]
+
     @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
     def test_what_is_no_number_is_nothing(self, odd: float) -> None:
         values = np.linspace(-3.0, 9.0, 700 * 5).astype(np.float32).reshape(700, 5)
@@ -337,18 +373,106 @@ class TestLimits:
         assert data.count(b"\xff\xda") == 2
         decode(data, Limits(work=96 * 64))
 
-    @pytest.mark.parametrize("where", ["pnginfo", "icc_profile"])
-    def test_metadata_that_unpacks_without_end_is_refused(self, where: str) -> None:
+    @pytest.mark.parametrize("where", ["zTXt", "iTXt", "iCCP"])
+    @pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1, 5_000_000])
+    def test_a_whole_picture_is_read_whatever_its_metadata_unpacks_to(
+        self, where: str, size: int
+    ) -> None:
         text = PngImagePlugin.PngInfo()
-        text.add_text("bomb", "a" * 5_000_000, zip=True)
-        bomb = {"pnginfo": text, "icc_profile": bytes(5_000_000)}
-        with pytest.raises(UnreadableImage, match="damaged or incomplete"):
-            decode(saved(quarters(), "PNG", **{where: bomb[where]}), Limits())
+        if where == "zTXt":
+            text.add_text("text", "a" * size, zip=True)
+        if where == "iTXt":
+            text.add_itxt("text", "a" * size, zip=True)
+        profile = bytes(size) if where == "iCCP" else None
+        data = saved(quarters(), "PNG", pnginfo=text, icc_profile=profile)
+
+        assert close(corners(decode(data, Limits()).pixels), QUARTERS)
+        is_kept = containers.png(data) == data
+        assert is_kept == (size <= 1 << 20)
+
+    @pytest.mark.parametrize("name", [b"zTXt", b"iCCP", b"tEXt"])
+    def test_of_many_texts_some_are_unpacked_and_the_rest_left_out(self, name: bytes) -> None:
+        text = b"a" * 1_000_000
+        content = b"a\0" + (text if name == b"tEXt" else b"\0" + zlib.compress(text))
+        pixels = zlib.compress(bytes(9 * 8))
+        data = hostile_files.png(8, 8, 8, 0, pixels, *[(name, content)] * 40)
+
+        kept = containers.png(data)
+        assert kept.count(name) == 17  # the last begins within 16 MiB
+        assert containers.png(kept).count(b"IDAT") == 1
+        assert decode(data, Limits()).pixels.shape == (8, 8, 3)
+
+    def test_a_text_that_is_packed_in_a_way_nobody_knows_is_left_out(self) -> None:
+        pixels = zlib.compress(bytes(9 * 8))
+        for name in (b"zTXt", b"iCCP"):
+            data = hostile_files.png(8, 8, 8, 0, pixels, (name, b"a\0\7packed"))
+            assert decode(data, Limits()).pixels.shape == (8, 8, 3)
+
+    @pytest.mark.parametrize("scans", [1, 4])
+    def test_scans_of_a_jpeg_inside_a_tiff_are_work(self, scans: int) -> None:
+        data = tiff_of_jpegs(*[progressive(8 - 1 + scans)] * 2)
+        found = jpeg.structure(progressive(8 - 1 + scans)).scans
+        assert found == 6 + 8 - 1 + scans
+
+        assert decode(data, Limits(work=64 * 128 * found)).pixels.shape == (128, 64, 3)
+        with pytest.raises(UnreadableImage, match="too much memory or time"):
+            inspect(data, Limits(work=64 * 128 * found - 1))
+
+    def test_the_strip_with_most_scans_counts(self) -> None:
+        data = tiff_of_jpegs(progressive(0), progressive(9))
+        with pytest.raises(UnreadableImage, match="too much memory or time"):
+            inspect(data, Limits(work=64 * 128 * 15 - 1))
+
+    def test_strips_that_lie_over_each_other_are_not_gone_through_one_by_one(self) -> None:
+        content = progressive(0) + bytes(100_000)
+        spans = [(number, len(content) - number) for number in range(64)]
+        with pytest.raises(UnreadableImage, match="lie over each other"):
+            inspect(tiff_of_strips(spans, content), Limits())
+
+    def test_a_strip_that_many_share_is_gone_through_once(self) -> None:
+        content = progressive(0)
+        data = tiff_of_strips([(0, len(content))] * 64, content)
+        assert inspect(data, Limits(work=64 * 64 * 64 * 6)) == ("tif", 64, 64 * 64)
+
+    def test_strips_of_one_row_each_are_as_many_as_rows(self) -> None:
+        data = saved(quarters(2000, 64), "TIFF", tiffinfo={278: 1})
+        assert decode(data, Limits()).pixels.shape == (2000, 64, 3)
 
     def test_a_tile_larger_than_its_picture_is_counted(self) -> None:
         data = tiled_tiff(side=60_000)
         with pytest.raises(UnreadableImage, match="too much memory or time"):
             decode(data, Limits())
+
+
+def progressive(more: int) -> bytes:
+    """A JPEG of 64 x 64 grey pixels with six scans, the last of them so often again."""
+    data = saved(quarters(64, 64).convert("L"), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * more + b"\xff\xd9"
+
+
+def tiff_of_jpegs(*strips: bytes) -> bytes:
+    """A grey TIFF of strips that are JPEGs of 64 x 64 pixels."""
+    ends = list(itertools.accumulate(map(len, strips)))
+    spans = [(end - len(strip), len(strip)) for end, strip in zip(ends, strips, strict=True)]
+    return tiff_of_strips(spans, b"".join(strips))
+
+
+def tiff_of_strips(spans: Sequence[tuple[int, int]], content: bytes) -> bytes:
+    """The same with strips that are where it is said, within the content."""
+    number, behind = len(spans), hostile_files.BEHIND
+    start = behind + 8 * number
+    page = hostile_files.grey_page(
+        t256=(4, 1, 64),
+        t257=(4, 1, 64 * number),
+        t259=(3, 1, 7),
+        t273=(4, number, behind),
+        t278=(4, 1, 64),
+        t279=(4, number, behind + 4 * number),
+    )
+    offsets = struct.pack(f"<{number}I", *(start + at for at, _ in spans))
+    sizes = struct.pack(f"<{number}I", *(size for _, size in spans))
+    return hostile_files.tiff(page, offsets, sizes, content)
 
 
 def tiled_tiff(side: int) -> bytes:
@@ -419,6 +543,65 @@ class TestDamage:
         for thread in threads:
             thread.join()
         assert read == [96] * 120
+
+
+class TestWarnings:
+    """Pillow warns of metadata nobody asked for, which is no picture's end."""
+
+    #: It has two horizontal resolutions.
+    ODD = hostile_files.tiff(
+        hostile_files.grey_page(t282=(5, 2, hostile_files.BEHIND)), bytes(range(64))
+    )
+
+    def test_this_file_is_one_it_warns_of(self) -> None:
+        with pytest.warns(UserWarning, match="too many entries"):
+            Image.open(io.BytesIO(self.ODD))
+
+    def test_a_picture_is_read_whatever_filters_there_are(self) -> None:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("error")
+            assert inspect(self.ODD, Limits()) == ("tif", 8, 8)
+            warnings.resetwarnings()
+            warnings.simplefilter("always")
+            assert inspect(self.ODD, Limits()) == ("tif", 8, 8)
+        assert not heard
+
+    def test_filters_do_not_grow(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            inspect(self.ODD, Limits())
+            before = list(warnings.filters)
+            for _ in range(3):
+                decode(self.ODD, Limits())
+            assert list(warnings.filters) == before
+
+    def test_one_picture_does_not_wait_for_another(self) -> None:
+        """A thread stands still where a TIFF's pixels have just been decoded."""
+        stands, may_go_on = threading.Event(), threading.Event()
+
+        def stop_there(frame: FrameType, event: str, _: object) -> None:
+            if event == "call" and frame.f_code.co_name == "load_end":
+                stands.set()
+                may_go_on.wait()
+
+        def slow() -> int:
+            sys.setprofile(stop_there)
+            try:
+                return decode(self.ODD, Limits()).width
+            finally:
+                sys.setprofile(None)
+
+        with ThreadPoolExecutor(2) as pool:
+            waiting = pool.submit(slow)
+            try:
+                assert stands.wait(PATIENCE)
+                for kind in ("JPEG", "PNG", "TIFF"):
+                    other = pool.submit(decode, saved(quarters(), kind), Limits())
+                    assert other.result(PATIENCE).width == 96
+                assert not waiting.done()
+            finally:
+                may_go_on.set()
+            assert waiting.result(PATIENCE) == 8
 
 
 class Reader:

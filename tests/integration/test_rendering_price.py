@@ -61,6 +61,7 @@ class TestPrice:
             "/".join([HEAVY] * 20),
             "/".join([HEAVY] * 19) + "/c_scale,w_10",
             "c_scale,h_5000,w_5000/" + "/".join(["e_blur:100"] * 6),
+            "c_scale,h_5000,w_5000/" + "/".join(["e_blur:2000"] * 19),
             "c_scale,h_5000,w_5000/" + "/".join(["a_1/c_crop,h_5000,w_5000"] * 3),
             "c_scale,h_5000,w_5000/" + "/".join(["e_sepia"] * 19),
             "/".join(["c_scale,h_5000,w_5000/c_scale,w_2500,h_2500"] * 10),
@@ -104,6 +105,8 @@ class TestPrice:
 
         assert price("w_100") < price("w_200") < price("w_800")
         assert price("w_200") < price("w_200/e_blur") < price("w_200/e_blur/e_blur")
+        once, twice, often = (price("/".join(["e_blur:2000"] * n), LARGEST) for n in (1, 2, 10))
+        assert twice - once == (often - once) // 9 > 0  # each is paid for
         assert price("e_blur:2000") < price("e_blur:100")  # that is made of a smaller picture
         assert price("e_grayscale") < price("e_grayscale", LARGEST)
         assert price("a_90") < price("a_45")

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 from facelabel.images import colours, containers, limits
 from facelabel.images.formats import HEAD_BYTES, is_picture, is_raw
 from facelabel.images.limits import Limits, Room
-from facelabel.images.opening import check_whole, ends_grey, opened, quiet
+from facelabel.images.opening import check_rows, ends_grey, opened
 
 if TYPE_CHECKING:
     from facelabel.images.opening import Source
@@ -44,6 +44,8 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+#: Of metadata that is looked at: each of its bytes may become a number of thirty.
+_EXIF_BYTES = 1 << 20
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _SUFFIXES = {"JPEG": "jpg", "TIFF": "tif"}
 
@@ -71,7 +73,7 @@ def decode(
                 upright = upright.transpose(_TRANSPOSE[turn])
             source.image.close()  # its pixels, while the room is still ours
         if is_doubtful:
-            check_whole(source, allowed)
+            check_rows(source, allowed)
         width, height = reversed(size) if turn in _SIDEWAYS else size
         return upright, (width, height)
 
@@ -97,7 +99,7 @@ def load(
             if turn in _TRANSPOSE:
                 coloured = coloured.transpose(_TRANSPOSE[turn])
         if is_doubtful:
-            check_whole(source, allowed)
+            check_rows(source, allowed)
         return coloured, ((height, width) if turn in _SIDEWAYS else (width, height))
 
 
@@ -138,19 +140,17 @@ def _scale(source: Source, max_side: int | None) -> None:
 
 def _loaded(source: Source) -> bool:
     """Decode the pixels; whether it is doubtful that there were as many as announced."""
-    if source.name == "TIFF":
-        with quiet():
-            source.image.load()
-    else:
-        source.image.load()
+    source.image.load()
     return bool(source.structure and source.structure.is_ended and ends_grey(source.image))
 
 
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1..8; metadata that cannot be read turns nothing."""
+    if len(image.info.get("exif") or "") > _EXIF_BYTES:
+        return 1
     try:
-        with quiet():
-            turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # Not the PNG's own way, which decodes its pixels to look for metadata behind them.
+        turn = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - the parser of a broken block may raise anything
         return 1
     return turn if turn in _TRANSPOSE else 1

@@ -16,13 +16,25 @@ _STRIP = 256
 
 def resizable(image: Image.Image) -> Image.Image:
     """Bring the picture into a mode whose pixels can be averaged."""
+    if image.mode.startswith("I;16"):  # first: Pillow makes all of it white to see through it
+        return _without(image, image.info.get("transparency"))
     if image.has_transparency_data:
         return image.convert("RGBA")
-    if image.mode.startswith("I;16"):
-        return _upper_bytes(image)
     if image.mode in {"I", "F"}:
         return _stretched(image)
     return image if image.mode in {"L", "RGB", "CMYK"} else image.convert("RGB")
+
+
+def _without(image: Image.Image, hidden: object) -> Image.Image:
+    """Return 16-bit grey as 8 bits, transparent where it has that one value."""
+    grey = _upper_bytes(image)
+    if not isinstance(hidden, int):
+        return grey
+    opacity = [255] * (1 << 16)
+    opacity[hidden] = 0
+    shown = grey.convert("RGBA")
+    shown.putalpha(image.convert("I").point(opacity, "L"))
+    return shown
 
 
 def _upper_bytes(image: Image.Image) -> Image.Image:

@@ -1,9 +1,9 @@
 """Files made of chunks: what is not needed for the pixels may be damaged, missing or left over.
 
 PNG and WebP are sequences of chunks. A decoder refuses a file for a wrong checksum in its
-metadata, or for a later frame that was cut off; the picture is there nevertheless. Here such
-chunks are left out, and the rest is one whole file again. Chunks of pixels are never judged: that
-is the decoder's business.
+metadata, for metadata that unpacks to more than it takes, or for a later frame that was cut off;
+the picture is there nevertheless. Here such chunks are left out, and the rest is one whole file
+again. Chunks of pixels are never judged: that is the decoder's business.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _PNG_START = 8
 #: Length, name and checksum of a chunk without content.
 _PNG_CHUNK = 12
+#: Bytes of a text or profile, unpacked, and of all of one file: Pillow takes so many, and 64 MB.
+_TEXT, _TEXTS = 1 << 20, 16 << 20
+_TEXT_CHUNKS = frozenset({b"iCCP", b"iTXt", b"tEXt", b"zTXt"})
+#: May stand before the pixels or behind them.
+_ANYWHERE = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
 #: Bytes before what a RIFF file's size counts, before its first chunk, before a chunk's content.
 _RIFF_SIZE, _RIFF_START, _RIFF_CHUNK = 8, 12, 8
 #: The first of these is the picture.
@@ -29,19 +34,36 @@ _CHUNKS = 50_000
 
 
 def png(data: bytes) -> bytes:
-    """The file up to its end, without optional chunks that are damaged. UnreadableImage."""
-    ends = list(_png_chunks(data))
+    """The file up to its end, without what a decoder trips over beside pixels. UnreadableImage.
+
+    Metadata behind the pixels is put before them, so that nobody decodes them to come by it.
+    """
+    ends = list(_without_large_texts(data))
     end = ends[-1][1] if ends else _PNG_START
-    if all(is_sound for _, _, is_sound in ends):
+    kept = [(start, stop) for start, stop, is_sound in ends if is_sound]
+    ordered = _metadata_first(data, kept)
+    if len(kept) == len(ends) and ordered == kept:
         return data[:end] if _is_last(data, ends) else data
-    parts = [data[start:stop] for start, stop, is_sound in ends if is_sound]
+    parts = [data[start:stop] for start, stop in ordered]
     rest = b"" if _is_last(data, ends) else data[end:]
     return b"".join((data[:_PNG_START], *parts, rest))
 
 
+def _metadata_first(data: bytes, chunks: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The chunks in another order: pixels, and what belongs to them, come last."""
+    pixels = next((start for start, _ in chunks if _name(data, start) == b"IDAT"), len(data))
+    return sorted(
+        chunks, key=lambda chunk: chunk[0] >= pixels and _name(data, chunk[0]) not in _ANYWHERE
+    )
+
+
+def _name(data: bytes, start: int) -> bytes:
+    return data[start + 4 : start + 8]
+
+
 def _is_last(data: bytes, ends: list[tuple[int, int, bool]]) -> bool:
     """Whether the last chunk is the one that ends a picture."""
-    return bool(ends) and data[ends[-1][0] + 4 : ends[-1][0] + 8] == b"IEND"
+    return bool(ends) and _name(data, ends[-1][0]) == b"IEND"
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[int, int, bool]]:
@@ -52,7 +74,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[int, int, bool]]:
         end = at + _PNG_CHUNK + length
         if end > len(data):
             return
-        name = data[at + 4 : at + 8]
+        name = _name(data, at)
         is_optional = bool(name[0] & 0x20)
         yield at, end, not is_optional or _checks(data, at, end)
         at = end
@@ -65,6 +87,39 @@ def _checks(data: bytes, start: int, end: int) -> bool:
     return (
         zlib.crc32(memoryview(data)[start + 4 : end - 4]).to_bytes(4, "big") == data[end - 4 : end]
     )
+
+
+def _without_large_texts(data: bytes) -> Iterator[tuple[int, int, bool]]:
+    """The chunks, of which texts and profiles may not stay that are too large when unpacked."""
+    left = _TEXTS
+    for start, end, is_sound in _png_chunks(data):
+        name = _name(data, start)
+        if not is_sound or name not in _TEXT_CHUNKS:
+            yield start, end, is_sound
+        elif left > 0:
+            size = _text_size(name, data[start + 8 : end - 4])
+            left -= min(size, _TEXT)
+            yield start, end, size <= _TEXT
+        else:  # not even unpacked
+            yield start, end, False
+
+
+def _text_size(name: bytes, content: bytes) -> int:
+    """Bytes of a text or profile, unpacked; for what a decoder refuses, more than it takes."""
+    text = content.partition(b"\0")[2]
+    if name == b"iTXt" and text[:1] not in {b"", b"\0"}:
+        packed = b"".join(text[2:].split(b"\0", 2)[2:])
+    elif name in {b"iCCP", b"zTXt"}:
+        packed = text[1:]
+        if text[:1] != b"\0":  # packed in a way that nobody knows
+            return _TEXTS
+    else:
+        return len(content)
+    unpacker = zlib.decompressobj()
+    try:
+        return len(unpacker.decompress(packed, _TEXT)) + len(unpacker.unconsumed_tail)
+    except zlib.error:  # the decoder does without it, too
+        return len(content)
 
 
 def webp(data: bytes) -> bytes:

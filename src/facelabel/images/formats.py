@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: So many of a file's first bytes tell what it is.
 HEAD_BYTES = 512
+#: And so many name a file that is not read.
+_NAME_BYTES = 8192
 _READ = "JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF or BMP"
 _SIGNATURES = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
@@ -48,7 +50,14 @@ _OTHERS: Mapping[str, re.Pattern[bytes]] = {
     "PDF": re.compile(rb"\s{0,16}%PDF-"),
     "PSD": re.compile(rb"8BPS"),
     "Radiance HDR": re.compile(rb"#\?R(ADIANC|GB)E"),
-    "SVG": re.compile(rb"(\xef\xbb\xbf)?\s{0,64}(<\?xml[^>]{0,200}>)?[^<]{0,64}<svg[\s>]"),
+    # Before its first element there may be a declaration, comments, and a document type with
+    # definitions of its own; each is gone through once, whatever follows.
+    "SVG": re.compile(
+        rb"(?:\xef\xbb\xbf)?"
+        rb"(?:\s|<\?.*?>|<!--.*?-->|<!DOCTYPE\s+svg[^\[>]*+(?:\[[^\]]*+\]\s*+)?>)*+"
+        rb"<(?:svg:)?svg[\s/>]",
+        re.DOTALL,
+    ),
     "a web page": re.compile(rb"(\xef\xbb\xbf)?\s{0,64}<(!doctype html|html)[\s>]", re.IGNORECASE),
     "a film (MP4, MOV)": re.compile(
         rb".{4}(ftyp(qt  |mp4|isom|iso\d|avc1|M4V |3gp)|moov|wide)", re.DOTALL
@@ -104,7 +113,9 @@ def _camera_raw(name: str) -> UnreadableImage:
 
 
 def _matching(data: bytes, signatures: Mapping[str, re.Pattern[bytes]]) -> str:
-    return next((name for name, start in signatures.items() if start.match(data)), "")
+    return next(
+        (name for name, start in signatures.items() if start.match(data, 0, _NAME_BYTES)), ""
+    )
 
 
 def _iso_format(data: bytes) -> str:

@@ -19,22 +19,36 @@ from facelabel.errors import UnreadableImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from re import Match
 
 _END = b"\xff\xd9"
-#: Between segments: fill bytes, then the marker.
-_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+#: The next marker, wherever it is. Not with its fill bytes: of a run of them that leads to none,
+#: each would be tried as the first.
+_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
+#: The marker that is here, behind its fill bytes, of which none is given back.
+_MARKER_HERE = re.compile(rb"\xff++([^\x00\xff])", re.DOTALL)
 #: In entropy-coded data, where FF 00 is a byte of data and D0 to D7 only divide it.
 _STOP = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _RESTARTS = tuple(bytes([0xFF, code]) for code in range(0xD0, 0xD8))
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 #: No length follows these.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 #: What may stand between two scans: tables, restart intervals, lines, comments, applications.
 _BETWEEN = frozenset({0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
+#: Before the first scan also frames. Decoders know no others; Pillow looks for segments in them.
+_BEFORE = _BETWEEN | _FRAMES | _ALONE
 #: Segments of one picture; extended metadata of telephones has hundreds.
 _SEGMENTS = 20_000
+#: Bytes between them, which Pillow reads one by one.
+_SKIPPED = 256 << 10
+_EXIF = b"Exif\0\0"
+#: Segments of Exif, which Pillow joins one by one, and bytes of them all. One is 64 kB at most, and
+#: hardly any picture has two.
+_EXIF_SEGMENTS, _EXIF_BYTES = 64, 1 << 20
+#: Components of a scan.
+_COMPONENTS = 4
 _COEFFICIENTS = 64
 #: Of a sample, as nearly all have them.
 BITS = 8
@@ -60,6 +74,11 @@ class Structure:
     frame: int = 0
     #: Bits of a sample.
     precision: int = BITS
+    #: Bytes before the first scan that belong to no segment.
+    skipped: int = 0
+    #: Segments of Exif, and their bytes.
+    exif_segments: int = 0
+    exif_bytes: int = 0
     #: For each component the bit to which each coefficient is known; None where nothing came.
     known: dict[int, list[int | None]] = field(default_factory=dict)
 
@@ -80,23 +99,37 @@ class Structure:
 
 
 def structure(data: bytes) -> Structure:
-    """Walk through a picture; what makes no sense ends it. UnreadableImage where it never ends."""
+    """Walk through a picture; what makes no sense ends it. UnreadableImage where it never ends.
+
+    The same for what would keep a decoder busy: Exif in too many pieces, bytes that mean nothing.
+    """
     found = Structure(end=len(data))
     at = 2
     for _ in range(_SEGMENTS):
-        marker = _MARKER.search(data, at) if not found.scans else _MARKER.match(data, at)
+        marker = _next_marker(data, at, found)
         if marker is None:
             return found
         code = marker[1][0]
         if code == _EOI:
             found.end, found.is_ended = marker.end(), True
             return found
-        if found.scans and code not in _BETWEEN:
+        if code not in (_BETWEEN if found.scans else _BEFORE):
             return found
         at = marker.end() if code in _ALONE else _after_segment(data, marker.end(), code, found)
         if not at:
             return found
     raise UnreadableImage("the JPEG file has segments without end")
+
+
+def _next_marker(data: bytes, at: int, found: Structure) -> Match[bytes] | None:
+    """The next one; behind a scan only where the scan ends."""
+    if found.scans:
+        return _MARKER_HERE.match(data, at)
+    marker = _MARKER.search(data, at)
+    found.skipped += marker.start() - at if marker else 0
+    if found.skipped > _SKIPPED:
+        raise UnreadableImage("the JPEG file is damaged (too many bytes between its segments)")
+    return marker
 
 
 def _after_segment(data: bytes, at: int, code: int, found: Structure) -> int:
@@ -105,6 +138,8 @@ def _after_segment(data: bytes, at: int, code: int, found: Structure) -> int:
     content = data[at + 2 : at + length]
     if length < 2 or at + length > len(data):  # noqa: PLR2004 - its own two bytes
         return 0
+    if code == _APP1 and content.startswith(_EXIF):
+        _count_exif(found, content)
     if code in _FRAMES:
         _read_frame(found, code, content)
     if code != _SOS:
@@ -117,6 +152,13 @@ def _after_segment(data: bytes, at: int, code: int, found: Structure) -> int:
     return found.end
 
 
+def _count_exif(found: Structure, content: bytes) -> None:
+    found.exif_segments += 1
+    found.exif_bytes += len(content)
+    if found.exif_segments > _EXIF_SEGMENTS or found.exif_bytes > _EXIF_BYTES:
+        raise UnreadableImage("the JPEG file has Exif metadata without end")
+
+
 def _read_frame(found: Structure, code: int, content: bytes) -> None:
     found.frame, found.precision = code, content[0] if content else BITS
     found.known = {component: [None] * _COEFFICIENTS for component in content[6::3]}
@@ -125,8 +167,10 @@ def _read_frame(found: Structure, code: int, content: bytes) -> None:
 def _read_scan(found: Structure, content: bytes) -> bool:
     """Note what a scan brings; whether it can be one of this picture."""
     components = content[1:-3:2]
-    is_sound = len(content) == 4 + 2 * len(components) and content[:1] == bytes([len(components)])
-    if not is_sound or not components or not found.known.keys() >= set(components):
+    number = len(components)
+    if not 0 < number <= _COMPONENTS or len(content) != 4 + 2 * number or content[0] != number:
+        return False
+    if not found.known.keys() >= set(components):
         return False
     found.scans += 1
     first, last, bit = content[-3], content[-2], content[-1] & 0x0F

@@ -49,7 +49,8 @@ class Limits:
     side: int = 65_535
     #: Bytes that decoding may take, estimated from the header.
     memory: int = 840_000_000
-    #: Pixels decoded over all scans of a progressive JPEG, which may hold thousands of them.
+    #: Pixels decoded over all scans of a progressive JPEG, which may hold thousands of them; also
+    #: of one inside a TIFF.
     work: int = 3_000_000_000
 
 

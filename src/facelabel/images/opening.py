@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
+import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from PIL import (
@@ -38,9 +39,16 @@ if TYPE_CHECKING:
 
 #: Rows looked at together.
 _STRIP = 256
+#: Where a PNG says how many bits a sample has.
+_PNG_DEPTH = 24
+#: Pillow's names of the two ways.
+_JPEG_IN_TIFF = frozenset({"jpeg", "tiff_jpeg"})
 #: What a JPEG decoder puts where pixels are missing, whatever the colours it reads.
 _GREY = frozenset({127, 128})
-_warnings_lock = threading.Lock()
+#: What Pillow warns of, as Python's filters have it: damaged metadata. Not bombs: who wants to hear
+#: of those shall; else they are nobody's business, for our own limits are lower.
+_QUIET = ("ignore", None, UserWarning, re.compile(r"PIL\."), 0)
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)
 
 
 def _heif(file: io.BytesIO) -> ImageFile.ImageFile:
@@ -73,13 +81,10 @@ class Source:
     #: As the decoder gets it.
     data: bytes
     image: ImageFile.ImageFile
+    #: How often every pixel is gone through.
+    scans: int = 1
     #: Of a JPEG.
     structure: Structure | None = None
-
-    @property
-    def scans(self) -> int:
-        """How often every pixel is gone through, 1 at least."""
-        return max(1, self.structure.scans) if self.structure else 1
 
 
 @contextmanager
@@ -87,6 +92,7 @@ def opened(data: bytes, allowed: Limits) -> Iterator[Source]:
     """Read the header; whatever a decoder says in the block becomes our refusal."""
     if not 0 < len(data) <= allowed.bytes:
         raise UnreadableImage(f"the file has {len(data):,} bytes; 1 to {allowed.bytes:,} are read")
+    _quieten()
     name = formats.recognised(data)
     with _refusing(name):
         yield _OPENERS.get(name, _plain)(name, data, allowed)
@@ -105,27 +111,39 @@ def _refusing(name: str) -> Iterator[None]:
         raise UnreadableImage(f"the {name} file is damaged or incomplete ({error})") from error
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep decoders from warning about metadata nobody asked them for.
+def _quieten() -> None:
+    """Keep Pillow from warning about metadata nobody asked it for, whatever others have set.
 
-    Python's warning filters belong to the process, so one thread at a time.
+    Python's filters belong to the process. One that was taken back would need one thread at a
+    time, and a slow picture would hold up all others; so it stays.
     """
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    if warnings.filters[:1] != [_QUIET]:
+        warnings.filterwarnings("ignore", category=_QUIET[2], module=_QUIET[3].pattern)
 
 
 # ---- one format each
 
 
 def _plain(name: str, data: bytes, _: Limits) -> Source:
-    with quiet():
-        return Source(name, data, _DECODERS[name](io.BytesIO(data)))
+    return Source(name, data, _DECODERS[name](io.BytesIO(data)))
 
 
 def _png(name: str, data: bytes, allowed: Limits) -> Source:
-    return _plain(name, containers.png(data), allowed)
+    source = _plain(name, containers.png(data), allowed)
+    _scale_transparency(source.image, source.data[_PNG_DEPTH])
+    return source
+
+
+def _scale_transparency(image: ImageFile.ImageFile, depth: int) -> None:
+    """Have the transparent colour as the pixels are; Pillow has them in 8 bits, but not that.
+
+    Of 16-bit grey it keeps all bits.
+    """
+    colour = image.info.get("transparency")
+    if isinstance(colour, tuple) and depth > jpeg.BITS:
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+    elif isinstance(colour, int) and image.mode == "L" and depth < jpeg.BITS:
+        image.info["transparency"] = colour * 255 // ((1 << depth) - 1)
 
 
 def _webp(name: str, data: bytes, allowed: Limits) -> Source:
@@ -136,16 +154,18 @@ def _tiff(name: str, data: bytes, allowed: Limits) -> Source:
     directories = tiff.directories(data)
     formats.check_no_raw(directories)
     page = tiff.main_page(directories)
+    tiff.check_numbers(directories, page)
     try:
         source = _plain(name, data, allowed)
         if page:
-            with quiet():
-                source.image.seek(page)
+            source.image.seek(page)
     except SyntaxError as error:  # what Pillow says of a header that it does not know
         raise UnreadableImage(
             f"the TIFF has pixels of a kind that is not read ({directories[page].samples}, or"
             " the way they are compressed): export it with 8 or 16 bits, or as JPEG"
         ) from error
+    if source.image.info.get("compression") in _JPEG_IN_TIFF:
+        source.scans = max(1, tiff.scans(data, getattr(source.image, "tag_v2", {})))
     return source
 
 
@@ -158,7 +178,7 @@ def _jpeg(name: str, data: bytes, allowed: Limits) -> Source:
     if not found.has_every_part or not (found.is_ended or found.is_refined):
         raise UnreadableImage("the JPEG file is damaged or incomplete (whole scans are missing)")
     source = _plain(name, jpeg.ended(data, found), allowed)
-    source.structure = found
+    source.structure, source.scans = found, found.scans
     if not found.is_ended:
         check_whole(source, allowed)
     return source
@@ -182,22 +202,51 @@ _OPENERS: Mapping[str, Callable[[str, bytes, Limits], Source]] = {
 
 
 def check_whole(source: Source, allowed: Limits) -> None:
-    """Refuse a JPEG of which pixels are missing: they change with what stands in for them."""
-    assert source.structure
-    image, scans = JpegImagePlugin.JpegImageFile(io.BytesIO(source.data)), source.scans
-    needed = limits.checked(source.name, image, scans, allowed, full=True, times=jpeg.ENDINGS)
+    """Refuse a JPEG without its end of which pixels are missing, be it one."""
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(source.data))
+    times = jpeg.ENDINGS
+    needed = limits.checked(source.name, image, source.scans, allowed, full=True, times=times)
     with limits.room.taken(needed):
-        digests = map(_digest, jpeg.endings(source.data, source.structure))
-        first = next(digests)
-        if any(digest != first for digest in digests):
-            raise UnreadableImage(
-                "the JPEG file is damaged or incomplete (pixels are missing at its end)"
-            )
+        _compare_endings(source, times, is_reduced=False)
 
 
-def _digest(data: bytes) -> bytes:
+def check_rows(source: Source, allowed: Limits) -> None:
+    """Refuse a JPEG with its end of which rows are missing.
+
+    They show at a reduced scale, which takes little memory. As it is no more than a doubt, as much
+    is done as the limits allow: nothing for a picture that may not be decoded even twice.
+    """
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(source.data))
+    times = min(jpeg.ENDINGS, allowed.work // (image.width * image.height * source.scans))
+    if times < 2:  # noqa: PLR2004 - one to compare with another
+        return
+    needed = limits.checked(source.name, image, source.scans, allowed, full=False, times=times)
+    with limits.room.taken(max(needed, limits.pixel_bytes(_reduced(image)))):
+        _compare_endings(source, times, is_reduced=True)
+
+
+def _compare_endings(source: Source, times: int, *, is_reduced: bool) -> None:
+    """Missing pixels are those that change with what stands in for them."""
+    assert source.structure
+    endings = islice(jpeg.endings(source.data, source.structure), times)
+    digests = (_digest(data, is_reduced=is_reduced) for data in endings)
+    first = next(digests)
+    if any(digest != first for digest in digests):
+        raise UnreadableImage(
+            "the JPEG file is damaged or incomplete (pixels are missing at its end)"
+        )
+
+
+def _reduced(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """As small as a JPEG can be decoded: an eighth of its sides, or more if they are short."""
+    image.draft(None, (1, 1))
+    return image
+
+
+def _digest(data: bytes, *, is_reduced: bool) -> bytes:
     """Of all pixels, a strip at a time to take little memory."""
-    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    image: ImageFile.ImageFile = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    image = _reduced(image) if is_reduced else image
     image.load()
     digest = hashlib.sha256()
     for top in range(0, image.height, _STRIP):
