@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from facelabel import names
 from facelabel.errors import LabelRefused, Rejected
+from facelabel.losses import bearable
 from facelabel.model import Enrolment, JobKind, JobRequest, Outcome, asset_hash
 from facelabel.pipeline import ERROR_KEY
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 TURN_SECONDS = 15.0
 #: Pictures compared with the ledger at a time.
 PAGE = 500
-#: That many pictures, or that part of all, may be gone without anybody asking back.
-FEW_GONE = 10
-PART_GONE = 0.1
 #: Pictures asked for one by one to tell those that lie elsewhere now from those that are nowhere.
 SAMPLE = 20
 
@@ -128,7 +126,7 @@ class Reconciler:
             elif not current or (current.person, current.version) != (person, asset.version):
                 missing.append(asset)
         extra = tuple(sorted(enrolled.keys() - wanted))
-        many = len(extra) > _bearable(len(enrolled))
+        many = len(extra) > bearable(len(enrolled))
         held, present = {e.face_id for e in enrolled.values()}, {face.face_id for face in faces}
         return Drift(
             missing=tuple(missing),
@@ -171,7 +169,7 @@ class Reconciler:
             progress(len(listed))
         known = enrolled.keys() | set(ledger.searched())
         gone = tuple(sorted(known - listed))
-        vanished = self._vanished(gone) if len(gone) > _bearable(len(known)) else 0
+        vanished = self._vanished(gone) if len(gone) > bearable(len(known)) else 0
         return Missed(tuple(changed), gone, len(listed), len(known), vanished)
 
     def catch_up(self, job: Job) -> Outcome:
@@ -423,13 +421,8 @@ class Reconciler:
         self.pipeline.schedule_sweep()
 
 
-def _bearable(known: int) -> float:
-    """How many of so many known pictures may vanish unasked."""
-    return max(FEW_GONE, known * PART_GONE)
-
-
 def _check_vanished(vanished: int, known: int) -> None:
-    if vanished > _bearable(known):
+    if vanished > bearable(known):
         raise Rejected(
             f"{vanished} of {known} known pictures are not in the library any more. If they were"
             " deleted on purpose, `facelabel reconcile --force` forgets them; else look at"

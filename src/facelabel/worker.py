@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from facelabel.changes import Changes
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
-from facelabel.model import JobKind
+from facelabel.model import JobKind, JobState
 from facelabel.reconcile import Reconciler
 
 if TYPE_CHECKING:
@@ -218,7 +218,22 @@ class Worker:
             due = self.queue.next_due()
             if due is None or due > self.clock.now() + patience:
                 return
-            self.clock.sleep(max(0.01, min(IDLE_SECONDS, due - self.clock.now())))
+            if not self._hurries(due):
+                self.clock.sleep(max(0.01, min(IDLE_SECONDS, due - self.clock.now())))
+
+    def _hurries(self, due: float) -> bool:
+        """Have a sweep done now if that is what is due next, and nothing else is at work.
+
+        It was put off so that one sweep serves several jobs; there is none now to wait for.
+        """
+        ready = self.queue.jobs(JobState.READY)
+        first = next((job for job in ready if job.run_at == due), None)
+        if first is None or first.kind is not JobKind.SWEEP or first.tries:
+            return False
+        if any(job.token for job in ready):
+            return False
+        self.queue.enqueue(first.kind, first.key, first.payload)
+        return True
 
     def due(self, seconds: float) -> Iterator[Done]:
         """Work what is due; begin nothing more after so many seconds."""

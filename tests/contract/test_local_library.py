@@ -6,11 +6,15 @@ import os
 import threading
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import Engine, event
 from tests.contract.test_library import NearLibraryContract, ids, now
 
+from facelabel.adapters.store import assets
+from facelabel.adapters.store.database import PAGE
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.originals import MARK
 from facelabel.errors import (
@@ -20,10 +24,11 @@ from facelabel.errors import (
     Unavailable,
     UnreadableImage,
 )
-from facelabel.media import DocumentKind, ImageHeader
+from facelabel.media import AssetChange, Compare, DocumentKind, ImageHeader, Where
 from facelabel.testing import ManualClock, portrait
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.database import Database
     from facelabel.media import Change
     from facelabel.model import Asset, Json, JsonValue
+
+
+class Killed(BaseException):
+    """The process is no more."""
 
 
 def check(data: bytes) -> ImageHeader:
@@ -177,6 +186,121 @@ class LocalLibraryContract(NearLibraryContract):
             os.utime(path, (0, 0))
         assert library.sweep_orphans() == 2
         assert self.files(root) == [ann.etag]
+
+    def test_many_files_without_an_asset_are_kept_and_told_of_once(
+        self, library: LocalLibrary, root: Path, ann: Asset, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The database is older than they are: it was put back from a backup."""
+        (root / "ab").mkdir()
+        others = [f"ab{number:062x}" for number in range(12)]
+        for digest in others:
+            (root / "ab" / digest).write_bytes(b"{}")
+            os.utime(root / "ab" / digest, (0, 0))
+        assert (library.sweep_orphans(), library.sweep_orphans()) == (0, 0)
+        assert self.files(root) == sorted([ann.etag, *others])
+        (record,) = caplog.records
+        for words in (f"12 files in {root}", "none is deleted", "facelabel adopt --force"):
+            assert words in record.getMessage()
+        for digest in others[:4]:
+            (root / "ab" / digest).unlink()
+        assert library.sweep_orphans() == 8
+        assert f"8 files in {root}" in caplog.records[-1].getMessage()
+
+    @pytest.mark.parametrize("point", ["before", "during", "aside"])
+    def test_what_a_killed_deletion_left_goes_with_the_next_look(
+        self, database: Database, root: Path, clock: ManualClock, ann: Asset, point: str
+    ) -> None:
+        """The original, whatever it is called by then, and what was made of it."""
+        derived = {ann.etag}
+        living = LocalLibrary(
+            database, root, clock, on_change=None, check=check, on_removed=derived.discard
+        )
+
+        def killed(*_: object) -> None:
+            raise Killed
+
+        class Dying(LocalLibrary):
+            """Its process is killed when the row is gone and the file is not."""
+
+            def _release(self, etags: Sequence[str]) -> int:
+                if point == "before":
+                    raise Killed
+                return super()._release(etags)
+
+        dying = Dying(database, root, clock, on_change=None, check=check, on_removed=killed)
+        with pytest.raises(Killed):
+            dying.delete(ann.asset_id)
+        place = root / ann.etag[:2] / ann.etag
+        if point == "aside":  # where nobody was left to put it back
+            place.rename(place.with_name(f"{ann.etag}.0123.tmp"))
+        assert living.sweep_orphans() == 1
+        assert (self.files(root), derived) == ([], set())
+        assert living.release() == 0
+
+    def test_what_was_noted_to_go_and_came_back_stays(
+        self, database: Database, root: Path, clock: ManualClock, ann: Asset
+    ) -> None:
+        class Dying(LocalLibrary):
+            """As before."""
+
+            def _release(self, etags: Sequence[str]) -> int:
+                raise Killed
+
+        library = Dying(database, root, clock, on_change=None, check=check)
+        with pytest.raises(Killed):
+            library.delete(ann.asset_id)
+        living = LocalLibrary(database, root, clock, on_change=None, check=check)
+        again = living.upload(self.ANN, public_id="again")
+        assert living.release() == 0
+        assert living.fetch(again) == self.ANN
+
+    def test_what_is_deleted_while_the_disk_is_away_goes_once_it_is_back(
+        self, database: Database, root: Path, clock: ManualClock, ann: Asset
+    ) -> None:
+        (root / MARK).touch()
+        library = LocalLibrary(database, root, clock, on_change=None, check=check)
+        away = root.rename(root.parent / "away")
+        library.delete(ann.asset_id)
+        assert library.sweep_orphans() == 0
+        away.rename(root)
+        assert library.sweep_orphans() == 1
+        assert self.files(root) == [MARK]
+
+    def test_a_large_folder_is_moved_page_by_page(
+        self, database: Database, library: LocalLibrary, ann: Asset
+    ) -> None:
+        """Nobody is silent in the middle of a change until all of it is worked out."""
+        pictures = [
+            replace(ann, asset_id=f"{number:032x}", public_id=f"{number}", folder="old", tags=())
+            for number in range(PAGE + 1)
+        ]
+        with database.transaction(alone="library") as connection:
+            assets.write(connection, [AssetChange(None, picture) for picture in pictures])
+        written = []
+
+        def count(*execution: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+            _, _, statement, parameters, _, executemany = execution
+            if statement.startswith("UPDATE asset "):
+                written.append(len(parameters) if executemany else 1)
+
+        event.listen(Engine, "before_cursor_execute", count)
+        try:
+            library.rename_folder("old", "new")
+        finally:
+            event.remove(Engine, "before_cursor_execute", count)
+        assert written == [PAGE, 1]
+        assert library.tally(Where("folder", Compare.EQUALS, "new"), "folder") == {"new": PAGE + 1}
+
+    def test_another_installations_disk_in_its_place_takes_no_originals(
+        self, database: Database, root: Path, clock: ManualClock, ann: Asset
+    ) -> None:
+        (root / MARK).write_text("0123456789abcdef\n")
+        library = LocalLibrary(database, root, clock, on_change=None, check=check)
+        (root / MARK).write_text("fedcba9876543210\n")
+        with pytest.raises(Unavailable, match=r"mounted\? .*adopt"):
+            library.upload(self.BOB, folder="training", filename="bob.jpg")
+        library.delete(ann.asset_id)
+        assert self.files(root) == sorted([ann.etag, MARK])
 
     def test_deleting_and_uploading_at_once_never_loses_a_file(
         self, library: LocalLibrary, root: Path

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
+import threading
+import time
 import uuid
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -17,11 +19,10 @@ from facelabel.adapters.store import forgetting, schema
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.forgetting import Eraser
 from facelabel.adapters.store.ledger import StoreLedger
+from facelabel.adapters.store.library import LocalLibrary
+from facelabel.media import Edit, ImageHeader
 from facelabel.model import NameState
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+from facelabel.testing import ManualClock
 
 PATIENCE = 120.0
 NAME = "Wvutsr Qponm"
@@ -143,6 +144,190 @@ def test_nothing_is_written_anew_where_nothing_was_forgotten(sqlite: Database) -
     with sqlite.read() as connection:
         assert connection.execute(select(schema.name_mark)).all()
         assert connection.exec_driver_sql("PRAGMA user_version").scalar() == 0
+
+
+def header(path: Path, name: str, value: int | None = None) -> int:
+    """A number of the file's header; set before, if there is a value."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        if value is not None:
+            database.execute(f"PRAGMA {name} = {value}")
+        number: int = database.execute(f"PRAGMA {name}").fetchone()[0]
+        return number
+
+
+def rest(path: Path, seconds: float = 1000.0) -> None:
+    """Let no thread write the database anew meanwhile: as if somebody had just done so."""
+    header(path, "application_id", int(time.time() + seconds - forgetting._EPOCH))  # noqa: SLF001 - of the file format
+
+
+def forgotten(path: Path) -> int:
+    """0 if nothing was forgotten since the database was written anew."""
+    return header(path, "user_version")
+
+
+def forget(database: Database) -> None:
+    with database.transaction() as connection:
+        forgetting.note(connection)
+
+
+@pytest.fixture
+def stopped(migrated_sqlite: Path, tmp_path: Path) -> Eraser:
+    """Return an eraser that does what it is told to, and nothing by itself."""
+    path = tmp_path / "facelabel.db"
+    path.write_bytes(migrated_sqlite.read_bytes())
+    eraser = Eraser(path)
+    eraser.stop()
+    return eraser
+
+
+def test_no_copy_of_the_database_comes_into_a_log_that_cannot_be_cut(
+    stopped: Eraser, tmp_path: Path
+) -> None:
+    """Somebody who reads on and on would have it grow by the database with every try."""
+    path = tmp_path / "facelabel.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("CREATE TABLE large AS SELECT randomblob(1000000) AS x")
+        header(path, "user_version", 1)
+        assert stopped.empty_log()
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM large").fetchone()
+        for _ in range(2):
+            stopped.rewrite(at_once=True)
+        assert log_of(path).stat().st_size < 100_000
+        assert forgotten(path)
+    stopped.rewrite(PATIENCE, at_once=True)
+    assert not forgotten(path)
+
+
+def test_all_processes_rest_together(stopped: Eraser, tmp_path: Path) -> None:
+    path = tmp_path / "facelabel.db"
+    header(path, "user_version", 1)
+    rest(path)
+    stopped.rewrite(PATIENCE)
+    assert forgotten(path)
+    rest(path, 2 * forgetting.LONGEST_REST)  # the clock went back
+    until_then = header(path, "application_id")
+    stopped.rewrite(PATIENCE)
+    assert not forgotten(path)
+    assert 0 < header(path, "application_id") < until_then
+
+
+def test_who_forgot_nothing_writes_nothing_anew(migrated_sqlite: Path, tmp_path: Path) -> None:
+    path = tmp_path / "facelabel.db"
+    path.write_bytes(migrated_sqlite.read_bytes())
+    header(path, "user_version", 1)
+    rest(path)
+    with closing(Database(f"sqlite:///{path}")) as database, database.read() as connection:
+        assert connection.execute(select(schema.name_mark)).all() == []
+    assert forgotten(path)
+    with closing(Database(f"sqlite:///{path}")) as database:
+        forget(database)
+    assert not forgotten(path)
+
+
+def test_who_ends_leaves_it_to_those_who_have_the_database_open(
+    migrated_sqlite: Path, tmp_path: Path
+) -> None:
+    """Also if they are about to end, too, and forgot nothing."""
+    path = tmp_path / "facelabel.db"
+    path.write_bytes(migrated_sqlite.read_bytes())
+    rest(path)
+    with closing(Database(f"sqlite:///{path}")) as other:
+        with other.read():
+            pass
+        with closing(Database(f"sqlite:///{path}")) as database:
+            forget(database)
+        assert forgotten(path)
+        rest(path, 0)
+    assert not forgotten(path)
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_rewrite_of_ours_is_not_given_up_to_be_done_again(
+    tmp_path: Path, *, is_ours: bool
+) -> None:
+    forgets, asked = threading.Event(), threading.Event()
+
+    class Writing(sqlite3.Connection):
+        """In the middle of it."""
+
+        def interrupt(self) -> None:
+            asked.set()
+
+    eraser = Eraser(tmp_path / "facelabel.db", forgets)
+    if is_ours:
+        forgets.set()
+    with closing(Writing(":memory:")) as writing:
+        eraser._writing = writing  # noqa: SLF001 - as if its thread were at it
+        eraser.stop()
+    assert asked.is_set() is not is_ours
+
+
+def test_a_rewrite_that_fails_is_put_off_and_told_once(
+    stopped: Eraser, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "facelabel.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.create_collation("unheard_of", lambda one, other: (one > other) - (one < other))
+        database.execute("CREATE TABLE t (x TEXT COLLATE unheard_of)")
+        database.execute("CREATE INDEX i ON t (x)")  # which nobody else can make
+    header(path, "user_version", 1)
+    started = time.monotonic()
+    for _ in range(forgetting.FAILURES + 1):
+        stopped.rewrite(PATIENCE)
+    put_off = stopped._not_before - started  # noqa: SLF001 - threads wait for it
+    assert put_off > 2**forgetting.FAILURES * forgetting.FAILED_REST
+    (record,) = caplog.records
+    assert "may still be read" in record.getMessage()
+    assert str(path) in record.getMessage()
+    assert forgotten(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux shows what is open")
+def test_sqlites_own_temporary_files_are_in_the_data_folder(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    """A rewrite begins with a copy of everything; they have no name, so nobody else finds them."""
+    assert sqlite.url
+    with closing(sqlite3.connect(tmp_path / "facelabel.db", isolation_level=None)) as database:
+        database.execute("PRAGMA temp.cache_size = 1")
+        database.execute("CREATE TEMP TABLE t AS SELECT randomblob(1000000) AS x")
+        opened = []
+        for file in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):  # the folder of the list itself
+                opened.append(str(file.readlink()))
+    own = [path for path in opened if "etilqs" in path]
+    assert own
+    assert all(path.startswith(f"{tmp_path}/") for path in own)
+    assert not [*tmp_path.glob("etilqs*")]
+
+
+def test_what_is_added_forgets_nothing(sqlite: Database, tmp_path: Path) -> None:
+    """Nobody's words are gone, so that there is nothing to write the database anew for."""
+    path = tmp_path / "facelabel.db"
+    rest(path)
+    library = LocalLibrary(
+        sqlite, tmp_path / "originals", ManualClock(), on_change=None,
+        check=lambda _: ImageHeader("jpg", 1, 1),
+    )  # fmt: skip
+    header(path, "user_version", 0)
+    (ann,) = [library.upload(b"ann", public_id="ann").asset_id]
+    library.edit([ann], Edit(add_tags=["a", "b"], set_context={"c": "d"}))
+    library.edit([ann], Edit(add_tags=["e"], set_context={"f": "g"}))
+    library.set_metadata(ann, "who", ["Ann"])
+    header(path, "user_version", 0)  # its definition was changed
+    library.edit([ann], Edit(set_metadata={"who": ["Ann", "Bob"]}))
+    assert not forgotten(path)
+    gone = [
+        Edit(remove_tags=["a"]),
+        Edit(set_context={"c": "h"}),
+        Edit(set_metadata={"who": ["Bob"]}),
+        Edit(public_id="bob"),
+    ]
+    for edit in gone:
+        header(path, "user_version", 0)
+        library.edit([ann], edit)
+        assert forgotten(path), edit
 
 
 def test_a_folder_that_was_deleted_gets_no_file_back(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.installation import Installation
+from facelabel.adapters.store.installation import NEWEST, Installation
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.originals import MARK, Originals
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected, Unavailable
@@ -49,11 +49,11 @@ def pair(database: Database, data: Path) -> Installation:
     return Installation(database, data, Originals(data / "originals"))
 
 
-def library(database: Database, data: Path) -> LocalLibrary:
+def library(database: Database, data: Path, clock: ManualClock | None = None) -> LocalLibrary:
     return LocalLibrary(
         database,
         data / "originals",
-        ManualClock(),
+        clock or ManualClock(),
         on_change=None,
         check=lambda _: ImageHeader("jpg", 1, 1),
     )
@@ -105,6 +105,50 @@ def test_a_copy_of_the_folder_is_the_folder(database: Database, here: Path, tmp_
     (tmp_path / "copy" / "originals" / MARK).unlink()  # the originals prove it
     assert pair(database, tmp_path / "copy").check() == first
     assert (tmp_path / "copy" / "originals" / MARK).exists()
+
+
+def upload_one_by_one(database: Database, data: Path, count: int, clock: ManualClock) -> None:
+    for _ in range(count):
+        clock.time += 1
+        library(database, data, clock).upload(str(clock.time).encode(), filename=f"{clock.time}")
+
+
+def test_a_copy_is_told_by_the_originals_it_lacks(
+    database: Database, here: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One may be lost, some are worth a word, and with none of the newest nothing starts."""
+    clock = ManualClock()
+    first = pair(database, here).check()
+    upload_one_by_one(database, here, 12, clock)
+    other = tmp_path / "copy"
+    shutil.copytree(here, other)
+    told = []
+    for _ in range(NEWEST - 1):
+        upload_one_by_one(database, here, 1, clock)
+        assert pair(database, other).check() == first
+        told.append(len(caplog.records))
+    assert told == [0, *range(1, NEWEST - 1)]
+    message = caplog.records[0].getMessage()
+    assert f"2 of the newest {NEWEST} originals are not in {other}" in message
+    upload_one_by_one(database, here, 1, clock)
+    with pytest.raises(ForeignFolder, match="a copy of the folder that another machine has"):
+        pair(database, other).check()
+    assert pair(database, other).looked_for()[0] >= NEWEST
+    assert pair(database, here).check() == first
+
+
+def test_an_adoption_by_force_has_the_others_deleted(database: Database, here: Path) -> None:
+    """It is how somebody says that nobody wants them."""
+    pictures = library(database, here)
+    kept = pictures.upload(b"kept", filename="kept.jpg")
+    others = [here / "originals" / "ab" / f"ab{number:062x}" for number in range(30)]
+    others[0].parent.mkdir(exist_ok=True)
+    for path in others:
+        path.write_bytes(b"of nobody")
+    assert pair(database, here).adopt(force=True).others == 30
+    assert library(database, here).sweep_orphans() == 30
+    assert not any(path.exists() for path in others)
+    assert library(database, here).fetch(kept) == b"kept"
 
 
 def test_an_installation_from_before_is_taken_over_silently(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import URL, create_engine, make_url, text
 from tests.forked import Piped
 
 from facelabel.adapters.store.database import Database
@@ -128,6 +128,38 @@ class TestRights:
     def test_a_schema_of_our_own_is_enough(self, server: Server) -> None:
         server(f"CREATE SCHEMA faces AUTHORIZATION {server.role}")
         opened(server.address(server.role, options="-c search_path=faces"))
+
+    def test_what_is_to_be_granted_is_named_by_who_and_where_we_are(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In a schema that is not public, as a role that the URL does not name."""
+        path = "-c search_path=fäces"
+        server(f'CREATE SCHEMA "fäces" AUTHORIZATION {server.role}')
+        opened(server.address(server.role, options=path))
+        visitor = f"{server.role}_visitor"
+        server(f"CREATE ROLE {visitor} LOGIN")
+        try:
+            monkeypatch.setenv("PGUSER", visitor)
+            known = make_url(server.address(options=path))
+            url = URL.create(known.drivername, database=known.database, query=known.query)
+            asked = []
+            for _ in range(3):
+                message = self.refusal(url.render_as_string())
+                grants = message.split(": ")[-1].split("; ")
+                asked.append(grants[0])
+                server(grants[0])
+            assert asked == [
+                f'GRANT {what} "fäces" TO {visitor}'
+                for what in (
+                    "USAGE, CREATE ON SCHEMA",
+                    "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA",
+                    "USAGE ON ALL SEQUENCES IN SCHEMA",
+                )
+            ]
+            opened(url.render_as_string())
+        finally:
+            server(f"DROP OWNED BY {visitor}")
+            server(f"DROP ROLE {visitor}")
 
     def test_a_server_that_takes_no_writes_may_do_so_later(self, server: Server) -> None:
         """A standby is promoted one day: who waits for it need not be started again."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from facelabel.errors import ConfigurationError
 from facelabel.web import server
+
+if TYPE_CHECKING:
+    from facelabel.bootstrap.app import App
 
 
 @pytest.mark.parametrize(
@@ -29,3 +35,22 @@ def test_what_somebody_has_to_mend_is_one_line_and_a_bug_has_its_traceback(
     assert "it starts again" in record.getMessage()
     assert (record.exc_info is not None) == is_bug
     assert len(runs) == 1
+
+
+def test_what_others_left_is_erased_each_minute_and_looked_for_each_hour() -> None:
+    done: Counter[str] = Counter()
+
+    class Passing(threading.Event):
+        """Two hours and a half pass, which nobody waits for."""
+
+        seconds = 0.0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.seconds += timeout or 0.0
+            return self.seconds > 2.5 * server.HOUR
+
+    app = SimpleNamespace(
+        settle=lambda: done.update(["settled"]), tidy=lambda: done.update(["tidied"])
+    )
+    server._tidy(cast("App", app), Passing())  # noqa: SLF001 - a thread of a whole server runs it
+    assert done == {"settled": 148, "tidied": 2}

@@ -414,6 +414,33 @@ def test_drain_waits_for_what_is_due_soon_and_leaves_the_rest(shop: Shop) -> Non
     assert shop.only_job().key == "late"
 
 
+def test_drain_waits_for_no_sweep_with_nothing_else_to_do(shop: Shop) -> None:
+    """It was put off for the sake of jobs to come; one that failed is not begun at once again."""
+    shop.worker.drain()
+    start = shop.clock.time
+    worker = Worker(
+        shop.queue, {JobKind.SWEEP: shop.handle, JobKind.ASSET: shop.handle}, shop.clock
+    )
+    shop.queue.enqueue(JobKind.SWEEP, "all", {"a": 1}, delay=3)
+    worker.drain()
+    assert (shop.clock.time, shop.worked[-1].payload) == (start, {"a": 1})
+
+    shop.troubles = [Unavailable("away")]
+    shop.queue.enqueue(JobKind.SWEEP, "all", delay=3)
+    worker.drain()
+    assert shop.clock.time > start
+    assert not shop.queue.jobs()
+
+
+def test_a_sweep_waits_for_what_others_have_in_hand(shop: Shop) -> None:
+    assert shop.queue.claim()
+    start = shop.clock.time
+    shop.queue.enqueue(JobKind.SWEEP, "all", delay=3)
+    Worker(shop.queue, {JobKind.SWEEP: shop.handle}, shop.clock).drain()
+    assert shop.clock.time >= start + 3
+    assert [job.kind for job in shop.worked] == [JobKind.SWEEP]
+
+
 def test_what_is_due_is_worked_as_long_as_there_is_time(shop: Shop) -> None:
     """The job in hand when it is over is finished, and none begun after it."""
 

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
     from facelabel.worker import Hold
 
-_OTHER_FOLDER = "choose another with --data or FACELABEL_DATA"
 #: The longest that one download may take in all, and the telling of one subscriber.
 FETCH_SECONDS = 60.0
 NOTIFY_SECONDS = 10.0
@@ -69,6 +68,8 @@ class App:
     annotate: Callable[[bytes, tuple[NamedFace, ...]], bytes]
     #: Clears away what processes killed in the middle left behind; returns how many originals.
     tidy: Callable[[], int]
+    #: As far as that costs next to nothing; also erases what other machines deleted meanwhile.
+    settle: Callable[[], None]
     #: Tells one subscriber of a change.
     notify: Callable[[Job], Outcome]
     #: Told how far a rebuild is.
@@ -224,9 +225,14 @@ class _Parts:
 def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -> App:
     clock, allowed, pictures = SystemClock(), limits(settings), parts.pictures
 
-    def tidy() -> int:
+    def settle() -> None:
         if parts.own:
             parts.own.settle()
+        if parts.local:
+            parts.local.release()
+
+    def tidy() -> int:
+        settle()
         return pictures.tidy()
 
     pipeline = Pipeline(
@@ -249,6 +255,7 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
         fetch=lambda url: _fetch(settings, url),
         annotate=lambda data, faces: annotate(data, faces, allowed),
         tidy=tidy,
+        settle=settle,
         notify=Notifier(_post(settings), clock),
         rebuild_progress=[],
         local=parts.local,

@@ -50,6 +50,9 @@ class Local:
     inspect: Callable[[bytes], ImageHeader]
     #: Boxes of the faces of an image, as ratios of the upright image.
     detect: Callable[[bytes], Sequence[Box]]
+    #: Deletes the originals that are noted to go …
+    release: Callable[[], int]
+    #: … and, with a look at every file, what killed processes left; returns how many.
     tidy: Callable[[], int]
     #: The data folder and the store, which belong together.
     installation: Installation
@@ -104,6 +107,7 @@ def build(
         derived=derived,
         inspect=check,
         detect=engines.detect,
+        release=media.release,
         tidy=media.sweep_orphans,
         installation=pair,
         identity=identity,

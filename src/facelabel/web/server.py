@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -52,7 +53,7 @@ BACKLOG = 1024
 #: Seconds for requests under way, and at the same time for the jobs in hand, when told to stop;
 #: whoever told us often waits for no more than ten.
 GRACE = 5
-HOUR = 3600.0
+MINUTE, HOUR = 60.0, 3600.0
 #: Seconds before a task that broke down starts again.
 PAUSE = 5.0
 
@@ -206,10 +207,22 @@ def _by_the_clock(app: App, stop: threading.Event) -> dict[str, Callable[[], Non
     tasks: dict[str, Callable[[], None]] = {}
     if app.settings.reconcile_hours:
         tasks["reconcile"] = partial(_reconcile, app, stop)
+    tasks["tidy"] = partial(_tidy, app, stop)
     if app.remote and app.settings.poll_channel:
         poller = app.remote.poller(app.settings.poll_channel, app.inbox)
         tasks["poll"] = partial(poller.run, stop)
     return tasks
+
+
+def _tidy(app: App, stop: threading.Event) -> None:
+    """Erase what others left to erase: killed processes, and machines with folders of their own."""
+    for minute in count(1):
+        if stop.wait(MINUTE):
+            return
+        if minute * MINUTE % HOUR:
+            app.settle()
+        else:
+            app.tidy()
 
 
 def _reconcile(app: App, stop: threading.Event) -> None:

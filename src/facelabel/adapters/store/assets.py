@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _ASSET = schema.asset.c
 _TAG = schema.asset_tag.c
 _COLUMNS = tuple(_ASSET.keys())
+#: Columns with words of people's.
+_WRITTEN = ("public_id", "folder", "filename", "display_name")
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -111,13 +113,17 @@ def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
 def _forgets(change: AssetChange) -> bool:
     """Whether words of somebody's go, that may be a name: those of an asset, or a tag of it."""
     before, after = change.before, change.after
-    if before is None or after is None:
-        return before is not None
-    words = [
-        (asset.public_id, asset.folder, asset.filename, asset.display_name, asset.context,
-         asset.metadata) for asset in (before, after)
-    ]  # fmt: skip
-    return words[0] != words[1] or bool(set(before.tags) - set(after.tags))
+    return before is not None and (after is None or bool(_words(before) - _words(after)))
+
+
+def _words(asset: Asset) -> set[tuple[str, str]]:
+    """All that people wrote, each with where it stands: what is only added takes nothing away."""
+    words = {(name, getattr(asset, name)) for name in _WRITTEN} | {("tag", t) for t in asset.tags}
+    for kind, given in (("context", asset.context), ("metadata", asset.metadata)):
+        for key, value in given.items():
+            several = value if isinstance(value, list) else [value]
+            words |= {(f"{kind} {key}", str(one)) for one in several}
+    return words - {(name, "") for name in _WRITTEN}
 
 
 def _update(connection: Connection, changes: Sequence[AssetChange]) -> None:

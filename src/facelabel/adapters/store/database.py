@@ -8,6 +8,7 @@ writing one with ``BEGIN IMMEDIATE``: it holds SQLite's write lock from its firs
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,7 @@ from sqlalchemy.pool import NullPool
 from facelabel.adapters import files
 from facelabel.adapters.store import postgresql
 from facelabel.adapters.store.faults import translated
-from facelabel.adapters.store.forgetting import Eraser
+from facelabel.adapters.store.forgetting import Eraser, keep_copies_in
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE
 from facelabel.errors import ConfigurationError
 
@@ -61,12 +62,14 @@ class Database:
         self._engine = self._connected()
         snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = self._engine.execution_options(**snapshot)
+        forgets = threading.Event()
         self._writers = {
-            durable: self._engine.execution_options(writes=True, durable=durable)
+            durable: self._engine.execution_options(writes=True, durable=durable, forgets=forgets)
             for durable in (True, False)
         }
         self._eraser: Eraser | None = None
         if self._sqlite:
+            keep_copies_in(Path(self._url.database or "").parent)
             _make_private(Path(self._url.database or ""))
         try:
             self._open()
@@ -74,7 +77,7 @@ class Database:
             self.close()
             raise
         if self._sqlite:
-            self._eraser = Eraser(Path(self._url.database or ""))
+            self._eraser = Eraser(Path(self._url.database or ""), forgets)
 
     @property
     def url(self) -> str:
@@ -141,7 +144,7 @@ class Database:
         return self._url.set(drivername=self._url.get_backend_name())
 
     def _translated(self) -> AbstractContextManager[None]:
-        return translated(self._url.username or "")
+        return translated(lambda: postgresql.who(self._engine, self._url))
 
     def _connected(self, *, migrating: bool = False) -> Engine:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy.exc import (
@@ -19,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from facelabel.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     Meaning: TypeAlias = type[ConfigurationError | Unavailable]
 
@@ -58,7 +59,7 @@ _STANDBY = (
 )
 _NO_SCHEMA = (
     "the role's search_path has no schema that is there and open to it:"
-    " GRANT USAGE, CREATE ON SCHEMA public TO {role}"
+    " GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
 )
 _CANCELED = (
     "if nobody canceled it, let the role have more: ALTER ROLE {role} SET statement_timeout = 0"
@@ -86,33 +87,51 @@ _GRANTS = (
     (re.compile(r"for (table|relation)"), "{tables}; {sequences}"),
 )
 #: … and where it speaks another language.
-_ALL = "GRANT USAGE, CREATE ON SCHEMA public TO {role}; {tables}; {sequences}"
-_TABLES = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
-_SEQUENCES = "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+_ALL = "GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}; {tables}; {sequences}"
+_TABLES = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+_SEQUENCES = "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who we are to PostgreSQL, and where: what is named where something has to be granted."""
+
+    #: As people write them, not as SQL has them; "" where it is not known.
+    role: str = ""
+    schema: str = "public"
+
+    def fill(self, advice: str) -> str:
+        """Put the names into a statement, as SQL has them."""
+        names = {"role": _quoted(self.role) if self.role else "ROLE",
+                 "schema": _quoted(self.schema)}  # fmt: skip
+        tables, sequences = _TABLES.format(**names), _SEQUENCES.format(**names)
+        return advice.format(**names, tables=tables, sequences=sequences)
 
 
 @contextmanager
-def translated(role: str = "") -> Iterator[None]:
+def translated(who: Callable[[], Who] = Who) -> Iterator[None]:
     """Raise Unavailable or ConfigurationError for the database's own troubles; bugs pass.
 
-    ``role``: who we are to PostgreSQL, to be named where something has to be granted.
+    ``who``: asked where something has to be granted.
     """
     try:
         yield
     except PoolTimeout as error:
         raise Unavailable("every connection to the database is in use") from error
     except DBAPIError as error:
-        meaning, advice = _meaning(error, _quoted(role))
+        meaning, advice = _meaning(error)
         if meaning is None:
             raise
+        if "{" in advice:
+            advice = who().fill(advice)
         line = f"database: {_first_line(error)}"
         raise meaning(f"{line}: {advice}" if advice else line) from error
 
 
-def _meaning(error: DBAPIError, role: str) -> tuple[Meaning | None, str]:
+def _meaning(error: DBAPIError) -> tuple[Meaning | None, str]:
     """What to raise, if it is no bug, and what helps, if that is not plain."""
     code = getattr(error.orig, "sqlite_errorcode", None)
-    return _postgresql(error, role) if code is None else (_sqlite(code & 0xFF), "")
+    return _postgresql(error) if code is None else (_sqlite(code & 0xFF), "")
 
 
 def _sqlite(code: int) -> Meaning | None:
@@ -121,16 +140,15 @@ def _sqlite(code: int) -> Meaning | None:
     return Unavailable if code in _SQLITE_PASSING else None
 
 
-def _postgresql(error: DBAPIError, role: str) -> tuple[Meaning | None, str]:
+def _postgresql(error: DBAPIError) -> tuple[Meaning | None, str]:
     code = getattr(error.orig, "sqlstate", None)
     if code == _NOT_ALLOWED:
-        return ConfigurationError, _grant(_first_line(error), role)
+        return ConfigurationError, _grant(_first_line(error))
     if code in _HELP:
-        meaning, advice = _HELP[code]
-        return meaning, advice.format(role=role)
+        return _HELP[code]
     if error.statement is None and _is_refused(error):
         text = str(error.orig)
-        return ConfigurationError, _grant(text, role) if "permission denied" in text else ""
+        return ConfigurationError, _grant(text) if "permission denied" in text else ""
     passes = isinstance(error, OperationalError | InterfaceError | InternalError)
     return Unavailable if passes else None, ""
 
@@ -142,20 +160,20 @@ def _is_refused(error: DBAPIError) -> bool:
     return not_understood or any(words in text for words in _POSTGRESQL_SETTINGS)
 
 
-def _grant(refusal: str, role: str) -> str:
-    """The statement that ends a refusal."""
-    found = ((pattern.search(refusal), grant) for pattern, grant in _GRANTS)
-    what, grant = next(((match, grant) for match, grant in found if match), (None, _ALL))
-    tables, sequences = _TABLES.format(role=role), _SEQUENCES.format(role=role)
-    names = what.groups() if what else ()
-    return grant.format(*names, role=role, tables=tables, sequences=sequences)
+def _grant(refusal: str) -> str:
+    """The statement that ends a refusal, the names that the server does not say left open."""
+    for pattern, grant in _GRANTS:
+        if found := pattern.search(refusal):
+            said = found[1].replace("{", "{{").replace("}", "}}") if "{0}" in grant else ""
+            return grant.replace("{0}", said)
+    return _ALL
 
 
-def _quoted(role: str) -> str:
-    """A role's name as SQL has it."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]*", role):
-        return role
-    return '"{}"'.format(role.replace('"', '""')) if role else "ROLE"
+def _quoted(name: str) -> str:
+    """A name as SQL has it."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+        return name
+    return '"{}"'.format(name.replace('"', '""'))
 
 
 def _first_line(error: DBAPIError) -> str:

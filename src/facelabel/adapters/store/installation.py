@@ -8,6 +8,7 @@ itself on a shared disk, carries it along; a disk that is not mounted has none.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from facelabel.adapters import files
-from facelabel.adapters.store import needed, schema
+from facelabel.adapters.store import needed, released, schema
 from facelabel.adapters.store.database import PAGE
 from facelabel.adapters.store.originals import MARK
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.database import Database
     from facelabel.adapters.store.originals import Originals
 
+log = logging.getLogger(__name__)
+
 #: Originals looked for to tell whether folder and store belong together.
 SAMPLE = 20
+#: Half of them are the newest: a copy of the folder lacks what was uploaded since.
+NEWEST = SAMPLE // 2
 _ROW = {"id": 1}
 _LONGEST = 64
 
@@ -43,7 +48,7 @@ class Census:
     wanted: int
     #: … that are not in the folder.
     missing: int
-    #: Files of no picture of the store: they are deleted in time.
+    #: Files of no picture of the store: if they are few they are deleted in time.
     others: int
 
 
@@ -60,11 +65,12 @@ class Installation:
         """Return the id that store and folder share; ForeignFolder if they do not.
 
         New ones get one. Where only one side has one, or neither, as before there were any,
-        the originals decide.
+        the originals decide. A copy of the folder has the id, too, and is told by what it lacks.
         """
         with self._database.read() as connection:
-            stored = _stored(connection)
+            stored, newest = _stored(connection), needed.newest(connection, NEWEST)
         if stored and stored == self._here():
+            self._check_newest(newest)
             return stored
         with self._database.transaction(alone="installation") as connection:
             stored, here = _stored(connection), self._here()
@@ -76,41 +82,67 @@ class Installation:
         """Make this the store's folder, whatever was, under an id that no other folder has.
 
         Raises Rejected, unless forced, if an original is missing or one of another store is here.
+        Forced, it has the latter deleted.
         """
-        census = self.census()
+        census, others = self._compared()
         if not force and (census.missing or census.others):
             raise Rejected(
                 f"{census.missing} of the store's {census.wanted} originals are not in"
-                f" {self._folder}, and {census.others} files there are of no picture of the store,"
-                " so that they would be deleted; --force adopts the folder all the same"
+                f" {self._folder}, and {census.others} files there are of no picture of the store;"
+                " --force adopts the folder all the same, and has these files deleted"
             )
         with self._database.transaction(alone="installation") as connection:
+            released.note(self._database, connection, others)
             self._unite(connection, _new())
         return census
 
     def census(self) -> Census:
         """Compare every original of the store with the folder."""
-        present = set(self._originals.all())
+        return self._compared()[0]
+
+    def _compared(self) -> tuple[Census, set[str]]:
+        """The census, and the digests of the others."""
+        others = set(self._originals.all())
         wanted = missing = 0
-        others = len(present)
         for digest in self._wanted():
             wanted += 1
-            missing += digest not in present
-            others -= digest in present
-        return Census(wanted, missing, others)
+            missing += digest not in others
+            others.discard(digest)
+        return Census(wanted, missing, len(others)), others
 
     def looked_for(self) -> tuple[int, int]:
         """How many of some originals of the store are not in the folder, and of how many."""
         with self._database.read() as connection:
             sample = _sample(connection)
-        return sum(not self._originals.path(digest).exists() for digest in sample), len(sample)
+        return len(self._absent(sample)), len(sample)
+
+    def _absent(self, digests: Sequence[str]) -> list[str]:
+        return [digest for digest in digests if not self._originals.path(digest).exists()]
+
+    def _check_newest(self, newest: Sequence[str]) -> None:
+        """Refuse, or warn of, a copy of the folder that is another machine's, or from a backup.
+
+        One that is missing may be lost, which is for its own job to tell.
+        """
+        missing = self._absent(newest)
+        with self._database.read() as connection:  # they may have been deleted meanwhile
+            absent = len(missing) - len(needed.unused(connection, missing)) if missing else 0
+        if absent <= 1:
+            return
+        says = (
+            f"{absent} of the newest {len(newest)} originals are not in {self._folder}: is it a"
+            " copy of the folder that another machine has, or one from a backup? Share that folder"
+        )
+        if absent == NEWEST:
+            raise ForeignFolder(f"{says}; if it is lost: `facelabel adopt --force`")
+        log.warning("%s; if they are lost, upload these pictures again, or delete them", says)
 
     def _belongs(self, connection: Connection, stored: str, here: str) -> bool:
         if stored and here:
             return stored == here
         if sample := _sample(connection):
-            found = sum(self._originals.path(digest).exists() for digest in sample)
-            return found * 2 >= len(sample)  # an old installation may have lost some
+            absent = len(self._absent(sample))
+            return absent * 2 <= len(sample)  # an old installation may have lost some
         # Without a picture there is nothing to compare: neither side may know of another.
         return not stored and not any(True for _ in self._originals.all())
 
@@ -173,8 +205,9 @@ class Installation:
 
 
 def _sample(connection: Connection) -> list[str]:
-    """Some originals that the store needs: the first by their content, which is any."""
-    return needed.page(connection, "", SAMPLE)
+    """Some originals that the store needs: the newest, and the first by content, which is any."""
+    newest = needed.newest(connection, NEWEST)
+    return list(dict.fromkeys([*newest, *needed.page(connection, "", SAMPLE)]))[:SAMPLE]
 
 
 def _stored(connection: Connection) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import logging
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from facelabel.adapters.store import (
     folders,
     needed,
     placing,
+    released,
     rules,
     schema,
     values,
@@ -38,6 +40,7 @@ from facelabel.adapters.store.paging import Paging
 from facelabel.adapters.store.selection import is_inside, tallied, where
 from facelabel.adapters.store.step import Step
 from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
+from facelabel.losses import bearable
 from facelabel.media import (
     AssetChange,
     AssetKey,
@@ -66,6 +69,8 @@ if TYPE_CHECKING:
     from facelabel.media import Condition, ImageHeader
     from facelabel.model import Asset, Json
     from facelabel.ports import Clock
+
+log = logging.getLogger(__name__)
 
 _ASSET = schema.asset.c
 _DAY = 86_400.0
@@ -108,6 +113,8 @@ class LocalLibrary:
         self._check = check
         self._fixed_folders = fixed_folders
         self._on_removed = on_removed
+        #: How many files of no picture somebody was told of.
+        self._told = 0
         self._origin = Origin()
         self._bring_into_line()
 
@@ -372,7 +379,7 @@ class LocalLibrary:
                 raise AlreadyExists(f"there is a folder {to} already")
             inside = assets.matching(step.connection, is_inside(_ASSET.folder, path))
             folders.move(step.connection, path, to)
-            step.move([(asset, _moved(asset, path, to)) for asset in inside], path, to)
+            step.move(((asset, _moved(asset, path, to)) for asset in inside), path, to)
             return folders.below(step.connection, to)[0]
 
     def delete_folder(self, path: str) -> Sequence[Folder]:
@@ -410,13 +417,51 @@ class LocalLibrary:
     def sweep_orphans(self, min_age: float = _DAY) -> int:
         """Delete files of no asset that dead processes left; returns how many.
 
+        Where there are many, none is: dead processes leave few, and a database that is older than
+        the files does not know the newest of them.
+
         ``min_age``: seconds; an upload that is under way has files without an asset, too.
         """
+        removed = self.release()
         before = time.time() - min_age  # the file system's clock, whatever ours says
-        removed = sum(
-            self._release(self._unused(some)) for some in batches(self._originals.settled(before))
-        )
+        settled = list(self._originals.settled(before))
+        unused = [etag for some in batches(settled) for etag in self._unused(some)]
+        if len(unused) > bearable(len(settled)):
+            self._tell(len(unused))
+        elif unused:
+            with self._alone() as connection:
+                released.note(self._database, connection, unused)
+            log.warning(
+                "%d files in %s belong to no picture and are deleted: an upload was killed before"
+                " it was done, or the database is older than they are",
+                len(unused),
+                self._originals.root,
+            )
+            removed += self.release()
         return removed + self._originals.remove_unplaced(before)
+
+    def release(self) -> int:
+        """Delete the originals that are noted to go, and were not yet; returns how many."""
+        removed = 0
+        while self._originals.is_there():
+            with self._database.read() as connection:
+                noted = released.page(connection)
+            if not noted:
+                break
+            removed += self._release(noted)
+        return removed
+
+    def _tell(self, unused: int) -> None:
+        """Say once what the files of no picture are likely to be, and what helps."""
+        if unused != self._told:
+            log.warning(
+                "%d files in %s belong to no picture, as if the database were older than they are:"
+                " none is deleted. Put the newer database back, or `facelabel upload` the files"
+                " again; if nobody wants them, `facelabel adopt --force` has them deleted",
+                unused,
+                self._originals.root,
+            )
+        self._told = unused
 
     def _alone(self) -> AbstractContextManager[Connection]:
         return self._database.transaction(alone="library")
@@ -428,8 +473,10 @@ class LocalLibrary:
             now, fixed = self._clock.now(), self._fixed_folders
             step = Step(connection, now, self._origin, self._on_change, fixed)
             yield step
-        if step.freed:
-            self._release(step.freed)
+            freed = _unused(connection, step.freed)
+            released.note(self._database, connection, freed)
+        if freed and self._originals.is_there():
+            self._release(freed)
 
     def _edit(self, asset_id: str, edit: Edit) -> Asset:
         """Change an asset that must exist."""
@@ -470,19 +517,24 @@ class LocalLibrary:
         with self._database.read() as connection:
             return needed.unused(connection, etags)
 
-    def _release(self, etags: Iterable[str]) -> int:
-        """Remove originals that no asset uses; returns how many.
+    def _release(self, etags: Sequence[str]) -> int:
+        """Remove those of the noted originals that no asset uses; returns how many.
 
         Looked up anew under the lock: since the row went, another upload may have come to
         rely on the file.
         """
         with self._alone() as connection:
-            unused = [etag for some in batches(etags) for etag in needed.unused(connection, some)]
+            unused = _unused(connection, etags)
             with self._originals.removed(unused):
-                connection.execute(select(1))  # fails if we were stopped, and others have the lock
-            for etag in unused:
-                self._on_removed(etag)
+                for etag in unused:
+                    self._on_removed(etag)
+                # Fails if we were stopped, and others have the lock.
+                released.forget(connection, etags)
         return len(unused)
+
+
+def _unused(connection: Connection, etags: Iterable[str]) -> list[str]:
+    return [etag for some in batches(etags) for etag in needed.unused(connection, some)]
 
 
 def _folder_path(path: str) -> str:

@@ -31,6 +31,13 @@ def page(connection: Connection, after: str, count: int) -> list[str]:
     return list(connection.execute(both).scalars())
 
 
+def newest(connection: Connection, count: int) -> list[str]:
+    """The digests of the pictures made last, the newest first, each once."""
+    asset = schema.asset.c
+    last = select(asset.etag).order_by(asset.created_at.desc(), asset.asset_id.desc()).limit(count)
+    return list(dict.fromkeys(connection.execute(last).scalars()))
+
+
 def unused(connection: Connection, etags: Sequence[str]) -> list[str]:
     """Those of these digests that nobody needs."""
     used = union(*(select(table.c.etag).where(table.c.etag.in_(etags)) for table in _TABLES))

@@ -35,18 +35,34 @@ class Originals:
     def __init__(self, root: Path) -> None:
         """Keep the files below ``root``."""
         self.root = root
-        self._is_marked = False
+        self._mark: str | None = None
 
     def make(self) -> None:
         """Make the folder if it is not there; from now on it has to stay."""
         with _translated():
             files.folder(self.root)
-            self._is_marked = (self.root / MARK).exists()
+            self._mark = self._marked()
 
     def check(self) -> None:
         """Raise Unavailable if the folder is not what it was."""
-        if self._is_marked and not (self.root / MARK).exists():
-            raise Unavailable(f"originals: {self.root} is not what it was: is its disk mounted?")
+        if not self.is_there():
+            raise Unavailable(
+                f"originals: {self.root} is not what it was: is its disk mounted? After `facelabel"
+                " adopt` this program has to be started anew"
+            )
+
+    def is_there(self) -> bool:
+        """Whether the folder is what it was, by the id in it."""
+        if self._mark is None:
+            return True
+        with _translated():
+            return self._marked() == self._mark
+
+    def _marked(self) -> str | None:
+        """The folder's id; None without one."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return (self.root / MARK).read_text("ascii", "replace").strip()
+        return None
 
     def path(self, digest: str) -> Path:
         """Where the original of this SHA-256 stands."""
@@ -67,7 +83,7 @@ class Originals:
         """The content, or as much of that part as there is; None if there is no such file."""
         with _translated(), suppress(FileNotFoundError), self.path(digest).open("rb") as file:
             file.seek(part.start if part else 0)
-            return file.read(len(part) if part else -1)
+            return file.read(-1 if part is None else len(part))
         return None
 
     @contextmanager
@@ -78,18 +94,23 @@ class Originals:
         lock under which nobody needed them. Files that are gone already are no error.
         """
         with _translated(), ExitStack() as back:
-            taken = [self._taken(digest, back) for digest in digests]
+            taken = [path for digest in digests for path in self._taken(digest, back)]
             yield
             back.pop_all()
             for path in taken:
                 path.unlink(missing_ok=True)
 
-    def _taken(self, digest: str, back: ExitStack) -> Path:
-        place, aside = self.path(digest), files.temporary_beside(self.path(digest))
+    def _taken(self, digest: str, back: ExitStack) -> list[Path]:
+        """Take a file out of its place; return what is to be deleted of it.
+
+        That includes what a process killed right here has taken out before us.
+        """
+        place = self.path(digest)
+        aside = place.with_name(f"{digest}.{files.temporary_beside(place).name}")
         with suppress(FileNotFoundError):
             place.replace(aside)
-            back.callback(aside.replace, place)
-        return aside
+            back.callback(_put_back, aside, place)
+        return list(place.parent.glob(f"{digest}.*{files.TEMPORARY}"))
 
     def all(self) -> Iterator[str]:
         """Digest of every file."""
@@ -148,6 +169,11 @@ class Staged:
             files.sync(folder)
         self._written = True
         files.create(self._temporary, self._data)
+
+
+def _put_back(aside: Path, place: Path) -> None:
+    with suppress(FileNotFoundError):  # while we were stopped somebody else saw to it
+        aside.replace(place)
 
 
 def _stands(path: Path) -> bool:

@@ -8,11 +8,16 @@ succeed; and less than a lease lasts, so the lost machine's jobs find the librar
 
 from __future__ import annotations
 
+import getpass
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from sqlalchemy import create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
+from facelabel.adapters.store.faults import Who
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -45,6 +50,17 @@ _SET = """
     SELECT set_config(name, value, false)
     FROM unnest(%s::text[], %s::text[]) AS wanted (name, value) JOIN pg_settings USING (name)
     WHERE source NOT IN ('client', 'user', 'database', 'database user', 'global')
+"""
+#: Who we are, and the first schema of our search_path that is there, open to us or not. Its entries
+#: are names as SQL has them, without commas in any that we would advise.
+_WHO = """
+    SELECT current_user, coalesce(current_schema(), (
+        SELECT nspname
+        FROM regexp_split_to_table(current_setting('search_path'), ' *, *')
+            WITH ORDINALITY AS entry (name, place)
+        JOIN pg_namespace ON nspname = replace(trim(both '"' from name), '$user', current_user)
+        ORDER BY place LIMIT 1
+    ), 'public')
 """
 #: psycopg's own name, which libpq does not know: after how many runs a statement is prepared.
 _PREPARE = "prepare_threshold"
@@ -90,6 +106,17 @@ def prepare(connection: Connection, alone: str, *, durable: bool = True) -> None
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
     if alone:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({crc32(alone.encode())})")
+
+
+def who(engine: Engine, url: URL) -> Who:
+    """Who we are, as the server says, or as libpq would if we cannot come in."""
+    with suppress(SQLAlchemyError), engine.connect() as connection:
+        role, schema = connection.exec_driver_sql(_WHO).one()
+        return Who(role, schema)
+    role = url.username or url.query.get("user") or os.environ.get("PGUSER")
+    with suppress(OSError, KeyError):  # an operating system that does not know us either
+        return Who(str(role or getpass.getuser()))
+    return Who()
 
 
 def check_encoding(connection: Connection) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0004"
+HEAD = "0005"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -300,6 +300,10 @@ backup = Table(
     Column("etag", String(64), nullable=False, index=True),
     Column("body", JSON, nullable=False),
 )
+
+#: Digests of originals that lost their last user: written with the step that took it, deleted once
+#: the files are gone, so that nothing is left of them if the process between the two dies.
+released = Table("released", metadata, Column("etag", String(64), primary_key=True))
 
 #: Deliveries that were taken: the same body again is not enqueued again.
 receipt = Table(

@@ -6,12 +6,13 @@ import dataclasses
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facelabel.adapters.store import assets
+from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.editing import in_fixed_folder, told
 from facelabel.errors import AlreadyExists
 from facelabel.media import AssetChange, Change, ChangeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -62,9 +63,13 @@ class Step:
                 self.tell(kind, concerned)
         return edited
 
-    def move(self, edits: Sequence[Pair], from_path: str, to_path: str) -> None:
-        """Write assets whose folder was moved, and tell of the folder."""
-        _, changes = self._write(edits)
+    def move(self, edits: Iterable[Pair], from_path: str, to_path: str) -> None:
+        """Write assets whose folder was moved, and tell of the folder.
+
+        They are worked out and written some at a time: who is silent for long in the middle of a
+        change is given up by PostgreSQL.
+        """
+        changes = [change for some in batches(edits) for change in self._write(some)[1]]
         self.tell(ChangeKind.MOVE_FOLDER, changes, from_path, to_path)
 
     def delete(self, gone: Sequence[Asset]) -> None:
@@ -95,10 +100,11 @@ class Step:
     ) -> tuple[tuple[Asset, ...], tuple[AssetChange, ...]]:
         """Write what differs; return all assets as they now are, and the real changes."""
         after = tuple(self._dated(old, self._placed(old, new)) for old, new in edits)
-        pairs = zip((old for old, _ in edits), after, strict=True)
+        pairs = list(zip((old for old, _ in edits), after, strict=True))
         changes = tuple(AssetChange(old, new) for old, new in pairs if old != new)
         assets.write(self.connection, changes)
-        self.freed.update(change.before.etag for change in changes if change.before)
+        replaced = [old.etag for old, new in pairs if old and old.etag != new.etag]
+        self.freed.update(replaced)
         return after, changes
 
     def _dated(self, before: Asset | None, after: Asset) -> Asset:
