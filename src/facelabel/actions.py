@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from facelabel import matching, names, reading
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
-from facelabel.model import JobKind, JobRequest, Outcome
+from facelabel.model import JobKind, JobRequest, JobState, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.remote import Remote, Report, Trigger
-    from facelabel.model import Asset, Enrolment, Face, NamedFace
+    from facelabel.model import Asset, Enrolment, Face, Job, NamedFace
     from facelabel.portraits import Portrait
     from facelabel.settings import Settings
     from facelabel.worker import Done
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 WEBHOOK_PATHS = ("/webhook", "/cloudinary-rekog")
 #: Pictures enqueued at a time.
 PAGE = 100
+#: More jobs than any queue holds.
+ALL = 1_000_000_000
 #: What became of a picture whose job another worker is doing.
 ELSEWHERE = Outcome("waiting", note="another worker has it")
 _UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
@@ -117,10 +119,12 @@ def work(
     Whatever else waits in the queue is worked too.
 
     The kind of an outcome is "refused" where the image is at fault, "waiting" where the job goes
-    on later or in another worker; ``note`` says why.
+    on later or in another worker; ``note`` says why. Where nothing more can be done now, what is
+    left waits with that reason: what was done is worth its report.
     """
     wanted = frozenset(asset_ids)
     results: dict[str, Outcome] = {}
+    rest = ELSEWHERE
 
     def note(done: Done) -> None:
         key, outcome = done.job.key, done.outcome or _failure(done)
@@ -129,9 +133,17 @@ def work(
             results[key] = outcome
         on_done(done)
 
-    enqueue(app, asset_ids)
-    app.worker().drain(note)
-    return [results.get(asset_id, ELSEWHERE) for asset_id in asset_ids]
+    try:
+        enqueue(app, asset_ids)
+        app.worker().drain(note)
+    except Unavailable as trouble:
+        rest = failed(trouble)
+    return [results.get(asset_id, rest) for asset_id in asset_ids]
+
+
+def failed_jobs(app: App) -> Sequence[Job]:
+    """Every job that failed for good, the oldest first."""
+    return app.pipeline.queue.jobs(JobState.DEAD, ALL)
 
 
 def enrolments(app: App) -> list[Enrolment]:

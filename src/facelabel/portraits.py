@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facelabel import reading
@@ -15,7 +16,6 @@ from facelabel.walking import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from facelabel.walking import Walk
 
@@ -47,13 +47,14 @@ def read(path: Path, prefix: str, walk: Walk) -> list[Portrait]:
     paths are relative to the file. What is left out is noted in ``walk``. Raises NotFound or
     Rejected saying what was expected.
     """
-    if path.suffix.lower() == ".csv" and not path.is_dir():
-        return list(_listed(path, prefix))
-    if not path.is_dir():
-        raise NotFound(_no_folder(path))
+    is_folder = reading.is_folder(path)
+    if path.suffix.lower() == ".csv" and not is_folder:
+        return _listed(path, prefix)
+    if not is_folder:
+        raise NotFound(reading.why_no_folder(path, f"neither a folder nor a {LABELS_FILE}"))
     listed = Lookup(path)(LABELS_FILE)
     if os.path.lexists(listed):
-        found = list(_listed(listed, prefix))
+        found = _listed(listed, prefix)
         _note_unlisted(path, listed, found, walk)
         return found
     found = [Portrait(str(file), folder.name)
@@ -66,26 +67,37 @@ def read(path: Path, prefix: str, walk: Walk) -> list[Portrait]:
     return found
 
 
-def _no_folder(path: Path) -> str:
-    try:
-        path.stat()
-    except PermissionError as error:
-        return f"{path} {reading.why(error)}"
-    except (OSError, ValueError):
-        pass
-    return f"{path} is neither a folder nor a labels.csv"
+def why_unreadable(portrait: Portrait) -> str:
+    """Why a file that a list names could not be read, "" if it could; addresses are not tried."""
+    if not portrait.where or reading.is_url(portrait.source):  # found, or to be fetched
+        return ""
+    return reading.why_unreadable(Path(portrait.source))
 
 
 def _note_unlisted(folder: Path, listed: Path, found: list[Portrait], walk: Walk) -> None:
     """Tell of pictures that lie beside the list and are not in it."""
     walk.used.add(listed)
-    known = {os.path.realpath(p.source) for p in found if not reading.is_url(p.source)}
+    known = {_real(p.source) for p in found if not reading.is_url(p.source)}
     for picture in walk.pictures([folder]):
-        if os.path.realpath(picture) not in known:
+        if _real(picture) not in known:
             walk.leave(picture, Reason.NOT_LISTED)
 
 
-def _listed(path: Path, prefix: str) -> Iterator[Portrait]:
+def _real(path: str | Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # ValueError: a NUL out of the list; its reader will say it
+        return str(path)
+
+
+def _listed(path: Path, prefix: str) -> list[Portrait]:
+    found = list(_lines(path, prefix))
+    if not found:
+        raise Rejected(f"{path} lists nobody: expected lines like photo.jpg,John Doe")
+    return found
+
+
+def _lines(path: Path, prefix: str) -> Iterator[Portrait]:
     lookup, first = Lookup(path.parent), True
     for number, row in _rows(path):
         if not (first and _is_header(row)):

@@ -35,6 +35,16 @@ def is_url(source: str) -> bool:
     return _URL.match(source) is not None
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, for us to see; whoever reads what is none says why it is not."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where it may not look
+
+
+def is_file(path: Path) -> bool:
+    """The same of a regular file, or a link to one."""
+    return os.path.isfile(path)  # noqa: PTH113 - same
+
+
 def kind(mode: int) -> str:
     """What a file of this mode is, in a word; "" for a regular one."""
     if stat.S_ISREG(mode):
@@ -68,6 +78,26 @@ def read(path: Path, limit: int) -> bytes:
     if max(size, len(data)) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MB", str(path))
     return data
+
+
+def why_unreadable(path: Path) -> str:
+    """Why a file could not be read, as words to stand behind its name; "" if it could be."""
+    try:
+        opened(path).close()
+    except (OSError, ValueError) as error:
+        return why(error)
+    return ""
+
+
+def why_no_folder(path: Path, expected: str) -> str:
+    """What to say of a path that is no folder: it may not be looked at, or is not ``expected``."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        return f"{path} {why(error)}"
+    except (OSError, ValueError):
+        pass
+    return f"{path} is {expected}"
 
 
 def why(error: OSError | ValueError) -> str:

@@ -96,13 +96,18 @@ class Walk:
         """Whether something should have been read and could not be."""
         return any(left.fault for left in self.left_out)
 
+    @property
+    def faults(self) -> list[str]:
+        """What should have been read and could not be, each with the reason."""
+        return [f"{left.path} {left.detail}" for left in self.left_out if left.fault]
+
     def pictures(self, paths: Iterable[Path]) -> Iterator[Path]:
         """The files named, whatever they are, and the pictures in the folders named.
 
         Folder by folder, by name.
         """
         for path in paths:
-            if path.is_dir():
+            if reading.is_folder(path):
                 yield from self._inside(path)
             else:
                 yield path
@@ -112,7 +117,7 @@ class Walk:
         found = []
         for entry in self._entries(folder):
             path = Path(entry.path)
-            if path.is_dir():
+            if reading.is_folder(path):
                 found.append(path)
             elif self._is_picture(entry):
                 self.leave(path, Reason.NO_PERSON)

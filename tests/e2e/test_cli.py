@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import shlex
 import shutil
@@ -14,10 +15,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.engine.samples import two_people
+from facelabel.cli import cli
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -276,6 +279,21 @@ def test_what_repairs_a_model_is_named(facelabel: Program, model_cache: Path) ->
         assert "`facelabel models pull classic` repairs it" in said
 
 
+def test_a_models_folder_that_is_a_file(facelabel: Program) -> None:
+    """Is a wrong setting; doctor says so of the models alone and looks at the rest."""
+    (facelabel.folder / "file").touch()
+    wrong = ("--models", "file")
+    for command in ("models list", "models verify", "models pull", "demo"):
+        assert "models=file is a file, not a folder" in facelabel(
+            *command.split(), *wrong, status=2
+        )
+    said = facelabel("doctor", *wrong, status=1)
+    assert "✗ models models=file is a file, not a folder" in said
+    assert "✓ index nobody is known yet" in said
+    assert "✓ jobs 0 waiting, 0 failed" in said
+    assert "start" not in said
+
+
 def test_the_demo(facelabel: Program) -> None:
     """From nothing to names, ending by itself, leaving no data folder."""
     shutil.rmtree(facelabel.folder.parent / "data")
@@ -330,7 +348,8 @@ def test_the_same_picture_of_two_people_is_told(
         (["index", "EMPTY", "--check"], 2, "give one of PATH, --check and --rebuild"),
         (["index", "--force"], 2, "--force goes with --rebuild"),
         (["index", "NUL.csv"], 1, "cannot be read: embedded null byte"),
-        (["demo", "--output", "/dev/null/x"], 1, "cannot be written"),
+        (["index", "NOBODY.csv"], 1, "lists nobody"),
+        (["demo", "--output", "/dev/null/x"], 75, "cannot be written"),
         (["people", "--data", "/dev/null/x"], 2, "cannot be made"),
     ],
 )
@@ -340,6 +359,7 @@ def test_what_cannot_be_meant_is_refused(
     """In one line, and nothing happens."""
     (facelabel.folder / "EMPTY").mkdir()
     (facelabel.folder / "NUL.csv").write_bytes(b"a\0b.jpg,Joe\n")
+    (facelabel.folder / "NOBODY.csv").write_text("path,label\n")
     shutil.copy(party, facelabel.folder / "PICTURE")
     assert reason in facelabel(*arguments, status=status)
     assert "the library is empty" in facelabel("library")
@@ -372,15 +392,21 @@ def test_names_a_terminal_cannot_show(program: Program, party: Path) -> None:
     assert json.loads(shown)["tags"] == ["Zoë 🎉"]
 
 
-@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
-def test_a_closed_or_full_output_is_no_crash(program: Program, redirection: str) -> None:
+@pytest.mark.parametrize(
+    ("argument", "redirection"),
+    [("library", ">&-"), ("library", ">/dev/full"), ("--help", ">/dev/full")],
+)
+def test_a_closed_or_full_output_is_no_crash(
+    program: Program, argument: str, redirection: str
+) -> None:
     """One line at most."""
-    command = shlex.join(program.command("library")) + redirection
+    command = shlex.join(program.command(argument)) + redirection
     done = subprocess.run(
         ["sh", "-c", command], env=program.environment, cwd=program.folder,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 1
     assert done.returncode == (75 if "full" in redirection else 0)
 
 
@@ -421,3 +447,118 @@ def test_ctrl_c_leaves_nothing_locked(program: Program, samples: Path, tmp_path:
     assert "stopped; the same command goes on from here" in said
     program("tag")
     assert program.json("jobs", "list", "--all") == []
+
+
+#: No folder of this name can be made: to get the models is not possible now.
+NO_MODELS = ("--models", "x" * 300)
+
+
+def test_work_that_cannot_be_done_now_does_not_swallow_the_report(
+    facelabel: Program, tmp_path: Path
+) -> None:
+    """Everything that was done and refused is told, the reason once, and the rest waits."""
+    (tmp_path / "many").mkdir()
+    for number in range(4):
+        Image.new("RGB", (64, 64 + number)).save(tmp_path / f"many/{number}.png")
+    shutil.copytree(tmp_path / "many", tmp_path / "people/Ann")
+    (tmp_path / "bad.jpg").write_text("no picture")
+    pictures = ("upload", tmp_path / "many")
+
+    facelabel(*pictures, "--label", "Bo")
+    said = facelabel("index", "--check", *NO_MODELS, status=75)
+    assert "4 labelled, not learnt" in said
+    assert said.count("what is left waits") == 1
+    facelabel(*pictures)
+    said = facelabel("rm", "assets/3", "--yes", *NO_MODELS, status=75)
+    assert "1 deleted" in said
+    assert "assets/3: not forgotten yet: waiting: xxx" in said
+    facelabel(*pictures)
+    assert "to be retried" in facelabel("worker", "--once", *NO_MODELS, status=75)
+    told = facelabel.json(*pictures, tmp_path / "bad.jpg", "--now", *NO_MODELS, status=1)
+    outcomes = [picture["outcome"] for picture in told["pictures"]]
+    assert outcomes == ["waiting"] * 4 + ["refused"]
+    said = facelabel(*pictures, "--now", *NO_MODELS, status=75)
+    assert all(f"assets/{number}\n" in said for number in range(4))
+    assert "4 pictures: waiting: xxx" in said
+    assert said.count("File name too long") == 1
+    said = facelabel("index", tmp_path / "people", *NO_MODELS, status=75)
+    assert "0 portraits learnt, 0 people known" in said
+    assert "4 pictures: waiting: xxx" in said
+
+
+def test_identify_tells_what_it_found_before_trouble(
+    facelabel: Program, party: Path, tmp_path: Path
+) -> None:
+    """As JSON, too: where nothing more can be looked at, and where pictures cannot be saved."""
+    (tmp_path / "bad.jpg").write_text("no picture")
+    (row,) = facelabel.json("identify", "missing.jpg", party, *NO_MODELS, status=1)
+    assert "No such file" in row["error"]
+    assert facelabel.json("identify", party, *NO_MODELS, status=75) == []
+    Image.new("RGB", (64, 64)).save(tmp_path / "nobody.png")
+    drawn = ("--draw", "/dev/null/x")
+    rows = facelabel.json("identify", party, tmp_path / "nobody.png", *drawn, status=75)
+    assert [len(row["faces"]) for row in rows] == [2, 0]
+
+
+def test_more_failed_jobs_than_are_shown(facelabel: Program) -> None:
+    """Are counted everywhere, and all in JSON."""
+    with contextlib.closing(
+        sqlite3.connect(facelabel.folder.parent / "data/facelabel.db")
+    ) as store:
+        store.executemany(
+            "INSERT INTO job (kind, key, payload, state, tries, run_at, reason, enqueued_at)"
+            " VALUES ('asset', ?, '{}', 'dead', 5, 0, 'no face', 0)",
+            [(f"{number}",) for number in range(1001)],
+        )
+        store.commit()
+    said = facelabel("jobs", "list")
+    assert said.count("no face") == 1000
+    assert "and 1 more: `facelabel jobs list --limit 1001`" in said
+    assert "and 999 more" in facelabel("jobs", "list", "--limit", "2")
+    assert len(facelabel.json("jobs", "list")) == 1001
+    assert "1001 images were refused" in facelabel("people")
+    assert "1001 failed" in facelabel("doctor", status=1)
+
+
+class CtrlC(io.BytesIO):
+    """A terminal at which somebody presses it instead of an answer."""
+
+    def read1(self, _size: int | None = -1) -> bytes:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_no_answer(facelabel: Program) -> None:
+    """The program was stopped: 130, as anywhere else, and nothing is deleted."""
+    Image.new("RGB", (64, 64)).save(facelabel.folder / "a.png")
+    facelabel("upload", "a.png")
+    with contextlib.chdir(facelabel.folder):
+        runner = CliRunner(env=facelabel.environment)
+        stopped = runner.invoke(cli, ["rm", "assets/a"], input=CtrlC())
+    assert stopped.exit_code == 130, stopped.output
+    assert "facelabel: stopped" in stopped.output
+    facelabel("show", "assets/a")
+
+
+def test_a_list_is_looked_through_before_it_is_learnt(facelabel: Program, party: Path) -> None:
+    """What it names and is not there is no portrait that would be learnt."""
+    listed = party.parent / "labels.csv"
+    listed.write_text("party.jpg,Ann\nmissing.jpg,Bo\n")
+    said = facelabel("index", listed, "--dry-run", status=1)
+    assert "1 portraits of 1 people would be" in said
+    assert "line 2" in said
+    rows = facelabel.json("index", listed, "--dry-run", status=1)["portraits"]
+    assert [bool(row["note"]) for row in rows] == [False, True]
+
+
+@pytest.mark.parametrize("strays", [10, 11])
+def test_doctor_tells_of_files_of_no_picture(facelabel: Program, strays: int) -> None:
+    """Killed processes leave a few; more mean that an older database was put back."""
+    Image.new("RGB", (64, 64)).save(facelabel.folder / "a.png")
+    facelabel("upload", "a.png")
+    (original,) = originals(facelabel)
+    for number in range(strays):
+        original.with_name(f"{original.name[:2]}{number:030x}").touch()
+    found = {finding["what"]: finding for finding in facelabel.json("doctor", status=strays > 10)}
+    assert ("originals" in found) == (strays > 10)
+    if strays > 10:
+        assert "11 of 12 files in" in found["originals"]["says"]

@@ -72,6 +72,7 @@ REFUSED = {
         "upload notes.jpg picture.jpg … not a picture",
         "upload picture.jpg --label Ann --now … refused",
         "upload links … not there",
+        f"upload {'x' * 300} picture.jpg … File name too long",
     ],
     "tag": ["tag elsewhere … outside", "upload picture.jpg --label Ann", "tag … no face"],
     "show": ["show nothing … there is no picture"],
@@ -85,7 +86,10 @@ REFUSED = {
     "reconcile": ["upload picture.jpg --label Ann", "reconcile … no face"],
     "worker": ["upload picture.jpg --label Ann", "worker --once … no face"],
     "jobs retry": ["jobs retry 99 … there is no failed job 99"],
-    "jobs drop": ["jobs drop 99 … there is no failed job 99"],
+    "jobs drop": [
+        "jobs drop 99 … there is no failed job 99",
+        f"jobs drop 9{10**20} … there is no failed job 9{10**20}",
+    ],
     "models pull": ["models pull mobilefacenet --models own --from people … cannot be read"],
     "models verify": ["models verify mobilefacenet --models own … not installed"],
     "eval pairs": ["eval pairs notes.jpg people … line 1"],
@@ -224,13 +228,14 @@ def test_whatever_happens_inside_a_command(raised: BaseException, status: int) -
     assert all(isinstance(command, framework.Command) for _, command in commands(cli))
 
 
-def test_output_that_nobody_reads(program: Program) -> None:
+@pytest.mark.parametrize("arguments", [("models", "list"), ("--help",), ("jobs", "--help")])
+def test_output_that_nobody_reads(program: Program, arguments: tuple[str, ...]) -> None:
     """141 and not a word, as of a program that the system ended for it."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
         done = subprocess.run(
-            program.command("models", "list"), env=program.environment, cwd=program.folder,
+            program.command(*arguments), env=program.environment, cwd=program.folder,
             stdout=writer, stderr=subprocess.PIPE, check=False,
         )  # fmt: skip
     finally:

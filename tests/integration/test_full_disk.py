@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 #: The system lets this process write no file of more than a megabyte, as a disk with no more room.
 PROGRAM = """
 import asyncio, io, json, resource, sys
+from pathlib import Path
 from starlette.requests import Request
 from facelabel.web import http
 from facelabel.web.cloudinary_api.chunks import Place, Span
@@ -37,7 +38,7 @@ def body(size):
 
 def part(received):
     span = Span(0, 2 << 20, 9 << 20)
-    Place(sys.argv[1], 9 << 20).add("a", span, io.BytesIO(bytes(2 << 20)))
+    Place(Path(sys.argv[1]), 90 << 20, 60.0).add("a", span, io.BytesIO(bytes(2 << 20)))
 
 limits = http.Limits(10 << 20, linger=0)
 print(json.dumps([ask(body(3 << 20)), ask(body(1000)), ask(body(1000), part)]))

@@ -277,9 +277,8 @@ class TestPull:
             store.pull(with_detector(pack, elsewhere))
 
     def test_a_folder_that_cannot_be_made(self, tmp_path: Path, pack: Pack) -> None:
-        (tmp_path / "file").write_text("")
-        with pytest.raises(Unavailable, match="cannot be written"):
-            ModelStore(tmp_path / "file").pull(pack)
+        with pytest.raises(Unavailable, match="cannot be read: File name too long"):
+            ModelStore(tmp_path / ("x" * 300)).pull(pack)
 
     def test_changed_files_behind_the_same_name_are_pulled_again(
         self, store: ModelStore, pack: Pack, site: Site
@@ -566,3 +565,16 @@ def test_a_file_another_pack_has_is_not_fetched_again(
     assert not store.installed(own)
     store.pull(own)
     assert store.verify(own) == []
+
+
+@pytest.mark.parametrize("below", ["", "/deeper"])
+def test_a_file_in_the_place_of_the_folder_is_a_wrong_setting(tmp_path: Path, below: str) -> None:
+    """Said by whatever is asked first; no network is blamed, and none of its packs is missing."""
+    (tmp_path / "file").touch()
+    store, pack = ModelStore(tmp_path / f"file{below}"), builtin_packs()["classic"]
+    for ask in (store.installed, store.started, store.verify, store.paths, store.pull):
+        with pytest.raises(ConfigurationError, match=r"models=.*file is a file, not a folder"):
+            ask(pack)
+    with pytest.raises(ConfigurationError, match="is a file, not a folder"):
+        store.pull_auto()
+    assert not ModelStore(tmp_path / "new").started(pack)

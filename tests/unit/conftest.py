@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,10 +25,12 @@ from facelabel.testing import (
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from facelabel.model import Asset, Job, Sighting
     from facelabel.worker import Done
+
+NOBODY = 65534
 
 
 class Overtaken(MemoryRecognizer):
@@ -130,3 +135,18 @@ class Bench:
 def bench() -> Bench:
     """Return an empty library with a worker, in memory."""
     return Bench()
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """A folder, and no rights but its owner's: root would be kept from nothing."""
+    with tempfile.TemporaryDirectory() as name:
+        root = os.geteuid() == 0
+        if root:
+            os.chown(name, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)

@@ -62,6 +62,7 @@ class TestPairsList:
         [
             ("Cy 1 2\nCy 1\n", "line 2: expected 3 or 4 fields"),
             ("Cy 1 x\n", "line 1: 'x' is not the number"),
+            ("Cy 1 ²\n", "line 1: '²' is not the number"),
             ("Cy 1 99999999999\n", "is not the number"),
             ("../etc 1 2\n", "is not the name of a folder"),
             ("..\t1\t2\n", "is not the name of a folder"),
@@ -77,8 +78,17 @@ class TestPairsList:
             self.listed(tmp_path, text)
 
     def test_absent_pictures_are_counted(self, tmp_path: Path) -> None:
-        with pytest.raises(NotFound, match="2 pictures are not under"):
+        with pytest.raises(NotFound, match=r"2 pictures are not under .*: No such file"):
             self.listed(tmp_path, "Cy 1 8\nCy 1 9\nCy 1 Al_Bo 1\nCy 2 Al_Bo 1\n")
+
+    def test_pictures_that_may_not_be_looked_at(self, as_nobody: Path) -> None:
+        self.listed(as_nobody, "Al_Bo 1 2\nAl_Bo 1 3\nAl_Bo 1 Cy 1\nCy 2 Al_Bo 3\n")
+        (as_nobody / "Cy").chmod(0)
+        try:
+            with pytest.raises(NotFound, match=r"2 pictures are not under .*may not be read"):
+                lfw.read_pairs(as_nobody / "pairs.txt", as_nobody)
+        finally:
+            (as_nobody / "Cy").chmod(0o700)
 
     def test_no_list(self, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
@@ -180,5 +190,8 @@ class TestLabelledSets:
             labelled.read_set(tmp_path / "nowhere")
         files(tmp_path, "gallery/A.jpg", "probe/A.jpg", "groups/x")
         (tmp_path / "groups/labels.json").write_text('{"g.jpg": []}')
-        with pytest.raises(NotFound, match=r"g\.jpg"):
+        with pytest.raises(NotFound, match=r"g\.jpg, which cannot be read: No such file"):
+            labelled.read_set(tmp_path)
+        (tmp_path / "groups/labels.json").write_text(json.dumps({"x" * 300: []}))
+        with pytest.raises(NotFound, match="x, which cannot be read: File name too long"):
             labelled.read_set(tmp_path)

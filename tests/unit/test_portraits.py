@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facelabel.errors import NotFound, Rejected
-from facelabel.portraits import MAX_LABELS_BYTES, Portrait, read
+from facelabel.portraits import MAX_LABELS_BYTES, Portrait, read, why_unreadable
 from facelabel.walking import LeftOut, Reason, Walk
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -66,6 +66,27 @@ def test_what_spreadsheets_add_is_no_fault(tmp_path: Path, end: str) -> None:
     assert [(Path(p.source).name, p.person) for p in found] == [("ann.jpg", "Ann"),
                                                                 ("ben.jpg", "Ben")]  # fmt: skip
     assert found[1].named == f"{tmp_path}/Labels.CSV line 5: {tmp_path}/ben.jpg"
+
+
+def test_what_a_list_names_is_looked_for(tmp_path: Path) -> None:
+    """Before anything is learnt; a NUL in a name is no fault of the program."""
+    put(tmp_path, "a.jpg")
+    lines = "a.jpg,Ann\nb\0.jpg,Bo\nmissing.jpg,Cy\nhttps://x.example/y.jpg,Di\n"
+    (tmp_path / "labels.csv").write_text(lines)
+    said = {portrait.person: why_unreadable(portrait) for portrait in portraits(tmp_path)}
+    assert said == {
+        "Ann": "", "Bo": "cannot be read: embedded null byte",
+        "Cy": "cannot be read: No such file or directory", "Di": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "path,label\n", ",,\n"])
+def test_a_list_of_nobody_is_refused(tmp_path: Path, text: str) -> None:
+    """As a folder of nobody is."""
+    (tmp_path / "labels.csv").write_text(text)
+    for path in (tmp_path, tmp_path / "labels.csv"):
+        with pytest.raises(Rejected, match="lists nobody"):
+            portraits(path)
 
 
 @pytest.mark.parametrize(

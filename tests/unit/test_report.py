@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from facelabel.cli.report import IN_A_ROW, Tally
+from facelabel.cli.framework import advice_on
+from facelabel.cli.report import IN_A_ROW, Tally, remarks
 from facelabel.errors import Unavailable
 from facelabel.model import Job, JobKind, JobState, Outcome
 from facelabel.worker import Done
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def job(key: str) -> Job:
@@ -30,7 +36,7 @@ def test_it_ends_where_job_after_job_has_to_wait() -> None:
     note = tally()
     for number in range(1, IN_A_ROW):
         note(waits(f"{number}"))
-    with pytest.raises(Unavailable, match=r"quota.*; what is left waits"):
+    with pytest.raises(Unavailable, match=r"^the quota is used up$"):
         note(waits("last"))
 
 
@@ -70,3 +76,35 @@ def test_faces_left_out_are_counted() -> None:
     note(Done(job("a"), Outcome("identified", left_out=2)))
     note(Done(job("b"), Outcome("identified", left_out=3)))
     assert note.summary() == "2 identified; 5 faces left out: `facelabel show ID` says why"
+
+
+def test_what_ended_the_work_is_told_and_something_waits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """So the command reports what was done, and ends with 75."""
+    note = tally()
+    note(Done(job("a"), Outcome("identified")))
+    note.stop(Unavailable("the quota is used up"))
+    assert (note.refused, note.waiting) == (False, True)
+    assert note.summary() == "1 identified"
+    assert "the quota is used up; what is left waits" in capsys.readouterr().err
+
+
+def test_what_many_wait_for_is_said_once() -> None:
+    """Two thousand lines of one reason would hide the others."""
+    outcomes = [(f"{n}", Outcome("waiting", note="no network")) for n in range(2000)]
+    outcomes += [("bad", Outcome("refused", note="no face")), ("good", Outcome("identified"))]
+    outcomes += [("busy", Outcome("waiting", note="another worker has it"))]
+    assert remarks(outcomes) == [
+        ("bad", "no face"), ("2000 pictures", "waiting: no network"),
+        ("busy", "waiting: another worker has it"),
+    ]  # fmt: skip
+
+
+def test_what_helps_with_a_data_folder_that_may_not_be_written(as_nobody: Path) -> None:
+    assert advice_on(as_nobody) == advice_on(as_nobody / "none yet") == ""
+    as_nobody.chmod(0o500)
+    try:
+        assert "have its owner allow it, or choose another data folder" in advice_on(as_nobody)
+    finally:
+        as_nobody.chmod(0o700)

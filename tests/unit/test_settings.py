@@ -134,12 +134,43 @@ def test_the_toml_file_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert settings.load().max_faces == 7
 
 
-@pytest.mark.parametrize("text", ["tresholt = 3", "max_faces = ", "[max_faces]\nx=1"])
-def test_a_bad_toml_file_is_refused(tmp_path: Path, text: str) -> None:
-    """A misspelt key would otherwise silently do nothing."""
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tresholt = 3", "tresholt$"),
+        ("max_faces = ", "cannot be read"),
+        ("[max_faces]\nx=1", r"max_faces \(in facelabel\.toml\)"),
+        ("FACELABEL_PORT = 1", r"FACELABEL_PORT \(there it is port\)$"),
+        ("cloudinary_URL = 'x'", "cloudinary_URL"),
+    ],
+)
+def test_a_bad_toml_file_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    """A key that is none would otherwise silently do nothing."""
     (tmp_path / "facelabel.toml").write_text(text)
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=says):
         settings.load()
+
+
+def test_a_toml_file_of_windows(tmp_path: Path) -> None:
+    """Notepad writes a mark before the text."""
+    (tmp_path / "facelabel.toml").write_text("max_faces = 7\n", "utf-8-sig")
+    assert settings.load().max_faces == 7
+
+
+def test_a_wrong_value_names_the_file_it_is_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The real one; a secret is not shown from there either."""
+    (tmp_path / "own.toml").write_text("confidenceThreshold = 101\nthreads = 'x'\n")
+    monkeypatch.setenv("FACELABEL_CONFIG", str(tmp_path / "own.toml"))
+    (tmp_path / ".env").write_text("FACELABEL_MAX_FACES=y\nFACELABEL_NOTIFICATION_KEYS=k:hush,x\n")
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load()
+    said = str(caught.value)
+    assert f"confidenceThreshold (in {tmp_path}/own.toml)=101 is refused" in said
+    assert f"threads (in {tmp_path}/own.toml)=x is refused" in said
+    assert "FACELABEL_MAX_FACES (in .env)=y is refused" in said
+    assert "hush" not in said
 
 
 def test_secrets_print_as_stars(monkeypatch: pytest.MonkeyPatch) -> None:

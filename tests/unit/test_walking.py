@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel import reading
+from facelabel import portraits, reading
 from facelabel.cli import report
+from facelabel.errors import NotFound, Rejected
+from facelabel.evaluation import labelled
 from facelabel.walking import LeftOut, Reason, Walk
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-NOBODY = 65534
 #: The first bytes of every format that is read.
 HEADS = {
     "x.JPG": b"\xff\xd8\xff\xe0",
@@ -149,21 +145,6 @@ def test_links(tmp_path: Path) -> None:
     assert len(walked(tmp_path / "linked")[0]) == 2
 
 
-@pytest.fixture
-def as_nobody() -> Iterator[Path]:
-    """A folder, and no rights but its owner's: root would be kept from nothing."""
-    with tempfile.TemporaryDirectory() as name:
-        root = os.geteuid() == 0
-        if root:
-            os.chown(name, NOBODY, -1)
-            os.seteuid(NOBODY)
-        try:
-            yield Path(name)
-        finally:
-            if root:
-                os.seteuid(0)
-
-
 def test_what_may_not_be_read_is_told_and_the_rest_done(as_nobody: Path) -> None:
     put(as_nobody, "a.jpg", "b.jpg", "closed/c.jpg", "open/d.jpg", "listed/e.jpg")
     (as_nobody / "b.jpg").chmod(0)
@@ -180,6 +161,32 @@ def test_what_may_not_be_read_is_told_and_the_rest_done(as_nobody: Path) -> None
         (name, "may not be read: Permission denied") for name in ("b.jpg", "closed", "e.jpg")
     }
     assert walk.failed
+
+
+def test_what_may_not_even_be_looked_at_is_left_to_its_reader(as_nobody: Path) -> None:
+    """Named outright, it is handed on like any file; in a folder, told. Nothing ends for it."""
+    put(as_nobody, "closed/a.jpg", "listed/Ann/b.jpg")
+    named = [as_nobody / "closed/a.jpg", as_nobody / ("x" * 300)]
+    walk = Walk()
+    (as_nobody / "closed").chmod(0)
+    (as_nobody / "listed").chmod(0o400)
+    try:
+        assert list(walk.pictures(named)) == named
+        assert walk.people(as_nobody / "listed") == []
+        assert reading.why_unreadable(named[0]) == "may not be read: Permission denied"
+        with pytest.raises(NotFound, match="a may not be read: Permission denied"):
+            portraits.read(as_nobody / "closed/a", "", walk)
+        with pytest.raises(NotFound, match="a may not be read: Permission denied"):
+            labelled.read_set(as_nobody / "closed/a")
+        with pytest.raises(Rejected, match="Ann may not be read: Permission denied"):
+            labelled.read_set(as_nobody / "listed")
+    finally:
+        for folder in ("closed", "listed"):
+            (as_nobody / folder).chmod(0o700)
+    assert walk.faults == [f"{as_nobody}/listed/Ann may not be read: Permission denied"]
+    assert reading.why_unreadable(named[1]) == "cannot be read: File name too long"
+    with pytest.raises(NotFound, match="x is neither a folder nor a labels"):
+        portraits.read(named[1], "", walk)
 
 
 def test_files_named_outright_are_tried_whatever_they_are(tmp_path: Path) -> None:

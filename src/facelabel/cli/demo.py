@@ -13,7 +13,7 @@ from rich.markup import escape
 from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import Command, application, bar, finish, out
-from facelabel.errors import FacelabelError, Rejected
+from facelabel.errors import Rejected
 from facelabel.portraits import Portrait
 from facelabel.portraits import read as read_portraits
 from facelabel.walking import Walk
@@ -30,15 +30,16 @@ T = TypeVar("T")
 
 @click.command(cls=Command, examples=["demo", "demo --portraits ~/portraits --photos ~/party"])
 @click.option(
-    "--portraits", type=click.Path(path_type=Path, exists=True),
+    "--portraits", type=click.Path(path_type=Path, exists=True, readable=False),
     help="Your own labelled portraits, as `facelabel index` takes them.",
 )  # fmt: skip
 @click.option(
-    "--photos", type=click.Path(path_type=Path, exists=True), help="Your own pictures to search."
-)
+    "--photos", type=click.Path(path_type=Path, exists=True, readable=False),
+    help="Your own pictures to search.",
+)  # fmt: skip
 @click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default="demo-output",
-    show_default=True, help="Where the annotated pictures go.",
+    "--output", type=click.Path(path_type=Path, file_okay=False, readable=False),
+    default="demo-output", show_default=True, help="Where the annotated pictures go.",
 )  # fmt: skip
 @click.pass_obj
 def demo(settings: Settings, portraits: Path | None, photos: Path | None, output: Path) -> None:
@@ -60,9 +61,9 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
                 pictures = report.pictures([photos], walk)
             else:
                 learn, pictures = _samples(private, Path(folder))
-            good = _run(app, learn, pictures, output)
+            ends = _run(app, learn, pictures, output)
     report.print_left_out(walk.left_out)
-    finish(refused=not good or walk.failed)
+    finish(refused="refused" in ends or walk.failed, waiting="waiting" in ends)
 
 
 def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Path]]:
@@ -82,24 +83,28 @@ def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Pat
     return learn, pictures
 
 
-def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) -> bool:
-    """Whether everything was learnt and searched."""
+def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) -> set[str]:
+    """Learn and search; "refused" or "waiting" if that is what became of anything."""
     started = time.perf_counter()
-    learnt = _learn(app, learn)
+    ends = _learn(app, learn)
     assets = _stored(pictures, lambda picture: _upload(app, picture))
     with bar("searching", len(assets)) as advance:
         tally = report.Tally(advance, app.pipeline.queue.pending)
-        app.worker().drain(tally)
+        report.drain(app, tally)
     out.print("")
-    for _, asset in assets:
-        _show(app, asset, output)
-    seconds = time.perf_counter() - started
-    out.print(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)", markup=False)
-    return learnt and len(assets) == len(pictures) and not (tally.refused or tally.waiting)
+    saved = [_show(app, asset, output) for _, asset in assets]
+    if any(saved):
+        seconds = time.perf_counter() - started
+        out.print(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)", markup=False)
+    if tally.refused or len(assets) < len(pictures):
+        ends.add("refused")
+    if tally.waiting or not all(saved):
+        ends.add("waiting")
+    return ends
 
 
-def _learn(app: App, portraits: list[Portrait]) -> bool:
-    """Whether all were learnt."""
+def _learn(app: App, portraits: list[Portrait]) -> set[str]:
+    """The same of portraits."""
     stored = _stored(portraits, lambda portrait: actions.add_portrait(app, portrait))
     with bar("learning", len(stored)) as advance:
         tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
@@ -109,7 +114,9 @@ def _learn(app: App, portraits: list[Portrait]) -> bool:
     out.print(f"learnt {learnt} of {len(portraits)} portraits of {people} people")
     sources = [portrait.source for portrait, _ in stored]
     report.print_pairs(report.remarks(zip(sources, outcomes, strict=True)), "yellow")
-    return learnt == len(portraits)
+    late = sum(outcome.kind == "waiting" for outcome in outcomes)
+    ends = {"waiting": late, "refused": len(portraits) - learnt - late}
+    return {end for end, count in ends.items() if count}
 
 
 def _upload(app: App, picture: Path) -> Asset:
@@ -129,7 +136,8 @@ def _stored(things: Iterable[T], store: Callable[[T], Asset]) -> list[tuple[T, A
     return stored
 
 
-def _show(app: App, asset: Asset, output: Path) -> None:
+def _show(app: App, asset: Asset, output: Path) -> bool:
+    """Print who is on a picture and save it, annotated; whether it could be saved."""
     search = app.pipeline.ledger.search(asset.asset_id)
     faces = search.faces if search else ()
     out.print(f"[bold]{escape(asset.filename)}[/bold]: {escape(report.names_line(faces))}")
@@ -139,8 +147,4 @@ def _show(app: App, asset: Asset, output: Path) -> None:
             said = f"    {face.name or face.verdict}: {face.best.similarity:.1f}{runner}"
             out.print(said, markup=False)
     path = output / f"{Path(asset.public_id).name}.jpg"
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(app.annotate(app.library.fetch(asset), faces))
-    except OSError as error:
-        raise FacelabelError(f"{path} cannot be written: {error.strerror}") from error
+    return report.save(path, app.annotate(app.library.fetch(asset), faces))

@@ -21,13 +21,14 @@ from facelabel.cli.framework import (
     print_json,
 )
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
-from facelabel.model import JobState
+from facelabel.losses import bearable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from facelabel.adapters.keys import KeyRing
+    from facelabel.adapters.store.installation import Census
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.local import Local
@@ -72,19 +73,14 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield _configuration(settings)
     try:
         with application(settings) as app:
-            yield _disk(settings)
-            yield _privacy(settings)
-            if app.local:
-                yield _installation(app.local, settings)
-            elif app.keys and app.keys() and settings.store_url.startswith("postgres"):
-                yield _keys(app.keys, settings)
-            library = _account(app.remote) if app.remote else _store(app)
-            yield library
-            yield from _rekognition(app, app.amazon) if app.amazon else _models(app)
-            if library.good:
-                yield _index(app)
-                yield from _doubts(app)
-            yield _queue(app)
+            yield from _surroundings(app, settings)
+            library = list(_looked("Cloudinary" if app.remote else "store", lambda: _library(app)))
+            yield from library
+            yield from _looked("Rekognition" if app.amazon else "models", lambda: _faces(app))
+            if all(finding.good for finding in library):
+                yield from _looked("index", lambda: [_index(app)])
+                yield from _looked("portraits", lambda: _doubts(app))
+            yield from _looked("jobs", lambda: [_queue(app)])
     except ForeignFolder as error:
         yield Finding("installation", good=False, says=str(error))
     except FacelabelError as error:
@@ -93,6 +89,35 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             " write there"
         )
         yield Finding("start", good=False, says=str(error), advice=advice)
+
+
+def _looked(what: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What one look finds; one that fails is a finding, too, and the next is taken all the same."""
+    try:
+        yield from look()
+    except ForeignFolder:
+        raise
+    except (FacelabelError, OSError) as error:
+        yield Finding(what, good=False, says=str(error))
+
+
+def _surroundings(app: App, settings: Settings) -> Iterator[Finding]:
+    """The folder and what it has to do with the store."""
+    yield from _looked("data folder", lambda: [_disk(settings)])
+    yield from _looked("privacy", lambda: [_privacy(settings)])
+    if local := app.local:
+        yield from _looked("installation", lambda: [_installation(local, settings)])
+        yield from _looked("originals", lambda: _strays(local.installation.census(), settings))
+    elif app.keys and (ring := app.keys)() and settings.store_url.startswith("postgres"):
+        yield from _looked("keys", lambda: [_keys(ring, settings)])
+
+
+def _library(app: App) -> Iterator[Finding]:
+    yield _account(app.remote) if app.remote else _store(app)
+
+
+def _faces(app: App) -> Iterator[Finding]:
+    yield from _rekognition(app, app.amazon) if app.amazon else _models(app)
 
 
 def _configuration(settings: Settings) -> Finding:
@@ -119,6 +144,21 @@ def _installation(local: Local, settings: Settings) -> Finding:
         advice = "is its disk mounted? Else upload them again; `facelabel jobs list` says which"
         return Finding("installation", good=False, says=says, advice=advice)
     return Finding("installation", good=True, says=f"store and folder are {local.identity}")
+
+
+def _strays(census: Census, settings: Settings) -> Iterator[Finding]:
+    """Files of no picture, where there are more than killed processes leave."""
+    files = census.wanted - census.missing + census.others
+    if census.others > bearable(files):
+        says = (
+            f"{census.others} of {files} files in {settings.data / 'originals'} belong to no"
+            " picture, as if the database were older than they are; none is deleted"
+        )
+        advice = (
+            "put the newer database back, or `facelabel upload` the files again; if nobody wants"
+            " them, `facelabel adopt --force` has them deleted"
+        )
+        yield Finding("originals", good=False, says=says, advice=advice)
 
 
 def _keys(ring: KeyRing, settings: Settings) -> Finding:
@@ -255,7 +295,7 @@ def _doubts(app: App) -> Iterator[Finding]:
 
 
 def _queue(app: App) -> Finding:
-    pending, dead = app.pipeline.queue.pending(), app.pipeline.queue.jobs(JobState.DEAD, 1000)
+    pending, dead = app.pipeline.queue.pending(), actions.failed_jobs(app)
     advice = "`facelabel jobs list` says why" if dead else ""
     if pending and not advice:
         advice = "`facelabel worker` works them"

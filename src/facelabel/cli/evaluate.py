@@ -25,7 +25,6 @@ from facelabel.cli.framework import (
     print_json,
 )
 from facelabel.errors import ConfigurationError, Rejected
-from facelabel.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -58,8 +57,8 @@ def evaluate() -> None:
 
 
 @evaluate.command(cls=Command, examples=["eval pairs pairs.txt lfw/ --plot roc.png"])
-@click.argument("pairs_txt", metavar="PAIRS.TXT", type=click.Path(path_type=Path))
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("pairs_txt", metavar="PAIRS.TXT", type=click.Path(path_type=Path, readable=False))
+@click.argument("root", type=click.Path(path_type=Path, readable=False))
 @plot_option
 @json_option
 @click.pass_obj
@@ -116,7 +115,7 @@ def _similarity(engine: FaceEngine) -> Similarity | None:
     cls=Command,
     examples=["eval gallery people/ --pack classic", "eval gallery people/ --calibrate"],
 )
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--enrol", default=1, show_default=True, metavar="N", type=click.IntRange(1),
     help="Pictures of each person to learn; the others are searched.",
@@ -188,8 +187,7 @@ def _calibrate(app: App, engine: FaceEngine, impostor: Distances) -> tuple[Fitte
     path = app.engines.calibrate(engine.model, fitting.pairs(points))
     err.print(f"calibration of {engine.model} saved to {path}", markup=False)
     queue = app.pipeline.queue
-    uncalibrated = [job.job_id for job in queue.jobs(JobState.DEAD, limit=1_000_000)
-                    if "--calibrate" in job.reason]  # fmt: skip
+    uncalibrated = [job.job_id for job in actions.failed_jobs(app) if "--calibrate" in job.reason]
     if uncalibrated:
         err.print(f"{queue.revive(uncalibrated)} pictures that waited for it are searched again")
     return points

@@ -24,13 +24,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from facelabel import actions
+from facelabel import actions, reading
 from facelabel import settings as configuration
 from facelabel.cli import parameters
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from facelabel.bootstrap.app import App
     from facelabel.settings import Settings
@@ -109,23 +110,16 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> object:
         """Read the settings once, then run."""
         try:
-            settings = configuration.load(parameters.gather(ctx))
-            _log_to_stderr(settings.log_level)
-            ctx.obj = settings
-            result: object = super().invoke(ctx)
-            if sys.stdout:  # here a full disk is still ours to report, not the interpreter's
-                sys.stdout.flush()
+            with _written():
+                settings = configuration.load(parameters.gather(ctx))
+                _log_to_stderr(settings.log_level)
+                ctx.obj = settings
+                result: object = super().invoke(ctx)
+                if sys.stdout:  # here a full disk is still ours to report, not the interpreter's
+                    sys.stdout.flush()
         except FacelabelError as error:
             err.print(f"facelabel: {error}", style="red", markup=False)
             ctx.exit(exit_status(error))
-        except BrokenPipeError:  # `facelabel library | head -1`
-            _discard_output()
-            ctx.exit(EXIT_PIPE)
-        except OSError as error:
-            where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            err.print(f"facelabel: {where}", style="red", markup=False)
-            _discard_output()
-            ctx.exit(EXIT_UNAVAILABLE)
         except KeyboardInterrupt:
             err.print("facelabel: stopped; the same command goes on from here", style="yellow")
             ctx.exit(EXIT_INTERRUPTED)
@@ -168,9 +162,40 @@ class Group(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Remember the settings for the command."""
+        """Remember the settings for the command, whose help is printed here."""
         parameters.gather(ctx)
-        return super().invoke(ctx)
+        with _written():
+            return super().invoke(ctx)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's own
+        """Read what was given, which prints help and version."""
+        with _written():
+            return super().make_context(*args, **kwargs)
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """End with the right status where what is printed cannot be written; click would end with 1."""
+    try:
+        yield
+    except BrokenPipeError:  # `facelabel library | head -1`
+        _discard_output()
+        raise click.exceptions.Exit(EXIT_PIPE) from None
+    except OSError as error:
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        err.print(f"facelabel: {where}", style="red", markup=False)
+        _discard_output()
+        raise click.exceptions.Exit(EXIT_UNAVAILABLE) from None
+
+
+def confirm(question: str) -> None:
+    """Ask; click.Abort unless it is answered with yes, KeyboardInterrupt for Ctrl-C."""
+    try:
+        click.confirm(question, abort=True)
+    except click.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):  # to click that is a no
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _log_to_stderr(level: str) -> None:
@@ -199,15 +224,30 @@ def application(settings: Settings) -> Iterator[App]:
 
     from facelabel.bootstrap.app import opened  # noqa: PLC0415 - help and typing errors need no database
 
-    try:
-        with opened(settings, progress, notice) as app:
-            try:
-                yield app
-            finally:
-                if bill := actions.spent(app):
-                    err.print(bill, style="dim", markup=False)
-    finally:
-        bars.stop()
+    with contextlib.ExitStack() as stack:
+        stack.callback(bars.stop)
+        try:
+            app = stack.enter_context(opened(settings, progress, notice))
+        except ConfigurationError as error:
+            if advice := advice_on(settings.data):
+                raise ConfigurationError(f"{error}; {advice}") from error
+            raise
+        try:
+            yield app
+        finally:
+            if bill := actions.spent(app):
+                err.print(bill, style="dim", markup=False)
+
+
+def advice_on(data: Path) -> str:
+    """What helps where a data folder is there and may not be written; "" where it may."""
+    effective = os.access in os.supports_effective_ids
+    if not reading.is_folder(data) or os.access(data, os.W_OK, effective_ids=effective):
+        return ""
+    return (
+        f"{data} may not be written by this user: have its owner allow it, or choose another data"
+        " folder (--data)"
+    )
 
 
 @contextmanager

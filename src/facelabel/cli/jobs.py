@@ -12,6 +12,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from facelabel import actions
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.cli import report
 from facelabel.cli.framework import (
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
     from facelabel.worker import Done
 
+#: Longer lists of jobs are cut where a person reads them.
+SHOWN = 1000
+
 
 @click.command(cls=Command)
 @click.option("--once", is_flag=True, help="Stop when nothing is left to do.")
@@ -48,7 +52,7 @@ def worker(settings: Settings, *, once: bool) -> None:
         if once:
             with bar("working", app.pipeline.queue.pending()) as advance:
                 tally = report.Tally(advance, app.pipeline.queue.pending)
-                app.worker().drain(tally)
+                report.drain(app, tally)
             out.print(tally.summary())
             finish(refused=tally.refused, waiting=tally.waiting)
             return
@@ -78,12 +82,17 @@ def jobs() -> None:
 
 @jobs.command("list", cls=Command)
 @click.option("--all", "everything", is_flag=True, help="Also those that wait or run.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N",
+    help=f"So many at most, the oldest first.  [default: {SHOWN:,}; with --json, all]",
+)  # fmt: skip
 @json_option
 @click.pass_obj
-def list_(settings: Settings, *, everything: bool, as_json: bool) -> None:
+def list_(settings: Settings, *, everything: bool, limit: int | None, as_json: bool) -> None:
     """List the jobs that failed for good, with the reason."""
     with application(settings) as app:
-        found = app.pipeline.queue.jobs(None if everything else JobState.DEAD, limit=1000)
+        every = app.pipeline.queue.jobs(None if everything else JobState.DEAD, actions.ALL)
+        found = every[: limit or (None if as_json else SHOWN)]
         pending = app.pipeline.queue.pending()
         titles = {job.job_id: _title(app, job) for job in found}
     if as_json:
@@ -99,6 +108,8 @@ def list_(settings: Settings, *, everything: bool, as_json: bool) -> None:
         )
     if found:
         out.print(table)
+    if more := len(every) - len(found):
+        out.print(f"and {more} more: `facelabel jobs list --limit {len(every)}`")
     out.print(f"{pending} jobs wait or run" + ("" if found else ", none has failed"))
 
 
@@ -128,7 +139,7 @@ def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> 
     """Try failed jobs again, by number or --all."""
     chosen = _chosen(job_ids, everything=everything)
     with application(settings) as app:
-        unknown = _unknown(app, chosen)
+        chosen, unknown = _sorted_out(app, chosen)
         count = app.pipeline.queue.revive(chosen)
     out.print(f"{count} jobs will be tried again")
     _finish(unknown)
@@ -142,23 +153,27 @@ def drop(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> N
     """Forget failed jobs, by number or --all; the pictures stay."""
     chosen = _chosen(job_ids, everything=everything)
     with application(settings) as app:
-        unknown = _unknown(app, chosen)
+        chosen, unknown = _sorted_out(app, chosen)
         count = app.pipeline.queue.drop(chosen)
     out.print(f"{count} jobs dropped")
     _finish(unknown)
 
 
-def _chosen(job_ids: tuple[int, ...], *, everything: bool) -> tuple[int, ...] | None:
+def _chosen(job_ids: tuple[int, ...], *, everything: bool) -> Sequence[int] | None:
     """The jobs named, None for all that failed."""
     if bool(job_ids) == everything:
         raise click.UsageError("give numbers of jobs (`facelabel jobs list`), or --all")
     return job_ids or None
 
 
-def _unknown(app: App, chosen: Sequence[int] | None) -> list[int]:
-    """Those among the jobs named that did not fail, or are not there."""
-    failed = {job.job_id for job in app.pipeline.queue.jobs(JobState.DEAD, limit=1_000_000)}
-    return sorted({*(chosen or ())} - failed)
+def _sorted_out(
+    app: App, chosen: Sequence[int] | None
+) -> tuple[Sequence[int] | None, Sequence[int]]:
+    """The failed ones among the jobs named (None: all), and those that did not or are not there."""
+    if chosen is None:
+        return None, ()
+    failed = {job.job_id for job in actions.failed_jobs(app)}
+    return sorted({*chosen} & failed), sorted({*chosen} - failed)
 
 
 def _finish(unknown: Sequence[int]) -> None:

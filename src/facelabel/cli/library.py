@@ -17,6 +17,7 @@ from facelabel.cli.framework import (
     Command,
     application,
     bar,
+    confirm,
     err,
     finish,
     json_option,
@@ -80,7 +81,7 @@ def upload(
             uploaded, problems = _upload(app, files, Kept(place, public_id, wanted), advance)
         outcomes = _work(app, list(uploaded.values())) if now else []
         if label is not None and uploaded:
-            report.print_warnings(_other_spellings(app, label))
+            report.print_warnings(_warnings(app, label))
     results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
     if as_json:
         _print_uploads_json(uploaded, problems, results, walk)
@@ -89,6 +90,14 @@ def upload(
     kinds = {outcome.kind for outcome in (*problems.values(), *outcomes)
              if outcome != actions.ELSEWHERE}  # fmt: skip
     finish(refused="refused" in kinds or walk.failed, waiting="waiting" in kinds)
+
+
+def _warnings(app: App, label: str) -> list[str]:
+    """What there is to ask about a name; where that is not known now, the report goes on."""
+    try:
+        return list(_other_spellings(app, label))
+    except Unavailable as trouble:
+        return [f"whether a name looks like {label!r} is not known: {trouble}"]
 
 
 def _other_spellings(app: App, label: str) -> Iterator[str]:
@@ -167,10 +176,17 @@ def _print_uploads(
 ) -> None:
     for asset in uploaded.values():
         out.print(asset.public_id, markup=False)
-    report.print_pairs(((source, outcome.note) for source, outcome in problems.items()), "red")
+    report.print_pairs(report.remarks(problems.items()), "red")
+    waiting: list[tuple[str, Outcome]] = []
     for source, outcome in results.items():
+        public_id = uploaded[source].public_id
+        if outcome.kind == "waiting":
+            waiting.append((public_id, outcome))
+            continue
         found = f"{outcome.kind} {', '.join(outcome.names)} {outcome.note}"
-        out.print(f"{uploaded[source].public_id}: {found}".rstrip(), markup=False)
+        out.print(f"{public_id}: {found}".rstrip(), markup=False)
+    for name, note in report.remarks(waiting):
+        out.print(f"{name}: {note}", markup=False)
     if faces := sum(outcome.left_out for outcome in results.values()):
         err.print(report.faces_left_out(faces), style="yellow")
     if uploaded and not results:
@@ -361,14 +377,27 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
     with application(settings) as app:
         assets = list({a.asset_id: a for a in (actions.find(app, i) for i in idents)}.values())
         if not yes:
-            click.confirm(f"Delete {len(assets)} pictures for good?", abort=True)
-        for asset in assets:
-            app.library.delete(asset.asset_id)
+            confirm(f"Delete {len(assets)} pictures for good?")
+        kept = _delete(app, assets)
+        gone = [asset for asset in assets if asset.public_id not in kept]
         # Forgetting must not wait for a worker that may never be started.
-        outcomes = _work(app, assets)
-    out.print(f"{len(assets)} deleted")
-    late = [(asset.public_id, outcome.note) for asset, outcome in zip(assets, outcomes, strict=True)
-            if outcome.kind in {"refused", "waiting"} and outcome != actions.ELSEWHERE]  # fmt: skip
-    for public_id, note in late:
-        err.print(f"{public_id}: not forgotten yet: {note}", style="red", markup=False)
-    finish(waiting=bool(late))
+        outcomes = _work(app, gone)
+    out.print(f"{len(gone)} deleted")
+    late = {asset.public_id: outcome for asset, outcome in zip(gone, outcomes, strict=True)
+            if outcome.kind in {"refused", "waiting"} and outcome != actions.ELSEWHERE}  # fmt: skip
+    for what, found in (("not deleted", kept), ("not forgotten yet", late)):
+        for name, note in report.remarks(found.items()):
+            err.print(f"{name}: {what}: {note}", style="red", markup=False)
+    kinds = {outcome.kind for outcome in kept.values()}
+    finish(refused="refused" in kinds, waiting=bool(late or kept))
+
+
+def _delete(app: App, assets: Sequence[Asset]) -> dict[str, Outcome]:
+    """Delete one after the other; what kept which, by public_id."""
+    kept: dict[str, Outcome] = {}
+    for asset in assets:
+        try:
+            app.library.delete(asset.asset_id)
+        except (Rejected, Unavailable) as trouble:
+            kept[asset.public_id] = actions.failed(trouble)
+    return kept

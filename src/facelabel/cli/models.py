@@ -45,7 +45,8 @@ def list_(settings: Settings, *, as_json: bool) -> None:
 @models.command(cls=Command)
 @click.argument("pack", default="auto")
 @click.option(
-    "--from", "folder", metavar="FOLDER", type=click.Path(path_type=Path, exists=True),
+    "--from", "folder", metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True, readable=False),
     help="Take the files from this folder instead of the network; checksums must match.",
 )  # fmt: skip
 @click.pass_obj

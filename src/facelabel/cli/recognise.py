@@ -21,8 +21,8 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.errors import FacelabelError, Rejected, Unavailable
-from facelabel.model import JobKind, JobState, Outcome
+from facelabel.errors import Rejected, Unavailable
+from facelabel.model import JobKind, Outcome
 from facelabel.walking import Walk
 
 if TYPE_CHECKING:
@@ -43,14 +43,18 @@ _LEARNT = frozenset({"enrolled", "unchanged"})
     cls=Command,
     examples=["index ~/portraits", "index --check", "index --rebuild --pack mobilefacenet"],
 )
-@click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Compare training folder and index, mend, report.")
+@click.argument("path", required=False, type=click.Path(path_type=Path, readable=False))
+@click.option(
+    "--check", is_flag=True,
+    help="Compare training folder and index, mend, report; ends with 1 as long as portraits are"
+    " left that only you can mend.",
+)  # fmt: skip
 @click.option(
     "--rebuild", is_flag=True, help="Learn everything anew beside the index, then switch."
 )
 @click.option("--force", is_flag=True, help="With --rebuild: switch even if faces are lost by it.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="With PATH: print JSON.")
 @click.pass_obj
 def index(
     settings: Settings,
@@ -86,35 +90,53 @@ def index(
 def _plan(app: App, path: Path, *, as_json: bool) -> None:
     walk = Walk()
     found = portraits.read(path, app.pipeline.scheme.prefix, walk)
+    why = {portrait: note for portrait in found if (note := portraits.why_unreadable(portrait))}
     if as_json:
-        rows = [{"source": portrait.source, "person": portrait.person} for portrait in found]
+        rows = [{"source": portrait.source, "person": portrait.person,
+                 "note": why.get(portrait, "")} for portrait in found]  # fmt: skip
         print_json({"portraits": rows, "left_out": report.left_out_rows(walk.left_out)})
     else:
-        wanted = len({portrait.person for portrait in found})
-        out.print(f"{len(found)} portraits of {wanted} people would be uploaded and learnt")
-        report.print_costs(actions.costs(app, portraits=len(found)))
+        good = [portrait for portrait in found if portrait not in why]
+        wanted = len({portrait.person for portrait in good})
+        out.print(f"{len(good)} portraits of {wanted} people would be uploaded and learnt")
+        report.print_pairs(((portrait.named, note) for portrait, note in why.items()), "red")
+        report.print_costs(actions.costs(app, portraits=len(good)))
         report.print_left_out(walk.left_out)
-    finish(refused=walk.failed)
+    finish(refused=bool(why) or walk.failed)
 
 
 def _import(app: App, path: Path, *, as_json: bool) -> None:
     walk = Walk()
     results = _learn(app, portraits.read(path, app.pipeline.scheme.prefix, walk))
-    photos = actions.portraits_by_person(app)
-    people, alike = len(photos), list(doubts.spellings(photos))
+    photos = _known(app)
+    people = None if photos is None else len(photos)
+    alike = list(doubts.spellings(photos or {}))
     if as_json:
         rows = [_row(*result) for result in results]
         print_json({"people": people, "portraits": rows, "warnings": alike,
                     "left_out": report.left_out_rows(walk.left_out)})  # fmt: skip
     else:
         learnt = sum(outcome.kind == "enrolled" for _, outcome in results)
-        out.print(f"{learnt} portraits learnt, {people} people known")
+        known = "" if people is None else f", {people} people known"
+        out.print(f"{learnt} portraits learnt{known}")
         notes = ((portrait.named, outcome) for portrait, outcome in results)
         report.print_pairs(report.remarks(notes), "red")
         report.print_warnings(alike)
         report.print_left_out(walk.left_out)
     kinds = {outcome.kind for _, outcome in results} - _LEARNT
-    finish(refused=bool(kinds - {"waiting"}) or walk.failed, waiting="waiting" in kinds)
+    finish(
+        refused=bool(kinds - {"waiting"}) or walk.failed,
+        waiting="waiting" in kinds or people is None,
+    )
+
+
+def _known(app: App) -> dict[str, list[str]] | None:
+    """Who is known; None if that cannot be said now, which is no reason to report nothing."""
+    try:
+        return actions.portraits_by_person(app)
+    except Unavailable as trouble:
+        err.print(f"who is known cannot be said: {trouble}", style="red", markup=False)
+        return None
 
 
 def _learn(app: App, found: Sequence[Portrait]) -> list[tuple[Portrait, Outcome]]:
@@ -132,7 +154,9 @@ def _learn(app: App, found: Sequence[Portrait]) -> list[tuple[Portrait, Outcome]
                 failed += _overruled(uploaded.get(asset.asset_id), portrait)
                 uploaded[asset.asset_id] = portrait
             advance(number, len(found))
-    outcomes = _work(app, list(uploaded), "learning")
+    with bar("learning", app.pipeline.queue.pending()) as advance:
+        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+        outcomes = actions.work(app, list(uploaded), tally)
     return failed + list(zip(uploaded.values(), outcomes, strict=True))
 
 
@@ -150,28 +174,30 @@ def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:
             "public_id": outcome.public_id, "note": outcome.note}  # fmt: skip
 
 
-def _work(app: App, asset_ids: list[str], title: str) -> list[Outcome]:
+def _settle(app: App, title: str) -> bool:
+    """Work the queue; whether that had to end before its end, which is told."""
     with bar(title, app.pipeline.queue.pending()) as advance:
         tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
-        return actions.work(app, asset_ids, tally)
+        report.drain(app, tally)
+    return tally.stopped
 
 
 def _check(app: App, *, dry_run: bool) -> None:
-    if not dry_run:
-        _work(app, [], "working the queue")  # what is on its way is no drift
+    stopped = not dry_run and _settle(app, "working the queue")  # what is on its way is no drift
     drift = app.reconciler.check()
     _print_drift(drift)
     if dry_run:
         todo = len(drift.missing) + len(drift.extra) + len(drift.lost)
         report.print_costs(actions.costs(app, portraits=todo))
         return
-    if not drift.clean:
+    if not (drift.clean or stopped):
         drift.check()
         app.reconciler.mend(drift)
-        _work(app, [], "mending")
+        stopped = _settle(app, "mending")
         drift = app.reconciler.check()
         out.print("mended" if drift.clean else "not all of it could be mended: run it again")
-    finish(refused=not drift.clean or bool(drift.refused or drift.contradictions))
+    refused = bool(drift.refused or drift.contradictions)
+    finish(refused=refused or not (drift.clean or stopped), waiting=stopped)
 
 
 def _print_drift(drift: Drift) -> None:
@@ -210,21 +236,24 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
         while done := first.run_one():
             tally(done)
         if app.pipeline.ledger.collection() != collection:
-            app.worker().drain(tally)  # put off for a moment: it is tried again
+            report.drain(app, tally)  # put off for a moment: it is tried again
     if app.pipeline.ledger.collection() != collection:
+        if tally.stopped:
+            finish(waiting=True)
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
     out.print(f"rebuilt as {collection}, {people} people known")
-    app.worker().drain(tally)
+    if not tally.stopped:
+        report.drain(app, tally)
     finish(refused=tally.refused, waiting=tally.waiting)
 
 
 @click.command(cls=Command, examples=["identify party.jpg *.heic --draw named/"])
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--draw",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     help="Save pictures with boxes and names there.",
 )
 @json_option
@@ -237,7 +266,7 @@ def identify(
     Folders are walked through. With --json, files left out there are one more line of JSON, on
     standard error.
     """
-    walk, results, drawn = Walk(), list[dict[str, object]](), set[Path]()
+    walk, results, drawn, waiting = Walk(), list[dict[str, object]](), set[Path](), False
     with application(settings) as app:
         for file in report.pictures(files, walk):
             try:
@@ -247,19 +276,30 @@ def identify(
                 results.append({"file": str(file), "error": str(rejection)})
                 err.print(f"{file}: {rejection}", style="red", markup=False)
                 continue
-            results.append({"file": str(file), "names": _named(seen), "model": seen.model,
-                            "faces": seen.faces, "left_out": seen.left_out,
-                            "calls": seen.calls})  # fmt: skip
+            except Unavailable as trouble:  # nor would the next go through
+                err.print(f"{file}: {trouble}; it and what is left was not looked at",
+                          style="red", markup=False)  # fmt: skip
+                waiting = True
+                break
+            results.append(_row_of(file, seen))
             if not as_json:
                 _print_identification(file, seen)
             if draw:
-                _save(_unused(draw, file.stem, drawn), app.annotate(data, seen.faces))
+                path = _unused(draw, file.stem, drawn)
+                waiting |= not _save(path, app.annotate(data, seen.faces))
     if as_json:
         print_json(results)
         report.print_left_out_json(walk.left_out)
     else:
         report.print_left_out(walk.left_out)
-    finish(refused=walk.failed or any("error" in result for result in results))
+    refused = walk.failed or any("error" in result for result in results)
+    finish(refused=refused, waiting=waiting)
+
+
+def _row_of(file: Path, seen: Identification) -> dict[str, object]:
+    """One picture, for programs."""
+    return {"file": str(file), "names": _named(seen), "model": seen.model, "faces": seen.faces,
+            "left_out": seen.left_out, "calls": seen.calls}  # fmt: skip
 
 
 def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
@@ -286,13 +326,12 @@ def _print_identification(file: Path, seen: Identification) -> None:
         out.print(f"{seen.calls} paid calls", style="dim")
 
 
-def _save(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise FacelabelError(f"{path} cannot be written: {error.strerror or error}") from error
-    err.print(f"saved {path}", markup=False)
+def _save(path: Path, data: bytes) -> bool:
+    """Whether it could be written."""
+    saved = report.save(path, data)
+    if saved:
+        err.print(f"saved {path}", markup=False)
+    return saved
 
 
 @click.command(cls=Command)
@@ -316,7 +355,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -
             actions.enqueue_unsearched(app, place, lambda n: listed(n, None), again=again)
         with bar("searching", app.pipeline.queue.pending()) as advance:
             tally = report.Tally(advance, app.pipeline.queue.pending)
-            app.worker().drain(tally)
+            report.drain(app, tally)
         out.print(tally.summary())
         left = app.pipeline.queue.pending()
         if left:
@@ -344,7 +383,7 @@ def people(settings: Settings, *, as_json: bool) -> None:
     """List who is known, and from how many photos."""
     with application(settings) as app:
         photos = actions.portraits_by_person(app)
-        refused = len(app.pipeline.queue.jobs(JobState.DEAD))
+        refused = len(actions.failed_jobs(app))
     if as_json:
         print_json([{"name": name, "photos": photos[name]} for name in sorted(photos)])
         return

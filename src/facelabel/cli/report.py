@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from facelabel.bootstrap.app import App
     from facelabel.model import Candidate, Face, NamedFace, Outcome
     from facelabel.walking import LeftOut, Walk
     from facelabel.worker import Done
 
 #: So many jobs after another that cannot be done now: then neither can the rest.
 IN_A_ROW = 3
+#: What becomes of the rest.
+LATER = "what is left waits: run the same command again later"
 #: So many suffixes or names of folders are told apart.
 _DETAILS = 5
 
@@ -92,8 +95,8 @@ def _quality(face: Face) -> str:
 class Tally:
     """Counts outcomes while a queue is worked and prints failures as they come.
 
-    Raises Unavailable where one job after the other has to wait: a network that is away or a
-    quota that is used up would only be met thousands of times more.
+    Raises Unavailable, with the last one's reason, where one job after the other has to wait: a
+    network that is away or a quota that is used up would only be met thousands of times more.
     """
 
     def __init__(
@@ -114,6 +117,8 @@ class Tally:
         self._waiting: set[str] = set()
         #: Jobs that failed last time, and whether for good.
         self._failed: dict[str, bool] = {}
+        #: Whether the work ended before its end.
+        self.stopped = False
 
     @property
     def refused(self) -> bool:
@@ -123,7 +128,12 @@ class Tally:
     @property
     def waiting(self) -> bool:
         """Whether a job is to be tried again later."""
-        return not all(self._failed.values())
+        return self.stopped or not all(self._failed.values())
+
+    def stop(self, trouble: Unavailable) -> None:
+        """Say what ended the work; the rest is to be done later."""
+        self.stopped = True
+        err.print(f"{trouble}; {LATER}", style="red", markup=False)
 
     def __call__(self, done: Done) -> None:
         """Note one job."""
@@ -145,7 +155,7 @@ class Tally:
         else:
             self._waiting.add(done.job.key)
         if len(self._waiting) == IN_A_ROW:
-            raise Unavailable(f"{reason}; what is left waits: run the same command again later")
+            raise Unavailable(reason)
         if not self._quiet:
             err.print(f"{done.job.key}: {reason}", style="red", markup=False)
 
@@ -156,14 +166,35 @@ class Tally:
         return f"{counts}; {faces_left_out(self._faces)}" if self._faces else counts
 
 
+def drain(app: App, tally: Tally) -> None:
+    """Work the queue to its end, or to where nothing more can be done now, which is told."""
+    try:
+        app.worker().drain(tally)
+    except Unavailable as trouble:
+        tally.stop(trouble)
+
+
 def faces_left_out(count: int) -> str:
     """That some faces were not looked at, and where it stands why."""
     return f"{count} faces left out: `facelabel show ID` says why"
 
 
 def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
-    """What there is to say about outcomes, by the name the user knows each under."""
-    return [(name, outcome.note) for name, outcome in outcomes if outcome.note]
+    """What there is to say about outcomes, by the name the user knows each under.
+
+    What many pictures wait for is said once.
+    """
+    told: list[tuple[str, str]] = []
+    waiting: dict[str, list[str]] = {}
+    for name, outcome in outcomes:
+        if outcome.kind == "waiting":
+            waiting.setdefault(outcome.note, []).append(name)
+        elif outcome.note:
+            told.append((name, outcome.note))
+    for note, waits in waiting.items():
+        name = waits[0] if len(waits) == 1 else f"{len(waits)} pictures"
+        told.append((name, f"waiting: {note}"))
+    return told
 
 
 def pulls(packs: Iterable[str]) -> str:
@@ -189,12 +220,23 @@ def print_pairs(pairs: Iterable[tuple[str, str]], style: str) -> None:
         out.print(f"  {thing}: {remark}", style=style, markup=False)
 
 
+def save(path: Path, data: bytes) -> bool:
+    """Write a file that was asked for; whether it could be, and where not, it is told why."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        why = error.strerror or error
+        err.print(f"{path} cannot be written: {why}", style="red", markup=False)
+        return False
+    return True
+
+
 def pictures(paths: Sequence[Path], walk: Walk) -> list[Path]:
     """The pictures named and those in folders; Rejected, with the reason, where there is none."""
     found = list(walk.pictures(paths))
     if not found:
-        why = [f"{left.path} {left.detail}" for left in walk.left_out if left.fault]
-        why += filter(None, [left_out_line(walk.left_out)])
+        why = [*walk.faults, *filter(None, [left_out_line(walk.left_out)])]
         where = ", ".join(map(str, paths))
         raise Rejected("; ".join([f"there are no pictures in {where}", *why]))
     return found

@@ -92,10 +92,10 @@ def read_set(
 
     Raises NotFound, or Rejected saying what was expected.
     """
-    if not root.is_dir():
-        raise NotFound(f"{root} is not a folder")
+    if not reading.is_folder(root):
+        raise NotFound(reading.why_no_folder(root, "not a folder"))
     walk = Walk()
-    divided = (root / GALLERY).is_dir()
+    divided = reading.is_folder(root / GALLERY)
     labelled = _divided(root, walk) if divided else _dealt(root, enrol, strangers, walk)
     if len(labelled.files) > limit:
         raise Rejected(f"{root} has more than {limit:,} pictures")
@@ -109,7 +109,8 @@ def _divided(root: Path, walk: Walk) -> LabelledSet:
     wanted = {photo.person for photo in probes}
     wanted |= {tile.person for sheet in sheets for tile in sheet.tiles if tile.person}
     if not gallery or not probes:
-        raise Rejected(f"{root / GALLERY} and {root / PROBE} must both have pictures")
+        says = f"{root / GALLERY} and {root / PROBE} must both have pictures"
+        raise Rejected("; ".join([says, *walk.faults]))
     if unknown := sorted(wanted - known):
         raise Rejected(
             f"{len(unknown)} people have no picture in {root / GALLERY}, the first is {unknown[0]}"
@@ -119,7 +120,7 @@ def _divided(root: Path, walk: Walk) -> LabelledSet:
 
 def _named(folder: Path, walk: Walk) -> tuple[Photo, ...]:
     """Pictures named after the person, or lying in a folder named so."""
-    if not folder.is_dir():
+    if not reading.is_folder(folder):
         return ()
     return tuple(
         Photo(file, file.stem if file.parent == folder else file.relative_to(folder).parts[0])
@@ -130,10 +131,11 @@ def _named(folder: Path, walk: Walk) -> tuple[Photo, ...]:
 def _dealt(root: Path, enrol: int, strangers: float, walk: Walk) -> LabelledSet:
     people = _people(root, walk)
     if not people:
-        raise Rejected(
+        says = (
             f"{root} has no labelled pictures: expected folders {GALLERY} and {PROBE}, one folder"
             " per person, or files named after the person and a number"
         )
+        raise Rejected("; ".join([says, *walk.faults]))
     held_out = _held_out(people, strangers)
     known = {name: files for name, files in people.items() if name not in held_out}
     return LabelledSet(
@@ -179,8 +181,9 @@ def _sheets(folder: Path) -> tuple[Sheet, ...]:
         raise Rejected(f"{labels} {reading.why(error)}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Rejected(f"{labels} is not a list of tiles by file: {error!r}") from error
-    if absent := [sheet.file for sheet in sheets if not sheet.file.is_file()]:
-        raise NotFound(f"{labels} names {absent[0]}, which is not there")
+    for sheet in sheets:
+        if why := reading.why_unreadable(sheet.file):
+            raise NotFound(f"{labels} names {sheet.file}, which {why}")
     return sheets
 
 

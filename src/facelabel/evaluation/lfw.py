@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def read_pairs(listed: Path, root: Path) -> tuple[Pair, ...]:
     """
     rows = [(number, _fields(line)) for number, line in enumerate(_lines(listed), start=1)]
     rows = [(number, fields) for number, fields in rows if fields]
-    header = rows.pop(0)[1] if rows and all(field.isdigit() for field in rows[0][1]) else []
+    header = rows.pop(0)[1] if rows and all(field.isdecimal() for field in rows[0][1]) else []
     pairs, pictures = [], _Pictures(root)
     dealt = {True: 0, False: 0}
     for number, fields in rows:
@@ -102,13 +103,13 @@ class _Pictures:
         raise Rejected(f"{where}: expected 3 or 4 fields, as in pairs.txt, but found {len(fields)}")
 
     def _file(self, name: str, number: str, where: str) -> Path:
-        if not number.isdigit() or len(number) > 9:  # noqa: PLR2004 - more is no number of a picture
+        if not number.isdecimal() or len(number) > 9:  # noqa: PLR2004 - more is no number of a picture
             raise Rejected(f"{where}: {number!r} is not the number of a picture")
         if not name or name in {".", ".."} or "/" in name or "\\" in name:
             raise Rejected(f"{where}: {name!r} is not the name of a folder")
         stem = f"{name}_{int(number):04d}"
         jpeg = self._lookup(f"{name}/{stem}.jpg")
-        if jpeg.exists():
+        if os.path.lexists(jpeg):
             return jpeg
         others = sorted(self._lookup(name).glob(f"{glob.escape(stem)}.*"))
         return next(filter(is_picture, others), jpeg)
@@ -130,6 +131,11 @@ def _check(listed: Path, header: list[str], dealt: dict[bool, int]) -> None:
 
 
 def _check_files(pairs: list[Pair], root: Path) -> None:
-    absent = sorted({f for pair in pairs for f in (pair.left, pair.right) if not f.is_file()})
+    absent = sorted(
+        {f for pair in pairs for f in (pair.left, pair.right) if not reading.is_file(f)}
+    )
     if absent:
-        raise NotFound(f"{len(absent)} pictures are not under {root}, the first is {absent[0]}")
+        raise NotFound(
+            f"{len(absent)} pictures are not under {root}: the first, {absent[0]},"
+            f" {reading.why_unreadable(absent[0])}"
+        )

@@ -26,9 +26,10 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from facelabel import reading
@@ -402,7 +403,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, .env, TOML file; the first one wins."""
         del file_secret_settings
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+        toml = InitSettingsSource(settings_cls, _table(config_file()))
         return init_settings, env_settings, dotenv_settings, toml
 
 
@@ -472,19 +473,36 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
         ) from None
 
 
-def _check_file(path: Path | None) -> None:
-    """A misspelt key in the TOML file is refused, not ignored."""
+def _table(path: Path | None) -> dict[str, object]:
+    """What the TOML file says, if there is one; ConfigurationError if it cannot be read."""
     if path is None:
-        return
+        return {}
     try:
-        keys = tomllib.loads(path.read_text("utf-8")).keys()
+        return tomllib.loads(path.read_text("utf-8-sig"))  # Windows' editors put a mark before it
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         why = reading.why(error) if isinstance(error, OSError) else f"cannot be read: {error}"
         raise ConfigurationError(f"{path} {why}") from None
-    known = set(Settings.model_fields) | {variables(name)[0] for name in Settings.model_fields}
-    unknown = sorted(keys - known)
+
+
+def _check_file(path: Path | None) -> None:
+    """A key in the TOML file that would do nothing is refused, not ignored."""
+    known = {key for name in Settings.model_fields for key in _keys(name)}
+    unknown = sorted(_table(path).keys() - known)
     if unknown:
-        raise ConfigurationError(f"{path} has unknown settings: {', '.join(unknown)}")
+        told = (f"{key}{_meant(key)}" for key in unknown)
+        raise ConfigurationError(f"{path} has unknown settings: {', '.join(told)}")
+
+
+def _keys(name: str) -> tuple[str, ...]:
+    """How the TOML file may call a setting: the original app's name first where there is one."""
+    alias = Settings.model_fields[name].validation_alias
+    return (alias, name) if isinstance(alias, str) else (name,)
+
+
+def _meant(key: str) -> str:
+    """Which key it should be, where somebody wrote the environment variable's name."""
+    name = key.removeprefix(PREFIX).lower()
+    return f" (there it is {name})" if key != name and name in Settings.model_fields else ""
 
 
 def _explain(detail: ErrorDetails, flags: Mapping[str, object]) -> str:
@@ -512,7 +530,14 @@ def _origin(name: str, flags: Mapping[str, object]) -> tuple[str, object]:
     for variable in variables(name):
         if variable.lower() in environment:
             return environment[variable.lower()]
-    return f"{variables(name)[0]} (in .env or {FILE_NAME})", "…"
+    kept = DotEnvSettingsSource(Settings).env_vars  # its keys are in small letters
+    for variable in variables(name):
+        if variable.lower() in kept:
+            return f"{variable} (in {ENV_FILE})", kept[variable.lower()]
+    path = config_file()
+    table = _table(path)
+    key = next((key for key in _keys(name) if key in table), name)
+    return f"{key} (in {path})", table.get(key)
 
 
 def may_be_empty(name: str) -> bool:

@@ -5,6 +5,7 @@ Whoever writes holds the lock; a file appears under its name whole and on disk, 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
+from facelabel import reading
 from facelabel.adapters import files
 from facelabel.errors import ConfigurationError, Unavailable
 
@@ -24,13 +26,28 @@ _LOCK_TIMEOUT = 1800.0
 _PARTIAL = ".partial-"
 
 
+def check(folder: Path) -> None:
+    """Raise ConfigurationError where a file stands in the folder's place, or in its way.
+
+    No disk comes back and no network helps: it is the setting that is wrong.
+    """
+    for place in (folder, *folder.parents):
+        if reading.is_folder(place):
+            return
+        if os.path.lexists(place):
+            way = "" if place == folder else f": {place}"
+            raise ConfigurationError(f"models={folder}{way} is a file, not a folder")
+
+
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Create ``folder`` and keep every other process out while the block runs.
 
     What a killed process left half done is removed first. Raises ConfigurationError where the
-    folder may not be written, Unavailable where it cannot be or stays locked for half an hour.
+    folder may not be written or is none, Unavailable where it cannot be or stays locked for half
+    an hour.
     """
+    check(folder.parent)
     try:
         files.folder(folder, files.SHARED)
         with filelock.FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_LOCK_TIMEOUT):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -119,7 +120,7 @@ class _Slot:
         """Whether the file is there, all of it, for us to read."""
         try:
             return self.problem() is None
-        except ConfigurationError:
+        except (ConfigurationError, Unavailable):
             return False
 
     def fill(self, data: bytes) -> None:
@@ -138,7 +139,10 @@ class _Slot:
 
 
 class ModelStore:
-    """The packs of one cache folder, which any number of processes may share."""
+    """The packs of one cache folder, which any number of processes may share.
+
+    All methods raise ConfigurationError where a file stands in that folder's place.
+    """
 
     def __init__(
         self,
@@ -158,7 +162,11 @@ class ModelStore:
 
     def started(self, pack: Pack) -> bool:
         """Whether anything of the pack is here, whole or not."""
-        return any(slot.path.exists() or slot.record_path.exists() for slot in self._slots(pack))
+        return any(
+            os.path.lexists(path)
+            for slot in self._slots(pack)
+            for path in (slot.path, slot.record_path)
+        )
 
     def verify(self, pack: Pack) -> list[str]:
         """Return what is wrong with the installed files, by checksum; nothing wrong: empty."""
@@ -299,6 +307,8 @@ class ModelStore:
         return self._cache_dir / f"{pack.name}-{pack.version}"
 
     def _slots(self, pack: Pack) -> tuple[_Slot, _Slot]:
+        """The places of a pack's files; ConfigurationError where no folder can hold them."""
+        cache_folder.check(self._cache_dir)
         folder = self._folder(pack)
         return (
             _Slot(pack.detector.file, folder / "detector.onnx"),
@@ -308,7 +318,7 @@ class ModelStore:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Say of a file that may not be read just that: it is no reason to fetch another."""
+    """Say of a file that cannot be read just that: it is no reason to fetch another."""
     try:
         yield
     except PermissionError as error:
@@ -316,6 +326,10 @@ def _readable() -> Iterator[None]:
             f"{error.filename} may not be read by this user: its owner can let others read the"
             " models (chmod -R a+rX on their folder), or choose another folder (setting models)"
         ) from error
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise Unavailable(f"{error.filename} {reading.why(error)}") from error
 
 
 def _named(choice: str) -> Pack:
