@@ -543,7 +543,11 @@ def test_everything_ends_as_it_should_be_where_searches_are_paid_for(
 
 @pytest.mark.soak
 @LONG
-@given(st.lists(STEP, min_size=20, max_size=80), st.booleans(), st.none() | THRIFTS)
+@given(
+    steps=st.lists(STEP, min_size=20, max_size=80),
+    notified=st.booleans(),
+    thrift=st.none() | THRIFTS,
+)
 def test_everything_ends_as_it_should_be_after_a_long_time(
     steps: list[Step], *, notified: bool, thrift: Thrift | None
 ) -> None:
