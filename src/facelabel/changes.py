@@ -52,6 +52,10 @@ class Changes:
             return True  # typed back
         if any(states[tag] is NameState.WRITTEN for tag in removed):
             return True  # a person said no
+        typed = {tag.removeprefix(prefix) for tag in removed if states[tag] is None}
+        last = self.ledger.search(asset_id) if typed else None
+        if last and typed & last.names:
+            return True  # somebody had typed a name that is ours to write now
         return self._face_tags_differ(asset_id, added, removed)
 
     def _face_tags_differ(

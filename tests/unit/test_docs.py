@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -25,6 +26,9 @@ def _commands(command: click.Command, name: str) -> list[tuple[str, click.Comman
 COMMANDS = _commands(cli, "facelabel")
 
 
+@pytest.mark.skipif(
+    version("click").startswith("8.1."), reason="help looks otherwise with older versions of click"
+)
 def test_the_reference_is_what_the_program_says() -> None:
     """`make docs` was run."""
     program = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
     from tests.unit.conftest import Bench
 
-    from facelabel.model import Json
+    from facelabel.model import Job, Json
+
+
+def claimed(bench: Bench) -> Job:
+    """The job that waits."""
+    job = bench.queue.claim()
+    assert job is not None
+    return job
 
 
 def notice(bench: Bench, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> str:
@@ -87,6 +94,20 @@ def test_a_name_taken_away_and_one_typed_back_are_decisions(bench: Bench) -> Non
     assert notice(bench, "an asset", [], ["Ben"]) == "ignored"
     assert notice(bench, "an asset", ["Ann"], []) == "ignored"
     assert notice(bench, "an asset", [], ["Ann"]) == "noted"
+
+
+def test_a_name_somebody_typed_and_took_away_is_ours_to_write(bench: Bench) -> None:
+    """As where the whole picture is looked at: who is on it is named, whoever typed it before."""
+    bench.learn("ann")
+    photo = bench.upload("ann", tags=["Ann"])
+    bench.work()
+    assert bench.ledger.names(photo) == {}
+    bench.library.remove_tags(photo, ["Ann"])
+    bench.queue.finish(claimed(bench))
+    assert notice(bench, photo, [], ["Ann"]) == "noted"
+    bench.work()
+    assert bench.names(photo) == {"Ann"}
+    assert bench.ledger.names(photo) == {"Ann": NameState.WRITTEN}
 
 
 def test_a_refused_name_that_was_typed_back_is_a_decision(bench: Bench) -> None:
