@@ -15,7 +15,7 @@ from tests.waiting import PATIENCE
 
 import facelabel
 from facelabel import settings
-from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.adapters.engine.manifest import builtin_packs, former_packs
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.bootstrap.app import opened
@@ -27,7 +27,27 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.engine.model_store import ModelStore
 
-UNCALIBRATED = "opencv-zoo/1"
+#: A pack of the user's own, whose files nobody loads here.
+OWN = """
+name = "own"
+version = 1
+[detector]
+from = "classic"
+[embedder]
+file = "own.toml"
+size = 150
+template = "arcface"
+order = "RGB"
+mean = [0, 0, 0]
+scale = 1
+dimensions = 128
+"""
+UNCALIBRATED = "own/1"
+
+
+def uncalibrated(folder: Path) -> Engines:
+    (folder / "own.toml").write_text(OWN, "utf-8")
+    return engines(folder, pack=str(folder / "own.toml"))
 
 
 def engines(folder: Path, models: Path | None = None, pack: str = "auto") -> Engines:
@@ -40,20 +60,20 @@ def calibrated(made: Engines) -> dict[str, bool]:
 
 
 def test_a_calibration_of_the_users_own_is_kept(tmp_path: Path) -> None:
-    assert not calibrated(engines(tmp_path))[UNCALIBRATED]
-    path = engines(tmp_path).calibrate(UNCALIBRATED, ((0.9, 90.0), (1.0, 80.0)))
+    assert not calibrated(uncalibrated(tmp_path))[UNCALIBRATED]
+    path = uncalibrated(tmp_path).calibrate(UNCALIBRATED, ((0.9, 90.0), (1.0, 80.0)))
     assert path.is_relative_to(tmp_path)
-    assert calibrated(engines(tmp_path))[UNCALIBRATED]
+    assert calibrated(uncalibrated(tmp_path))[UNCALIBRATED]
 
 
 @pytest.mark.parametrize(
     "damaged", ["", "{}", "[[1]]", "[[0.9, 80], [1.0, 90]]", "[null]", "\udcff"]
 )
 def test_a_damaged_calibration_is_said_with_its_file(tmp_path: Path, damaged: str) -> None:
-    path = engines(tmp_path).calibrate(UNCALIBRATED, ((1.0, 80.0),))
+    path = uncalibrated(tmp_path).calibrate(UNCALIBRATED, ((1.0, 80.0),))
     path.write_text(damaged, "utf-8", errors="surrogateescape")
-    with pytest.raises(ConfigurationError, match=r"opencv-zoo-1\.json.*delete it"):
-        engines(tmp_path).packs()
+    with pytest.raises(ConfigurationError, match=r"own-1\.json.*delete it"):
+        uncalibrated(tmp_path).packs()
 
 
 def test_a_pack_of_the_users_own_is_read_once(
@@ -86,6 +106,16 @@ def test_a_pack_of_the_users_own_is_read_once(
     engine = made(None)
     manifest.unlink()
     assert made("own/1") is engine
+
+
+def test_a_collection_goes_on_with_the_pack_as_it_was(tmp_path: Path) -> None:
+    """Its vectors are of two views of a face; the pack of that name now looks at one."""
+    models = tmp_path / "models"
+    old, new = former_packs()[0], builtin_packs()["opencv-zoo"]
+    assert (old.model, old.embedder.views, new.embedder.views) == ("opencv-zoo/1", 2, 1)
+    assert not engines(tmp_path, models).present("opencv-zoo/1")
+    with pytest.raises(ConfigurationError, match="opencv-zoo/3"):
+        engines(tmp_path, models)("opencv-zoo/3")
 
 
 # ---- who knows faces
@@ -160,7 +190,7 @@ def test_a_data_folder_goes_on_with_what_it_began_with(
     bare: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(settings.load()) as app, closing(Database(app.settings.store_url)) as database:
-        StoreTemplates(database).create("family", "opencv-zoo/1", 128)
+        StoreTemplates(database).create("family", "classic/1", 128)
         app.pipeline.ledger.begin("family")
     assert who_knows(monkeypatch, ALL) == "we"
     assert who_knows(monkeypatch, ALL | {"FACELABEL_FACES": "rekognition"}) == "Amazon"

@@ -113,7 +113,7 @@ def test_dlib_itself_agrees_on_real_faces(
 ) -> None:
     dlib = pytest.importorskip("dlib", reason="dlib is not installed")
     pack = builtin_packs()["classic"]
-    source = pack.embedder.file.source
+    (source,) = pack.embedder.file.sources
     assert isinstance(source, Distribution)
     archive = Fetcher((sys.executable, "-m", "pip"), 3.0).archive(source, tmp_path)
     original = tmp_path / "original.dat"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from tests.hostile_files import EXPECTED
 from tests.photographs import PEOPLE
 
 from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.adapters.engine.manifest import BUILTIN, builtin_packs
 from facelabel.errors import ConfigurationError, UnreadableImage
 from facelabel.images import Limits
 from facelabel.model import Reason
@@ -301,7 +302,7 @@ def test_threads_share_an_engine(classic_pack_store: ModelStore, photos: Path) -
     ]
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet", "classic"])
+@pytest.mark.parametrize("name", BUILTIN)
 def test_similarity_is_the_packs_calibration(name: str, tmp_path: Path) -> None:
     pack = builtin_packs()[name]
     engine = Engine(pack, tmp_path, tmp_path, limits=Limits())
@@ -310,7 +311,8 @@ def test_similarity_is_the_packs_calibration(name: str, tmp_path: Path) -> None:
 
 
 def test_similarity_without_calibration_says_what_to_do(tmp_path: Path) -> None:
-    engine = Engine(builtin_packs()["opencv-zoo"], tmp_path, tmp_path, limits=Limits())
+    pack = replace(builtin_packs()["classic"], calibration=None)
+    engine = Engine(pack, tmp_path, tmp_path, limits=Limits())
     with pytest.raises(ConfigurationError, match="eval gallery DIR --calibrate"):
         engine.similarity(1.0)
 

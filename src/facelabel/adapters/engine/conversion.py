@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
-    from facelabel.adapters.engine.manifest import Conversion
+    from facelabel.adapters.engine.manifest_file import Conversion
     from facelabel.adapters.engine.runtime import InferenceSession
 
 #: Part of every record of a converted file: a new number makes installed packs convert again.

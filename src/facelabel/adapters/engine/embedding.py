@@ -29,18 +29,20 @@ class Embedding:
         self._scale = np.float32(recipe.scale)
         self._channels = slice(None) if recipe.order == "RGB" else slice(None, None, -1)
         self._dimensions = recipe.dimensions
+        self._views = recipe.views
 
     def embed(self, chips: Pixels) -> Floats:
         """Return the unit vectors (n, dimensions) of RGB chips (n, size, size, 3).
 
-        Each is the mean of the face and its mirror image: what the two sides of a face have in
-        common is the person, the rest is light and pose.
+        With two views each is the mean of the face and its mirror image: what the two sides of a
+        face have in common is the person, the rest is light and pose.
         """
-        both = np.stack([chips, chips[:, :, ::-1]], axis=1).reshape(-1, *chips.shape[1:])
-        raw = [self.raw(both[start : start + _BATCH]) for start in range(0, len(both), _BATCH)]
+        views = (chips, chips[:, :, ::-1])[: self._views]
+        all_ = np.stack(views, axis=1).reshape(-1, *chips.shape[1:])
+        raw = [self.raw(all_[start : start + _BATCH]) for start in range(0, len(all_), _BATCH)]
         if not raw:
             return np.empty((0, self._dimensions), np.float32)
-        return _unit(np.concatenate(raw).reshape(len(chips), 2, -1).sum(axis=1))
+        return _unit(np.concatenate(raw).reshape(len(chips), self._views, -1).sum(axis=1))
 
     def raw(self, chips: Pixels) -> Floats:
         """Return the network's own output (n, dimensions) for one batch of RGB chips."""

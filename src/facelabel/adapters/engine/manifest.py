@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from facelabel import reading
-from facelabel.adapters.engine import calibration
-from facelabel.adapters.engine.toml_table import Table
+from facelabel.adapters.engine import calibration, manifest_file
+from facelabel.adapters.engine.manifest_file import (
+    BorrowedTable,
+    Conversion,
+    DetectorTable,
+    EmbedderTable,
+    ModelTable,
+)
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_T = TypeVar("_T")
 Point: TypeAlias = tuple[float, float]
-Conversion: TypeAlias = Literal["dlib-resnet", "free-batch", "free-size"]
 
 #: Where left eye, right eye, nose, left and right mouth corner lie in a 112x112 ArcFace chip.
 ARCFACE_TEMPLATE: tuple[Point, ...] = (
@@ -35,22 +42,14 @@ ARCFACE_TEMPLATE: tuple[Point, ...] = (
     (41.5493, 92.3655),
     (70.7299, 92.2041),
 )
-#: The most a single model file may weigh.
-MAX_MODEL_BYTES = 1 << 30
-#: And a manifest.
+#: Packs that come with Facelabel, the recommended one first.
+BUILTIN = ("opencv-zoo", "mobilefacenet", "classic")
+#: Files of packs that are another version now.
+_FORMER = ("opencv-zoo-1",)
+#: Bytes of the largest manifest.
 _LARGEST = 1 << 20
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FILE_NAME = r"\w[\w.-]{0,99}"
-_CONVERSIONS: Mapping[str, Conversion] = {
-    "dlib-resnet": "dlib-resnet",
-    "free-batch": "free-batch",
-    "free-size": "free-size",
-}
-_KINDS: Mapping[str, Literal["centerface", "yunet"]] = {
-    "centerface": "centerface",
-    "yunet": "yunet",
-}
-_ORDERS: Mapping[str, Literal["RGB", "BGR"]] = {"RGB": "RGB", "BGR": "BGR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,8 @@ class Distribution:
     sdist: bool
     #: Path in the archive.
     member: str
+    #: Of the archive, where that is known.
+    bytes: int | None = None
     #: Platform tag and Python version of a wheel that is not for every computer, to have that
     #: very one wherever it is asked for: what is read of it is the same in all.
     built_for: tuple[str, str] | None = None
@@ -104,14 +105,15 @@ class ModelFile:
     #: 64 lower-case hexadecimal digits; nothing is used before it matches.
     sha256: str
     bytes: int
-    source: Source
+    #: Where it can be had, the first choice first.
+    sources: tuple[Source, ...]
     licence: str
     convert: Conversion | None
 
     @property
     def origin(self) -> str:
         """Where the file comes from, for people."""
-        match self.source:
+        match self.sources[0]:
             case Url(url):
                 return url
             case Distribution(requirement=requirement, member=member):
@@ -148,6 +150,8 @@ class Embedder:
     order: Literal["RGB", "BGR"]
     #: Length of the embedding.
     dimensions: int
+    #: 2: the mean of the face and its mirror image; 1: the face alone.
+    views: Literal[1, 2] = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,8 @@ class Pack:
     embedder: Embedder
     #: (L2 distance of unit vectors, similarity) points; None: similarity is not known.
     calibration: tuple[Point, ...] | None
+    #: Of 100 known among 1,559 people (LFW), how many are named where 1 of 100 strangers may be.
+    finds: float | None = None
 
     @property
     def model(self) -> str:
@@ -188,13 +194,19 @@ def is_safe(url: str) -> bool:
 @functools.cache
 def builtin_packs() -> Mapping[str, Pack]:
     """Return the packs that come with Facelabel, by name, the recommended one first."""
-    folder = resources.files("facelabel.adapters.engine") / "packs"
-    return MappingProxyType(
-        {
-            name: _parse((folder / f"{name}.toml").read_text("utf-8"), f"{name}.toml", None)
-            for name in ("mobilefacenet", "classic", "opencv-zoo")
-        }
-    )
+    return MappingProxyType({name: _builtin(name) for name in BUILTIN})
+
+
+@functools.cache
+def former_packs() -> tuple[Pack, ...]:
+    """Packs as they were: collections go on with what their vectors were made with."""
+    return tuple(_builtin(name) for name in _FORMER)
+
+
+@functools.cache
+def _builtin(name: str) -> Pack:
+    manifest = resources.files("facelabel.adapters.engine") / "packs" / f"{name}.toml"
+    return _parse(manifest.read_text("utf-8"), manifest.name, None)
 
 
 def load_pack(path: Path) -> Pack:
@@ -209,117 +221,127 @@ def load_pack(path: Path) -> Pack:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"the pack manifest {path} is no text: {error}") from error
     pack = _parse(text, str(path), path.parent)
-    if pack.name in builtin_packs():
+    if pack.name in BUILTIN:
         raise ConfigurationError(f"{path}: name: {pack.name!r} is the name of a built-in pack")
     return pack
 
 
 def _parse(text: str, where: str, folder: Path | None) -> Pack:
     try:
-        table = Table(tomllib.loads(text), where)
+        table = manifest_file.parse(tomllib.loads(text), where)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{where} is not valid TOML: {error}") from error
-    pack = Pack(
-        name=table.text("name", pattern=r"[a-z0-9][a-z0-9._-]{0,63}"),
-        version=table.whole("version", low=1, high=1_000_000),
-        summary=table.text("summary", default=""),
-        detector=_detector(table.table("detector"), folder),
-        embedder=_embedder(table.table("embedder"), folder),
-        calibration=_calibration(table),
-    )
-    table.finish()
-    return pack
+    return _Reader(where, folder).pack(table)
 
 
-def _detector(table: Table, folder: Path | None) -> Detector:
-    """Read the detector, or take the one of a built-in pack (``from = "mobilefacenet"``)."""
-    if table.has("from"):
-        name = table.choice("from", {name: name for name in builtin_packs()})
-        table.finish()
-        return builtin_packs()[name].detector
-    detector = Detector(
-        kind=table.choice("kind", _KINDS),
-        score=table.number("score", low=0.0, high=1.0),
-        file=_file(table, folder),
-    )
-    table.finish()
-    return detector
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Makes a pack of a manifest whose tables are as they should be."""
 
+    where: str
+    #: That paths of the user's files are relative to; None in a pack of ours, which names none.
+    folder: Path | None
 
-def _embedder(table: Table, folder: Path | None) -> Embedder:
-    size = table.whole("size", low=16, high=1024)
-    embedder = Embedder(
-        size=size,
-        template=_template(table, size),
-        mean=cast("tuple[float, float, float]", table.numbers("mean", count=3)),
-        scale=table.number("scale", low=1e-6, high=1e6),
-        order=table.choice("order", _ORDERS),
-        dimensions=table.whole("dimensions", low=2, high=8192),
-        file=_file(table, folder),
-    )
-    table.finish()
-    return embedder
-
-
-def _template(table: Table, size: int) -> tuple[Point, ...]:
-    """Read five points; "arcface" stands for the usual ones, scaled to the chip."""
-    if table.is_text("template"):
-        table.choice("template", {"arcface": "arcface"})
-        return tuple((x * size / 112, y * size / 112) for x, y in ARCFACE_TEMPLATE)
-    return table.points("template", count=5, low=0.0, high=size)
-
-
-def _calibration(table: Table) -> tuple[Point, ...] | None:
-    if not table.has("calibration"):
-        return None
-    points = table.points("calibration", low=0.0, high=100.0)
-    try:
-        calibration.validate(points)
-    except ConfigurationError as error:
-        raise table.error("calibration", str(error)) from error
-    return points
-
-
-def _file(table: Table, folder: Path | None) -> ModelFile:
-    """Read one model file: from an address, from the package index, or one the user has."""
-    convert = table.choice("convert", _CONVERSIONS) if table.has("convert") else None
-    if folder is not None and not (table.has("url") or table.has("distribution")):
-        return _local_file(table, folder, convert)
-    return ModelFile(
-        name=table.text("file", pattern=_FILE_NAME),
-        sha256=table.sha256("sha256"),
-        bytes=table.whole("bytes", low=1, high=MAX_MODEL_BYTES),
-        source=_source(table),
-        licence=table.text("licence"),
-        convert=convert,
-    )
-
-
-def _source(table: Table) -> Url | Distribution:
-    if table.has("distribution"):
-        return Distribution(
-            requirement=table.text("distribution", pattern=r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+"),
-            sha256=table.sha256("distribution_sha256"),
-            sdist=table.flag("sdist"),
-            member=table.text("member"),
+    def pack(self, table: manifest_file.Manifest) -> Pack:
+        return Pack(
+            name=table.name,
+            version=table.version,
+            summary=table.summary,
+            finds=table.finds,
+            detector=self._detector(table.detector),
+            embedder=self._embedder(table.embedder),
+            calibration=self._calibration(table.calibration),
         )
-    url = table.text("url")
-    if not is_safe(url):
-        raise table.error("url", f"{url!r} must start with https://")
-    return Url(url)
 
+    def _detector(self, table: DetectorTable | BorrowedTable) -> Detector:
+        """Read the detector, or take the one of a built-in pack (``from = "mobilefacenet"``)."""
+        if isinstance(table, DetectorTable):
+            return Detector(table.kind, self._file(table, "detector"), table.score)
+        if table.from_ not in BUILTIN:
+            known = ", ".join(BUILTIN)
+            raise self._mistake("detector", "from", f"{table.from_!r} must be one of {known}")
+        return _builtin(table.from_).detector
 
-def _local_file(table: Table, folder: Path, convert: Conversion | None) -> ModelFile:
-    """Describe a file the user has as it is now; a checksum in the manifest must agree."""
-    path = folder / table.text("file")
-    try:
-        size, digest = path.stat().st_size, sha256_of(path)
-    except OSError as error:
-        raise table.error("file", f"{path} {reading.why(error)}") from error
-    if table.has("sha256") and table.sha256("sha256") != digest:
-        raise table.error("sha256", f"{path} has the checksum {digest}")
-    licence = table.text("licence", default="the user's")
-    return ModelFile(path.name, digest, size, Local(path), licence, convert)
+    def _embedder(self, table: EmbedderTable) -> Embedder:
+        return Embedder(
+            file=self._file(table, "embedder"),
+            size=table.size,
+            template=self._template(table),
+            mean=table.mean,
+            scale=table.scale,
+            order=table.order,
+            dimensions=table.dimensions,
+            views=table.views,
+        )
+
+    def _template(self, table: EmbedderTable) -> tuple[Point, ...]:
+        """Five points; "arcface" stands for the usual ones, scaled to the chip."""
+        size = table.size
+        if isinstance(table.template, str):
+            return tuple((x * size / 112, y * size / 112) for x, y in ARCFACE_TEMPLATE)
+        if not all(0 <= number <= size for point in table.template for number in point):
+            raise self._mistake("embedder", "template", f"points must lie between 0 and {size}")
+        return table.template
+
+    def _calibration(self, points: tuple[Point, ...] | None) -> tuple[Point, ...] | None:
+        if points is None:
+            return None
+        try:
+            calibration.validate(points)
+        except ConfigurationError as error:
+            raise self._mistake("calibration", str(error)) from error
+        return points
+
+    def _file(self, table: ModelTable, part: str) -> ModelFile:
+        """One model file: from an address, from the package index, or one the user has."""
+        sources = table.sources or ((table,) if table.is_given else ())
+        if self.folder is not None and not sources:
+            return self._local_file(table, self.folder, part)
+        if not re.fullmatch(_FILE_NAME, table.file):
+            raise self._mistake(part, "file", f"{table.file!r} must be a name, without folders")
+        sha256 = self._given(table.sha256, part, "sha256").lower()
+        return ModelFile(
+            name=table.file,
+            sha256=sha256,
+            bytes=self._given(table.bytes, part, "bytes"),
+            sources=tuple(self._source(source, part) for source in sources),
+            licence=self._given(table.licence, part, "licence"),
+            convert=table.convert,
+        )
+
+    def _source(self, table: manifest_file.Source, part: str) -> Url | Distribution:
+        if table.url is not None:
+            if not is_safe(table.url):
+                raise self._mistake(part, "url", f"{table.url!r} must start with https://")
+            return Url(table.url)
+        return Distribution(
+            requirement=self._given(table.distribution, part, "distribution"),
+            sha256=self._given(table.distribution_sha256, part, "distribution_sha256").lower(),
+            sdist=table.sdist,
+            member=self._given(table.member, part, "member"),
+            bytes=table.distribution_bytes,
+        )
+
+    def _local_file(self, table: ModelTable, folder: Path, part: str) -> ModelFile:
+        """Describe a file the user has as it is now; a checksum in the manifest must agree."""
+        path = folder / table.file
+        try:
+            size, digest = path.stat().st_size, sha256_of(path)
+        except OSError as error:
+            raise self._mistake(part, "file", f"{path} {reading.why(error)}") from error
+        if table.sha256 and table.sha256.lower() != digest:
+            raise self._mistake(part, "sha256", f"{path} has the checksum {digest}")
+        licence = table.licence or "the user's"
+        return ModelFile(path.name, digest, size, (Local(path),), licence, table.convert)
+
+    def _given(self, value: _T | None, part: str, key: str) -> _T:
+        if value is None:
+            raise self._mistake(part, key, "missing")
+        return value
+
+    def _mistake(self, *place: str) -> ConfigurationError:
+        *keys, problem = place
+        return manifest_file.mistake(self.where, tuple(keys), problem)
 
 
 def sha256_of(path: Path) -> str:

@@ -14,6 +14,7 @@ A file counts as installed when its record is there; the record is written last.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -25,12 +26,12 @@ from typing import TYPE_CHECKING, Final
 from facelabel import reading
 from facelabel.adapters.engine import cache_folder, conversion
 from facelabel.adapters.engine.manifest import (
-    MAX_MODEL_BYTES,
-    Url,
+    BUILTIN,
     builtin_packs,
     load_pack,
     sha256_of,
 )
+from facelabel.adapters.engine.manifest_file import MAX_MODEL_BYTES
 from facelabel.errors import ConfigurationError, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -40,9 +41,8 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.manifest import ModelFile, Pack
 
 AUTO: Final = "auto"
-RECOMMENDED: Final = "mobilefacenet"
-#: Needs nothing but the package index.
-FALLBACK: Final = "classic"
+#: What "auto" stands for, the best first: the first that is installed, else the first to be had.
+CHOICES: Final = BUILTIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +190,11 @@ class ModelStore:
         folder cannot be written, Rejected where a checksum does not match.
         """
 
-        def fetch(file: ModelFile) -> bytes:
-            with cache_folder.scratch(self._folder(pack)) as scratch:
-                return self._fetcher().fetch(file, scratch, progress or _silent)
+        def fetching(scratch: Path) -> Callable[[ModelFile], bytes]:
+            fetcher = self._fetcher()
+            return lambda file: fetcher.fetch(file, scratch, progress or _silent)
 
-        self._fill(pack, fetch)
+        self._fill(pack, fetching)
 
     def install(self, pack: Pack, folder: Path) -> None:
         """Take the pack's files from a folder, where they are found by name.
@@ -211,17 +211,17 @@ class ModelStore:
             fetching.check(file, data)
             return data
 
-        self._fill(pack, read)
+        self._fill(pack, lambda _: read)
 
     def resolve(self, choice: str) -> Pack:
         """Return the pack that a setting means: "auto", a built-in name, or a manifest's path.
 
-        "auto" is the recommended pack where it is installed, else the fallback; NotFound where
-        neither is. Raises ConfigurationError for a name or manifest that is wrong.
+        "auto" is the best pack that is installed; NotFound where none is. Raises
+        ConfigurationError for a name or manifest that is wrong.
         """
         if choice != AUTO:
             return _named(choice)
-        for name in (RECOMMENDED, FALLBACK):
+        for name in CHOICES:
             pack = builtin_packs()[name]
             if self.installed(pack):
                 return pack
@@ -234,54 +234,53 @@ class ModelStore:
     def pull_auto(
         self, progress: Progress | None = None, notice: Callable[[str], None] | None = None
     ) -> Pack:
-        """Return the installed pack that "auto" means, or pull one: the recommended, if it can be.
+        """Return the installed pack that "auto" means, or pull one: the best that can be had.
 
-        Raises ConfigurationError where one is there that may not be read, or is damaged.
-
-        Where its addresses cannot be reached within the connect timeout, or send something
-        else, the fallback comes from the package index instead, and ``notice`` is told why.
+        ``notice`` is told why if that is not the recommended one. Raises ConfigurationError where
+        one is there that may not be read, or is damaged, and what the last one met if none can be
+        had.
         """
         try:
             return self.resolve(AUTO)
         except NotFound:
-            recommended, fallback = builtin_packs()[RECOMMENDED], builtin_packs()[FALLBACK]
-        return self.pull_first(recommended, fallback, progress, notice)
+            return self.pull_first(tuple(builtin_packs().values()), progress, notice)
 
     def pull_first(
         self,
-        recommended: Pack,
-        fallback: Pack,
+        packs: Sequence[Pack],
         progress: Progress | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> Pack:
-        """Pull and return ``recommended``, or ``fallback`` where it cannot be had."""
-        try:
-            self._refuse_unreachable(recommended)
-            self.pull(recommended, progress)
-        except (Unavailable, Rejected) as error:
-            if notice:
-                notice(
-                    f"the recommended model pack {recommended.name} cannot be had: {error}."
-                    f" Using {fallback.name} instead; `facelabel models pull {recommended.name}`"
-                    " fetches the better one later"
-                )
-        else:
-            return recommended
-        self.pull(fallback, progress)
-        return fallback
+        """Pull and return the first of some packs that can be had."""
+        for pack, next_ in itertools.pairwise(packs):
+            try:
+                self._refuse_unreachable(pack)
+                self.pull(pack, progress)
+            except (Unavailable, Rejected) as error:
+                if notice:
+                    notice(
+                        f"the model pack {pack.name} cannot be had: {error}. Trying {next_.name}"
+                        f" instead; `facelabel models pull {pack.name}` fetches the better one"
+                        " later"
+                    )
+            else:
+                return pack
+        self.pull(packs[-1], progress)
+        return packs[-1]
 
     def _refuse_unreachable(self, pack: Pack) -> None:
-        for file in pack.files:
-            if isinstance(file.source, Url) and not self.installed(pack):
-                why = self._fetcher().why_unreachable(file.source.url)
-                if why:
-                    raise Unavailable(f"{file.name} cannot be fetched ({why})")
+        """Raise Unavailable where it is clear at once that a file cannot be had."""
+        if not self.installed(pack):
+            for file in pack.files:
+                self._fetcher().refuse_unreachable(file, file.sources[0])
 
-    def _fill(self, pack: Pack, read: Callable[[ModelFile], bytes]) -> None:
-        """Fill every slot that is not as it should be."""
+    def _fill(self, pack: Pack, reader: Callable[[Path], Callable[[ModelFile], bytes]]) -> None:
+        """Fill every slot that is not as it should be; the reader gets a folder to work in."""
         if not self.verify(pack):
             return
-        with cache_folder.exclusive(self._folder(pack)):
+        folder = self._folder(pack)
+        with cache_folder.exclusive(folder), cache_folder.scratch(folder) as scratch:
+            read = reader(scratch)
             for slot in self._slots(pack):
                 # Asked again under the lock: another process may have filled it meanwhile.
                 if slot.problem() and not self._copy_twin(slot):

