@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel import matching, names, reading
+from facelabel import names, reading
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
 from facelabel.model import JobKind, JobRequest, JobState, Outcome
@@ -59,7 +59,7 @@ def identify(app: App, data: bytes) -> Identification:
     pipeline = app.pipeline
     with pipeline.one_collection():
         sighting = pipeline.recognizer.identify(pipeline.collection(), data)
-    faces = matching.assign(sighting.faces, pipeline.scheme.rules)
+    faces = pipeline.named(sighting)
     return Identification(faces, sighting.left_out, sighting.model, sighting.calls)
 
 

@@ -3,7 +3,8 @@
 A person's score is that of the reference face most like the searched one (measured against
 means and centroids in ``docs/accuracy.md``). Faces and people of one photo are paired best
 first: no face and person who are both left could prefer each other, which makes the pairing the
-only stable one. A pair counts only above the threshold and where the runner-up is clearly worse.
+only stable one. A pair counts only above the threshold, which is higher where many are known (see
+:mod:`facelabel.chance`), and where the runner-up is clearly worse.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from facelabel import chance
 from facelabel.model import Candidate, NamedFace, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from facelabel.model import Hit, SearchedFace
 
@@ -30,11 +32,24 @@ class Rules:
     threshold: float = 80.0
     #: How many times farther from 100 the runner-up must be than the winner; 1 asks for nothing.
     margin: float = 1.0
+    #: The largest chance, 0..1, that a stranger gets some name; 0: the threshold alone counts,
+    #: None: what the gallery was begun with.
+    strangers: float | None = None
 
     @property
     def fingerprint(self) -> str:
         """Tell searches decided under other rules apart."""
-        return f"{self.threshold:g}/{self.margin:g}"
+        asked = "" if self.strangers is None else f"/{self.strangers:g}"
+        return f"{self.threshold:g}/{self.margin:g}{asked}"
+
+    def needed(self, portraits: int | None) -> float:
+        """The similarity that a name takes among so many portraits.
+
+        None: similarities are not our own, and nobody knows how often strangers reach them.
+        """
+        if not self.strangers or portraits is None:
+            return self.threshold
+        return max(self.threshold, chance.needed(portraits, self.strangers))
 
 
 def rank(hits: Iterable[Hit]) -> tuple[Candidate, ...]:
@@ -61,10 +76,15 @@ class _Open:
     partner: Candidate | None = None
 
     @classmethod
-    def of(cls, searched: SearchedFace) -> _Open:
+    def of(cls, searched: SearchedFace, threshold: float, banned: Collection[str]) -> _Open:
         """Begin with the people it resembles, none of whom may be near enough."""
         people = rank(searched.hits)
-        return cls(searched, people, Verdict.BELOW_THRESHOLD if people else Verdict.NO_CANDIDATE)
+        if not people:
+            return cls(searched, people, Verdict.NO_CANDIDATE)
+        if people[0].similarity < threshold:
+            return cls(searched, people, Verdict.BELOW_THRESHOLD)
+        is_banned = people[0].person in banned
+        return cls(searched, people, Verdict.REFUSED if is_banned else Verdict.SUGGESTED)
 
     def decision(self) -> NamedFace:
         """The verdict with what explains it; the partner, if any, leads the candidates."""
@@ -75,7 +95,10 @@ class _Open:
 
 
 def assign(
-    faces: Sequence[SearchedFace], rules: Rules, refused: Iterable[str] = ()
+    faces: Sequence[SearchedFace],
+    rules: Rules,
+    refused: Iterable[str] = (),
+    portraits: int | None = None,
 ) -> tuple[NamedFace, ...]:
     """Name the faces of one photo.
 
@@ -83,16 +106,16 @@ def assign(
         faces: what the recogniser found, in any order.
         rules: threshold and margin.
         refused: people of whom somebody said that they are not in this photo.
+        portraits: how many reference faces they were compared with; None if it is not known how
+            often strangers reach a similarity.
 
     Returns:
         One decision for each face, in the order given. A person appears at most once.
 
     """
-    banned = frozenset(refused)
-    people = [_Open.of(face) for face in faces]
-    pairs = [
-        (c, face) for face in people for c in face.candidates if c.similarity >= rules.threshold
-    ]
+    banned, needed = frozenset(refused), rules.needed(portraits)
+    people = [_Open.of(face, rules.threshold, banned) for face in faces]
+    pairs = [(c, face) for face in people for c in face.candidates if c.similarity >= needed]
     pairs.sort(key=_best_first)
     placed: dict[str, float] = {}
     for candidate, face in pairs:

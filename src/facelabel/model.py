@@ -157,6 +157,9 @@ class Sighting:
     model: str
     #: Calls that somebody is paid for; none where it was remembered, or seen on this computer.
     calls: int = 0
+    #: How many reference faces there were; None where it is not known how often strangers reach a
+    #: similarity.
+    portraits: int | None = None
 
 
 class Verdict(enum.StrEnum):
@@ -165,6 +168,7 @@ class Verdict(enum.StrEnum):
     NAMED = "named"
     NO_CANDIDATE = "nobody known resembles this face"
     BELOW_THRESHOLD = "below the threshold"
+    SUGGESTED = "alike, but among so many people a stranger might be, too"
     AMBIGUOUS = "the runner-up is too close"
     TAKEN = "that person is already in this picture with a better match"
     REFUSED = "a person said it is not them"
@@ -246,6 +250,8 @@ class Search:
     faces: tuple[NamedFace, ...]
     left_out: tuple[Face, ...] = ()
     searched_at: float = 0.0
+    #: How many reference faces there were; None where that did not count.
+    portraits: int | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -275,7 +281,7 @@ class Search:
             )
             for named in self.faces
         )
-        return Sighting(tuple(faces), self.left_out, self.model)
+        return Sighting(tuple(faces), self.left_out, self.model, portraits=self.portraits)
 
 
 class NameState(enum.StrEnum):

@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel import doubts, matching, names, naming, scheme
+from facelabel import chance, doubts, matching, names, naming, scheme
 from facelabel.errors import ConfigurationError, LabelRefused, NotFound, Rejected, Unavailable
 from facelabel.model import Enrolment, JobKind, NameState, Outcome, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Job, Sighting
+    from facelabel.model import Asset, Job, NamedFace, Sighting
     from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
     from facelabel.scheme import Scheme
 
@@ -392,12 +392,24 @@ class Pipeline:
         generation: int,
         marks: Mapping[str, NameState],
     ) -> Search:
-        rules = self.scheme.rules
-        faces = matching.assign(sighting.faces, rules, naming.refused(marks))
+        faces = self.named(sighting, naming.refused(marks))
         return Search(
             asset.asset_id, asset.public_id, asset.version, collection, generation,
             self.scheme.fingerprint, sighting.model, faces, sighting.left_out, self.clock.now(),
+            sighting.portraits if self.rules().strangers else None,
         )  # fmt: skip
+
+    def named(self, sighting: Sighting, refused: Iterable[str] = ()) -> tuple[NamedFace, ...]:
+        """Decide who is who in a picture; ``refused`` were said not to be in it."""
+        return matching.assign(sighting.faces, self.rules(), refused, sighting.portraits)
+
+    def rules(self) -> matching.Rules:
+        """When a face gets a name: what was asked for, else what the gallery was begun with."""
+        rules = self.scheme.rules
+        if rules.strangers is not None:
+            return rules
+        begun_with = chance.STRANGERS if self.ledger.weighs_strangers() else 0.0
+        return replace(rules, strangers=begun_with)
 
     def _write(self, asset: Asset, plan: naming.NamePlan) -> None:
         """Change the names, marked before and after."""

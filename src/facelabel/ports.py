@@ -672,6 +672,9 @@ class VectorIndex(Protocol):
         Sees every face added or deleted before the call, by any process.
         """
 
+    def size(self, collection_id: int) -> int:
+        """How many vectors there are."""
+
     def drop(self, collection_id: int) -> None:
         """Delete what was derived from a collection."""
 
@@ -684,6 +687,12 @@ class Ledger(Protocol):
 
     def begin(self, collection: str) -> str:
         """Make a collection the live one, in one step, if there is none; return the live one."""
+
+    def weighs_strangers(self) -> bool:
+        """Whether the gallery was begun by a program that asks more of a face where many are known.
+
+        In older ones the threshold alone counts, until their owner wants it otherwise.
+        """
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""

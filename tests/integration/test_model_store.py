@@ -272,14 +272,8 @@ class TestPull:
     def test_a_redirect_away_from_https_is_refused(
         self, store: ModelStore, pack: Pack, site: Site
     ) -> None:
-        elsewhere = replace(
-            pack.detector.file,
-            sources=(
-                Url(
-                    f"{site.url}/redirect/x",
-                )
-            ),
-        )
+        beyond = Url(f"{site.url}/redirect/x")
+        elsewhere = replace(pack.detector.file, sources=(beyond,))
         with pytest.raises(Rejected, match="not https"):
             store.pull(with_detector(pack, elsewhere))
 

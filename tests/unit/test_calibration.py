@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.engine.calibration import FALSE_MATCH_RATES, similarity, validate
+from facelabel.adapters.engine.calibration import similarity, validate
 from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.chance import FALSE_MATCH_RATES
 from facelabel.errors import ConfigurationError
 
 CALIBRATED = [pack for pack in builtin_packs().values() if pack.calibration]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from facelabel.adapters.engine import calibration
 from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.chance import FALSE_MATCH_RATES
 from facelabel.errors import FacelabelError, Rejected, UnreadableImage, UnusableFace
 from facelabel.evaluation import (
     fitting,
@@ -257,13 +258,13 @@ class TestIdentification:
         found = self.evaluate({"Al": shows(6)})
         assert (found.genuine_pairs, found.impostor_pairs) == (1, 2)
         measured = {line.similarity: line for line in found.false_matches}
-        assert list(measured) == sorted(fitting.FALSE_MATCH_RATES)
+        assert list(measured) == sorted(FALSE_MATCH_RATES)
         for level, count in ((50, 2), (70, 1), (80, 0)):
             line = measured[level]
             assert line.measured
             assert line.measured.count == count, level
             assert line.distance == pytest.approx((100 - level) / 50, abs=rates.STEP)
-            assert line.expected == fitting.FALSE_MATCH_RATES[level]
+            assert line.expected == FALSE_MATCH_RATES[level]
 
     def test_without_calibration_there_are_distances_alone(self) -> None:
         found = self.evaluate({"Al": shows(5)}, {"X": shows(90)}, calibrated=False)
@@ -427,9 +428,6 @@ class TestFit:
         similarity = fitting.curve(points)
         for distance in np.linspace(0, 2, 41):
             assert similarity(distance) == pytest.approx(calibration.similarity(kept, distance))
-
-    def test_the_levels_are_the_engines(self) -> None:
-        assert fitting.FALSE_MATCH_RATES == calibration.FALSE_MATCH_RATES
 
 
 class TestPlots:

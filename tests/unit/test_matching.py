@@ -54,6 +54,35 @@ def test_the_threshold_is_enough_and_less_is_not() -> None:
     assert (nobody.verdict, nobody.candidates) == (Verdict.NO_CANDIDATE, ())
 
 
+def test_among_many_what_is_alike_is_a_suggestion() -> None:
+    rules, face = Rules(threshold=80, strangers=0.01), seen(0, Ann=85.0, Ben=20.0)
+
+    def decided(face: SearchedFace, portraits: int | None, *refused: str) -> NamedFace:
+        (decision,) = assign([face], rules, refused, portraits)
+        return decision
+
+    assert decided(face, 100).name == "Ann"
+    among_many = decided(face, 1000)
+    assert (among_many.name, among_many.verdict) == (None, Verdict.SUGGESTED)
+    assert among_many.best == decided(face, 100).best
+    assert decided(seen(0, Ann=91.0, Ben=20.0), 1000).name == "Ann"
+    assert decided(seen(0, Ann=79.0), 1000).verdict is Verdict.BELOW_THRESHOLD
+    assert decided(face, 1000, "Ann").verdict is Verdict.REFUSED
+    assert decided(face, None).name == "Ann"  # nobody knows what similarities mean
+
+
+def test_who_is_only_suggested_takes_nobodys_place() -> None:
+    faces = [seen(0, Ann=95), seen(1, Ann=85, Ben=84)]
+    first, second = assign(faces, Rules(80, strangers=0.01), portraits=1000)
+    assert (first.name, second.name, second.verdict) == ("Ann", None, Verdict.SUGGESTED)
+
+
+def test_the_threshold_stays_the_least() -> None:
+    assert Rules(95, strangers=0.01).needed(100) == 95
+    assert Rules(80, strangers=0.0).needed(100_000) == 80
+    assert Rules(80).needed(100_000) == 80
+
+
 def test_a_person_stands_where_they_match_best_and_the_other_face_falls_to_its_next() -> None:
     faces = [seen(0, Ann=90, Ben=85), seen(1, Ann=95, Ben=70)]
     assert names(*faces) == ["Ben", "Ann"]
@@ -118,7 +147,8 @@ def test_the_winner_leads_the_candidates_and_only_a_few_are_kept() -> None:
 
 def test_searches_under_other_rules_are_told_apart() -> None:
     rules = [Rules(), Rules(threshold=80.5), Rules(margin=1.25), Rules(80.5, 1.25)]
-    assert len({r.fingerprint for r in rules}) == 4
+    rules += [Rules(strangers=0.0), Rules(strangers=0.01)]
+    assert len({r.fingerprint for r in rules}) == len(rules) == 6
     assert Rules(80).fingerprint == Rules(80.0).fingerprint
 
 

@@ -10,7 +10,7 @@ from tests.unit.conftest import Overtaken
 
 from facelabel.errors import UnreadableImage
 from facelabel.matching import Rules
-from facelabel.model import Asset, Job, JobKind, JobState, NameState
+from facelabel.model import Asset, Job, JobKind, JobState, NameState, Verdict
 from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
 from facelabel.scheme import Scheme
 from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
@@ -572,6 +572,44 @@ def test_new_rules_make_a_search_out_of_date(bench: Bench) -> None:
     bench.work()
     assert not bench.pipeline.needs_search(bench.asset(photo))
     strict = pipeline_with(bench.pipeline, Scheme(rules=Rules(threshold=99.5)))
+    assert strict.needs_search(bench.asset(photo))
+    bench.queue.enqueue(JobKind.ASSET, photo)
+    job = bench.queue.claim()
+    assert job is not None
+    assert strict.examine(job).removed == ("Ann",)
+
+
+def test_where_many_are_known_more_is_asked_of_a_face(bench: Bench) -> None:
+    """Who is alike is named among few, and suggested among many."""
+    bench.recognizer.portraits = 100
+    bench.learn("ann")
+    photo = bench.upload("ann")
+    bench.work()
+    assert bench.names(photo) == {"Ann"}
+    bench.recognizer.portraits = 100_000_000_000
+    bench.learn("ben")
+    assert bench.names(photo) == set()
+    search = bench.ledger.search(photo)
+    assert search is not None
+    assert [face.verdict for face in search.faces] == [Verdict.SUGGESTED]
+    assert search.portraits == 100_000_000_000
+    bench.recognizer.portraits = 100
+    bench.learn("cid")
+    assert bench.names(photo) == {"Ann"}
+
+
+def test_a_gallery_begun_before_goes_on_with_the_threshold_alone(bench: Bench) -> None:
+    bench.ledger.switch(bench.pipeline.scheme.collection)  # as an older program began it
+    bench.recognizer.create(bench.pipeline.scheme.collection)
+    bench.recognizer.portraits = 100_000_000_000
+    bench.learn("ann")
+    photo = bench.upload("ann")
+    bench.work()
+    assert bench.names(photo) == {"Ann"}
+    search = bench.ledger.search(photo)
+    assert search is not None
+    assert search.portraits is None
+    strict = pipeline_with(bench.pipeline, Scheme(rules=Rules(strangers=0.01)))
     assert strict.needs_search(bench.asset(photo))
     bench.queue.enqueue(JobKind.ASSET, photo)
     job = bench.queue.claim()

@@ -187,6 +187,7 @@ class LocalRecognizer:
     ) -> list[Sighting]:
         """Search the faces of all pictures at once."""
         vectors = [template.vector for seen in analyses for template in seen.templates]
+        portraits = self._index.size(number)
         near = iter(self._neighbours(number, vectors))
         return [
             Sighting(
@@ -196,6 +197,7 @@ class LocalRecognizer:
                 ),
                 seen.left_out,
                 f"facelabel {engine.model}",
+                portraits=portraits,
             )
             for seen in analyses
         ]

@@ -114,6 +114,11 @@ class _View:
     header: _Header
     records: Records
 
+    @property
+    def size(self) -> int:
+        """How many faces it has."""
+        return self.header.count - self.header.dead
+
     def queries(self, vectors: Sequence[bytes]) -> Vectors:
         """Return the vectors as a matrix, one in a row."""
         return _matrix(vectors, self.header.dimensions)
@@ -236,7 +241,7 @@ class MatrixIndex:
         ValueError if their length is not the collection's.
         """
         view = self._fresh(collection_id)
-        count = min(count, view.header.count - view.header.dead)
+        count = min(count, view.size)
         if count < 1:
             return [[] for _ in vectors]
         queries = view.queries(vectors)
@@ -248,6 +253,10 @@ class MatrixIndex:
                 for start in range(0, len(queries), step)
                 for neighbours in self._scan(view, queries[start : start + step], count)
             ]
+
+    def size(self, collection_id: int) -> int:
+        """How many vectors there are."""
+        return self._fresh(collection_id).size
 
     @functools.cached_property
     def _blas(self) -> ThreadpoolController:

@@ -27,7 +27,11 @@ def scheme(settings: Settings) -> Scheme:
         prefix=settings.face_label_tag_prefix,
         label_field=settings.label_field,
         collection=settings.rekognition_collection,
-        rules=matching.Rules(settings.confidence_threshold, settings.margin),
+        rules=matching.Rules(
+            settings.confidence_threshold,
+            settings.margin,
+            None if settings.stranger_chance is None else settings.stranger_chance / 100,
+        ),
         places=Places(
             tags="tags" in places,
             prefix=settings.names_prefix,

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facelabel.chance import FALSE_MATCH_RATES
 from facelabel.errors import Rejected
 from facelabel.evaluation.rates import FARTHEST, STEP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from facelabel.evaluation.rates import Distances
     from facelabel.evaluation.searching import Similarity
 
-#: How often two strangers reach a similarity: 80 is reached by one pair in ten thousand.
-FALSE_MATCH_RATES: Mapping[float, float] = {99: 1e-6, 90: 1e-5, 80: 1e-4, 70: 1e-3, 50: 1e-2}
 #: With fewer pairs of two people nothing rarer than one in a hundred is measured.
 LEAST_PAIRS = 1_000
 #: A rate counts as measured when so many pairs lie below its distance.

@@ -82,7 +82,8 @@ class Namer:
 
     def name(self, seen: Seen) -> tuple[NamedFace, ...]:
         """One decision for each face of the picture."""
-        return matching.assign(self.gallery.search(seen.templates, self.similarity), self.rules)
+        found = self.gallery.search(seen.templates, self.similarity)
+        return matching.assign(found, self.rules, portraits=len(self.gallery.people))
 
     def names(self, seen: Seen) -> set[str]:
         """Everyone who is recognised on the picture."""

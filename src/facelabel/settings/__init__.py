@@ -128,6 +128,15 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="How many times farther from 100 the runner-up must be; 1: no margin.",
     )
+    stranger_chance: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=100.0,
+        allow_inf_nan=False,
+        description="Largest chance, in percent, that a stranger gets some name (1, or 0 where"
+        " people were known before there was this setting): the more portraits, the more alike a"
+        " face has to be; 0: the threshold alone. Not with Amazon's similarities.",
+    )
     rekognition_collection: Annotated[str, AfterValidator(checks.collection)] = Field(
         default="cld-rekog",
         validation_alias="rekognitionCollection",

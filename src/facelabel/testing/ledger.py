@@ -19,6 +19,7 @@ class MemoryLedger:
         """Start with no live collection."""
         self._live: str | None = None
         self._generation = 0
+        self._weighs_strangers = False
         self._enrolments: dict[tuple[str, str], Enrolment] = {}
         self._intents: dict[tuple[str, str], str] = {}
         self._leftovers: dict[str, list[str]] = {}
@@ -43,7 +44,12 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         if self._live is None:
             self.switch(collection)
+            self._weighs_strangers = True
         return self._live or collection
+
+    def weighs_strangers(self) -> bool:
+        """See :class:`facelabel.ports.Ledger`."""
+        return self._weighs_strangers
 
     def generation(self) -> int:
         """See :class:`facelabel.ports.Ledger`."""

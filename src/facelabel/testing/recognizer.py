@@ -27,6 +27,8 @@ class MemoryRecognizer:
         """
         self.new_model = model
         self.searched = 0
+        #: What it says of its size; None: that nobody knows what its similarities mean.
+        self.portraits: int | None = None
         self._keeps = keeps
         self._models: dict[str, str] = {}
         self._faces: dict[str, dict[str, EnrolledFace]] = {}
@@ -148,7 +150,7 @@ class MemoryRecognizer:
         faces = [
             SearchedFace(some_face(left=i / max(len(hits), 1)), hit) for i, hit in enumerate(hits)
         ]
-        return Sighting(tuple(faces), (), self.model(collection))
+        return Sighting(tuple(faces), (), self.model(collection), portraits=self.portraits)
 
     def _hits(self, collection: str, person: str) -> tuple[Hit, ...]:
         hits = [

@@ -31,6 +31,10 @@ class MemoryIndex:
             for vector in vectors
         ]
 
+    def size(self, collection_id: int) -> int:
+        """See :class:`facelabel.ports.VectorIndex`."""
+        return len(self._templates.vectors(collection_id, 0, 1 << 30))
+
     def drop(self, collection_id: int) -> None:
         """See :class:`facelabel.ports.VectorIndex`; nothing is derived here."""
 

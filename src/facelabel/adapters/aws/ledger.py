@@ -84,8 +84,12 @@ class DynamoLedger:
             return live
         if self._live_name:
             collection = self._live_name.read() or collection
-        self._make_live(collection, "attribute_not_exists(live)")
+        self._make_live(collection, "attribute_not_exists(live)", ", weighs_strangers = :one")
         return self.collection() or collection
+
+    def weighs_strangers(self) -> bool:
+        """Whether the gallery was begun by a program that asks more where many are known."""
+        return bool((self._table.get(_GALLERY) or {}).get("weighs_strangers"))
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
@@ -242,8 +246,8 @@ class DynamoLedger:
 
     # ---- the gallery
 
-    def _make_live(self, collection: str, condition: str) -> None:
-        change = "SET live = :live ADD generation :one"
+    def _make_live(self, collection: str, condition: str, more: str = "") -> None:
+        change = f"SET live = :live{more} ADD generation :one"
         self._table.write(update(_GALLERY, change, condition, {"live": collection, "one": 1}))
 
     def _replace(self, collection: str, asset_id: str, new: Enrolment | None) -> Enrolment | None:

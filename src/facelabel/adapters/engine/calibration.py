@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-#: How often two strangers reach a similarity: 80 is reached by one pair in ten thousand.
-FALSE_MATCH_RATES: Mapping[float, float] = {99: 1e-6, 90: 1e-5, 80: 1e-4, 70: 1e-3, 50: 1e-2}
 _IDENTICAL = (0.0, 100.0)
 _OPPOSITE = (2.0, 0.0)
 

@@ -42,13 +42,22 @@ class StoreLedger:
     def begin(self, collection: str) -> str:
         """Make a collection the live one, in one step, if there is none; return the live one."""
         gallery = schema.gallery.c
-        first = {"collection": collection, "generation": gallery.generation + 1}
+        first = {
+            "collection": collection,
+            "generation": gallery.generation + 1,
+            "weighs_strangers": True,
+        }
         with self._database.transaction() as connection:
             connection.execute(
                 update(schema.gallery).where(gallery.collection.is_(None)).values(first)
             )
             live: str = connection.execute(select(gallery.collection)).scalar_one()
             return live
+
+    def weighs_strangers(self) -> bool:
+        """Whether the gallery was begun by a program that asks more where many are known."""
+        with self._database.read() as connection:
+            return bool(connection.execute(select(schema.gallery.c.weighs_strangers)).scalar_one())
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""

@@ -7,6 +7,7 @@ import time
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -18,10 +19,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0005"
+HEAD = "0006"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -69,6 +71,8 @@ gallery = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("collection", Text),
     Column("generation", Number, nullable=False),
+    #: Whether more is asked of a face where many are known; not in what was begun before that.
+    Column("weighs_strangers", Boolean, nullable=False, default=False, server_default=false()),
 )
 
 enrolment = Table(
@@ -113,6 +117,7 @@ search = Table(
     Column("faces", JSON, nullable=False),
     Column("left_out", JSON, nullable=False),
     Column("searched_at", Seconds, nullable=False),
+    Column("portraits", Integer),
     Index(None, "generation", "searched_at", "asset_id"),
 )
 
