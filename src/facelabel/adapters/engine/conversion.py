@@ -1,7 +1,8 @@
 """What is done once to a publisher's model file so that the engine can use it.
 
 Conversions change shapes, never numbers: where a network was exported for one picture or one
-size, those dimensions become free. ``onnx`` is imported only here and only while converting.
+size, those dimensions become free, and where its operations are slow to run, others with the same
+result take their place. ``onnx`` is imported only for that and only while converting.
 """
 
 from __future__ import annotations
@@ -53,6 +54,18 @@ def _free_batch(data: bytes) -> bytes:
     freed = _finished(model)
     _check_batches(data, freed)
     return freed
+
+
+def _blocked_batch(data: bytes) -> bytes:
+    """The same, and without PReLUs that leave the layout of the convolutions."""
+    from facelabel.adapters.engine import blocked  # noqa: PLC0415 - loads onnx
+
+    freed = _free_batch(data)
+    model = _parse(freed)
+    blocked.rewrite(model.graph)
+    rewritten = _finished(model)
+    _check_batches(data, rewritten)
+    return rewritten
 
 
 def _free_size(data: bytes) -> bytes:
@@ -169,6 +182,7 @@ def _run(session: InferenceSession, pictures: NDArray[np.float32]) -> NDArray[np
 
 
 _CONVERSIONS: Mapping[Conversion, Callable[[bytes], bytes]] = {
+    "blocked-batch": _blocked_batch,
     "dlib-resnet": _dlib_resnet,
     "free-batch": _free_batch,
     "free-size": _free_size,

@@ -30,7 +30,7 @@ Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 Point: TypeAlias = Annotated[tuple[float, float], Strict(strict=False)]
 Points: TypeAlias = Annotated[tuple[Point, Point, Point, Point, Point], Strict(strict=False)]
 Numbers: TypeAlias = Annotated[tuple[float, float, float], Strict(strict=False)]
-Conversion: TypeAlias = Literal["dlib-resnet", "free-batch", "free-size"]
+Conversion: TypeAlias = Literal["blocked-batch", "dlib-resnet", "free-batch", "free-size"]
 
 #: The most a single model file may weigh, in bytes.
 MAX_MODEL_BYTES = 1 << 30

@@ -1,0 +1,247 @@
+"""Rewrites a graph so that its PReLUs stay in the layout that its convolutions work in.
+
+ONNX Runtime keeps the channels of convolutions in blocks, and leaves that layout at every PReLU,
+which it computes slowly besides: half of the time of the face embedders that have one behind each
+convolution. But a PReLU of slope ``a`` is ``a x + (1 - a) relu(x)``, and convolutions are linear:
+
+* Behind a depthwise convolution, cheap enough to be done twice: ``relu`` of one with its weights
+  scaled by ``1 - a``, plus one scaled by ``a``. Where ``a`` exceeds 1 the channel is computed with
+  its sign turned, and the next convolution turns it back.
+* Between another convolution and depthwise ones: these are done on ``x`` and on ``relu(x)``, each
+  with the weights scaled.
+
+Batch normalisation behind a convolution goes into its weights on the way. The numbers change in
+the seventh digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import helper, numpy_helper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from onnx import GraphProto, NodeProto
+
+    Numbers = NDArray[np.float64]
+
+_EPSILON = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class _Conv:
+    """A convolution with what follows it and can be taken into it."""
+
+    node: NodeProto
+    weights: Numbers
+    bias: Numbers
+    #: Slopes of the PReLU behind it, one a channel; None where there is none.
+    slopes: Numbers | None
+    #: What it and its followers make.
+    output: str
+    #: Those followers.
+    taken: tuple[NodeProto, ...]
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel is convolved for itself."""
+        return self.weights.shape[1] == 1 and _group(self.node) == len(self.weights)
+
+
+def rewrite(graph: GraphProto) -> None:
+    """Change the graph in place; one without such PReLUs stays as it is."""
+    _Rewriter(graph).run()
+
+
+class _Rewriter:
+    def __init__(self, graph: GraphProto) -> None:
+        self._graph = graph
+        self._constants = {
+            tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
+        }
+        self._consumers: dict[str, list[NodeProto]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self._consumers.setdefault(name, []).append(node)
+        self._outputs = {value.name for value in graph.output}
+        self._nodes: list[NodeProto] = []
+        self._weights: dict[str, NDArray[np.float32]] = {}
+        #: Results of PReLUs that nobody computes: the tensor before each, and the slopes.
+        self._implied: dict[str, tuple[str, Numbers]] = {}
+        #: Signs of the channels of what was computed with some of them turned.
+        self._signs: dict[str, Numbers] = {}
+
+    def run(self) -> None:
+        taken: set[str] = set()
+        for node in self._graph.node:
+            conv = self._conv(node)
+            if conv:
+                taken.update(one.output[0] for one in conv.taken)
+                self._write(conv)
+            elif node.output[0] not in taken:
+                self._nodes.append(node)
+        del self._graph.node[:]
+        self._graph.node.extend(self._nodes)
+        used = {name for node in self._nodes for name in node.input}
+        kept = [tensor for tensor in self._graph.initializer if tensor.name in used]
+        made = [numpy_helper.from_array(array, name) for name, array in self._weights.items()]
+        del self._graph.initializer[:]
+        self._graph.initializer.extend([*kept, *made])
+
+    def _conv(self, node: NodeProto) -> _Conv | None:
+        if node.op_type != "Conv" or node.input[1] not in self._constants:
+            return None
+        weights = self._constants[node.input[1]].astype(np.float64)
+        if weights.ndim != 4 or not all(name in self._constants for name in node.input[2:]):  # noqa: PLR2004 - two dimensions
+            return None
+        bias = np.zeros(len(weights))
+        if len(node.input) > 2:  # noqa: PLR2004 - the third is the bias
+            bias = self._constants[node.input[2]].astype(np.float64)
+        taken, output = [], node.output[0]
+        normalised = self._only(output, "BatchNormalization")
+        if normalised and len(normalised.output) == 1:
+            factor, shift = self._normalisation(normalised)
+            weights, bias = weights * _each(factor), bias * factor + shift
+            taken, output = [normalised], normalised.output[0]
+        slopes = None
+        follower = self._only(output, "PRelu")
+        if follower and self._constants[follower.input[1]].size == len(weights):
+            slopes = self._constants[follower.input[1]].astype(np.float64).reshape(-1)
+            taken, output = [*taken, follower], follower.output[0]
+        return _Conv(node, weights, bias, slopes, output, tuple(taken))
+
+    def _only(self, name: str, kind: str) -> NodeProto | None:
+        """What alone uses a tensor, if it is of that kind and its parameters are constant."""
+        users = self._consumers.get(name, [])
+        if len(users) != 1 or name in self._outputs or users[0].op_type != kind:
+            return None
+        is_constant = all(one in self._constants for one in users[0].input[1:])
+        return users[0] if is_constant else None
+
+    def _normalisation(self, node: NodeProto) -> tuple[Numbers, Numbers]:
+        """Factor and shift of each channel."""
+        scale, shift, mean, variance = (
+            self._constants[name].astype(np.float64) for name in node.input[1:5]
+        )
+        factor = scale / np.sqrt(variance + float(_attribute(node, "epsilon", _EPSILON)))
+        return factor, shift - mean * factor
+
+    def _write(self, conv: _Conv) -> None:
+        terms = self._terms(conv)
+        if conv.slopes is None:
+            self._sum(conv, terms, conv.output)
+        elif conv.is_depthwise and self._can_turn(conv):
+            self._write_depthwise(conv, conv.slopes, terms)
+        elif self._feeds_depthwise(conv):
+            before = f"{conv.output}_before"
+            self._sum(conv, terms, before)
+            self._implied[conv.output] = before, conv.slopes
+        else:
+            before = f"{conv.output}_before"
+            self._sum(conv, terms, before)
+            inputs = [before, conv.taken[-1].input[1]]
+            self._nodes.append(helper.make_node("PRelu", inputs, [conv.output]))
+
+    def _write_depthwise(
+        self, conv: _Conv, slopes: Numbers, terms: Sequence[tuple[str, Numbers]]
+    ) -> None:
+        """The PReLU as a sum of two, the second of which has no negative values."""
+        signs = np.where(slopes > 1, -1.0, 1.0)
+        positive = f"{conv.output}_positive"
+        self._sum(conv, terms, f"{positive}_before", factor=np.abs(1 - slopes))
+        self._nodes.append(helper.make_node("Relu", [f"{positive}_before"], [positive]))
+        self._sum(conv, terms, conv.output, factor=signs * slopes, more=positive)
+        if (signs < 0).any():
+            self._signs[conv.output] = signs
+
+    def _can_turn(self, conv: _Conv) -> bool:
+        """Whether the sign of a channel may change: only who can turn it back may see it."""
+        assert conv.slopes is not None
+        if not (conv.slopes > 1).any():
+            return True
+        return conv.output not in self._outputs and all(
+            user.op_type == "Conv" and user.input[1] in self._constants and _group(user) == 1
+            for user in self._consumers.get(conv.output, [])
+        )
+
+    def _feeds_depthwise(self, conv: _Conv) -> bool:
+        channels = len(conv.weights)
+        return conv.output not in self._outputs and all(
+            user.op_type == "Conv" and user.input[0] == conv.output
+            and user.input[1] in self._constants
+            and _group(user) == channels == len(self._constants[user.input[1]])
+            for user in self._consumers.get(conv.output, [])
+        )  # fmt: skip
+
+    def _terms(self, conv: _Conv) -> list[tuple[str, Numbers]]:
+        """What is convolved with which weights, all to be added up."""
+        entry = conv.node.input[0]
+        if entry in self._signs:
+            return [(entry, conv.weights * self._signs[entry][None, :, None, None])]
+        if entry not in self._implied:
+            return [(entry, conv.weights)]
+        before, slopes = self._implied[entry]
+        return [
+            (before, conv.weights * _each(slopes)),
+            (self._positive(before), conv.weights * _each(1 - slopes)),
+        ]
+
+    def _positive(self, name: str) -> str:
+        positive = f"{name}_positive"
+        if not any(positive in node.output for node in self._nodes):
+            self._nodes.append(helper.make_node("Relu", [name], [positive]))
+        return positive
+
+    def _sum(
+        self,
+        conv: _Conv,
+        terms: Sequence[tuple[str, Numbers]],
+        output: str,
+        *,
+        factor: Numbers | None = None,
+        more: str = "",
+    ) -> None:
+        """Convolve each term, channels scaled by ``factor``, and add all up, and ``more``."""
+        factor = np.ones(len(conv.weights)) if factor is None else factor
+        total = more
+        for at, (entry, weights) in enumerate(terms):
+            is_last = at == len(terms) - 1
+            bias = conv.bias * factor if at == 0 else None
+            made = output if is_last and not total else f"{output}_term{at}"
+            self._convolve(conv.node, entry, weights * _each(factor), bias, made)
+            if total:
+                added = output if is_last else f"{output}_sum{at}"
+                self._nodes.append(helper.make_node("Add", [made, total], [added]))
+                made = added
+            total = made
+
+    def _convolve(
+        self, like: NodeProto, entry: str, weights: Numbers, bias: Numbers | None, output: str
+    ) -> None:
+        inputs = [entry, f"{output}_weights"]
+        self._weights[inputs[1]] = weights.astype(np.float32)
+        if bias is not None:
+            inputs.append(f"{output}_bias")
+            self._weights[inputs[2]] = bias.astype(np.float32)
+        node = helper.make_node("Conv", inputs, [output])
+        node.attribute.extend(like.attribute)
+        self._nodes.append(node)
+
+
+def _each(values: Numbers) -> Numbers:
+    """One value for each kernel."""
+    return values[:, None, None, None]
+
+
+def _group(node: NodeProto) -> int:
+    return int(_attribute(node, "group", 1))
+
+
+def _attribute(node: NodeProto, name: str, default: Any) -> Any:  # noqa: ANN401 - as ONNX's
+    found = (helper.get_attribute_value(one) for one in node.attribute if one.name == name)
+    return next(found, default)
