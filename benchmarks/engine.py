@@ -83,22 +83,23 @@ def _model_files(options: argparse.Namespace, name: str) -> tuple[Path, Path]:
     pack, store = builtin_packs()[name], ModelStore(options.models)
     if not store.installed(pack):
         local = options.data / "models"
-        store.install(pack, local) if (local / pack.embedder.file.name).exists() else store.pull(
-            pack
-        )
+        store.install(pack, local) if (
+            local / pack.embedders[0].file.name
+        ).exists() else store.pull(pack)
     paths = store.paths(pack)
-    return paths.detector, paths.embedder
+    return paths.detector, paths.embedders[0]
 
 
 def _engine(options: argparse.Namespace, name: str) -> Engine:
-    files = _model_files(options, name)
-    return Engine(builtin_packs()[name], *files, limits=images.Limits(), threads=options.threads)
+    detector, embedder = _model_files(options, name)
+    pack, limits = builtin_packs()[name], images.Limits()
+    return Engine(pack, detector, [embedder], limits=limits, threads=options.threads)
 
 
 def _embedding(options: argparse.Namespace) -> Iterator[Row]:
     """Chips to vectors: the network alone, on the same chips; dlib uses one thread, so do we."""
     pack = builtin_packs()["classic"]
-    ours = Embedding(_model_files(options, "classic")[1], pack.embedder, threads=1)
+    ours = Embedding(_model_files(options, "classic")[1], pack.embedders[0], threads=1)
     cut = _chips(options, _engine(options, "classic"), 16)
     theirs = _dlib()
     if theirs is None:
@@ -119,7 +120,7 @@ def _embedding(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def _chips(options: argparse.Namespace, engine: Engine, count: int) -> npt.NDArray[np.uint8]:
-    recipe = builtin_packs()["classic"].embedder
+    recipe = builtin_packs()["classic"].embedders[0]
     return np.concatenate(
         [
             _chip(engine, path.read_bytes(), recipe.template, recipe.size)

@@ -202,7 +202,7 @@ def _options() -> argparse.Namespace:
 def _install(options: argparse.Namespace) -> None:
     pack, store, local = builtin_packs()[PACK], ModelStore(options.models), options.data / "models"
     if not store.installed(pack):
-        there = (local / pack.embedder.file.name).exists()
+        there = (local / pack.embedders[0].file.name).exists()
         store.install(pack, local) if there else store.pull(pack)
 
 

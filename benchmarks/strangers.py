@@ -130,7 +130,7 @@ def embedded(pack: Pack, folder: Path) -> dict[str, Vectors]:
     store = ModelStore(platformdirs.user_cache_path("facelabel") / "models")
     store.pull(pack)
     paths = store.paths(pack)
-    engine = Engine(pack, paths.detector, paths.embedder, limits=Limits(), threads=2)
+    engine = Engine(pack, paths.detector, paths.embedders, limits=Limits(), threads=2)
     sets = {}
     for name in ("gallery", "probe", "strangers"):
         files = sorted((folder / name).iterdir())

@@ -1,10 +1,11 @@
-"""Writes docs/reference/{commands,settings,security}.md from the program itself.
+"""Writes docs/reference/{commands,settings,security}.md and a schema from the program itself.
 
 ``python docs/generate.py`` writes them; with ``--check`` it fails if they are stale.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import settings as configuration
+from facelabel.adapters.engine.manifest_file import Manifest
 from facelabel.cli import cli
 from facelabel.web import entry, sharing
 from facelabel.web.entry import Door, Entry, Standing
@@ -169,12 +171,18 @@ def _asked(door: Door, standing: Standing) -> str:
     return "421" if standing is Standing.MISDIRECTED else "403"
 
 
+def pack_schema() -> str:
+    """What may stand in the manifest of a model pack."""
+    return json.dumps(Manifest.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> int:
     """Write the pages, or say which are stale."""
     pages = {
         "commands.md": commands_page(),
         "settings.md": settings_page(),
         "security.md": security_page(),
+        "pack.schema.json": pack_schema(),
     }
     stale = [
         name

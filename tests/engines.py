@@ -20,7 +20,9 @@ class Remembering(Engine):
         """Load an installed pack."""
         pack = builtin_packs()[name]
         paths = store.paths(pack)
-        super().__init__(pack, paths.detector, paths.embedder, limits=Limits(), max_faces=max_faces)
+        super().__init__(
+            pack, paths.detector, paths.embedders, limits=Limits(), max_faces=max_faces
+        )
         self._seen: dict[bytes, Analysis] = {}
 
     def analyse(self, image: bytes) -> Analysis:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.remote import Remote, Report, Trigger
+    from facelabel.matching import Rules
     from facelabel.model import Asset, Enrolment, Face, Job, NamedFace
     from facelabel.portraits import Portrait
     from facelabel.settings import Settings
@@ -44,6 +45,8 @@ class Identification:
     model: str
     #: Calls that somebody is paid for.
     calls: int
+    #: How many portraits they were compared with; None where that does not count.
+    portraits: int | None = None
 
 
 def find(app: App, ident: str) -> Asset:
@@ -60,7 +63,9 @@ def identify(app: App, data: bytes) -> Identification:
     with pipeline.one_collection():
         sighting = pipeline.recognizer.identify(pipeline.collection(), data)
     faces = pipeline.named(sighting)
-    return Identification(faces, sighting.left_out, sighting.model, sighting.calls)
+    return Identification(
+        faces, sighting.left_out, sighting.model, sighting.calls, sighting.portraits
+    )
 
 
 def add_portrait(
@@ -163,6 +168,17 @@ def portraits_by_person(app: App) -> dict[str, list[str]]:
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:
     """Have assets looked at."""
     app.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])
+
+
+def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
+    """How many names that we wrote are less alike than these rules ask for."""
+    least = rules.needed(app.pipeline.portraits())
+    left, count = iter(asset_ids), 0
+    while some := list(islice(left, PAGE)):
+        for search in app.pipeline.ledger.searches(some).values():
+            named = (face.best for face in search.faces if face.name)
+            count += sum(best is not None and best.similarity < least for best in named)
+    return count
 
 
 def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]:

@@ -51,6 +51,21 @@ def similarity_at(rate: float) -> float:
     return high + (low - high) * (power - before) / (there - before)
 
 
+def false_match_rate(similarity: float) -> float:
+    """How often two strangers reach a similarity of 0 to 100: :func:`similarity_at`, reversed."""
+    (last, least), *_ = _CURVE
+    if similarity >= last:
+        return float(10 ** (least - (similarity - last) / _BEYOND))
+    right = next(at for at, (low, _) in enumerate(_CURVE) if low <= similarity)
+    (low, there), (high, before) = _CURVE[right], _CURVE[right - 1]
+    return float(10 ** (there + (before - there) * (similarity - low) / (high - low)))
+
+
+def named_strangers(similarity: float, portraits: int) -> float:
+    """The chance, 0..1, that a stranger reaches a similarity with one of so many portraits."""
+    return min(1.0, false_match_rate(similarity) * portraits)
+
+
 def step(portraits: int) -> int:
     """The size that a gallery counts as: the next of 100, 150, 200, 300, 400, 600 and so on.
 

@@ -403,6 +403,16 @@ class Pipeline:
         """Decide who is who in a picture; ``refused`` were said not to be in it."""
         return matching.assign(sighting.faces, self.rules(), refused, sighting.portraits)
 
+    def portraits(self) -> int | None:
+        """How many portraits a face is compared with; None where it is not known what that means.
+
+        None, too, where nobody was learnt yet.
+        """
+        live = self.ledger.collection()
+        if live is None or live not in self.recognizer.collections():
+            return None
+        return self.recognizer.portraits(live)
+
     def rules(self) -> matching.Rules:
         """When a face gets a name: what was asked for, else what the gallery was begun with."""
         rules = self.scheme.rules

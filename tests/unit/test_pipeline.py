@@ -581,19 +581,19 @@ def test_new_rules_make_a_search_out_of_date(bench: Bench) -> None:
 
 def test_where_many_are_known_more_is_asked_of_a_face(bench: Bench) -> None:
     """Who is alike is named among few, and suggested among many."""
-    bench.recognizer.portraits = 100
+    bench.recognizer.size = 100
     bench.learn("ann")
     photo = bench.upload("ann")
     bench.work()
     assert bench.names(photo) == {"Ann"}
-    bench.recognizer.portraits = 100_000_000_000
+    bench.recognizer.size = 100_000_000_000
     bench.learn("ben")
     assert bench.names(photo) == set()
     search = bench.ledger.search(photo)
     assert search is not None
     assert [face.verdict for face in search.faces] == [Verdict.SUGGESTED]
     assert search.portraits == 100_000_000_000
-    bench.recognizer.portraits = 100
+    bench.recognizer.size = 100
     bench.learn("cid")
     assert bench.names(photo) == {"Ann"}
 
@@ -601,7 +601,7 @@ def test_where_many_are_known_more_is_asked_of_a_face(bench: Bench) -> None:
 def test_a_gallery_begun_before_goes_on_with_the_threshold_alone(bench: Bench) -> None:
     bench.ledger.switch(bench.pipeline.scheme.collection)  # as an older program began it
     bench.recognizer.create(bench.pipeline.scheme.collection)
-    bench.recognizer.portraits = 100_000_000_000
+    bench.recognizer.size = 100_000_000_000
     bench.learn("ann")
     photo = bench.upload("ann")
     bench.work()

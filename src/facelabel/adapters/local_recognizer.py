@@ -120,6 +120,10 @@ class LocalRecognizer:
         self._number(collection)
         return (face for face in self._templates.faces(collection, face_ids) if face.person)
 
+    def portraits(self, collection: str) -> int | None:
+        """How many reference faces a searched one is compared with."""
+        return self._index.size(self._number(collection))
+
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """Find every face of the image and the references nearest to each.
 

@@ -118,7 +118,7 @@ class Engines:
             return self._store.pull_auto(self._progress, self._notice).model
         pack = self._store.resolve(CHOICES[0] if choice == AUTO else choice)
         if folder:
-            self._store.install(pack, folder)
+            self._store.install(pack, folder, self._progress)
         else:
             self._store.pull(pack, self._progress)
         return pack.model
@@ -168,7 +168,7 @@ class Engines:
             )
         paths = self._store.paths(pack)
         return Engine(
-            self._calibrated(pack), paths.detector, paths.embedder, limits=limits(self._settings),
+            self._calibrated(pack), paths.detector, paths.embedders, limits=limits(self._settings),
             max_faces=self._settings.max_faces, threads=self._settings.threads,
         )  # fmt: skip
 

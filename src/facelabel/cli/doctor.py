@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
-from facelabel import actions, doubts
+from facelabel import actions, chance, doubts
 from facelabel.bootstrap import data_folder
 from facelabel.cli import report
 from facelabel.cli.framework import (
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 LOW_DISK_BYTES = 1 << 30
 #: Of 100 known; fewer more are no reason to learn everything anew.
 _WORTH_IT = 3.0
+#: So large a part of strangers who are given a name is told of.
+_STRANGERS_TOLD = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             if all(finding.good for finding in library):
                 yield from _looked("index", lambda: [_index(app)])
                 yield from _looked("portraits", lambda: _doubts(app))
+                yield from _looked("threshold", lambda: _threshold(app))
             yield from _looked("jobs", lambda: [_queue(app)])
     except ForeignFolder as error:
         yield Finding("installation", good=False, says=str(error))
@@ -283,6 +286,32 @@ def _index(app: App) -> Finding:
         return Finding("index", good=True, says=says)
     return Finding("index", good=False, says=f"{says}; it differs from the training folder",
                    advice="`facelabel index --check` mends it")  # fmt: skip
+
+
+def _threshold(app: App) -> Iterator[Finding]:
+    """What is asked of a face, and whether strangers may be named too often."""
+    pipe = app.pipeline
+    portraits, rules = pipe.portraits(), pipe.rules()
+    if portraits is None:
+        return
+    if rules.strangers:
+        says = report.asked(rules, portraits)
+        if says and portraits > chance.MEASURED:
+            says += f" (measured for {chance.MEASURED:,} portraits; beyond, the curve is extended)"
+        if says:
+            yield Finding("threshold", good=True, says=says)
+        return
+    named = 100 * chance.named_strangers(rules.threshold, portraits)
+    if named < 100 * _STRANGERS_TOLD:
+        return
+    strict = replace(rules, strangers=chance.STRANGERS)
+    go = actions.names_too_many(app, strict, pipe.ledger.searched())
+    says = f"at {rules.threshold:g} about {named:.0f} of 100 strangers are given a name"
+    advice = (
+        f"FACELABEL_STRANGER_CHANCE=1 has it be one ({report.asked(strict, portraits)}): {go} names"
+        " would go"
+    )
+    yield Finding("threshold", good=True, says=says, advice=advice)
 
 
 def _doubts(app: App) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions
+from facelabel import actions, chance
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 
 #: Longer lists of failures are cut; --json has all.
 SHOWN_PROBLEMS = 20
+#: The similarity whose promise is spoken of.
+USUAL = 80.0
+#: Pairs that make a rate one to go by, and how many times the promised one is worth a word.
+_COUNTED, _MORE_ALIKE = 10, 1.5
 
 plot_option = click.option(
     "--plot",
@@ -163,6 +167,8 @@ def gallery(
         points = _calibrate(app, engine, scores.impostor) if calibrate else ()
         similarity = fitting.curve(points) if points else _similarity(engine)
         rules = app.pipeline.scheme.rules
+        if rules.strangers is None:  # as in a gallery that is begun now
+            rules = replace(rules, strangers=chance.STRANGERS)
         result = identification.report(people, seen, scores, rules, engine.model, similarity)
     result = replace(result, calibration=points, left_out=people.left_out)
     _print_identification(result, as_json=as_json)
@@ -231,9 +237,30 @@ def _print_identification(result: Identification, *, as_json: bool) -> None:
     out.print(_points(result))
     if result.false_matches:
         out.print(_false_matches(result))
+        if more := more_alike(result):
+            out.print(more, style="yellow")
     _print_problems("pictures not learnt, the people's probes are failures", result.not_enrolled)
     _print_problems("pictures without a face, each is a failure", result.undetected)
     report.print_left_out(result.left_out)
+
+
+def more_alike(result: Identification) -> str:
+    """What to say where these people are more alike than those of the pack's calibration."""
+    counted = [line for line in result.false_matches if line.measured
+               and line.measured.count >= _COUNTED]  # fmt: skip
+    if not counted:
+        return ""
+    rarest = min(counted, key=lambda line: line.expected)
+    assert rarest.measured
+    times = rarest.measured.rate / rarest.expected
+    if times < _MORE_ALIKE or rarest.measured.low <= rarest.expected:
+        return ""
+    stricter = chance.similarity_at(chance.false_match_rate(USUAL) / times)
+    return (
+        f"these people are more alike than those that the pack was measured on: {times:.1f} times"
+        f" as many pairs of two people match. `--confidence-threshold {stricter:.0f}` keeps the"
+        f" promise of {USUAL:g}"
+    )
 
 
 def _rates(result: Identification) -> Table:

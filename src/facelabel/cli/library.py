@@ -287,7 +287,7 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
         asset = actions.find(app, ident)
         search = app.pipeline.ledger.search(asset.asset_id)
         marks = app.pipeline.ledger.names(asset.asset_id)
-        enrolments = actions.enrolments(app)
+        enrolments, rules = actions.enrolments(app), app.pipeline.rules()
     enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)
     references = {e.face_id: e.public_id for e in enrolments}
     if as_json:
@@ -301,6 +301,8 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
         out.print(f"[bold]learnt as[/bold] {escape(enrolment.person)} ({enrolment.face_id})")
     if search:
         out.print(f"[bold]searched[/bold] {search.model}, threshold/margin {search.rules}")
+        if sentence := report.asked(rules, search.portraits):
+            out.print(sentence)
         out.print(report.faces_table(search.faces, references))
         for face in search.left_out:
             out.print(f"left out: {', '.join(face.reasons)}")

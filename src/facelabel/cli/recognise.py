@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from facelabel.actions import Identification
     from facelabel.bootstrap.app import App
+    from facelabel.matching import Rules
     from facelabel.portraits import Portrait
     from facelabel.reconcile import Drift
     from facelabel.settings import Settings
@@ -41,7 +42,7 @@ _LEARNT = frozenset({"enrolled", "unchanged"})
 
 @click.command(
     cls=Command,
-    examples=["index ~/portraits", "index --check", "index --rebuild --pack mobilefacenet"],
+    examples=["index ~/portraits", "index --check", "index --rebuild --pack opencv-zoo"],
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option(
@@ -120,6 +121,8 @@ def _import(app: App, path: Path, *, as_json: bool) -> None:
         known = "" if people is None else f", {people} people known"
         out.print(f"{learnt} portraits learnt{known}")
         notes = ((portrait.named, outcome) for portrait, outcome in results)
+        if said := report.known_from_one(photos or {}):
+            out.print(said)
         report.print_pairs(report.remarks(notes), "red")
         report.print_warnings(alike)
         report.print_left_out(walk.left_out)
@@ -268,6 +271,7 @@ def identify(
     """
     walk, results, drawn, waiting = Walk(), list[dict[str, object]](), set[Path](), False
     with application(settings) as app:
+        rules = app.pipeline.rules()
         for file in report.pictures(files, walk):
             try:
                 data = actions.read_file(app, file)
@@ -283,7 +287,7 @@ def identify(
                 break
             results.append(_row_of(file, seen))
             if not as_json:
-                _print_identification(file, seen)
+                _print_identification(file, seen, rules)
             if draw:
                 path = _unused(draw, file.stem, drawn)
                 waiting |= not _save(path, app.annotate(data, seen.faces))
@@ -299,7 +303,8 @@ def identify(
 def _row_of(file: Path, seen: Identification) -> dict[str, object]:
     """One picture, for programs."""
     return {"file": str(file), "names": _named(seen), "model": seen.model, "faces": seen.faces,
-            "left_out": seen.left_out, "calls": seen.calls}  # fmt: skip
+            "left_out": seen.left_out, "calls": seen.calls,
+            "portraits": seen.portraits}  # fmt: skip
 
 
 def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
@@ -316,10 +321,12 @@ def _named(seen: Identification) -> list[str]:
     return sorted(face.name for face in seen.faces if face.name)
 
 
-def _print_identification(file: Path, seen: Identification) -> None:
+def _print_identification(file: Path, seen: Identification, rules: Rules) -> None:
     out.print(f"[bold]{escape(str(file))}[/bold]: {escape(report.names_line(seen.faces))}")
     if seen.faces:
         out.print(report.faces_table(seen.faces))
+    if sentence := report.asked(rules, seen.portraits):
+        out.print(sentence, style="dim")
     if seen.left_out:
         out.print(f"{len(seen.left_out)} more faces were left out (setting max_faces)")
     if seen.calls:
@@ -373,6 +380,9 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
     known = app.pipeline.ledger.searches(ids)
     out.print(f"{len(work)} pictures would be searched, {len(known)} of them again")
     report.print_costs(actions.costs(app, pictures=ids))
+    if names := actions.names_too_many(app, app.pipeline.rules(), ids):
+        sentence = report.asked(app.pipeline.rules(), app.pipeline.portraits())
+        out.print(f"{names} names would go: {sentence or 'the threshold is higher now'}")
     report.print_pairs(((asset.public_id, asset.filename) for asset in work[:20]), "dim")
 
 
@@ -396,6 +406,8 @@ def people(settings: Settings, *, as_json: bool) -> None:
         table.add_row(escape(name), str(len(photos[name])))
     if photos:
         out.print(table)
+    if said := report.known_from_one(photos):
+        out.print(said)
     report.print_warnings(doubts.spellings(photos))
     if refused:
         err.print(f"{refused} images were refused: `facelabel jobs list`", style="yellow")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facelabel.bootstrap.app import App
+    from facelabel.matching import Rules
     from facelabel.model import Candidate, Face, NamedFace, Outcome
     from facelabel.walking import LeftOut, Walk
     from facelabel.worker import Done
@@ -72,7 +73,29 @@ def _name(face: NamedFace) -> str:
 
 
 def _nearly(face: NamedFace) -> bool:
-    return face.verdict in {Verdict.AMBIGUOUS, Verdict.TAKEN, Verdict.REFUSED}
+    return face.verdict in {
+        Verdict.AMBIGUOUS, Verdict.SUGGESTED, Verdict.TAKEN, Verdict.REFUSED,
+    }  # fmt: skip
+
+
+def known_from_one(photos: Mapping[str, Sequence[str]]) -> str:
+    """Who has only one portrait, and what more are worth (docs/accuracy.md); "" if nobody has."""
+    alone = sorted(name for name, found in photos.items() if len(found) == 1)
+    if not alone:
+        return ""
+    some = ", ".join(alone[:_DETAILS]) + (", …" if len(alone) > _DETAILS else "")
+    return (
+        f"{len(alone)} of {len(photos)} are known from one photo ({some}): three of each have 3 to"
+        " 5 more of 100 pictures recognised"
+    )
+
+
+def asked(rules: Rules, portraits: int | None) -> str:
+    """What is asked of a face, in a sentence; "" where it is the threshold alone."""
+    needed = rules.needed(portraits)
+    if portraits is None or needed <= rules.threshold:
+        return ""
+    return f"with {portraits:,} portraits known, a face needs {needed:.1f}"
 
 
 def _score(candidate: Candidate | None) -> str:

@@ -35,6 +35,7 @@ CHOSEN_RATE = 1e-2
 class Rule:
     """What happens with the settings as they are, through the matching that names pictures."""
 
+    #: Of so many portraits: the setting, or more.
     threshold: float
     margin: float
     #: Probes named after whom they show.
@@ -198,7 +199,7 @@ def _rule(labelled: LabelledSet, seen: Mapping[Path, Seen], namer: Namer) -> Rul
     wrong = sum(bool(names - {person}) for person, names in probes)
     named = sum(not stranger.templates or bool(namer.names(stranger)) for stranger in strangers)
     return Rule(
-        threshold=namer.rules.threshold,
+        threshold=namer.rules.needed(len(namer.gallery.people)),
         margin=namer.rules.margin,
         tpir=share(right, len(probes)),
         fpir=share(named, len(strangers)),

@@ -28,7 +28,7 @@ class MemoryRecognizer:
         self.new_model = model
         self.searched = 0
         #: What it says of its size; None: that nobody knows what its similarities mean.
-        self.portraits: int | None = None
+        self.size: int | None = None
         self._keeps = keeps
         self._models: dict[str, str] = {}
         self._faces: dict[str, dict[str, EnrolledFace]] = {}
@@ -107,6 +107,11 @@ class MemoryRecognizer:
         wanted = gallery if face_ids is None else [f for f in face_ids if f in gallery]
         return iter([gallery[face_id] for face_id in wanted])
 
+    def portraits(self, collection: str) -> int | None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        self._gallery(collection)
+        return self.size
+
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """See :class:`facelabel.ports.Recognizer`."""
         people = _people_on(image)
@@ -150,7 +155,7 @@ class MemoryRecognizer:
         faces = [
             SearchedFace(some_face(left=i / max(len(hits), 1)), hit) for i, hit in enumerate(hits)
         ]
-        return Sighting(tuple(faces), (), self.model(collection), portraits=self.portraits)
+        return Sighting(tuple(faces), (), self.model(collection), portraits=self.size)
 
     def _hits(self, collection: str, person: str) -> tuple[Hit, ...]:
         hits = [

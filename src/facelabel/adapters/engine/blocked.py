@@ -10,8 +10,8 @@ convolution. But a PReLU of slope ``a`` is ``a x + (1 - a) relu(x)``, and convol
 * Between another convolution and depthwise ones: these are done on ``x`` and on ``relu(x)``, each
   with the weights scaled.
 
-Batch normalisation behind a convolution goes into its weights on the way. The numbers change in
-the seventh digit.
+Batch normalisation and a bias behind a convolution go into its weights on the way. The numbers
+change in the seventh digit.
 """
 
 from __future__ import annotations
@@ -108,12 +108,24 @@ class _Rewriter:
             factor, shift = self._normalisation(normalised)
             weights, bias = weights * _each(factor), bias * factor + shift
             taken, output = [normalised], normalised.output[0]
-        slopes = None
-        follower = self._only(output, "PRelu")
-        if follower and self._constants[follower.input[1]].size == len(weights):
-            slopes = self._constants[follower.input[1]].astype(np.float64).reshape(-1)
-            taken, output = [*taken, follower], follower.output[0]
+        if added := self._only(output, "Add"):
+            more = self._each_channel(added.input[1], len(weights))
+            if more is not None:
+                bias, taken, output = bias + more, [*taken, added], added.output[0]
+        slopes: Numbers | None = None
+        if follower := self._only(output, "PRelu"):
+            slopes = self._each_channel(follower.input[1], len(weights))
+            if slopes is not None:
+                taken, output = [*taken, follower], follower.output[0]
         return _Conv(node, weights, bias, slopes, output, tuple(taken))
+
+    def _each_channel(self, name: str, channels: int) -> Numbers | None:
+        """A constant as one number for each channel; None if it is something else."""
+        values = self._constants[name].astype(np.float64)
+        spread = (1, 1, *values.shape)[-3:]
+        if values.size != 1 and (values.size != channels or spread != (channels, 1, 1)):
+            return None
+        return np.broadcast_to(values.reshape(-1), (channels,)).copy()
 
     def _only(self, name: str, kind: str) -> NodeProto | None:
         """What alone uses a tensor, if it is of that kind and its parameters are constant."""

@@ -29,11 +29,16 @@ _FIRST_WITHOUT_LISTED_WEIGHTS = 4
 _BATCH, _HEIGHT, _WIDTH = "batch", "height", "width"
 
 
-def convert(data: bytes, conversion: Conversion | None) -> bytes:
-    """Return the ONNX file that the engine loads; Rejected where ``data`` cannot become one."""
+def convert(data: bytes, conversion: Conversion | None, topology: bytes | None = None) -> bytes:
+    """Return the ONNX file that the engine loads; Rejected where ``data`` cannot become one.
+
+    ``topology``: the graph, where ``data`` are weights alone.
+    """
     if conversion is None:
         return data
     try:
+        if topology is not None:
+            return _openvino(topology, data)
         return _CONVERSIONS[conversion](data)
     except Rejected:
         raise
@@ -66,6 +71,12 @@ def _blocked_batch(data: bytes) -> bytes:
     rewritten = _finished(model)
     _check_batches(data, rewritten)
     return rewritten
+
+
+def _openvino(topology: bytes, weights: bytes) -> bytes:
+    from facelabel.adapters.engine import openvino_ir  # noqa: PLC0415 - loads onnx
+
+    return _blocked_batch(_serialised(openvino_ir.convert(topology, weights)))
 
 
 def _free_size(data: bytes) -> bytes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facelabel.adapters.engine.alignment import chips
 from facelabel.adapters.engine.network import Network
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from facelabel.adapters.engine import manifest
@@ -16,6 +19,26 @@ if TYPE_CHECKING:
 
 #: Chips in one run of the network, mirror images included: more are no faster and take memory.
 _BATCH = 8
+
+
+class Embeddings:
+    """The embedders of a pack, whose vectors are put together."""
+
+    def __init__(self, models: Sequence[Path], pack: manifest.Pack, *, threads: int) -> None:
+        """Take the converted models, in the order of the pack."""
+        total = sum(recipe.weight for recipe in pack.embedders)
+        self._parts = [
+            (recipe, Embedding(model, recipe, threads=threads), math.sqrt(recipe.weight / total))
+            for model, recipe in zip(models, pack.embedders, strict=True)
+        ]
+
+    def embed(self, pixels: Pixels, landmarks: Floats) -> Floats:
+        """Return the unit vectors (n, dimensions) of the faces with these landmarks (n, 5, 2)."""
+        parts = [
+            factor * embedding.embed(chips(pixels, landmarks, recipe.template, recipe.size))
+            for recipe, embedding, factor in self._parts
+        ]
+        return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
 class Embedding:

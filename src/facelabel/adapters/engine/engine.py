@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.engine import calibration, pixels, quality
-from facelabel.adapters.engine.alignment import chips
 from facelabel.adapters.engine.detection import CenterFace, YuNet
-from facelabel.adapters.engine.embedding import Embedding
+from facelabel.adapters.engine.embedding import Embeddings
 from facelabel.adapters.engine.scales import find_faces
 from facelabel.adapters.engine.turns import Turns
 from facelabel.errors import ConfigurationError
 from facelabel.model import Analysis, Box, Reason, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from facelabel.adapters.engine.detection import Detections
@@ -37,7 +36,7 @@ class Engine:
         self,
         pack: Pack,
         detector: Path,
-        embedder: Path,
+        embedders: Sequence[Path],
         *,
         limits: Limits,
         max_faces: int = 100,
@@ -53,7 +52,7 @@ class Engine:
         self._detector = _DETECTORS[pack.detector.kind](
             detector, score=pack.detector.score, threads=threads
         )
-        self._embedding = Embedding(embedder, pack.embedder, threads=threads)
+        self._embeddings = Embeddings(embedders, pack, threads=threads)
         self._limits = limits
         self._max_faces = max_faces
         self._turns = Turns(threads)
@@ -66,7 +65,7 @@ class Engine:
     @property
     def dimensions(self) -> int:
         """Length of a vector."""
-        return self._pack.embedder.dimensions
+        return self._pack.dimensions
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
@@ -115,11 +114,7 @@ class Engine:
     def _templates(
         self, picture: Picture, found: Detections, faces: list[Face]
     ) -> Iterator[Template]:
-        recipe = self._pack.embedder
-        landmarks = found.landmarks[: len(faces)]
-        vectors = self._embedding.embed(
-            chips(picture.pixels, landmarks, recipe.template, recipe.size)
-        )
+        vectors = self._embeddings.embed(picture.pixels, found.landmarks[: len(faces)])
         for face, vector in zip(faces, vectors, strict=True):
             yield Template(face, vector.astype("<f4").tobytes())
 

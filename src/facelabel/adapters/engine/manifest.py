@@ -10,7 +10,7 @@ import functools
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
@@ -24,11 +24,12 @@ from facelabel.adapters.engine.manifest_file import (
     DetectorTable,
     EmbedderTable,
     ModelTable,
+    TopologyTable,
 )
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _T = TypeVar("_T")
@@ -43,7 +44,7 @@ ARCFACE_TEMPLATE: tuple[Point, ...] = (
     (70.7299, 92.2041),
 )
 #: Packs that come with Facelabel, the recommended one first.
-BUILTIN = ("opencv-zoo", "mobilefacenet", "classic")
+BUILTIN = ("opencv-zoo", "mobilefacenet", "classic", "sface-omz")
 #: Files of packs that are another version now.
 _FORMER = ("opencv-zoo-1",)
 #: Bytes of the largest manifest.
@@ -109,10 +110,14 @@ class ModelFile:
     sources: tuple[Source, ...]
     licence: str
     convert: Conversion | None
+    #: Its graph, where the file has weights alone.
+    topology: ModelFile | None = None
 
     @property
     def origin(self) -> str:
         """Where the file comes from, for people."""
+        if not self.sources:
+            return "a folder of yours: `facelabel models pull PACK --from FOLDER`"
         match self.sources[0]:
             case Url(url):
                 return url
@@ -152,17 +157,23 @@ class Embedder:
     dimensions: int
     #: 2: the mean of the face and its mirror image; 1: the face alone.
     views: Literal[1, 2] = 2
+    #: Share in the comparison, where a pack has several.
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Detector and embedder that belong together, and what their distances mean."""
+    """Detector and embedders that belong together, and what their distances mean.
+
+    The vector of a face is the unit vectors of all embedders, weighted by the root of their share
+    and put one behind the other: its cosine with another one is the weighted mean of theirs.
+    """
 
     name: str
     version: int
     summary: str
     detector: Detector
-    embedder: Embedder
+    embedders: tuple[Embedder, ...]
     #: (L2 distance of unit vectors, similarity) points; None: similarity is not known.
     calibration: tuple[Point, ...] | None
     #: Of 100 known among 1,559 people (LFW), how many are named where 1 of 100 strangers may be.
@@ -174,9 +185,14 @@ class Pack:
         return f"{self.name}/{self.version}"
 
     @property
-    def files(self) -> tuple[ModelFile, ModelFile]:
-        """Detector's and embedder's file."""
-        return self.detector.file, self.embedder.file
+    def dimensions(self) -> int:
+        """Length of a face's vector."""
+        return sum(embedder.dimensions for embedder in self.embedders)
+
+    @property
+    def files(self) -> tuple[ModelFile, ...]:
+        """The detector's file and the embedders'."""
+        return self.detector.file, *(embedder.file for embedder in self.embedders)
 
 
 def is_safe(url: str) -> bool:
@@ -249,7 +265,7 @@ class _Reader:
             summary=table.summary,
             finds=table.finds,
             detector=self._detector(table.detector),
-            embedder=self._embedder(table.embedder),
+            embedders=tuple(self._embedders(table)),
             calibration=self._calibration(table.calibration),
         )
 
@@ -262,11 +278,18 @@ class _Reader:
             raise self._mistake("detector", "from", f"{table.from_!r} must be one of {known}")
         return _builtin(table.from_).detector
 
-    def _embedder(self, table: EmbedderTable) -> Embedder:
+    def _embedders(self, table: manifest_file.Manifest) -> Iterator[Embedder]:
+        if table.embedder:
+            yield self._embedder(table.embedder, "embedder")
+        for number, embedder in enumerate(table.embedders):
+            yield self._embedder(embedder, f"embedders: {number}")
+
+    def _embedder(self, table: EmbedderTable, part: str) -> Embedder:
         return Embedder(
-            file=self._file(table, "embedder"),
+            file=self._file(table, part),
             size=table.size,
-            template=self._template(table),
+            template=self._template(table, part),
+            weight=table.weight,
             mean=table.mean,
             scale=table.scale,
             order=table.order,
@@ -274,13 +297,13 @@ class _Reader:
             views=table.views,
         )
 
-    def _template(self, table: EmbedderTable) -> tuple[Point, ...]:
+    def _template(self, table: EmbedderTable, part: str) -> tuple[Point, ...]:
         """Five points; "arcface" stands for the usual ones, scaled to the chip."""
         size = table.size
         if isinstance(table.template, str):
             return tuple((x * size / 112, y * size / 112) for x, y in ARCFACE_TEMPLATE)
         if not all(0 <= number <= size for point in table.template for number in point):
-            raise self._mistake("embedder", "template", f"points must lie between 0 and {size}")
+            raise self._mistake(part, "template", f"points must lie between 0 and {size}")
         return table.template
 
     def _calibration(self, points: tuple[Point, ...] | None) -> tuple[Point, ...] | None:
@@ -296,7 +319,13 @@ class _Reader:
         """One model file: from an address, from the package index, or one the user has."""
         sources = table.sources or ((table,) if table.is_given else ())
         if self.folder is not None and not sources:
-            return self._local_file(table, self.folder, part)
+            made = self._local_file(table, self.folder, part)
+            if table.topology is None:
+                return replace(made, licence=table.licence or made.licence, convert=table.convert)
+            graph = self._local_file(table.topology, self.folder, f"{part}: topology")
+            return replace(
+                made, licence=table.licence or made.licence, convert=table.convert, topology=graph
+            )
         if not re.fullmatch(_FILE_NAME, table.file):
             raise self._mistake(part, "file", f"{table.file!r} must be a name, without folders")
         sha256 = self._given(table.sha256, part, "sha256").lower()
@@ -307,7 +336,17 @@ class _Reader:
             sources=tuple(self._source(source, part) for source in sources),
             licence=self._given(table.licence, part, "licence"),
             convert=table.convert,
+            topology=self._topology(table, part),
         )
+
+    def _topology(self, table: ModelTable, part: str) -> ModelFile | None:
+        """The graph of a file of weights, which comes from where that comes from: a folder."""
+        if (graph := table.topology) is None:
+            return None
+        part = f"{part}: topology"
+        sha256 = self._given(graph.sha256, part, "sha256").lower()
+        size = self._given(graph.bytes, part, "bytes")
+        return ModelFile(graph.file, sha256, size, (), table.licence or "", None)
 
     def _source(self, table: manifest_file.Source, part: str) -> Url | Distribution:
         if table.url is not None:
@@ -322,7 +361,7 @@ class _Reader:
             bytes=table.distribution_bytes,
         )
 
-    def _local_file(self, table: ModelTable, folder: Path, part: str) -> ModelFile:
+    def _local_file(self, table: ModelTable | TopologyTable, folder: Path, part: str) -> ModelFile:
         """Describe a file the user has as it is now; a checksum in the manifest must agree."""
         path = folder / table.file
         try:
@@ -331,8 +370,7 @@ class _Reader:
             raise self._mistake(part, "file", f"{path} {reading.why(error)}") from error
         if table.sha256 and table.sha256.lower() != digest:
             raise self._mistake(part, "sha256", f"{path} has the checksum {digest}")
-        licence = table.licence or "the user's"
-        return ModelFile(path.name, digest, size, (Local(path),), licence, table.convert)
+        return ModelFile(path.name, digest, size, (Local(path),), "the user's", None)
 
     def _given(self, value: _T | None, part: str, key: str) -> _T:
         if value is None:

@@ -30,7 +30,9 @@ Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 Point: TypeAlias = Annotated[tuple[float, float], Strict(strict=False)]
 Points: TypeAlias = Annotated[tuple[Point, Point, Point, Point, Point], Strict(strict=False)]
 Numbers: TypeAlias = Annotated[tuple[float, float, float], Strict(strict=False)]
-Conversion: TypeAlias = Literal["blocked-batch", "dlib-resnet", "free-batch", "free-size"]
+Conversion: TypeAlias = Literal[
+    "blocked-batch", "dlib-resnet", "free-batch", "free-size", "openvino-ir"
+]
 
 #: The most a single model file may weigh, in bytes.
 MAX_MODEL_BYTES = 1 << 30
@@ -63,6 +65,14 @@ class Source(_Table):
         return self.url is not None or self.distribution is not None
 
 
+class TopologyTable(_Table):
+    """The graph of a model whose file has its weights alone."""
+
+    file: Text = Field(description="name of the file")
+    sha256: Sha256 | None = Field(None, description="checksum; may be left out of a local file")
+    bytes: int | None = Field(None, ge=1, le=MAX_MODEL_BYTES)
+
+
 class ModelTable(Source):
     """A model file: its keys stand beside those of what it is used for."""
 
@@ -71,6 +81,9 @@ class ModelTable(Source):
     bytes: int | None = Field(None, ge=1, le=MAX_MODEL_BYTES)
     licence: Text | None = None
     convert: Conversion | None = Field(None, description="what is done to the file once")
+    topology: TopologyTable | None = Field(
+        None, description="its graph, where the file has weights alone (openvino-ir)"
+    )
     sources: Annotated[tuple[Source, ...], Strict(strict=False)] = Field(
         (), max_length=8, description="several places that have the file, in order"
     )
@@ -79,6 +92,8 @@ class ModelTable(Source):
     def _names_each_source_once(self) -> Self:
         if self.sources and self.is_given:
             raise ValueError("url or distribution stand either here or in sources")
+        if (self.topology is not None) != (self.convert == "openvino-ir"):
+            raise ValueError('convert = "openvino-ir" takes a topology, and nothing else does')
         return self
 
 
@@ -108,6 +123,9 @@ class EmbedderTable(ModelTable):
     order: Literal["RGB", "BGR"]
     dimensions: int = Field(ge=2, le=8192, description="length of the vector")
     views: Literal[1, 2] = Field(2, description="2: the mean of the face and its mirror image")
+    weight: float = Field(
+        1.0, gt=0, le=100, description="share in the comparison, where there are several"
+    )
 
 
 def _keys(value: object) -> Iterable[str]:
@@ -134,7 +152,16 @@ class Manifest(_Table):
         Annotated[BorrowedTable, Tag("borrowed")] | Annotated[DetectorTable, Tag("own")],
         Discriminator(lambda value: "borrowed" if "from" in _keys(value) else "own"),
     ]
-    embedder: EmbedderTable
+    embedder: EmbedderTable | None = None
+    embedders: Annotated[tuple[EmbedderTable, ...], Strict(strict=False)] = Field(
+        (), max_length=4, description="several, whose vectors are put together"
+    )
+
+    @model_validator(mode="after")
+    def _has_embedders(self) -> Self:
+        if (self.embedder is None) == (not self.embedders):
+            raise ValueError("an embedder is needed, or embedders, and not both")
+        return self
 
 
 def parse(values: Mapping[str, object], where: str) -> Manifest:

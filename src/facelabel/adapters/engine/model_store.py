@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Final
 from facelabel import reading
 from facelabel.adapters.engine import cache_folder, conversion
 from facelabel.adapters.engine.manifest import (
-    BUILTIN,
     builtin_packs,
     load_pack,
     sha256_of,
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
 AUTO: Final = "auto"
 #: What "auto" stands for, the best first: the first that is installed, else the first to be had.
-CHOICES: Final = BUILTIN
+CHOICES: Final = ("opencv-zoo", "mobilefacenet", "classic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,8 @@ class PackPaths:
     """The ONNX files of an installed pack."""
 
     detector: Path
-    embedder: Path
+    #: In the order of the pack.
+    embedders: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class _Slot:
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return None
         made_of = (record.source_sha256, record.convert, record.converter)
-        wanted = (self.file.sha256, self.file.convert, conversion.VERSION)
+        wanted = (self._source_sha256, self.file.convert, conversion.VERSION)
         return record if made_of == wanted else None
 
     def installed(self) -> bool:
@@ -123,11 +123,18 @@ class _Slot:
         except (ConfigurationError, Unavailable):
             return False
 
-    def fill(self, data: bytes) -> None:
-        """Convert a file whose checksum was verified and put it in place, the record last."""
-        converted = conversion.convert(data, self.file.convert)
+    @property
+    def _source_sha256(self) -> str:
+        """The checksum of what the file is made of, the graph of weights included."""
+        graph = self.file.topology
+        return f"{self.file.sha256} {graph.sha256}" if graph else self.file.sha256
+
+    def fill(self, read: Callable[[ModelFile], bytes]) -> None:
+        """Convert what is read, checksums verified, and put it in place, the record last."""
+        topology = read(self.file.topology) if self.file.topology else None
+        converted = conversion.convert(read(self.file), self.file.convert, topology)
         record = _Record(
-            source_sha256=self.file.sha256,
+            source_sha256=self._source_sha256,
             convert=self.file.convert,
             converter=conversion.VERSION,
             sha256=hashlib.sha256(converted).hexdigest(),
@@ -179,8 +186,8 @@ class ModelStore:
                 f"the model pack {pack.name} is not installed:"
                 f" run `facelabel models pull {pack.name}`"
             )
-        detector, embedder = self._slots(pack)
-        return PackPaths(detector.path, embedder.path)
+        detector, *embedders = self._slots(pack)
+        return PackPaths(detector.path, tuple(slot.path for slot in embedders))
 
     def pull(self, pack: Pack, progress: Progress | None = None) -> None:
         """Fetch what is missing or damaged; changes nothing where all is well.
@@ -190,28 +197,38 @@ class ModelStore:
         folder cannot be written, Rejected where a checksum does not match.
         """
 
-        def fetching(scratch: Path) -> Callable[[ModelFile], bytes]:
+        def reader(scratch: Path) -> Callable[[ModelFile], bytes]:
             fetcher = self._fetcher()
             return lambda file: fetcher.fetch(file, scratch, progress or _silent)
 
-        self._fill(pack, fetching)
+        self._fill(pack, reader)
 
-    def install(self, pack: Pack, folder: Path) -> None:
+    def install(self, pack: Pack, folder: Path, progress: Progress | None = None) -> None:
         """Take the pack's files from a folder, where they are found by name.
 
-        Raises NotFound for a file that is not there, Rejected for one of another checksum.
+        Raises NotFound for a file that is not there, Rejected for one of another checksum. Of a
+        pack with a file that is published nowhere, the others may come from where they are.
         """
         from facelabel.adapters.engine import fetching  # noqa: PLC0415 - see _fetcher
 
-        def read(file: ModelFile) -> bytes:
-            try:
-                data = reading.read(folder / file.name, MAX_MODEL_BYTES)
-            except OSError as error:
-                raise NotFound(f"{folder / file.name} {reading.why(error)}") from error
-            fetching.check(file, data)
-            return data
+        partly = any(not file.sources for file in pack.files)
 
-        self._fill(pack, lambda _: read)
+        def reader(scratch: Path) -> Callable[[ModelFile], bytes]:
+            fetcher = self._fetcher()
+
+            def read(file: ModelFile) -> bytes:
+                if partly and file.sources and not reading.is_file(folder / file.name):
+                    return fetcher.fetch(file, scratch, progress or _silent)
+                try:
+                    data = reading.read(folder / file.name, MAX_MODEL_BYTES)
+                except OSError as error:
+                    raise NotFound(f"{folder / file.name} {reading.why(error)}") from error
+                fetching.check(file, data)
+                return data
+
+            return read
+
+        self._fill(pack, reader)
 
     def resolve(self, choice: str) -> Pack:
         """Return the pack that a setting means: "auto", a built-in name, or a manifest's path.
@@ -243,7 +260,8 @@ class ModelStore:
         try:
             return self.resolve(AUTO)
         except NotFound:
-            return self.pull_first(tuple(builtin_packs().values()), progress, notice)
+            packs = [builtin_packs()[name] for name in CHOICES]
+            return self.pull_first(packs, progress, notice)
 
     def pull_first(
         self,
@@ -272,7 +290,8 @@ class ModelStore:
         """Raise Unavailable where it is clear at once that a file cannot be had."""
         if not self.installed(pack):
             for file in pack.files:
-                self._fetcher().refuse_unreachable(file, file.sources[0])
+                for source in file.sources[:1]:
+                    self._fetcher().refuse_unreachable(file, source)
 
     def _fill(self, pack: Pack, reader: Callable[[Path], Callable[[ModelFile], bytes]]) -> None:
         """Fill every slot that is not as it should be; the reader gets a folder to work in."""
@@ -284,7 +303,7 @@ class ModelStore:
             for slot in self._slots(pack):
                 # Asked again under the lock: another process may have filled it meanwhile.
                 if slot.problem() and not self._copy_twin(slot):
-                    slot.fill(read(slot.file))
+                    slot.fill(read)
 
     def _copy_twin(self, slot: _Slot) -> bool:
         """Take the file from another pack that has it, whole: packs share detectors."""
@@ -305,14 +324,15 @@ class ModelStore:
     def _folder(self, pack: Pack) -> Path:
         return self._cache_dir / f"{pack.name}-{pack.version}"
 
-    def _slots(self, pack: Pack) -> tuple[_Slot, _Slot]:
+    def _slots(self, pack: Pack) -> list[_Slot]:
         """The places of a pack's files; ConfigurationError where no folder can hold them."""
         cache_folder.check(self._cache_dir)
         folder = self._folder(pack)
-        return (
-            _Slot(pack.detector.file, folder / "detector.onnx"),
-            _Slot(pack.embedder.file, folder / "embedder.onnx"),
-        )
+        slots = [_Slot(pack.detector.file, folder / "detector.onnx")]
+        for number, embedder in enumerate(pack.embedders, start=1):
+            name = "embedder.onnx" if number == 1 else f"embedder-{number}.onnx"
+            slots.append(_Slot(embedder.file, folder / name))
+        return slots
 
 
 @contextmanager

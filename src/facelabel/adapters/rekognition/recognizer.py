@@ -235,6 +235,10 @@ class RekognitionRecognizer:
         detections = 0 if self._detect else 1
         return _sighting(found, [face for face in faces if face.reasons], detections)
 
+    def portraits(self, collection: str) -> int | None:  # noqa: ARG002 - as every recogniser's
+        """None: how often strangers reach Amazon's similarities is not known."""
+        return None
+
     def recall(
         self,
         collection: str,  # noqa: ARG002 - the port's

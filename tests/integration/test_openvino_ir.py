@@ -1,0 +1,142 @@
+"""Networks of OpenVINO's format as ONNX graphs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import pytest
+
+from facelabel.adapters.engine import openvino_ir
+from facelabel.adapters.engine.conversion import convert
+from facelabel.adapters.engine.runtime import InferenceSession
+from facelabel.errors import Rejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+SIDE = 4
+
+
+class Network:
+    """An XML file and its weights, layer by layer."""
+
+    def __init__(self) -> None:
+        """Begin with an input of two channels."""
+        self.layers: list[str] = []
+        self.edges: list[str] = []
+        self.weights = b""
+        self.last = self._layer("Parameter", f'shape="1,2,{SIDE},{SIDE}" element_type="f32"')
+
+    def _layer(self, kind: str, data: str = "", *inputs: int, shape: tuple[int, ...] = ()) -> int:
+        number = len(self.layers)
+        lengths = shape or (1, 2, SIDE, SIDE)
+        dims = "".join(f"<dim>{length}</dim>" for length in lengths)
+        self.layers.append(
+            f'<layer id="{number}" name="n{number}" type="{kind}" version="opset1">'
+            f'<data {data}/><output><port id="9">{dims}</port></output></layer>'
+        )
+        self.edges += [
+            f'<edge from-layer="{source}" from-port="9" to-layer="{number}" to-port="{port}"/>'
+            for port, source in enumerate(inputs)
+        ][::-1]  # in no order that one could rely on
+        return number
+
+    def constant(self, values: Floats) -> int:
+        """Weights of 16 bits, which are made 32."""
+        half = values.astype(np.float16)
+        data = f'element_type="f16" offset="{len(self.weights)}" size="{half.nbytes}"'
+        self.weights += half.tobytes()
+        shape = ", ".join(map(str, values.shape))
+        return self._layer(
+            "Convert", 'destination_type="f32"', self._layer("Const", f'{data} shape="{shape}"')
+        )
+
+    def then(self, kind: str, *values: Floats, data: str = "", shape: tuple[int, ...] = ()) -> int:
+        """One more layer, of what came before and these weights."""
+        inputs = [self.last, *map(self.constant, values)]
+        self.last = self._layer(kind, data, *inputs, shape=shape)
+        return self.last
+
+    def join(self, kind: str, other: int) -> None:
+        """A layer of what came last and of another one."""
+        self.last = self._layer(kind, "", self.last, other)
+
+    def topology(self) -> bytes:
+        """The file."""
+        end = self._layer("Result", "", self.last)
+        assert end
+        parts = ["<net><layers>", *self.layers, "</layers><edges>", *self.edges, "</edges></net>"]
+        return "".join(parts).encode()
+
+
+def run(model: bytes, picture: Floats) -> Floats:
+    session = InferenceSession(model, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: picture})[0])
+
+
+def half(random: np.random.Generator, *shape: int) -> Floats:
+    """Numbers that 16 bits hold exactly."""
+    return random.normal(size=shape).astype(np.float16).astype(np.float32)
+
+
+CONV = 'strides="1,1" dilations="1,1" pads_begin="0,0" pads_end="0,0"'
+
+
+def test_every_operation_gives_its_numbers() -> None:
+    random = np.random.default_rng(3)
+    picture = random.normal(size=(1, 2, SIDE, SIDE))
+    weights, (scales, bias, slopes) = half(random, 2, 2), half(random, 3, 2)
+    network = Network()
+    network.then("Convolution", weights.reshape(2, 2, 1, 1), data=CONV)
+    network.then("GroupConvolution", scales.reshape(2, 1, 1, 1, 1), data=CONV)
+    network.then("Add", bias.reshape(1, 2, 1, 1))
+    before = network.then("PReLU", slopes)
+    network.then(
+        "AvgPool", shape=(1, 2, 1, 1),
+        data=f'kernel="{SIDE},{SIDE}" strides="{SIDE},{SIDE}" pads_begin="0,0" pads_end="0,0"'
+        ' exclude-pad="true" rounding_type="floor"',
+    )  # fmt: skip
+    network.then("Sigmoid")
+    network.join("Multiply", before)
+    model = openvino_ir.convert(network.topology(), network.weights)
+    onnx.checker.check_model(model)
+
+    mixed = np.einsum("oi,bihw->bohw", weights, picture) * scales[:, None, None]
+    mixed += bias[:, None, None]
+    mixed = np.where(mixed > 0, mixed, mixed * slopes[:, None, None])
+    expected = mixed / (1 + np.exp(-mixed.mean(axis=(2, 3), keepdims=True)))
+    found = run(model.SerializeToString(), picture.astype(np.float32))
+    assert np.abs(found - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["Einsum", "MatMul"])
+def test_what_is_not_known_is_refused(kind: str) -> None:
+    network = Network()
+    network.then(kind)
+    with pytest.raises(Rejected, match=f"operation {kind}"):
+        convert(network.weights, "openvino-ir", network.topology())
+
+
+@pytest.mark.parametrize("broken", [b"", b"no xml", b"<net></net>"])
+def test_a_broken_file_is_refused(broken: bytes) -> None:
+    with pytest.raises(Rejected, match="cannot be converted"):
+        convert(b"", "openvino-ir", broken)
+
+
+def test_intels_network_takes_faces_by_the_batch(data: Path) -> None:
+    folder = data / "models"
+    topology, weights = (
+        (folder / f"face-reidentification-retail-0095.{end}").read_bytes() for end in ("xml", "bin")
+    )
+    plain = openvino_ir.convert(topology, weights).SerializeToString()
+    faces = np.random.default_rng(5).uniform(0, 255, (3, 3, 128, 128)).astype(np.float32)
+    together = run(convert(weights, "openvino-ir", topology), faces)
+    alone = np.concatenate([run(plain, face[None]) for face in faces])
+    assert together.shape == (3, 256, 1, 1)
+    assert np.abs(together - alone).max() < 1e-4 * np.abs(alone).max()
