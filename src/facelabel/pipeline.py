@@ -195,21 +195,38 @@ class Pipeline:
 
     def _enrol(self, asset: Asset, person: str, collection: str) -> Enrolment:
         image = self.library.fetch(asset)
-        self.ledger.intend(collection, asset.asset_id, person)
-        try:
-            face = self.recognizer.enrol(collection, image, person, asset)
-        except Rejected:
-            self._expel(asset, collection)
-            raise
         digest = hashlib.sha256(image).hexdigest()
+        face_id = self._learnt(asset, digest, person, collection)
+        if face_id is None:
+            self.ledger.intend(collection, asset.asset_id, person)
+            try:
+                face_id = self.recognizer.enrol(collection, image, person, asset).face_id
+            except Rejected:
+                self._expel(asset, collection)
+                raise
         enrolment = Enrolment(
-            asset.asset_id, asset.public_id, asset.version, digest, person, face.face_id
+            asset.asset_id, asset.public_id, asset.version, digest, person, face_id
         )
         self.ledger.enrol(collection, enrolment)
         if not self._stands(enrolment, collection):
             # Another worker forgot the same picture's face between our two steps.
             raise Unavailable("the face was forgotten while it was enrolled again")
         return enrolment
+
+    def _learnt(self, asset: Asset, digest: str, person: str, collection: str) -> str | None:
+        """The face that this very picture was enrolled as before, if it stands: that is free.
+
+        Where the ledger was lost the image's own tag tells.
+        """
+        for line in self.ledger.holders(collection, digest):
+            if line.person == person and self._stands(line, collection):
+                return line.face_id
+        if self.ledger.enrolment(collection, asset.asset_id):  # of another content
+            return None
+        tagged = [tag.removeprefix(names.FACE_ID_PREFIX) for tag in names.face_id_tags(asset.tags)]
+        faces = self.recognizer.faces(collection, tagged) if tagged else iter(())
+        return next((face.face_id for face in faces
+                     if face.person == person and face.is_of(asset.asset_id)), None)  # fmt: skip
 
     def _expel(self, asset: Asset, collection: str) -> bool:
         """Un-enrol an image that is still there; its tag goes while the ledger tells of it."""

@@ -292,7 +292,7 @@ class Recognizer(Protocol):
         """Return the model of the collection's faces; NotFound if there is no collection."""
 
     def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
-        """Learn the one usable face of the image. Same image and person again: same face.
+        """Learn the one usable face of the image; the same again may be another face.
 
         Raises UnreadableImage, or UnusableFace with the reason.
         """

@@ -98,14 +98,6 @@ class RecognizerContract:
             assert str(refused.value)
         assert list(family.faces("family")) == before
 
-    def test_the_same_image_and_person_is_the_same_face(
-        self, family: Recognizer, camera: Camera
-    ) -> None:
-        known = {face.person: face for face in family.faces("family")}
-        again = family.enrol("family", camera("Biden"), "Biden", asset("a copy"))
-        assert again.face_id == known["Biden"].face_id
-        assert len(list(family.faces("family"))) == len(PEOPLE)
-
     def test_faces_are_listed(self, family: Recognizer) -> None:
         faces = list(family.faces("family"))
         assert sorted(face.person for face in faces) == sorted(PEOPLE)

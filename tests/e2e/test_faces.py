@@ -163,10 +163,10 @@ def expected(
     "settings",
     [
         {},
-        pytest.param({"FACELABEL_REKOGNITION_DETECTION": "local"}, marks=pytest.mark.soak),
+        pytest.param({"FACELABEL_REKOGNITION_DETECTION": "rekognition"}, marks=pytest.mark.soak),
         pytest.param({"FACELABEL_REKOGNITION_USERS": "true"}, marks=pytest.mark.soak),
     ],
-    ids=["faces", "local detection", "users"],
+    ids=["faces", "detection", "users"],
 )
 def test_names_are_those_of_our_own_engine(
     asking: Program, pictures: Path, expected: list[State], settings: dict[str, str],
@@ -187,15 +187,18 @@ def test_names_are_those_of_our_own_engine(
 @pytest.mark.parametrize(
     ("settings", "learnt", "searched"),
     [
-        ({}, 12, [5, 2, 2, 2]),
+        ({}, 4, [4, 1, 1, 1]),
         pytest.param(
-            {"FACELABEL_REKOGNITION_DETECTION": "local"}, 8, [4, 1, 1, 1], marks=pytest.mark.soak
+            {"FACELABEL_REKOGNITION_DETECTION": "rekognition"},
+            8,
+            [5, 2, 2, 2],
+            marks=pytest.mark.soak,
         ),
         pytest.param(
-            {"FACELABEL_REKOGNITION_USERS": "true"}, 12, [4, 1, 1, 1], marks=pytest.mark.soak
+            {"FACELABEL_REKOGNITION_USERS": "true"}, 4, [4, 1, 1, 1], marks=pytest.mark.soak
         ),
     ],
-    ids=["faces", "local detection", "users"],
+    ids=["faces", "detection", "users"],
 )
 def test_costs_are_told_before_and_after(
     asking: Program, pictures: Path, settings: dict[str, str], learnt: int, searched: list[int]

@@ -306,7 +306,7 @@ def test_threads_share_an_engine(classic_pack_store: ModelStore, photos: Path) -
 @pytest.mark.parametrize("name", BUILTIN)
 def test_similarity_is_the_packs_calibration(name: str, tmp_path: Path) -> None:
     pack = builtin_packs()[name]
-    engine = Engine(pack, tmp_path, [tmp_path], limits=Limits())
+    engine = Engine(pack, tmp_path, [tmp_path] * len(pack.embedders), limits=Limits())
     assert pack.calibration is not None
     assert [engine.similarity(distance) for distance, _ in pack.calibration] == [99, 90, 80, 70, 50]
 

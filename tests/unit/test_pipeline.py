@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -233,6 +234,7 @@ def test_a_face_goes_with_its_label_its_image_and_its_folder(bench: Bench, end: 
 def test_the_same_picture_twice_is_one_face_until_the_last_copy_goes(bench: Bench) -> None:
     one, other = bench.learn("ann"), bench.learn("ann")
     assert bench.people() == ["Ann"]
+    assert bench.recognizer.asked == 1
     (face_id,) = bench.enrolled()
     for asset_id in (one, other):
         assert f"faceId:{face_id}" in bench.asset(asset_id).tags
@@ -242,6 +244,32 @@ def test_the_same_picture_twice_is_one_face_until_the_last_copy_goes(bench: Benc
     bench.library.delete(other)
     bench.work()
     assert bench.people() == []
+
+
+def test_a_lost_ledger_is_told_by_the_tag_what_was_learnt(bench: Bench) -> None:
+    """Learning it again might be paid for."""
+    asset_id = bench.learn("ann")
+    (face_id,) = bench.enrolled()
+    lost = replace(bench.pipeline, ledger=MemoryLedger())
+    bench.queue.enqueue(JobKind.ASSET, asset_id)
+    job = bench.queue.claim()
+    assert job is not None
+    outcome = lost.examine(job)
+    assert (outcome.kind, outcome.names) == ("enrolled", ("Ann",))
+    assert bench.recognizer.asked == 1
+    line = lost.ledger.enrolment(lost.collection(), asset_id)
+    assert line is not None
+    assert line.face_id == face_id
+
+
+def test_a_tag_of_another_picture_tells_nothing(bench: Bench) -> None:
+    bench.learn("ann")
+    (face_id,) = bench.enrolled()
+    tags = ["faceLabel:Ann", f"faceId:{face_id}"]
+    bench.upload("ben", folder="training", tags=tags, name="training/other")
+    bench.work()
+    assert bench.recognizer.asked == 2
+    assert len(bench.enrolled()) == 2
 
 
 def test_the_same_picture_under_two_names_is_warned_of(bench: Bench) -> None:

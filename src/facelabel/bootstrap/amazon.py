@@ -55,7 +55,7 @@ class Amazon:
         None stands for a picture whose faces nobody has counted.
         """
         counts = [USUAL_FACES if count is None else count for count in faces]
-        calls = Counter(IndexFaces=portraits, SearchFaces=portraits, SearchFacesByImage=sum(counts))
+        calls = Counter(IndexFaces=portraits, SearchFacesByImage=sum(counts))
         if self.detects:
             calls["DetectFaces"] = portraits if self.users else portraits + len(counts)
             calls["SearchFacesByImage"] += counts.count(0) if self.users else 0
@@ -77,28 +77,27 @@ def has_credentials() -> bool:
 
 def build(
     settings: Settings,
-    detect: Callable[[bytes], Sequence[Face]] | None,
+    detect: Callable[[bytes], Sequence[Face]] | None = None,
     session: Session | None = None,
 ) -> Amazon:
     """Connect to Rekognition; nothing is asked of it yet.
 
     Region, credentials and endpoint are what AWS's own variables and files say. ``detect``: finds
-    faces with a model of our own, where the settings ask for it. ``session``: botocore's,
+    faces with a model of our own, instead of Rekognition. ``session``: botocore's,
     if there is one already.
     """
     client = Client(rate=settings.rekognition_rate, session=session or new_session())
-    local = detect if settings.rekognition_detection == "local" else None
     recognizer = RekognitionRecognizer(
         client,
         limits=limits(settings),
         quality=QualityFilter(settings.quality_filter),
-        detect=local,
+        detect=detect,
         users=settings.rekognition_users,
     )
     return Amazon(
         recognizer,
         client,
-        detects=local is None,
+        detects=detect is None,
         users=settings.rekognition_users,
         look_back=settings.look_again_hours * HOUR,
     )

@@ -312,7 +312,9 @@ def _amazon(settings: Settings, engines: Engines) -> Amazon:
         )
     from facelabel.bootstrap.amazon import build  # noqa: PLC0415 - same, of Amazon
 
-    return build(settings, engines.faces)
+    choice = settings.rekognition_detection
+    is_ours = choice == "local" or (choice == "auto" and engines.present(None))
+    return build(settings, engines.faces if is_ours else None)
 
 
 def _fetch(settings: Settings, url: str) -> tuple[bytes, str]:

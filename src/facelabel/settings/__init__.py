@@ -248,9 +248,10 @@ class Settings(BaseSettings):
         description="Who knows faces; auto: rekognition if rekognitionCollection is set and AWS"
         " credentials are found, else local.",
     )
-    rekognition_detection: Literal["rekognition", "local"] = Field(
-        default="rekognition",
-        description="Who finds the faces that Rekognition searches; local: our models, free.",
+    rekognition_detection: Literal["auto", "rekognition", "local"] = Field(
+        default="auto",
+        description="Who finds the faces that Rekognition learns and searches; local: our models,"
+        " free; auto: local where models are installed.",
     )
     rekognition_users: bool = Field(
         default=False,

@@ -27,6 +27,8 @@ class MemoryRecognizer:
         """
         self.new_model = model
         self.searched = 0
+        #: How often it was asked to learn.
+        self.asked = 0
         #: What it says of its size; None: that nobody knows what its similarities mean.
         self.size: int | None = None
         self._keeps = keeps
@@ -78,6 +80,7 @@ class MemoryRecognizer:
 
     def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
         """See :class:`facelabel.ports.Recognizer`."""
+        self.asked += 1
         gallery = self._gallery(collection)
         people = _people_on(image)
         if len(people) != 1:

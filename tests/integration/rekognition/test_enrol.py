@@ -14,6 +14,7 @@ from tests.integration.rekognition.conftest import Refusal
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.errors import LabelRefused, NotFound, Unavailable, UnusableFace
 from facelabel.model import Asset, EnrolledFace
+from facelabel.rekognition import readings
 from facelabel.rekognition.external_ids import decode, user_id
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ class Collection:
         answers = {
             "DetectFaces": lambda _: {"FaceDetails": [detail()]},
             "IndexFaces": self.index,
-            "SearchFaces": self.search,
             "ListFaces": self.listed,
             "DeleteFaces": self.delete,
             "CreateUser": self.create_user,
@@ -88,11 +88,6 @@ class Collection:
         }
         self.faces[record["FaceId"]] = record
         return {"FaceRecords": [{"Face": record, "FaceDetail": detail()}], "UnindexedFaces": []}
-
-    def search(self, asked: Asked) -> Raw:
-        """All others are alike."""
-        others = [face for key, face in self.faces.items() if key != asked.parameters["FaceId"]]
-        return {"FaceMatches": [{"Similarity": 100.0, "Face": face} for face in others]}
 
     def listed(self, asked: Asked) -> Raw:
         """Page by page, two at a time."""
@@ -248,16 +243,22 @@ def test_another_face_than_the_one_wanted_does_not_stay(
     assert list(plain.faces("family")) == []
 
 
-def test_the_same_image_and_person_is_the_same_face(
-    plain: RekognitionRecognizer, collection: Collection
+def test_a_portrait_costs_one_call_where_our_own_detector_finds_its_face(
+    client: Client, collection: Collection, stage: Stage
 ) -> None:
-    first, again = learn(plain), learn(plain)
-    assert again.face_id == first.face_id
-    assert len(collection.faces) == 1
-    assert learn(plain, "Somebody Else").face_id != first.face_id
-    collection.image_id = face_id(0xB)
-    assert learn(plain).face_id not in {first.face_id, again.face_id}
-    assert len(collection.faces) == 3
+    """Whether it was learnt before is the ledger's to know, which asks for nothing."""
+    face = readings.face(detail())
+    recognizer = RekognitionRecognizer(client, detect=lambda _: [face])
+    try:
+        learn(recognizer)
+    finally:
+        recognizer.close()
+    assert stage.operations == ["IndexFaces"]
+
+
+def test_without_it_two(plain: RekognitionRecognizer, collection: Collection, stage: Stage) -> None:
+    learn(plain)
+    assert stage.operations == ["DetectFaces", "IndexFaces"]
 
 
 def test_a_name_without_room_is_refused_before_anything_is_sent(

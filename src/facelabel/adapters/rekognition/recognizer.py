@@ -1,8 +1,8 @@
 """The recogniser that Amazon runs: faces found and compared there, named and judged here.
 
-A photo costs one call to find its faces and one for each face worth searching; a photo with one
-face costs a single call where our own detector finds the faces, or where people are searched as
-users, as such a search tells of the photo's other faces, too.
+Where our own detector finds the faces, learning a portrait costs one call and a photo one for each
+face worth searching. Else there is one more to find them, but where people are searched as users,
+as such a search tells of the photo's other faces, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from facelabel.errors import AlreadyExists, NotFound, Rejected, UnusableFace
 from facelabel.gallery import QualityFilter
 from facelabel.images import Limits
 from facelabel.model import EnrolledFace, Face, Reason, SearchedFace, Sighting, asset_hash
-from facelabel.names import normalise
 from facelabel.quality import why
 from facelabel.rekognition import external_ids, readings
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 BATCH = 4096
 #: How much of a face's size is kept around it; less where a neighbour came into the crop.
 PADDING, TIGHT = 0.4, 0.1
-#: Similarity of an image with itself, and how many faces are looked at to find it again.
-_SAME, _COPIES = 99.0, 16
 _FACE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -132,7 +129,7 @@ class RekognitionRecognizer:
     # ---- reference faces
 
     def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
-        """Learn the one usable face of the image. Same image and person again: same face.
+        """Learn the one usable face of the image.
 
         The faces are counted before one is learnt: a photo of several never gets into a
         collection. Raises UnreadableImage, UnusableFace with the reason, or LabelRefused for a
@@ -142,9 +139,7 @@ class RekognitionRecognizer:
         photo = Photo(image, self._limits)
         wanted = qualities.usable(self._faces_of(image, photo), photo.size)
         record = self._indexed(collection, photo.jpeg, external_id, wanted)
-        face = self._earlier(collection, record, person) or EnrolledFace(
-            record["FaceId"], person, asset.asset_id, asset_hash(asset.asset_id)
-        )
+        face = EnrolledFace(record["FaceId"], person, asset.asset_id, asset_hash(asset.asset_id))
         if self._by_users:
             self._users.add(collection, face)
         return face
@@ -187,26 +182,6 @@ class RekognitionRecognizer:
             self.forget(collection, [record["FaceId"] for record in records])
             raise UnusableFace("another face than the largest one was learnt")
         return records[0]
-
-    def _earlier(self, collection: str, record: Raw, person: str) -> EnrolledFace | None:
-        """The face that the same image and person got before, in whose favour this one goes.
-
-        Two workers may give way to each other; the caller then finds that the face is gone.
-        """
-        answer = self._client.call(
-            "SearchFaces",
-            CollectionId=collection,
-            FaceId=record["FaceId"],
-            FaceMatchThreshold=_SAME,
-            MaxFaces=_COPIES,
-        )
-        for match in answer.get("FaceMatches", ()):
-            earlier = readings.enrolled(match["Face"])
-            same_image = match["Face"].get("ImageId") == record["ImageId"]
-            if earlier and same_image and earlier.person == normalise(person):
-                self.forget(collection, [record["FaceId"]])
-                return earlier
-        return None
 
     # ---- photos
 
