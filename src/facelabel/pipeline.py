@@ -23,7 +23,7 @@ from facelabel.errors import ConfigurationError, LabelRefused, NotFound, Rejecte
 from facelabel.model import Enrolment, JobKind, NameState, Outcome, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from facelabel.model import Asset, Job, NamedFace, Sighting
     from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
@@ -100,8 +100,9 @@ class Pipeline:
         searches = self.ledger.stale(generation, self.sweep_batch)
         with self.one_collection():
             sightings = self._recall(collection, searches)
+        rules = self.rules()
         for search in searches:
-            self._revisit(search, sightings.get(search.asset_id), collection, generation)
+            self._revisit(search, sightings.get(search.asset_id), collection, generation, rules)
         if len(searches) == self.sweep_batch:
             self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
         return Outcome("swept", note=f"{len(searches)} pictures")
@@ -213,14 +214,20 @@ class Pipeline:
             raise Unavailable("the face was forgotten while it was enrolled again")
         return enrolment
 
+    def copy(self, digest: str, person: str, collection: str) -> str | None:
+        """The face that a picture of that content was enrolled as, if it stands."""
+        for line in self.ledger.holders(collection, digest):
+            if line.person == person and self._stands(line, collection):
+                return line.face_id
+        return None
+
     def _learnt(self, asset: Asset, digest: str, person: str, collection: str) -> str | None:
         """The face that this very picture was enrolled as before, if it stands: that is free.
 
         Where the ledger was lost the image's own tag tells.
         """
-        for line in self.ledger.holders(collection, digest):
-            if line.person == person and self._stands(line, collection):
-                return line.face_id
+        if copy := self.copy(digest, person, collection):
+            return copy
         if self.ledger.enrolment(collection, asset.asset_id):  # of another content
             return None
         tagged = [tag.removeprefix(names.FACE_ID_PREFIX) for tag in names.face_id_tags(asset.tags)]
@@ -325,7 +332,7 @@ class Pipeline:
                     self._write(asset, naming.plan(marks, self._seen(asset), frozenset()))
                 raise
             calls = sighting.calls
-            search = self._decide(asset, sighting, collection, generation, marks)
+            search = self._decide(asset, sighting, collection, generation, marks, self.rules())
         plan = naming.plan(marks, self._seen(asset), search.names)
         if search is not last:
             self.ledger.record(search)
@@ -408,17 +415,18 @@ class Pipeline:
         collection: str,
         generation: int,
         marks: Mapping[str, NameState],
+        rules: matching.Rules,
     ) -> Search:
-        faces = self.named(sighting, naming.refused(marks))
+        faces = matching.assign(sighting.faces, rules, naming.refused(marks), sighting.portraits)
         return Search(
             asset.asset_id, asset.public_id, asset.version, collection, generation,
             self.scheme.fingerprint, sighting.model, faces, sighting.left_out, self.clock.now(),
-            sighting.portraits if self.rules().strangers else None,
+            sighting.portraits if rules.strangers else None,
         )  # fmt: skip
 
-    def named(self, sighting: Sighting, refused: Iterable[str] = ()) -> tuple[NamedFace, ...]:
-        """Decide who is who in a picture; ``refused`` were said not to be in it."""
-        return matching.assign(sighting.faces, self.rules(), refused, sighting.portraits)
+    def named(self, sighting: Sighting) -> tuple[NamedFace, ...]:
+        """Decide who is who in a picture that is not ours."""
+        return matching.assign(sighting.faces, self.rules(), portraits=sighting.portraits)
 
     def portraits(self) -> int | None:
         """How many portraits a face is compared with; None where it is not known what that means.
@@ -467,17 +475,22 @@ class Pipeline:
             self.library.set_context(asset.asset_id, {places.context: text or None})
 
     def _revisit(
-        self, search: Search, sighting: Sighting | None, collection: str, generation: int
+        self,
+        search: Search,
+        sighting: Sighting | None,
+        collection: str,
+        generation: int,
+        rules: matching.Rules,
     ) -> None:
         if sighting and not self._due(search):
             marks = self.ledger.names(search.asset_id)
-            again = self._decide(search, sighting, collection, generation, marks)
+            again = self._decide(search, sighting, collection, generation, marks, rules)
             if again.names == search.names and scheme.is_decided(search.rules):
                 self.ledger.record(again)
                 return
         self.queue.enqueue(JobKind.ASSET, search.asset_id)
-        rules = scheme.undecided(search.rules)
-        self.ledger.record(replace(search, generation=generation, rules=rules))
+        undecided = scheme.undecided(search.rules)
+        self.ledger.record(replace(search, generation=generation, rules=undecided))
 
     def _withdraw(self, asset: Asset) -> Asset:
         """A picture that became a training image: take the names back that we wrote."""

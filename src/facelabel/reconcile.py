@@ -357,13 +357,13 @@ class Reconciler:
         pipe = self.pipeline
         try:
             image = pipe.library.fetch(asset)
-            face = pipe.recognizer.enrol(new, image, person, asset)
+            digest = hashlib.sha256(image).hexdigest()
+            face_id = pipe.copy(digest, person, new)
+            if face_id is None:
+                face_id = pipe.recognizer.enrol(new, image, person, asset).face_id
         except Rejected:
             return False  # it is counted when the collection is verified
-        digest = hashlib.sha256(image).hexdigest()
-        line = Enrolment(
-            asset.asset_id, asset.public_id, asset.version, digest, person, face.face_id
-        )
+        line = Enrolment(asset.asset_id, asset.public_id, asset.version, digest, person, face_id)
         pipe.ledger.enrol(new, line)
         return True
 

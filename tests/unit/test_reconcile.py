@@ -239,6 +239,18 @@ def test_a_rebuild_makes_a_new_collection_and_drops_the_old_one(
     assert bench.names(family["photo"]) == {"Ann", "Ben", "Cid"}
 
 
+def test_a_rebuild_learns_copies_of_a_picture_once(bench: Bench) -> None:
+    """Where learning is paid for, so is each time."""
+    for _ in range(3):
+        bench.learn("ann")
+    bench.learn("ben")
+    assert bench.recognizer.asked == 2
+    rebuild(bench)
+    assert bench.recognizer.asked == 4
+    assert bench.people() == ["Ann", "Ben"]
+    assert len({line.face_id for line in bench.ledger.enrolments(bench.pipeline.collection())}) == 2
+
+
 def test_a_rebuild_for_another_model_looks_at_every_photo_again(
     bench: Bench, family: dict[str, str]
 ) -> None:
