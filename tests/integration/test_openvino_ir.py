@@ -123,6 +123,14 @@ def test_what_is_not_known_is_refused(kind: str) -> None:
         convert(network.weights, "openvino-ir", network.topology())
 
 
+def test_padding_that_is_to_be_worked_out_is_refused() -> None:
+    network = Network()
+    weights = np.ones((2, 2, 3, 3), np.float32)
+    network.then("Convolution", weights, data=f'{CONV} auto_pad="same_upper"')
+    with pytest.raises(Rejected, match="same_upper"):
+        convert(network.weights, "openvino-ir", network.topology())
+
+
 @pytest.mark.parametrize("broken", [b"", b"no xml", b"<net></net>"])
 def test_a_broken_file_is_refused(broken: bytes) -> None:
     with pytest.raises(Rejected, match="cannot be converted"):

@@ -61,7 +61,9 @@ def test_a_chance_of_one_asks_for_nothing_much() -> None:
 
 def test_beyond_what_was_measured_the_curve_goes_on_at_the_safe_side() -> None:
     """Of each pack the last measured power of ten takes fewer points than is assumed of others."""
-    assert chance.MEASURED == 10_000
+    assert not chance.is_extended(9_600, 0.01)
+    assert chance.is_extended(10_000, 0.01)
+    assert chance.is_extended(1_200, 0.001)
     ten, hundred = chance.similarity_at(1e-7), chance.similarity_at(1e-8)
     assert hundred - ten == pytest.approx(ten - 99.0)
     for pack in builtin_packs().values():

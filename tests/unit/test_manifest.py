@@ -174,6 +174,11 @@ def test_a_manifest_may_name_several_places_in_order(folder: Path) -> None:
             "embedder: sources: 0: url: 3",
         ),
         ("dimensions = 512", "dimensions = 512\nsources = 1", "embedder: sources: 1"),
+        ("dimensions = 512", "dimensions = 512\nmember = 'x'", "are about a distribution"),
+        ("dimensions = 512", "dimensions = 512\nbytes = 3", "embedder: bytes: "),
+        ("dimensions = 512", "dimensions = 512\nurl = 'x'\ndistribution = 'x==1'", "not both"),
+        ("dimensions = 512", "dimensions = 512\nconvert = 'openvino-ir'", "takes a topology"),
+        ("[embedder]", "[[embedders]]\n[embedder]", "embedders: "),
         ("version = 3", "version = [", "not valid TOML"),
     ],
 )

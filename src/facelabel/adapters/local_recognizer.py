@@ -122,7 +122,11 @@ class LocalRecognizer:
 
     def portraits(self, collection: str) -> int | None:
         """How many reference faces a searched one is compared with."""
-        return self._index.size(self._number(collection))
+        return self._portraits(self._number(collection))
+
+    def _portraits(self, number: int) -> int:
+        """Those that nobody can be named by do not count."""
+        return self._index.size(number) - self._templates.nameless(number)
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """Find every face of the image and the references nearest to each.
@@ -191,7 +195,7 @@ class LocalRecognizer:
     ) -> list[Sighting]:
         """Search the faces of all pictures at once."""
         vectors = [template.vector for seen in analyses for template in seen.templates]
-        portraits = self._index.size(number)
+        portraits = self._portraits(number)
         near = iter(self._neighbours(number, vectors))
         return [
             Sighting(

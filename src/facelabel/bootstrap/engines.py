@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facelabel import reading
 from facelabel.adapters import files
 from facelabel.adapters.engine import calibration
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs, load_pack
@@ -77,13 +78,20 @@ class Engines:
 
     def detect(self, image: bytes) -> Sequence[Box]:
         """Where the faces of an image are, the largest first; UnreadableImage."""
-        return self._engine(None).detect(image)
+        return self._detecting().detect(image)
 
     def faces(self, image: bytes) -> Sequence[Face]:
         """The faces of an image, the largest first; UnreadableImage."""
-        return self._engine(None).faces(image)
+        return self._detecting().faces(image)
+
+    def _detecting(self) -> Engine:
+        """An engine whose detector serves: one that is loaded, before another is fetched."""
+        loaded = next(iter(self._loaded.values()), None)
+        return loaded or self._engine(None)
 
     def _engine(self, model: str | None) -> Engine:
+        if model is not None and (loaded := self._loaded.get(model)):
+            return loaded  # whatever another thread is fetching
         with self._lock:
             if model in self._loaded:  # without a look at the packs: a user's files are hashed
                 return self._loaded[model]
@@ -102,8 +110,9 @@ class Engines:
             packs = [p for p in (*known.values(), *former_packs()) if p.model == model]
         else:
             packs = [known[name] for name in _NAMES.get(choice, (choice,)) if name in known]
-        is_own = not packs and Path(choice).suffix == ".toml"
-        return Path(choice).is_file() if is_own else any(map(self._store.installed, packs))
+        if not packs and Path(choice).suffix == ".toml":
+            return reading.is_file(Path(choice)) and self._store.installed(load_pack(Path(choice)))
+        return any(map(self._store.installed, packs))
 
     def default_pack(self) -> Pack:
         """The pack new collections get, pulled if need be."""
@@ -116,12 +125,27 @@ class Engines:
         """Install a pack, from local files if a folder is given; return its model name."""
         if choice == AUTO and folder is None:
             return self._store.pull_auto(self._progress, self._notice).model
-        pack = self._store.resolve(CHOICES[0] if choice == AUTO else choice)
+        pack = self._in(folder) if choice == AUTO and folder else self._store.resolve(choice)
         if folder:
             self._store.install(pack, folder, self._progress)
         else:
             self._store.pull(pack, self._progress)
+            for former in self._former():
+                if former.name == pack.name:  # what a collection goes on with is repaired, too
+                    self._store.pull(former, self._progress)
         return pack.model
+
+    def _in(self, folder: Path) -> Pack:
+        """What "auto" means where the files are in a folder: the best that is whole there."""
+        packs = [builtin_packs()[name] for name in CHOICES]
+        whole = (
+            pack for pack in packs if all(reading.is_file(folder / f.name) for f in pack.files)
+        )
+        return next(whole, packs[0])
+
+    def _former(self) -> list[Pack]:
+        """Packs as they were, of which something is here."""
+        return [pack for pack in former_packs() if self._store.started(pack)]
 
     def packs(self) -> list[PackState]:
         """Every pack we know of."""
@@ -130,9 +154,11 @@ class Engines:
     def problems(self, choice: str | None = None) -> dict[str, list[str]]:
         """What is wrong with the files of a pack, or of every installed one, by pack."""
         chosen = [self._store.resolve(choice)] if choice else self._known()
-        found = {pack.name: self._store.verify(pack) for pack in chosen}
-        untouched = {pack.name for pack in chosen if not choice and not self._store.started(pack)}
-        return {name: problems for name, problems in found.items() if name not in untouched}
+        found: dict[str, list[str]] = {}
+        for pack in chosen:
+            if choice or self._store.started(pack):
+                found[pack.name] = [*found.get(pack.name, ()), *self._store.verify(pack)]
+        return found
 
     def calibrate(self, model: str, points: tuple[tuple[float, float], ...]) -> Path:
         """Keep a calibration measured on the user's own faces; return where it is."""
@@ -142,7 +168,7 @@ class Engines:
         return path
 
     def _known(self) -> list[Pack]:
-        packs = list(builtin_packs().values())
+        packs = [*builtin_packs().values(), *self._former()]
         if Path(self._settings.pack).suffix == ".toml":
             packs.append(load_pack(Path(self._settings.pack)))
         return [self._calibrated(pack) for pack in packs]
@@ -173,9 +199,10 @@ class Engines:
         )  # fmt: skip
 
     def _state(self, pack: Pack) -> PackState:
+        parts = [part for file in pack.files for part in (file.topology, file) if part]
         files = tuple(
             ModelFileState(file.name, file.licence, file.bytes, file.sha256, file.origin)
-            for file in pack.files
+            for file in parts
         )
         installed = self._store.installed(pack)
         calibrated = pack.calibration is not None

@@ -296,8 +296,8 @@ def _threshold(app: App) -> Iterator[Finding]:
         return
     if rules.strangers:
         says = report.asked(rules, portraits)
-        if says and portraits > chance.MEASURED:
-            says += f" (measured for {chance.MEASURED:,} portraits; beyond, the curve is extended)"
+        if says and chance.is_extended(portraits, rules.strangers):
+            says += " (so many were not measured: the curve is extended)"
         if says:
             yield Finding("threshold", good=True, says=says)
         return

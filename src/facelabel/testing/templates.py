@@ -109,6 +109,11 @@ class MemoryTemplates:
         rows = self._need(collection).rows.values()
         return {face.face_id: t.vector for face, t, _ in rows if face.face_id in face_ids}
 
+    def nameless(self, collection_id: int) -> int:
+        """See :class:`facelabel.ports.Templates`."""
+        rows = self._numbered(collection_id).rows.values()
+        return sum(not face.person for face, *_ in rows)
+
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """See :class:`facelabel.ports.Templates`."""
         known = self._numbered(collection_id).rows

@@ -176,19 +176,22 @@ class _Rewriter:
         assert conv.slopes is not None
         if not (conv.slopes > 1).any():
             return True
-        return conv.output not in self._outputs and all(
-            user.op_type == "Conv" and user.input[1] in self._constants and _group(user) == 1
-            for user in self._consumers.get(conv.output, [])
-        )
+        users = self._convolutions(conv.output)
+        return users is not None and all(_group(user.node) == 1 for user in users)
 
     def _feeds_depthwise(self, conv: _Conv) -> bool:
-        channels = len(conv.weights)
-        return conv.output not in self._outputs and all(
-            user.op_type == "Conv" and user.input[0] == conv.output
-            and user.input[1] in self._constants
-            and _group(user) == channels == len(self._constants[user.input[1]])
-            for user in self._consumers.get(conv.output, [])
-        )  # fmt: skip
+        channels, users = len(conv.weights), self._convolutions(conv.output)
+        return users is not None and all(
+            _group(user.node) == channels == len(user.weights) for user in users
+        )
+
+    def _convolutions(self, name: str) -> list[_Conv] | None:
+        """The users of a tensor, if they are convolutions of it that can be rewritten."""
+        users = [self._conv(user) for user in self._consumers.get(name, [])]
+        inputs = {user.node.input[0] for user in users if user}
+        if name in self._outputs or None in users or inputs - {name}:
+            return None
+        return [user for user in users if user]
 
     def _terms(self, conv: _Conv) -> list[tuple[str, Numbers]]:
         """What is convolved with which weights, all to be added up."""

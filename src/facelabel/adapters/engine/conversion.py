@@ -1,8 +1,9 @@
 """What is done once to a publisher's model file so that the engine can use it.
 
-Conversions change shapes, never numbers: where a network was exported for one picture or one
-size, those dimensions become free, and where its operations are slow to run, others with the same
-result take their place. ``onnx`` is imported only for that and only while converting.
+Conversions change shapes, and numbers in the seventh digit at most: where a network was exported
+for one picture or one size, those dimensions become free, and where its operations are slow to run,
+others with the same result take their place. ``onnx`` is imported only for that and only while
+converting.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.engine import calibration, pixels, quality
 from facelabel.adapters.engine.detection import CenterFace, YuNet
 from facelabel.adapters.engine.embedding import Embeddings
+from facelabel.adapters.engine.manifest import former_packs
 from facelabel.adapters.engine.scales import find_faces
 from facelabel.adapters.engine.turns import Turns
 from facelabel.errors import ConfigurationError
@@ -104,6 +105,11 @@ class Engine:
 
         Raises ConfigurationError where the pack has no calibration.
         """
+        if self._pack.calibration is None and self._pack in former_packs():
+            raise ConfigurationError(
+                f"the model pack {self._pack.model} was not calibrated: `facelabel index --rebuild"
+                f" --pack {self._pack.name}` learns everybody with what it is now"
+            )
         if self._pack.calibration is None:
             raise ConfigurationError(
                 f"the model pack {self._pack.name!r} has no calibration: run"

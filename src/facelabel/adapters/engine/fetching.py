@@ -51,29 +51,34 @@ class Fetcher:
         """``pip``: the command to run; ``connect_timeout``: seconds until a host is given up."""
         self._pip = tuple(pip)
         self._connect_timeout = connect_timeout
+        #: Archives that could not be had, by checksum.
+        self._failed: dict[str, ConfigurationError | Rejected | Unavailable] = {}
 
     def fetch(self, file: ModelFile, scratch: Path, progress: Progress) -> bytes:
         """Return the file's bytes, their checksum verified; ``scratch`` is for what it takes.
 
-        Its sources are asked in turn. Raises what the last of them met: Unavailable for trouble on
-        the way, ConfigurationError where pip is missing, Rejected where something else was found
-        in the file's place.
+        Its sources are asked in turn. Raises what all of them met: Unavailable if there was trouble
+        on the way to one, ConfigurationError where pip is missing and nothing else to be asked,
+        Rejected where something else was found in the file's place.
         """
-        problems: list[Unavailable | Rejected] = []
+        problems: list[ConfigurationError | Unavailable | Rejected] = []
         for source in file.sources:
             try:
                 if problems:  # a network without the one source may be slow to lack the other
                     self.refuse_unreachable(file, source)
                 data = self._fetched(file, source, scratch, progress)
-            except (Unavailable, Rejected) as error:
+            except (ConfigurationError, Unavailable, Rejected) as error:
                 problems.append(error)
             else:
                 progress(file.name, len(data), file.bytes)
                 return data
         if not problems:
             raise Rejected(f"{file.name} is published nowhere that we know: {_FROM_A_FOLDER}")
-        kind = Unavailable if any(isinstance(one, Unavailable) for one in problems) else Rejected
-        raise kind("; ".join(map(str, problems))) from problems[-1]
+        said = "; ".join(map(str, problems))
+        if all(isinstance(one, ConfigurationError) for one in problems):
+            raise ConfigurationError(said) from problems[-1]
+        is_away = any(isinstance(one, Unavailable) for one in problems)
+        raise (Unavailable(said) if is_away else Rejected(said)) from problems[-1]
 
     def _fetched(self, file: ModelFile, source: Source, scratch: Path, progress: Progress) -> bytes:
         if isinstance(source, Url):
@@ -109,9 +114,11 @@ class Fetcher:
         """
         folder = folder / source.sha256
         target = folder / "archives"
-        if target.exists():
-            return next(target.iterdir())
-        folder.mkdir()
+        if source.sha256 in self._failed:
+            raise self._failed[source.sha256]
+        if target.exists() and (there := next(target.iterdir(), None)):
+            return there
+        folder.mkdir(exist_ok=True)
         requirements = folder / "requirements.txt"
         requirements.write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n", "utf-8")
         command = [*self._pip, "download", "--no-deps", "--require-hashes", "--no-input"]
@@ -122,8 +129,12 @@ class Fetcher:
             platform, python = source.built_for
             command += ["--only-binary", ":all:", "--platform", platform]
             command += ["--python-version", python]
-        with _watched(source, folder, progress) as temporary:
-            _run_pip(command, source, temporary)
+        try:
+            with _watched(source, folder, progress) as temporary:
+                _run_pip(command, source, temporary)
+        except (ConfigurationError, Rejected, Unavailable) as error:
+            self._failed[source.sha256] = error  # of the next file in it, too
+            raise
         (archive,) = target.iterdir()
         return archive
 
@@ -224,7 +235,7 @@ def _watched(
     Yields the environment in which it keeps what it downloads below ``folder``.
     """
     temporary = folder / "temporary"
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)
     done = threading.Event()
 
     def watch() -> None:

@@ -114,6 +114,16 @@ class ModelFile:
     topology: ModelFile | None = None
 
     @property
+    def is_yours(self) -> bool:
+        """Whether nothing is known to publish it, so that its user has to bring it."""
+        return not self.sources
+
+    @property
+    def needed(self) -> str:
+        """What has to be brought."""
+        return f"{self.name} and {self.topology.name}" if self.topology else self.name
+
+    @property
     def origin(self) -> str:
         """Where the file comes from, for people."""
         if not self.sources:
@@ -191,7 +201,7 @@ class Pack:
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
-        """The detector's file and the embedders'."""
+        """The detector's file and the embedders', without the graphs of weights."""
         return self.detector.file, *(embedder.file for embedder in self.embedders)
 
 
@@ -346,6 +356,8 @@ class _Reader:
         part = f"{part}: topology"
         sha256 = self._given(graph.sha256, part, "sha256").lower()
         size = self._given(graph.bytes, part, "bytes")
+        if not re.fullmatch(_FILE_NAME, graph.file):
+            raise self._mistake(part, "file", f"{graph.file!r} must be a name, without folders")
         return ModelFile(graph.file, sha256, size, (), table.licence or "", None)
 
     def _source(self, table: manifest_file.Source, part: str) -> Url | Distribution:
@@ -368,6 +380,8 @@ class _Reader:
             size, digest = path.stat().st_size, sha256_of(path)
         except OSError as error:
             raise self._mistake(part, "file", f"{path} {reading.why(error)}") from error
+        if table.bytes and table.bytes != size:
+            raise self._mistake(part, "bytes", f"{path} has {size}")
         if table.sha256 and table.sha256.lower() != digest:
             raise self._mistake(part, "sha256", f"{path} has the checksum {digest}")
         return ModelFile(path.name, digest, size, (Local(path),), "the user's", None)

@@ -64,6 +64,15 @@ class Source(_Table):
         """Whether it names anything."""
         return self.url is not None or self.distribution is not None
 
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.url is not None and self.distribution is not None:
+            raise ValueError("a file comes from a url or from a distribution, not both")
+        about = (self.distribution_sha256, self.distribution_bytes, self.member, self.sdist or None)
+        if self.distribution is None and any(value is not None for value in about):
+            raise ValueError("member, sdist and distribution_… are about a distribution")
+        return self
+
 
 class TopologyTable(_Table):
     """The graph of a model whose file has its weights alone."""

@@ -6,7 +6,7 @@
       classic-1.lock
       classic-1/
         detector.onnx   detector.json      what the engine loads, and the record of it
-        embedder.onnx   embedder.json
+        embedder.onnx   embedder.json      embedder-2.onnx of a pack with two
 
 A file counts as installed when its record is there; the record is written last.
 """
@@ -196,6 +196,12 @@ class ModelStore:
         Unavailable for trouble on the way, ConfigurationError where pip is missing or the cache
         folder cannot be written, Rejected where a checksum does not match.
         """
+        for slot in self._slots(pack):
+            if slot.file.is_yours and slot.problem():
+                raise Rejected(
+                    f"{slot.file.needed} are published nowhere that we know:"
+                    f" `facelabel models pull {pack.name} --from FOLDER` takes them from a folder"
+                )
 
         def reader(scratch: Path) -> Callable[[ModelFile], bytes]:
             fetcher = self._fetcher()
@@ -211,7 +217,10 @@ class ModelStore:
         """
         from facelabel.adapters.engine import fetching  # noqa: PLC0415 - see _fetcher
 
-        partly = any(not file.sources for file in pack.files)
+        partly = any(file.is_yours for file in pack.files)
+        for file in pack.files:
+            if file.is_yours:  # before anything is fetched
+                _here(folder, file)
 
         def reader(scratch: Path) -> Callable[[ModelFile], bytes]:
             fetcher = self._fetcher()
@@ -219,10 +228,7 @@ class ModelStore:
             def read(file: ModelFile) -> bytes:
                 if partly and file.sources and not reading.is_file(folder / file.name):
                     return fetcher.fetch(file, scratch, progress or _silent)
-                try:
-                    data = reading.read(folder / file.name, MAX_MODEL_BYTES)
-                except OSError as error:
-                    raise NotFound(f"{folder / file.name} {reading.why(error)}") from error
+                data = _read(folder / file.name)
                 fetching.check(file, data)
                 return data
 
@@ -349,6 +355,20 @@ def _readable() -> Iterator[None]:
         raise
     except OSError as error:
         raise Unavailable(f"{error.filename} {reading.why(error)}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return reading.read(path, MAX_MODEL_BYTES)
+    except OSError as error:
+        raise NotFound(f"{path} {reading.why(error)}") from error
+
+
+def _here(folder: Path, file: ModelFile) -> None:
+    """Raise NotFound unless the file, and its graph, are in the folder."""
+    for one in filter(None, (file, file.topology)):
+        if not reading.is_file(folder / one.name):
+            raise NotFound(f"{folder / one.name} is not there")
 
 
 def _named(choice: str) -> Pack:

@@ -113,6 +113,13 @@ class _Network:
         found = np.frombuffer(self._weights[start : start + size], kind)
         return found.astype(np.float32).reshape(layer.numbers("shape"))
 
+    def _pads(self, layer: _Layer) -> list[int]:
+        if layer.data.get("auto_pad", "explicit") not in {"explicit", "notset"}:
+            raise Rejected(
+                f"auto_pad {layer.data['auto_pad']} of OpenVINO's format is not known here"
+            )
+        return layer.numbers("pads_begin") + layer.numbers("pads_end")
+
     def _convolution(self, layer: _Layer, inputs: Sequence[str]) -> NodeProto:
         kernel = self._constants[inputs[1]]
         group = 1
@@ -122,14 +129,14 @@ class _Network:
         return self._node(
             "Conv", inputs, layer, group=group, strides=layer.numbers("strides"),
             dilations=layer.numbers("dilations"), kernel_shape=list(kernel.shape[2:]),
-            pads=layer.numbers("pads_begin") + layer.numbers("pads_end"),
+            pads=self._pads(layer),
         )  # fmt: skip
 
     def _pooling(self, layer: _Layer, inputs: Sequence[str]) -> NodeProto:
         return self._node(
             "AveragePool", inputs, layer, kernel_shape=layer.numbers("kernel"),
             strides=layer.numbers("strides"),
-            pads=layer.numbers("pads_begin") + layer.numbers("pads_end"),
+            pads=self._pads(layer),
             count_include_pad=int(layer.data.get("exclude-pad") == "false"),
             ceil_mode=int(layer.data.get("rounding_type") == "ceil"),
         )  # fmt: skip

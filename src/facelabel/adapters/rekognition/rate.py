@@ -16,7 +16,6 @@ _SEARCHES = frozenset(
     {
         "IndexFaces",
         "ListFaces",
-        "SearchFaces",
         "SearchFacesByImage",
         "SearchUsers",
         "SearchUsersByImage",
@@ -32,7 +31,6 @@ PRICES: Mapping[str, float] = {
     "CompareFaces": 0.001,
     "DetectFaces": 0.001,
     "IndexFaces": 0.001,
-    "SearchFaces": 0.001,
     "SearchFacesByImage": 0.001,
     "SearchUsers": 0.001,
     "SearchUsersByImage": 0.001,

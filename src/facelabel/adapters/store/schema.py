@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
@@ -161,6 +162,13 @@ template = Table(
     UniqueConstraint("collection_id", "face_id"),
     Index(None, "collection_id", "row"),
     Index(None, "collection_id", "user_id"),
+    # Few, as a rule: counted with every search.
+    Index(
+        "ix_template_nameless",
+        "collection_id",
+        sqlite_where=text("person = ''"),
+        postgresql_where=text("person = ''"),
+    ),
     sqlite_autoincrement=True,
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from facelabel.adapters.store import forgetting, schema, succession, template_rows
 from facelabel.adapters.store.database import batches
@@ -155,6 +155,14 @@ class StoreTemplates:
                 for some in batches(face_ids)
                 for face_id, vector in connection.execute(these.where(_TEMPLATE.face_id.in_(some)))
             }
+
+    def nameless(self, collection_id: int) -> int:
+        """How many faces clients put there without saying whose they are."""
+        these = select(func.count()).where(
+            _TEMPLATE.collection_id == collection_id, _TEMPLATE.person == ""
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(these).scalar_one())
 
     def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
         """Return the faces of these row numbers; deleted ones are absent."""

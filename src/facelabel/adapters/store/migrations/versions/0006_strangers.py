@@ -19,10 +19,15 @@ def upgrade() -> None:
         )
     with op.batch_alter_table("search") as search:
         search.add_column(sa.Column("portraits", sa.Integer()))
+    op.create_index(
+        "ix_template_nameless", "template", ["collection_id"],
+        sqlite_where=sa.text("person = ''"), postgresql_where=sa.text("person = ''"),
+    )  # fmt: skip
 
 
 def downgrade() -> None:
     """Forget it."""
+    op.drop_index("ix_template_nameless", "template")
     with op.batch_alter_table("search") as search:
         search.drop_column("portraits")
     with op.batch_alter_table("gallery") as gallery:
