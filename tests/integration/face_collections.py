@@ -74,7 +74,10 @@ def ranked(items: list[Item], similarity: Callable[[Item], float], limit: int) -
 
 
 class MemoryCollections:
-    """The port, for tests of what is in front of it; the same name on two pictures is one face."""
+    """The port, for tests of what is in front of it; the same name on two pictures is one face.
+
+    Several threads use it at once, so that what is gone through is a copy.
+    """
 
     def __init__(self) -> None:
         """Begin without any."""
@@ -149,7 +152,7 @@ class MemoryCollections:
         found = self._of(collection) if user_id is None else self._user(collection, user_id)
         records = [
             record
-            for face_id, (_, record) in found.faces.items()
+            for face_id, (_, record) in found.faces.copy().items()
             if (face_ids is None or face_id in face_ids) and user_id in (None, record.user_id)
         ]
         end = after + limit
@@ -172,7 +175,7 @@ class MemoryCollections:
     def _like(self, collection: str, person: str, threshold: float, limit: int) -> list[FaceMatch]:
         matches = [
             FaceMatch(ALIKE if person == other else UNLIKE, record)
-            for other, record in self._of(collection).faces.values()
+            for other, record in self._of(collection).faces.copy().values()
         ]
         near = [match for match in matches if match.similarity >= threshold]
         return list(ranked(near, lambda match: match.similarity, limit))
@@ -262,7 +265,7 @@ class MemoryCollections:
     def _owners(self, collection: str, person: str, limit: int) -> tuple[UserMatch, ...]:
         owners = {
             record.user_id
-            for other, record in self._of(collection).faces.values()
+            for other, record in self._of(collection).faces.copy().values()
             if other == person and record.user_id
         }
         users = [UserMatch(ALIKE, User(name, UserStatus.ACTIVE)) for name in sorted(owners)]
