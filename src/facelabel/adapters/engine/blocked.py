@@ -149,15 +149,14 @@ class _Rewriter:
             self._sum(conv, terms, conv.output)
         elif conv.is_depthwise and self._can_turn(conv):
             self._write_depthwise(conv, conv.slopes, terms)
-        elif self._feeds_depthwise(conv):
-            before = f"{conv.output}_before"
-            self._sum(conv, terms, before)
-            self._implied[conv.output] = before, conv.slopes
         else:
             before = f"{conv.output}_before"
             self._sum(conv, terms, before)
-            inputs = [before, conv.taken[-1].input[1]]
-            self._nodes.append(helper.make_node("PRelu", inputs, [conv.output]))
+            if self._feeds_depthwise(conv):
+                self._implied[conv.output] = before, conv.slopes
+            else:
+                inputs = [before, conv.taken[-1].input[1]]
+                self._nodes.append(helper.make_node("PRelu", inputs, [conv.output]))
 
     def _write_depthwise(
         self, conv: _Conv, slopes: Numbers, terms: Sequence[tuple[str, Numbers]]

@@ -330,9 +330,9 @@ class _Reader:
         sources = table.sources or ((table,) if table.is_given else ())
         if self.folder is not None and not sources:
             made = self._local_file(table, self.folder, part)
-            if table.topology is None:
-                return replace(made, licence=table.licence or made.licence, convert=table.convert)
-            graph = self._local_file(table.topology, self.folder, f"{part}: topology")
+            graph = None
+            if table.topology is not None:
+                graph = self._local_file(table.topology, self.folder, f"{part}: topology")
             return replace(
                 made, licence=table.licence or made.licence, convert=table.convert, topology=graph
             )
