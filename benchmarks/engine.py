@@ -139,9 +139,9 @@ def _chips(options: argparse.Namespace, engine: Engine, count: int) -> npt.NDArr
 def _chip(
     engine: Engine, image: bytes, template: tuple[tuple[float, float], ...], size: int
 ) -> npt.NDArray[np.uint8]:
-    whole = decode(image, images.Limits()).pixels
+    whole = decode(image, images.Limits()).image
     ratios = np.array([t.face.landmarks for t in engine.analyse(image).templates[:1]], np.float32)
-    return chips(whole, ratios * np.array(whole.shape[1::-1], np.float32), template, size)
+    return chips(whole, ratios * np.array(whole.size, np.float32), template, size)
 
 
 def _whole_photo(options: argparse.Namespace) -> Iterator[Row]:

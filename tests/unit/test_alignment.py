@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from facelabel.adapters.engine.alignment import Similarity, chips
 from facelabel.adapters.engine.manifest import ARCFACE_TEMPLATE
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Points: TypeAlias = npt.NDArray[np.float32]
-    Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 TEMPLATE = np.array(ARCFACE_TEMPLATE, np.float32)
 
@@ -67,11 +67,11 @@ def test_inverse_undoes() -> None:
     assert there.inverse(pairs(there(TEMPLATE))) == pytest.approx(TEMPLATE @ [1, 1j])
 
 
-def dotted(landmarks: Points, radius: float) -> Pixels:
+def dotted(landmarks: Points, radius: float) -> Image.Image:
     """Return a dark picture with a soft spot on each landmark."""
     y, x = np.mgrid[:1000, :1200] + 0.5
     spots = [np.exp(-((x - u) ** 2 + (y - v) ** 2) / radius**2) for u, v in landmarks]
-    return np.repeat((255 * sum(spots)).clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    return Image.fromarray((255 * sum(spots)).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 @pytest.mark.parametrize("factor", [0.7 + 0j, 1 + 0j, 3 + 1j, 6j, -5 + 2j])
@@ -90,13 +90,13 @@ def test_landmarks_land_on_the_template(factor: complex) -> None:
 def test_a_large_face_is_averaged_not_sampled() -> None:
     stripes = np.zeros((1200, 1200, 3), np.uint8)
     stripes[:, ::2] = 255
-    (chip,) = chips(stripes, placed(8, 100 + 100j)[None], TEMPLATE, 112)
+    (chip,) = chips(Image.fromarray(stripes), placed(8, 100 + 100j)[None], TEMPLATE, 112)
     assert chip.std() < 3
     assert chip.mean() == pytest.approx(127.5, abs=2)
 
 
 def test_what_lies_outside_the_picture_is_black() -> None:
-    white = np.full((100, 100, 3), 255, np.uint8)
+    white = Image.new("RGB", (100, 100), "white")
     half, outside = chips(white, np.stack([placed(1, -56), placed(1, 500)]), TEMPLATE, 112)
     assert (half[:, :52] == 0).all()
     assert (half[:96, 60:] == 255).all()
@@ -104,5 +104,5 @@ def test_what_lies_outside_the_picture_is_black() -> None:
 
 
 def test_no_faces_no_chips() -> None:
-    none = chips(np.zeros((9, 9, 3), np.uint8), np.empty((0, 5, 2), np.float32), TEMPLATE, 112)
+    none = chips(Image.new("RGB", (9, 9)), np.empty((0, 5, 2), np.float32), TEMPLATE, 112)
     assert none.shape == (0, 112, 112, 3)

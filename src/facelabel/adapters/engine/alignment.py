@@ -57,31 +57,34 @@ def _plane(points: Points) -> npt.NDArray[np.complex128]:
     return pairs[..., 0] + 1j * pairs[..., 1]
 
 
-def chips(pixels: Pixels, landmarks: Floats, template: Points, size: int) -> Pixels:
-    """Cut (n, size, size, 3) chips out of an (h, w, 3) picture; black where it has no pixels.
+def chips(picture: Image.Image, landmarks: Floats, template: Points, size: int) -> Pixels:
+    """Cut (n, size, size, 3) chips out of an RGB picture; black where it has no pixels.
 
     ``landmarks`` (n, 5, 2) are in pixels of the picture, ``template`` (5, 2) in pixels of a chip.
     """
-    picture = Image.fromarray(pixels)
-    cut = [_chip(picture, Similarity.fit(points, template), size) for points in landmarks]
+    cut = [np.asarray(chip(picture, points, template, (size, size))) for points in landmarks]
     return np.stack(cut) if cut else np.empty((0, size, size, 3), np.uint8)
 
 
-def _chip(picture: Image.Image, to_chip: Similarity, size: int) -> Pixels:
+def chip(
+    picture: Image.Image,
+    landmarks: Points,
+    template: Points,
+    size: tuple[int, int],
+    mode: str = "RGB",
+) -> Image.Image:
+    """Cut one chip of that width and height out of a picture, in Pillow's mode "RGB" or "L"."""
+    to_chip = Similarity.fit(landmarks, template)
     to_picture = to_chip.inverse
     box = _footprint(picture, to_picture, size)
     if box is None:
-        return np.zeros((size, size, 3), np.uint8)
-    part = _shrunk(picture, box, abs(to_chip.factor))
+        return Image.new(mode, size)
+    part = _shrunk(picture, box, abs(to_chip.factor)).convert(mode)
     right, down = part.width / (box[2] - box[0]), part.height / (box[3] - box[1])
     turn, shift = to_picture.factor, to_picture.shift - complex(box[0], box[1])
     across = (turn.real * right, -turn.imag * right, shift.real * right)
     along = (turn.imag * down, turn.real * down, shift.imag * down)
-    return np.asarray(
-        part.transform(
-            (size, size), Image.Transform.AFFINE, (*across, *along), Image.Resampling.BICUBIC
-        )
-    )
+    return part.transform(size, Image.Transform.AFFINE, (*across, *along), Image.Resampling.BICUBIC)
 
 
 def _shrunk(picture: Image.Image, box: tuple[int, int, int, int], factor: float) -> Image.Image:
@@ -93,10 +96,11 @@ def _shrunk(picture: Image.Image, box: tuple[int, int, int, int], factor: float)
 
 
 def _footprint(
-    picture: Image.Image, to_picture: Similarity, size: int
+    picture: Image.Image, to_picture: Similarity, size: tuple[int, int]
 ) -> tuple[int, int, int, int] | None:
     """Return the part of the picture that a chip shows (left, top, right, bottom), None if none."""
-    corners = to_picture([(0, 0), (size, 0), (0, size), (size, size)])
+    width, height = size
+    corners = to_picture([(0, 0), (width, 0), (0, height), (width, height)])
     left = max(0, int(corners.real.min()) - _SURROUNDINGS)
     top = max(0, int(corners.imag.min()) - _SURROUNDINGS)
     right = min(picture.width, int(corners.real.max()) + 1 + _SURROUNDINGS)

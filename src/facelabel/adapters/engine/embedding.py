@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from PIL import Image
+
     from facelabel.adapters.engine import manifest
     from facelabel.adapters.engine.network import Floats, Pixels
 
 #: Chips in one run of the network, mirror images included: with more, what a layer hands to the
-#: next no longer fits a core's cache (SFace: 16 ms instead of 14.6 a face with eight).
-_BATCH = 4
+#: next no longer fits a core's cache (SFace takes an eighth more with four, a third with eight).
+_BATCH = 2
 
 
 class Embeddings:
@@ -33,10 +35,10 @@ class Embeddings:
             for model, recipe in zip(models, pack.embedders, strict=True)
         ]
 
-    def embed(self, pixels: Pixels, landmarks: Floats) -> Floats:
+    def embed(self, picture: Image.Image, landmarks: Floats) -> Floats:
         """Return the unit vectors (n, dimensions) of the faces with these landmarks (n, 5, 2)."""
         parts = [
-            factor * embedding.embed(chips(pixels, landmarks, recipe.template, recipe.size))
+            factor * embedding.embed(chips(picture, landmarks, recipe.template, recipe.size))
             for recipe, embedding, factor in self._parts
         ]
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]

@@ -72,7 +72,7 @@ class Engine:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
         with self._turns:
             picture = pixels.decode(image, self._limits)
-            found = find_faces(self._detector, picture.pixels)
+            found = find_faces(self._detector, picture.image)
             faces = quality.measured(picture, found)
             return Analysis(
                 width=picture.width,
@@ -85,16 +85,15 @@ class Engine:
         """What :meth:`analyse` finds, largest first, without embedding. Raises UnreadableImage."""
         with self._turns:
             picture = pixels.decode(image, self._limits)
-            faces = quality.measured(picture, find_faces(self._detector, picture.pixels))
+            faces = quality.measured(picture, find_faces(self._detector, picture.image))
         return (*faces[: self._max_faces], *map(_beyond_limit, faces[self._max_faces :]))
 
     def detect(self, image: bytes) -> tuple[Box, ...]:
         """Return the faces' boxes alone, the largest first. Raises UnreadableImage."""
         with self._turns:
             picture = pixels.decode(image, self._limits)
-            found = find_faces(self._detector, picture.pixels)
-        height, width = picture.pixels.shape[:2]
-        boxes = found.boxes / (width, height, width, height)
+            found = find_faces(self._detector, picture.image)
+        boxes = found.boxes / (picture.image.size * 2)
         return tuple(
             Box(left, top, right - left, bottom - top)
             for left, top, right, bottom in boxes.tolist()
@@ -120,7 +119,7 @@ class Engine:
     def _templates(
         self, picture: Picture, found: Detections, faces: list[Face]
     ) -> Iterator[Template]:
-        vectors = self._embeddings.embed(picture.pixels, found.landmarks[: len(faces)])
+        vectors = self._embeddings.embed(picture.image, found.landmarks[: len(faces)])
         for face, vector in zip(faces, vectors, strict=True):
             yield Template(face, vector.astype("<f4").tobytes())
 

@@ -1,4 +1,4 @@
-"""Pictures as the engine's networks take them: arrays of pixels."""
+"""Pictures as the engine looks at them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from facelabel import images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
     from facelabel.images import Limits
 
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
 class Picture:
     """An upright picture."""
 
-    #: Height x width x 3, RGB, perhaps reduced.
-    pixels: NDArray[np.uint8]
+    #: RGB, perhaps reduced. Pillow's, who scales and turns its own pictures: an array would have to
+    #: be copied for each of the engine's steps.
+    image: Image.Image
     #: Upright size of the original, in pixels.
     width: int
     height: int
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """Height x width x 3: a copy of :attr:`image`."""
+        return np.asarray(self.image)
 
 
 def decode(
@@ -31,4 +38,4 @@ def decode(
 ) -> Picture:
     """Decode as :func:`facelabel.images.decode` does; UnreadableImage."""
     upright, (width, height) = images.decode(data, limits, max_side=max_side)
-    return Picture(np.asarray(upright), width, height)
+    return Picture(upright, width, height)

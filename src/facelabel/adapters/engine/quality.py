@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel.adapters.engine.alignment import chips
+from facelabel.adapters.engine.alignment import chip
 from facelabel.adapters.engine.manifest import ARCFACE_TEMPLATE
 from facelabel.model import Box, Face, Pose
 from facelabel.quality import Bar
 
 if TYPE_CHECKING:
     from facelabel.adapters.engine.detection import Detections
-    from facelabel.adapters.engine.network import Floats, Pixels
+    from facelabel.adapters.engine.network import Floats
     from facelabel.adapters.engine.pixels import Picture
 
 GOOD = Bar(
@@ -36,10 +36,10 @@ GOOD = Bar(
     pitch=40,
 )
 
-_CHIP = 112
-#: Rows and columns of the chip with nothing but face in them.
-_INNER = (slice(None), slice(24, 104), slice(20, 92))
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+#: Width and height of the part of a chip with nothing but face in it, and where its landmarks are.
+#: One kind of chip whatever the pack, so that the numbers mean the same for every model.
+_INNER = (72, 80)
+_TEMPLATE = np.array(ARCFACE_TEMPLATE, np.float32) - np.array([20, 24], np.float32)
 #: Share of fine detail in all contrast at which a face counts as half sharp.
 _HALF_SHARP = 0.05
 #: The landmarks of a head seen from the front, in chip pixels: x right and y down from between
@@ -52,12 +52,10 @@ _FROM_HEAD = np.linalg.pinv(_HEAD - _HEAD.mean(axis=0))
 
 
 def measured(picture: Picture, found: Detections) -> list[Face]:
-    """Return the faces found in ``picture.pixels``, in the same order."""
-    # One kind of chip whatever the pack, so that the numbers mean the same for every model.
-    light = _light(chips(picture.pixels, found.landmarks, ARCFACE_TEMPLATE, _CHIP)[_INNER])
-    height, width = picture.pixels.shape[:2]
-    boxes = (found.boxes.reshape(-1, 2, 2) / (width, height)).tolist()
-    ratios = (found.landmarks / (width, height)).tolist()
+    """Return the faces found in ``picture.image``, in the same order."""
+    light = [_light(picture, landmarks) for landmarks in found.landmarks]
+    boxes = (found.boxes.reshape(-1, 2, 2) / picture.image.size).tolist()
+    ratios = (found.landmarks / picture.image.size).tolist()
     return [
         _judged(
             Face(
@@ -74,9 +72,10 @@ def measured(picture: Picture, found: Detections) -> list[Face]:
     ]
 
 
-def _light(inner: Pixels) -> Floats:
-    light: Floats = inner.astype(np.float32) @ _LUMA
-    return light
+def _light(picture: Picture, landmarks: Floats) -> Floats:
+    """The luma (h, w), 0..255, of the inner part of a face."""
+    inner = chip(picture.image, landmarks, _TEMPLATE, _INNER, "L")
+    return np.asarray(inner, np.float32)
 
 
 def sharpness(light: Floats) -> float:

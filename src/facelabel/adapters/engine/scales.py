@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from facelabel.adapters.engine.detection import Detector
-    from facelabel.adapters.engine.network import Floats, Pixels
+    from facelabel.adapters.engine.network import Floats
 
 #: Pixels of a face, as the detector sees it, from which on its landmarks are exact; how far up
 #: they are is the detector's own.
@@ -58,13 +58,12 @@ class _Look:
     margin: int = 0
 
 
-_FIRST = _Look(416, margin=64)
+_FIRST = _Look(416, margin=32)
 _FROM_AFAR = _Look(160, margin=80)
 
 
-def find_faces(detector: Detector, pixels: Pixels) -> Detections:
-    """Return each face of an (h, w, 3) RGB picture once, the largest first."""
-    picture = Image.fromarray(pixels)
+def find_faces(detector: Detector, picture: Image.Image) -> Detections:
+    """Return each face of an RGB picture once, the largest first."""
     looks = [_seen(detector, picture, _FIRST)]
     if looks[0].largest > detector.exact or not len(looks[0].faces):
         looks.append(_seen(detector, picture, _FROM_AFAR))
