@@ -87,7 +87,7 @@ lock: | $(VENV)/python ## Resolve the dependencies anew (needs uv).
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--group build --output-file requirements/run.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-		--group build --group dev --extra plot --extra postgresql --constraint requirements/run.txt --output-file requirements/dev.txt
+		--group build --group dev --extra openvino --extra plot --extra postgresql --constraint requirements/run.txt --output-file requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --resolution lowest-direct --no-header --quiet \
 		--group build --all-extras --output-file $(VENV)/lowest.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \

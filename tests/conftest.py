@@ -40,8 +40,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
-    """Look for no garbage while tests are loaded and collected."""
+    """Look for no garbage while tests are loaded and collected; have models run as by default.
+
+    What the tests of other devices need is installed for all of them.
+    """
     gc.disable()
+    os.environ.setdefault("FACELABEL_DEVICE", "cpu")
 
 
 def pytest_collection_finish() -> None:

@@ -151,6 +151,7 @@ def program_in(folder: Path, model_cache: Path) -> Program:
         "FACELABEL_MODELS": str(model_cache),
         "FACELABEL_PACK": "classic",
         "FACELABEL_THREADS": "1",  # the other core has tests of its own
+        "FACELABEL_DEVICE": "cpu",  # as by default: what other devices need is installed, too
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }

@@ -21,6 +21,7 @@ from tests.engines import Remembering
 from tests.hostile_files import EXPECTED
 from tests.photographs import PEOPLE
 
+from facelabel.adapters.engine.devices import Device
 from facelabel.adapters.engine.embedding import Embedding
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import BUILTIN, builtin_packs
@@ -41,10 +42,14 @@ if TYPE_CHECKING:
     Vector = npt.NDArray[np.float32]
 
 
-def built(store: ModelStore, name: str, **options: int) -> Engine:
+def built(
+    store: ModelStore, name: str, max_faces: int = 100, device: Device = Device.CPU
+) -> Engine:
     pack = builtin_packs()[name]
     paths = store.paths(pack)
-    return Engine(pack, paths.detector, paths.embedders, limits=Limits(), **options)
+    return Engine(
+        pack, paths.detector, paths.embedders, limits=Limits(), max_faces=max_faces, device=device
+    )
 
 
 @pytest.fixture(scope="module")

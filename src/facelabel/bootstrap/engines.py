@@ -100,6 +100,12 @@ class Engines:
                 self._loaded[pack.model] = self._load(pack)
             return self._loaded[pack.model]
 
+    def device(self) -> str:
+        """What the models run on; ConfigurationError where the one asked for does not work."""
+        from facelabel.adapters.engine import devices  # noqa: PLC0415 - ONNX Runtime
+
+        return devices.chosen(self._settings.device)
+
     def present(self, model: str | None) -> bool:
         """Whether an engine can be had without a download; nothing is hashed or loaded."""
         if model in self._loaded or (model is None and self._loaded):
@@ -184,7 +190,8 @@ class Engines:
         )
 
     def _load(self, pack: Pack) -> Engine:
-        from facelabel.adapters.engine.engine import Engine  # noqa: PLC0415 - ONNX Runtime
+        from facelabel.adapters.engine import devices  # noqa: PLC0415 - ONNX Runtime
+        from facelabel.adapters.engine.engine import Engine  # noqa: PLC0415 - the same
 
         if not self._store.installed(pack):
             self._store.pull(pack, self._progress)
@@ -196,6 +203,7 @@ class Engines:
         return Engine(
             self._calibrated(pack), paths.detector, paths.embedders, limits=limits(self._settings),
             max_faces=self._settings.max_faces, threads=self._settings.threads,
+            device=devices.chosen(self._settings.device),
         )  # fmt: skip
 
     def _state(self, pack: Pack) -> PackState:

@@ -237,7 +237,15 @@ def _models(app: App) -> Iterator[Finding]:
         yield Finding("models", good=True, says="none installed yet", advice=advice)
     else:
         yield Finding("models", good=True, says=", ".join(sorted(installed)))
+    yield from _looked("device", lambda: [_device(app)])
     yield from _better_models(app)
+
+
+def _device(app: App) -> Finding:
+    """What the models run on."""
+    device = app.engines.device()
+    says = "face models run on the processor" if device == "cpu" else f"face models run on {device}"
+    return Finding("device", good=True, says=says)
 
 
 def _better_models(app: App) -> Iterator[Finding]:

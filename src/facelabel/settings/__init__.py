@@ -313,6 +313,13 @@ class Settings(BaseSettings):
         le=256,
         description="Threads for face models and search; default: one per core, 8 at most.",
     )
+    device: Literal["auto", "cpu", "cuda", "coreml", "directml", "openvino"] = Field(
+        default="auto",
+        description=(
+            "What face models run on; auto: CUDA, DirectML or OpenVINO where its package is"
+            " installed and works, else the processor."
+        ),
+    )
     lease: float = Field(
         default=60.0,
         ge=2.0,

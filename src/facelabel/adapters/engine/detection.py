@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from facelabel.adapters.engine.devices import Device
 from facelabel.adapters.engine.network import Network
 
 if TYPE_CHECKING:
@@ -82,9 +83,11 @@ class CenterFace:
     exact = 200.0
     _STEP = 4
 
-    def __init__(self, model: Path, *, score: float, threads: int) -> None:
+    def __init__(
+        self, model: Path, *, score: float, threads: int, device: Device = Device.CPU
+    ) -> None:
         """Take the converted model (any size) and the lowest score of a face, 0..1."""
-        self._network = Network(model, threads=threads)
+        self._network = Network(model, threads=threads, device=device)
         self._score = score
 
     def detect(self, pixels: Pixels) -> Detections:
@@ -110,9 +113,11 @@ class YuNet:
     exact = 280.0
     _STEPS = (8, 16, 32)
 
-    def __init__(self, model: Path, *, score: float, threads: int) -> None:
+    def __init__(
+        self, model: Path, *, score: float, threads: int, device: Device = Device.CPU
+    ) -> None:
         """Take the converted model (any size) and the lowest score of a face, 0..1."""
-        self._network = Network(model, threads=threads)
+        self._network = Network(model, threads=threads, device=device)
         self._score = score
 
     def detect(self, pixels: Pixels) -> Detections:

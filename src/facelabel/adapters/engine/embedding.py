@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facelabel.adapters.engine.alignment import chips
+from facelabel.adapters.engine.devices import Device
 from facelabel.adapters.engine.network import Network
 
 if TYPE_CHECKING:
@@ -19,19 +20,26 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine import manifest
     from facelabel.adapters.engine.network import Floats, Pixels
 
-#: Chips in one run of the network, mirror images included: with more, what a layer hands to the
-#: next no longer fits a core's cache (SFace takes an eighth more with four, a third with eight).
-_BATCH = 2
-
 
 class Embeddings:
     """The embedders of a pack, whose vectors are put together."""
 
-    def __init__(self, models: Sequence[Path], pack: manifest.Pack, *, threads: int) -> None:
+    def __init__(
+        self,
+        models: Sequence[Path],
+        pack: manifest.Pack,
+        *,
+        threads: int,
+        device: Device = Device.CPU,
+    ) -> None:
         """Take the converted models, in the order of the pack."""
         total = sum(recipe.weight for recipe in pack.embedders)
         self._parts = [
-            (recipe, Embedding(model, recipe, threads=threads), math.sqrt(recipe.weight / total))
+            (
+                recipe,
+                Embedding(model, recipe, threads=threads, device=device),
+                math.sqrt(recipe.weight / total),
+            )
             for model, recipe in zip(models, pack.embedders, strict=True)
         ]
 
@@ -47,10 +55,18 @@ class Embeddings:
 class Embedding:
     """A face recognition network, used as its pack's manifest says."""
 
-    def __init__(self, model: Path, recipe: manifest.Embedder, *, threads: int) -> None:
+    def __init__(
+        self,
+        model: Path,
+        recipe: manifest.Embedder,
+        *,
+        threads: int,
+        device: Device = Device.CPU,
+    ) -> None:
         """Take the converted model, whose batch dimension is free."""
         shape = (None, 3, recipe.size, recipe.size)
-        self._network = Network(model, threads=threads, expects=shape)
+        self._network = Network(model, threads=threads, device=device, expects=shape)
+        self._batch = device.batch
         self._mean = np.array(recipe.mean, np.float32)
         self._scale = np.float32(recipe.scale)
         self._channels = slice(None) if recipe.order == "RGB" else slice(None, None, -1)
@@ -65,7 +81,10 @@ class Embedding:
         """
         views = (chips, chips[:, :, ::-1])[: self._views]
         all_ = np.stack(views, axis=1).reshape(-1, *chips.shape[1:])
-        raw = [self.raw(all_[start : start + _BATCH]) for start in range(0, len(all_), _BATCH)]
+        raw = [
+            self.raw(all_[start : start + self._batch])
+            for start in range(0, len(all_), self._batch)
+        ]
         if not raw:
             return np.empty((0, self._dimensions), np.float32)
         return _unit(np.concatenate(raw).reshape(len(chips), self._views, -1).sum(axis=1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.adapters.engine import calibration, pixels, quality
 from facelabel.adapters.engine.detection import CenterFace, YuNet
+from facelabel.adapters.engine.devices import Device
 from facelabel.adapters.engine.embedding import Embeddings
 from facelabel.adapters.engine.manifest import former_packs
 from facelabel.adapters.engine.scales import find_faces
@@ -42,18 +43,23 @@ class Engine:
         limits: Limits,
         max_faces: int = 100,
         threads: int = 2,
+        device: Device = Device.CPU,
     ) -> None:
         """Take a pack with its converted model files.
 
         ``max_faces``: how many faces of a picture, the largest, are embedded. ``threads``: how
         many cores one call uses, and how many pictures are looked at at once. The others wait:
-        they would only take memory, and time from each other.
+        they would only take memory, and time from each other. ``device``: where faces are embedded,
+        and found, too, if pictures of any size cost it nothing.
         """
         self._pack = pack
         self._detector = _DETECTORS[pack.detector.kind](
-            detector, score=pack.detector.score, threads=threads
+            detector,
+            score=pack.detector.score,
+            threads=threads,
+            device=device if device.takes_any_size else Device.CPU,
         )
-        self._embeddings = Embeddings(embedders, pack, threads=threads)
+        self._embeddings = Embeddings(embedders, pack, threads=threads, device=device)
         self._limits = limits
         self._max_faces = max_faces
         self._turns = Turns(threads)

@@ -10,6 +10,10 @@ import os
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from onnxruntime import InferenceSession, SessionOptions  # type: ignore[import-untyped]
+from onnxruntime import (  # type: ignore[import-untyped]
+    InferenceSession,
+    SessionOptions,
+    get_available_providers,
+)
 
-__all__ = ["InferenceSession", "SessionOptions"]
+__all__ = ["InferenceSession", "SessionOptions", "get_available_providers"]
