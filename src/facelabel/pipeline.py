@@ -227,8 +227,11 @@ class Pipeline:
         return self._unenrol(asset.asset_id, collection)
 
     def _unenrol(self, asset_id: str, collection: str) -> bool:
-        self._adopt_abandoned(asset_id, collection)
-        gone = self.ledger.unenrol(collection, asset_id)
+        intended = self._adopt_abandoned(asset_id, collection)
+        gone = None
+        # Most pictures were never learnt from: to find that out nothing need be written.
+        if intended or self.ledger.enrolment(collection, asset_id):
+            gone = self.ledger.unenrol(collection, asset_id)
         self._forget_leftovers(collection)
         return gone is not None
 
@@ -244,15 +247,15 @@ class Pipeline:
         for enrolment in self.ledger.enrolments(collection, forgotten):
             self.queue.enqueue(JobKind.ASSET, enrolment.asset_id)
 
-    def _adopt_abandoned(self, asset_id: str, collection: str) -> None:
+    def _adopt_abandoned(self, asset_id: str, collection: str) -> bool:
         """Record what a process enrolled for this asset and died before recording.
 
         From then on it is an out-of-date enrolment like any other: pictures may already have
-        been named by it.
+        been named by it. Returns whether a process had noted that it would enrol.
         """
         person = self.ledger.intention(collection, asset_id)
         if person is None:
-            return
+            return False
         enrolled = [
             face.face_id
             for face in self.recognizer.faces(collection)
@@ -265,6 +268,7 @@ class Pipeline:
         current = self.ledger.enrolment(collection, asset_id)
         if current:
             self.ledger.enrol(collection, current)  # clears the intention
+        return True
 
     def adopt(self, asset_id: str, face_id: str, person: str, collection: str) -> None:
         """Record a face of which no more is known; the next job finds it out of date."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from sqlalchemy import create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from facelabel.adapters import files
@@ -254,14 +254,24 @@ def _sqlite_setup(*, migrating: bool) -> Callable[[DBAPIConnection, object], Non
 
 
 def _sqlite_begin(connection: Connection) -> None:
+    """Begin by the driver's own call: SQLAlchemy's costs as much as many a transaction."""
     options = connection.get_execution_options()
-    if options.get("writes"):
-        # FULL: a commit is on disk when it returns, the promise behind every 200 we answer.
-        durability = "FULL" if options.get("durable", True) else "NORMAL"
-        connection.exec_driver_sql(f"PRAGMA synchronous = {durability}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.exec_driver_sql("BEGIN")
+    if not options.get("writes"):
+        _straight(connection, "BEGIN")
+        return
+    # FULL: a commit is on disk when it returns, the promise behind every 200 we answer.
+    durability = "FULL" if options.get("durable", True) else "NORMAL"
+    if connection.info.get("synchronous") != durability:
+        _straight(connection, f"PRAGMA synchronous = {durability}")
+        connection.info["synchronous"] = durability
+    _straight(connection, "BEGIN IMMEDIATE")
+
+
+def _straight(connection: Connection, statement: str) -> None:
+    try:
+        connection.connection.execute(statement)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
 
 
 def _revision(connection: Connection) -> str | None:
