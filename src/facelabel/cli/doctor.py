@@ -227,7 +227,7 @@ def _rekognition(app: App, amazon: Amazon) -> Iterator[Finding]:
 
 def _models(app: App) -> Iterator[Finding]:
     installed = {pack.name: pack for pack in app.engines.packs() if pack.installed}
-    problems = {name: found for name, found in app.engines.problems().items() if found}
+    problems = {model: found for model, found in app.engines.problems().items() if found}
     if problems:
         says = "; ".join(text for found in problems.values() for text in found)
         advice = f"{report.pulls(problems)} repairs it"
