@@ -111,6 +111,7 @@ def _surroundings(app: App, settings: Settings) -> Iterator[Finding]:
     """The folder and what it has to do with the store."""
     yield from _looked("data folder", lambda: [_disk(settings)])
     yield from _looked("privacy", lambda: [_privacy(settings)])
+    yield from _looked("pooler", lambda: _pooler(app))
     if local := app.local:
         yield from _looked("installation", lambda: [_installation(local, settings)])
         yield from _looked("originals", lambda: _strays(local.installation.census(), settings))
@@ -180,6 +181,16 @@ def _privacy(settings: Settings) -> Finding:
         says = f"other users of this computer may read {', '.join(open_to_others)}"
         return Finding("privacy", good=False, says=says, advice=_closing(settings.data))
     return Finding("privacy", good=True, says="nobody else on this computer may read it")
+
+
+def _pooler(app: App) -> Iterator[Finding]:
+    """A pooler that shares connections, unless the role has what we would set for them."""
+    if unkept := app.unkept():
+        says = (
+            "a pooler gives every transaction another connection, and what Facelabel sets for its"
+            " own does not stay: a machine lost in the middle of a change would hold up the others"
+        )
+        yield Finding("pooler", good=False, says=says, advice="; ".join(unkept))
 
 
 def _closing(folder: Path) -> str:
