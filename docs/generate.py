@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import settings as configuration
-from facelabel.adapters.engine.manifest_file import Manifest
+from facelabel.adapters.engine.manifest_file import json_schema
 from facelabel.cli import cli
 from facelabel.web import entry, sharing
 from facelabel.web.entry import Door, Entry, Standing
@@ -173,7 +173,7 @@ def _asked(door: Door, standing: Standing) -> str:
 
 def pack_schema() -> str:
     """What may stand in the manifest of a model pack."""
-    return json.dumps(Manifest.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> int:

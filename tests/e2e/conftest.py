@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import filelock
 import pytest
 from click.testing import CliRunner
+from tests.e2e.served import serving
 from tests.forked import Forked
 from tests.waiting import PATIENCE
 
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import NoReturn, Self
 
+    from botocore.client import BaseClient
     from click.testing import Result
+    from tests.e2e.served import Served
 
     from facelabel.adapters.engine.model_store import ModelStore
 
@@ -36,6 +41,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from facelabel.__main__ import main
 main()
 """
+#: Folders of a server that is there for others, and looks at no picture of its own accord.
+IDLE = {"trainingFolder": "no-training", "faceRecognitionFolder": "no-assets"}
 #: What Node needs, and what it runs.
 NODE = Path(__file__).parent / "node"
 
@@ -160,6 +167,52 @@ def program_in(folder: Path, model_cache: Path) -> Program:
     work = folder / "work"
     work.mkdir(exist_ok=True)
     return Program({**kept, **ours}, work)
+
+
+def customer(program: Program, url: str, collection: str) -> Program:
+    """The program as somebody sets it up whose faces Amazon knows, at that address."""
+    theirs = {
+        "FACELABEL_FACES": "rekognition",
+        "FACELABEL_REKOGNITION_RATE": "1000",
+        "rekognitionCollection": collection,
+        "AWS_ENDPOINT_URL_REKOGNITION": url,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    return Program({**program.environment, **theirs}, program.folder)
+
+
+@pytest.fixture(scope="module")
+def amazon(
+    tmp_path_factory: pytest.TempPathFactory, model_cache: Path, classic_pack_store: ModelStore
+) -> Iterator[Served]:
+    """Return a server that knows faces; it stands for Amazon, and for Cloudinary."""
+    program = program_in(tmp_path_factory.mktemp("amazon"), model_cache)
+    program.environment.update(IDLE)
+    with serving(program) as running:
+        yield running
+
+
+@pytest.fixture
+def collection() -> str:
+    """Name of a collection that nobody else uses."""
+    return f"faces-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def asking(program: Program, amazon: Served, collection: str) -> Program:
+    """The program as somebody sets it up who has an account with Amazon."""
+    return Inside.of(customer(program, amazon.url, collection))
+
+
+@pytest.fixture(scope="module")
+def rekognition(amazon: Served) -> BaseClient:
+    """Somebody else's client of the same account."""
+    return boto3.client(
+        "rekognition", endpoint_url=amazon.url, region_name="eu-central-1",
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
 
 
 def node_is_here() -> bool:

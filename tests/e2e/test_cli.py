@@ -262,7 +262,7 @@ def test_models(facelabel: Program) -> None:
     packs = {pack["name"]: pack for pack in facelabel.json("models", "list")}
     assert packs["classic"]["installed"]
     assert {file["licence"] for file in packs["classic"]["files"]} == {"MIT", "CC0-1.0"}
-    assert "classic: good" in facelabel("models", "verify", "classic")
+    assert "classic/1: good" in facelabel("models", "verify", "classic")
     assert "Apache-2.0" in facelabel("models", "list")
     assert "there is no model pack" in facelabel("models", "pull", "nonsense", status=2)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import boto3
 import pytest
 from tests.e2e.conftest import Inside, Program, program_in
-from tests.e2e.served import Served, serving
+from tests.e2e.faces import faces_of, known
 from tests.photographs import PEOPLE
 from tests.waiting import until
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from botocore.client import BaseClient
+    from tests.e2e.served import Served
 
     from facelabel.adapters.engine.model_store import ModelStore
 
@@ -35,51 +34,10 @@ GROUP = "assets/party"
 KILLS = 3
 
 
-@pytest.fixture(scope="module")
-def amazon(
-    tmp_path_factory: pytest.TempPathFactory, model_cache: Path, classic_pack_store: ModelStore
-) -> Iterator[Served]:
-    """Return a server that knows faces; it stands for Amazon, and for Cloudinary."""
-    program = program_in(tmp_path_factory.mktemp("amazon"), model_cache)
-    program.environment.update(trainingFolder="no-training", faceRecognitionFolder="no-assets")
-    with serving(program) as running:
-        yield running
-
-
-@pytest.fixture
-def collection() -> str:
-    """Name of a collection that nobody else uses."""
-    return f"faces-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def asking(program: Program, amazon: Served, collection: str) -> Program:
-    """The program as somebody sets it up who has an account with Amazon."""
-    theirs = {
-        "FACELABEL_FACES": "rekognition",
-        "FACELABEL_REKOGNITION_RATE": "1000",
-        "rekognitionCollection": collection,
-        "AWS_ENDPOINT_URL_REKOGNITION": amazon.url,
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-    return Inside({**program.environment, **theirs}, program.folder)
-
-
 @pytest.fixture
 def pictures(photos: Path) -> Path:
     """Folder of portraits and of a picture of all."""
     return photos / "people"
-
-
-@pytest.fixture(scope="module")
-def rekognition(amazon: Served) -> BaseClient:
-    """Somebody else's client of the same account."""
-    return boto3.client(
-        "rekognition", endpoint_url=amazon.url, region_name="eu-central-1",
-        aws_access_key_id="test", aws_secret_access_key="test",
-    )  # fmt: skip
 
 
 def labels(folder: Path, pictures: Path, *names: str) -> Path:
@@ -100,20 +58,10 @@ def names(facelabel: Program) -> list[str]:
     return sorted(facelabel.json("show", GROUP)["tags"])
 
 
-def known(facelabel: Program) -> dict[str, int]:
-    return {line["name"]: len(line["photos"]) for line in facelabel.json("people")}
-
-
 def portrait(facelabel: Program, person: str) -> str:
     """public_id of the only portrait of a person."""
     (photos,) = (line["photos"] for line in facelabel.json("people") if line["name"] == person)
     return str(photos[0])
-
-
-def faces_of(rekognition: BaseClient, collection: str) -> list[dict[str, Any]]:
-    """What Amazon has."""
-    found: list[dict[str, Any]] = rekognition.list_faces(CollectionId=collection)["Faces"]
-    return found
 
 
 def look(facelabel: Program) -> State:

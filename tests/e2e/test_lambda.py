@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from tests.e2e.conftest import Inside
+from tests.e2e.conftest import IDLE, Inside
 from tests.e2e.lambda_site import Function, function, gateway, http_api_event, poll
 from tests.e2e.served import Cloud, Served, serving, status, text_of
+from tests.e2e.toll import Toll, toll
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues, new_table
 from tests.photographs import PEOPLE
 from tests.waiting import until
@@ -44,8 +45,10 @@ ORIGINAL = {
 class Stack:
     """What the template makes, in processes of this computer."""
 
-    #: Stands for Cloudinary and for Amazon Rekognition.
+    #: Stands for Cloudinary and for Amazon Rekognition …
     account: Served
+    #: … and counts what is asked of the latter.
+    gate: Toll
     environment: dict[str, str]
     queue: str
     dead_letters: str
@@ -95,12 +98,12 @@ class Stack:
 @pytest.fixture
 def stack(program: Program, tmp_path: Path) -> Iterator[Stack]:
     """Return everything that is deployed."""
-    idle = {"trainingFolder": "no-training", "faceRecognitionFolder": "no-assets"}
-    cloud = replace(program, environment={**program.environment, **idle})
+    cloud = replace(program, environment={**program.environment, **IDLE})
     queue, dead = new_queues(most_receives=3)
     log = tmp_path / "functions.log"
     with ExitStack() as around:
         account = around.enter_context(serving(cloud, log=tmp_path / "account.log"))
+        gate = around.enter_context(toll(account.url))
         secret = client("secretsmanager").create_secret(
             Name=tmp_path.name, SecretString=json.dumps({"CLOUDINARY_URL": account.cloudinary_url})
         )
@@ -108,7 +111,7 @@ def stack(program: Program, tmp_path: Path) -> Iterator[Stack]:
             **program.environment, **ORIGINAL,
             "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_ENDPOINT_URL": moto_server(), "AWS_ENDPOINT_URL_REKOGNITION": account.url,
+            "AWS_ENDPOINT_URL": moto_server(), "AWS_ENDPOINT_URL_REKOGNITION": gate.url,
             "CLOUDINARY_URL_SECRET": secret["ARN"], "CLOUDINARY_URL": account.cloudinary_url,
             "FACELABEL_LIBRARY": "cloudinary", "FACELABEL_FACES": "rekognition",
             "FACELABEL_STORE": f"dynamodb://{new_table().name}",
@@ -119,7 +122,7 @@ def stack(program: Program, tmp_path: Path) -> Iterator[Stack]:
         webhook = around.enter_context(function("facelabel.aws_lambda.webhook", deployed, log))
         worker = around.enter_context(function("facelabel.aws_lambda.worker", deployed, log))
         url = around.enter_context(gateway(webhook))
-        yield Stack(account, environment, queue, dead, webhook, worker, url, log)
+        yield Stack(account, gate, environment, queue, dead, webhook, worker, url, log)
 
 
 def connected(stack: Stack) -> Cloud:
@@ -176,6 +179,30 @@ def test_a_laptop_leaves_alone_what_a_function_has_in_hand(stack: Stack, photos:
     with AssetLocks(table, SystemClock(), lease=60).hold(asset_id):
         assert f"another worker has {asset_id} in hand" in stack.laptop("tag", status=75)
     assert waiting(stack) == 1
+
+
+def test_a_function_has_no_models_and_pays_for_faces_to_be_found(
+    stack: Stack, photos: Path
+) -> None:
+    """One call more for each picture than where our own detector is, whatever is installed here."""
+    cloud, pictures = stack.account.cloud(), photos / "people"
+
+    def paid(photo: str, folder: str, tags: str = "") -> int:
+        before = stack.gate.paid
+        asset = cloud.upload(str(pictures / photo), asset_folder=folder, tags=tags)
+        job = json.dumps({"kind": "asset", "key": asset["asset_id"], "payload": {}})
+        client("sqs").send_message(QueueUrl=stack.queue, MessageBody=job)
+        assert drained(stack) == []
+        return stack.gate.paid - before
+
+    assert paid("Obama1.jpg", "people/known", "who:Obama") == 2
+    assert paid("Obama1.jpg", "people/known", "who:Obama") == 0  # a copy: another picture
+    assert paid("Obama2.jpg", "uploads") == 2
+    assert paid("party.jpg", "uploads") == 1 + 4
+    calls = stack.gate.calls
+    assert (calls["DetectFaces"], calls["IndexFaces"], calls["SearchFacesByImage"]) == (3, 1, 5)
+    assert [len(person["photos"]) for person in stack.laptop.json("people")] == [2]
+    assert stack.jobs() == []
 
 
 @pytest.mark.soak

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.conftest import Inside
+from tests.pooler import pgbouncer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +33,9 @@ def picture(samples: Path) -> Path:
     return samples / "biden.jpg"
 
 
-def finding(facelabel: Inside, *, status: int) -> dict[str, object]:
+def finding(facelabel: Inside, *, status: int, what: str = "installation") -> dict[str, object]:
     found = facelabel.json("doctor", status=status)
-    return next(one for one in found if one["what"] == "installation")
+    return next(one for one in found if one["what"] == what)
 
 
 def test_a_second_machine_with_another_folder_starts_nothing(
@@ -114,3 +115,14 @@ def test_with_the_pictures_on_cloudinary_there_is_nothing_to_adopt(facelabel: In
     }
     elsewhere = Inside({**facelabel.environment, **settings}, facelabel.folder)
     assert "on Cloudinary" in elsewhere("adopt", status=1)
+
+
+def test_a_pooler_that_shares_connections_is_told_of(
+    first: Inside, postgresql: Database, tmp_path: Path
+) -> None:
+    assert all(found["what"] != "pooler" for found in first.json("doctor"))
+    with pgbouncer(postgresql.url, "transaction", tmp_path) as url:
+        first.environment["FACELABEL_STORE"] = url
+        said = finding(first, status=1, what="pooler")
+    assert "gives every transaction another connection" in str(said["says"])
+    assert "SET lock_timeout = '30000ms'; ALTER ROLE" in str(said["advice"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.manifests import manifest
 from tests.waiting import PATIENCE
 
 import facelabel
@@ -30,20 +31,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.model_store import ModelStore
 
 #: A pack of the user's own, whose files nobody loads here.
-OWN = """
-name = "own"
-version = 1
-[detector]
-from = "classic"
-[embedder]
-file = "own.toml"
-size = 150
-template = "arcface"
-order = "RGB"
-mean = [0, 0, 0]
-scale = 1
-dimensions = 128
-"""
+OWN = manifest("own.toml")
 UNCALIBRATED = "own/1"
 
 
@@ -83,30 +71,12 @@ def test_a_pack_of_the_users_own_is_read_once(
 ) -> None:
     paths = classic_pack_store.paths(builtin_packs()["classic"])
     (tmp_path / "own.onnx").write_bytes(paths.embedders[0].read_bytes())
-    manifest = tmp_path / "own.toml"
-    manifest.write_text(
-        f"""
-        name = "own"
-        version = 1
-        calibration = [[1.0, 80]]
-        [detector]
-        kind = "centerface"
-        score = 0.7
-        file = "{paths.detector}"
-        [embedder]
-        file = "own.onnx"
-        size = 150
-        template = "arcface"
-        order = "RGB"
-        mean = [127.5, 127.5, 127.5]
-        scale = 128
-        dimensions = 128
-        """,
-        "utf-8",
-    )
-    made = engines(tmp_path, pack=str(manifest))
+    path = tmp_path / "own.toml"
+    detector = f'kind = "centerface"\nscore = 0.7\nfile = "{paths.detector}"'
+    path.write_text(manifest("own.onnx", "calibration = [[1.0, 80]]", detector=detector), "utf-8")
+    made = engines(tmp_path, pack=str(path))
     engine = made(None)
-    manifest.unlink()
+    path.unlink()
     assert made("own/1") is engine
 
 
@@ -122,15 +92,20 @@ def test_a_collection_goes_on_with_the_pack_as_it_was(tmp_path: Path) -> None:
     (models / "opencv-zoo-1").mkdir(parents=True)
     (models / "opencv-zoo-1" / "detector.onnx").write_bytes(b"spoilt")
     assert not calibrated(engines(tmp_path, models))["opencv-zoo/1"]
-    assert "yunet" in str(engines(tmp_path, models).problems()["opencv-zoo"])
+    (spoilt,) = engines(tmp_path, models).problems().items()
+    assert spoilt[0] == "opencv-zoo/1"
+    assert "yunet" in str(spoilt[1])
+    both = engines(tmp_path, models).problems("opencv-zoo")
+    assert list(both) == ["opencv-zoo/2", "opencv-zoo/1"]
+    assert all(both.values())
     with pytest.raises(ConfigurationError, match="index --rebuild --pack opencv-zoo"):
         Engine(old, models, [models], limits=Limits()).similarity(1.0)
 
 
 def test_a_pack_of_the_users_own_is_present_once_its_files_are(tmp_path: Path) -> None:
-    manifest = tmp_path / "own.toml"
-    manifest.write_text(OWN, "utf-8")
-    assert not engines(tmp_path, tmp_path / "models", str(manifest)).present(None)
+    path = tmp_path / "own.toml"
+    path.write_text(OWN, "utf-8")
+    assert not engines(tmp_path, tmp_path / "models", str(path)).present(None)
 
 
 def test_from_a_folder_auto_takes_what_is_there(data: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.forked import Piped
+from tests.openvino import Network
 from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.engine.conversion import convert
@@ -308,6 +309,38 @@ class TestPull:
         assert site.requests == ["/embedder.onnx"]
         with pytest.raises(NotFound, match=r"embedder\.onnx"):
             ModelStore(tmp_path / "another").install(pack, folder)
+
+    def test_weights_and_their_graph_are_fetched_each_from_where_it_is(
+        self, store: ModelStore, pack: Pack, site: Site, tmp_path: Path
+    ) -> None:
+        network = Network()
+        network.then("Sigmoid")
+        contents = {"net.xml": network.topology(), "net.bin": network.weights or b"none"}
+        site.files |= {f"/{name}": data for name, data in contents.items()}
+        graph, weights = (
+            ModelFile(
+                name, hashlib.sha256(data).hexdigest(), len(data), (Url(f"{site.url}/{name}"),),
+                "MIT", None,
+            )
+            for name, data in contents.items()
+        )  # fmt: skip
+        weights = replace(weights, convert="openvino-ir", topology=graph)
+        store.pull(with_detector(pack, weights))
+        assert store.verify(with_detector(pack, weights)) == []
+        assert sorted(site.requests) == ["/embedder.onnx", "/net.bin", "/net.xml"]
+
+        own = with_detector(pack, replace(weights, topology=replace(graph, sources=())))
+        another = ModelStore(tmp_path / "another")
+        with pytest.raises(Rejected, match=r"^net\.xml: published nowhere"):
+            another.pull(own)
+        with pytest.raises(NotFound, match=r"net\.xml"):
+            another.install(own, tmp_path)
+        (tmp_path / "net.xml").write_bytes(contents["net.xml"])
+        another.install(own, tmp_path)
+        assert another.verify(own) == []
+        site.files["/net.xml"] = b"another graph"
+        with pytest.raises(Rejected, match=r"net\.xml"):
+            ModelStore(tmp_path / "third").pull(with_detector(pack, weights))
 
     def test_a_pack_that_is_not_there_says_what_to_run(self, store: ModelStore, pack: Pack) -> None:
         with pytest.raises(NotFound, match="facelabel models pull tiny"):

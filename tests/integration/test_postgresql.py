@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import URL, create_engine, make_url, text
 from tests.forked import Piped
+from tests.pooler import pgbouncer
 
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.queue import StoreQueue
@@ -249,6 +250,47 @@ class TestConnections:
                     connection.execute(text("SELECT 4711"))
                 names = connection.execute(text("SELECT statement FROM pg_prepared_statements"))
                 assert [*names.scalars()].count("SELECT 4711") == expected
+
+
+class TestPooler:
+    """A pooler is between, and what we set for a connection may stay with another one."""
+
+    def unkept(self, url: str) -> list[str]:
+        with closing(Database(url)) as database:
+            return [*database.unkept()]
+
+    def behind(self, server: Server) -> str:
+        """The URL of a role that owns the database."""
+        server(f"ALTER DATABASE {server.role} OWNER TO {server.role}")
+        return server.address(server.role)
+
+    def test_nobody_is_between(self, server: Server) -> None:
+        assert self.unkept(self.behind(server)) == []
+
+    def test_one_that_leaves_us_our_connection_does_no_harm(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        with pgbouncer(self.behind(server), "session", tmp_path) as url:
+            opened(url)
+            assert self.unkept(url) == []
+
+    @pytest.mark.parametrize("mode", ["transaction", "transaction\nserver_round_robin = 1"])
+    def test_one_that_shares_connections_is_noticed_and_what_helps_is_said(
+        self, server: Server, tmp_path: Path, mode: str
+    ) -> None:
+        behind = self.behind(server)
+        with pgbouncer(behind, mode, tmp_path) as url:
+            opened(url)
+            statements = self.unkept(url)
+        assert statements == [
+            f"ALTER ROLE {server.role} SET lock_timeout = '30000ms'",
+            f"ALTER ROLE {server.role} SET idle_in_transaction_session_timeout = '20000ms'",
+        ]
+        for statement in statements:
+            server(statement)
+        with pgbouncer(behind, mode, tmp_path) as url:
+            assert self.unkept(url) == []
+            opened(url)
 
 
 #: Takes the library's lock, says so, goes on when told to; a second try has to succeed.

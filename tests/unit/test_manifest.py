@@ -3,39 +3,143 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
+from jsonschema import Draft202012Validator
+from tests.manifests import manifest
 
 from facelabel.adapters.engine.manifest import (
     ARCFACE_TEMPLATE,
+    BUILTIN,
     Distribution,
     Local,
     Url,
     builtin_packs,
     load_pack,
 )
+from facelabel.adapters.engine.manifest_file import json_schema
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL = b"an ONNX file"
-MANIFEST = """\
-name = "mine"
-version = 3
-calibration = [[0.9, 99], [1.1, 80]]
-[detector]
-from = "mobilefacenet"
-[embedder]
-file = "models/mine.onnx"
-size = 224
-template = "arcface"
-order = "BGR"
-mean = [127.5, 127.5, 127.5]
-scale = 128
-dimensions = 512
-"""
+MANIFEST = manifest(
+    "models/mine.onnx", 'name = "mine"', "version = 3", "calibration = [[0.9, 99], [1.1, 80]]",
+    "size = 224", 'order = "BGR"', "mean = [127.5, 127.5, 127.5]", "scale = 128",
+    "dimensions = 512", detector='from = "mobilefacenet"',
+)  # fmt: skip
+
+
+PINNED = f'sha256 = "{"ab" * 32}"\nbytes = 12\nlicence = "MIT"'
+GRAPH = f'sha256 = "{"cd" * 32}"\nbytes = 9'
+ADDRESS = 'url = "https://example.org/mine"'
+WHEEL = 'distribution = "mine==1.0"'
+ARCHIVE = f'distribution_sha256 = "{"0" * 64}"\ndistribution_bytes = 9'
+WEIGHTS = 'convert = "openvino-ir"'
+TOPOLOGY = 'topology = {file = "models/mine.onnx"}'
+EMBEDDER = MANIFEST[MANIFEST.index("[embedder]") :]
+ANOTHER = EMBEDDER.removeprefix("[embedder]").strip()
+ONE = "{" + ANOTHER.replace("\n", ", ") + "}"
+#: What stands in the manifest, what in its place is a mistake, and how it is told.
+MISTAKES = [
+    ('name = "mine"', "", "name: missing"),
+    ('name = "mine"', 'name = "../evil"', "name: '../evil'"),
+    ("version = 3", 'version = "3"', "version: '3'"),
+    ("version = 3", "version = true", "version: True"),
+    ("version = 3", "version = 3\ncolour = 1", "colour: no such key"),
+    ("[0.9, 99], [1.1, 80]", "0.9, 99", "calibration: "),
+    ('from = "mobilefacenet"', 'from = "yolo"', "detector: from: 'yolo'"),
+    ('from = "mobilefacenet"', 'kind = "yolo"', "detector: kind: 'yolo'"),
+    ('[detector]\nfrom = "mobilefacenet"', "detector = 1", "detector: must be a table"),
+    ("size = 224", "size = 224.5", "embedder: size: 224.5"),
+    ("size = 224", "size = 8", "embedder: size: 8"),
+    ('"arcface"', '"mtcnn"', "embedder: template: 'mtcnn'"),
+    ('"arcface"', "[[1, 2], [3, 4]]", "embedder: template: "),
+    ('"BGR"', '"bgr"', "embedder: order: 'bgr'"),
+    ("[127.5, 127.5, 127.5]", "[127.5]", "embedder: mean: "),
+    ("scale = 128", "scale = 0", "embedder: scale: "),
+    ("dimensions = 512", "dimensions = 512\nconvert = 'onnx'", "embedder: convert: 'onnx'"),
+    ("dimensions = 512", "dimensions = 512\nsha256 = 'abc'", "embedder: sha256: 'abc'"),
+    ('"models/mine.onnx"', '"m.onnx"\nurl = "http://example.org/m"', "embedder: sha256"),
+    ("dimensions = 512", "dimensions = 512\nviews = 3", "embedder: views: 3"),
+    (
+        "dimensions = 512",
+        "dimensions = 512\nsources = [{url = 3}]",
+        "embedder: sources: 0: url: 3",
+    ),
+    ("dimensions = 512", "dimensions = 512\nsources = 1", "embedder: sources: 1"),
+    ("dimensions = 512", "dimensions = 512\nmember = 'x'", "are about a distribution"),
+    ("dimensions = 512", "dimensions = 512\nurl = 'x'\ndistribution = 'x==1'", "not both"),
+    ("dimensions = 512", "dimensions = 512\nconvert = 'openvino-ir'", "takes a topology"),
+    ("[embedder]", "[[embedders]]\n[embedder]", "embedders: "),
+    ("[embedder]", "[embedders]", "embedders: "),
+    (EMBEDDER, "", "an embedder is needed"),
+    ("version = 3", f"version = 3\nembedders = [{ONE}]", "and not both"),
+    ("version = 3", "version = 3\nembedders = []", "embedders: []"),
+    ("[0.9, 99], [1.1, 80]", "", "calibration: []"),
+    ("[0.9, 99], [1.1, 80]", "[0.9, 100]", "calibration: 0: 1: 100"),
+    ('from = "mobilefacenet"', 'from = "classic"\nscore = 1', "detector: score"),
+    ('"arcface"', "[[1, 2], [3, 4], [5, 6], [7, 8], [9, 1025]]", "embedder: template: "),
+    ("dimensions = 512", "dimensions = 512\nsources = []", "embedder: sources: []"),
+    ("dimensions = 512", "dimensions = 512\nsources = [{}]", "a url or a distribution is needed"),
+    ("dimensions = 512", "dimensions = 512\nsdist = true", "are about a distribution"),
+    ("dimensions = 512", f"dimensions = 512\n{TOPOLOGY}", "takes a topology"),
+    ('"models/mine.onnx"', f'"a/m.onnx"\n{PINNED}\n{ADDRESS}', "embedder: file: 'a/m.onnx'"),
+    ('"models/mine.onnx"', f'"m.onnx"\n{PINNED}\nurl = "http://a.org/m"', "embedder: url: "),
+    ('"models/mine.onnx"', f'"m.onnx"\n{PINNED}\nurl = "https://"', "embedder: url: "),
+    ('"models/mine.onnx"', f'"m.onnx"\n{GRAPH}\n{ADDRESS}', "embedder: licence: missing"),
+    (
+        '"models/mine.onnx"',
+        f'"m.onnx"\n{PINNED}\n{WHEEL}',
+        "embedder: distribution_sha256: missing",
+    ),
+    (
+        '"models/mine.onnx"',
+        f'"m.onnx"\n{PINNED}\n{WHEEL}\n{ARCHIVE}',
+        "embedder: member: missing",
+    ),
+    (
+        "dimensions = 512",
+        f"dimensions = 512\n{WEIGHTS}\ntopology = {{file = 'mine.xml', url = 'https://a.org/m'}}",
+        "embedder: topology: sha256: missing",
+    ),
+]
+#: The same, where a JSON schema cannot tell.
+UNSAID = [
+    ('name = "mine"', 'name = "classic"', "name: 'classic'"),
+    ("[0.9, 99], [1.1, 80]", "[0.9, 80], [1.1, 99]", "calibration: "),
+    ('"models/mine.onnx"', '"models/none.onnx"', "embedder: file: "),
+    ('"arcface"', "[[1, 2], [3, 4], [5, 6], [7, 8], [9, 225]]", "embedder: template: "),
+    ("[127.5, 127.5, 127.5]", "[127.5, nan, 1]", "embedder: mean: "),
+    ("dimensions = 512", f"dimensions = 512\nsha256 = '{'0' * 64}'", "embedder: sha256: "),
+    ("dimensions = 512", "dimensions = 512\nbytes = 3", "embedder: bytes: "),
+    ("version = 3", "version = 3.0", "version: 3.0"),
+]
+#: What may stand there.
+FINE = [
+    ("version = 3", "version = 3\nsummary = 'a pack'\nfinds = 96.1"),
+    ("calibration = [[0.9, 99], [1.1, 80]]", ""),
+    ('from = "mobilefacenet"', 'kind = "yunet"\nscore = 0.5\nfile = "models/mine.onnx"'),
+    ('"arcface"', "[[1, 2], [3, 4], [5, 6.5], [7, 8], [9, 224]]"),
+    ("[embedder]", "[[embedders]]"),
+    ("[embedder]", f"[[embedders]]\n{ANOTHER}\nweight = 0.5\n[[embedders]]"),
+    ('"models/mine.onnx"', f'"mine.onnx"\n{PINNED}\n{ADDRESS}'),
+    ('"models/mine.onnx"', f'"mine.onnx"\n{PINNED}\nurl = "http://127.0.0.1:8000/m"'),
+    ('"models/mine.onnx"', f'"mine.onnx"\n{PINNED}\nsources = [{{{ADDRESS}}}, {{{ADDRESS}}}]'),
+    (
+        '"models/mine.onnx"',
+        f'"m.onnx"\n{PINNED}\n{WHEEL}\n{ARCHIVE}\nmember = "m"\nsdist = true',
+    ),
+    ("dimensions = 512", f"dimensions = 512\n{WEIGHTS}\n{TOPOLOGY}"),
+    (
+        "dimensions = 512",
+        f"dimensions = 512\n{WEIGHTS}\n[embedder.topology]\nfile = 'm.xml'\n{GRAPH}\n{ADDRESS}",
+    ),
+]
 
 
 @pytest.fixture
@@ -139,49 +243,7 @@ def test_a_manifest_may_name_several_places_in_order(folder: Path) -> None:
         load_pack(written(folder, both))
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "key"),
-    [
-        ('name = "mine"', "", "name: missing"),
-        ('name = "mine"', 'name = "../evil"', "name: '../evil'"),
-        ('name = "mine"', 'name = "classic"', "name: 'classic'"),
-        ("version = 3", 'version = "3"', "version: '3'"),
-        ("version = 3", "version = true", "version: True"),
-        ("version = 3", "version = 3\ncolour = 1", "colour: no such key"),
-        ("[0.9, 99], [1.1, 80]", "[0.9, 80], [1.1, 99]", "calibration: "),
-        ("[0.9, 99], [1.1, 80]", "0.9, 99", "calibration: "),
-        ('from = "mobilefacenet"', 'from = "yolo"', "detector: from: 'yolo'"),
-        ('from = "mobilefacenet"', 'kind = "yolo"', "detector: kind: 'yolo'"),
-        ('[detector]\nfrom = "mobilefacenet"', "detector = 1", "detector: must be a table"),
-        ('"models/mine.onnx"', '"models/none.onnx"', "embedder: file: "),
-        ("size = 224", "size = 224.5", "embedder: size: 224.5"),
-        ("size = 224", "size = 8", "embedder: size: 8"),
-        ('"arcface"', '"mtcnn"', "embedder: template: 'mtcnn'"),
-        ('"arcface"', "[[1, 2], [3, 4]]", "embedder: template: "),
-        ('"arcface"', "[[1, 2], [3, 4], [5, 6], [7, 8], [9, 225]]", "embedder: template: "),
-        ('"BGR"', '"bgr"', "embedder: order: 'bgr'"),
-        ("[127.5, 127.5, 127.5]", "[127.5]", "embedder: mean: "),
-        ("[127.5, 127.5, 127.5]", "[127.5, nan, 1]", "embedder: mean: "),
-        ("scale = 128", "scale = 0", "embedder: scale: "),
-        ("dimensions = 512", "dimensions = 512\nconvert = 'onnx'", "embedder: convert: 'onnx'"),
-        ("dimensions = 512", f"dimensions = 512\nsha256 = '{'0' * 64}'", "embedder: sha256: "),
-        ("dimensions = 512", "dimensions = 512\nsha256 = 'abc'", "embedder: sha256: 'abc'"),
-        ('"models/mine.onnx"', '"m.onnx"\nurl = "http://example.org/m"', "embedder: sha256"),
-        ("dimensions = 512", "dimensions = 512\nviews = 3", "embedder: views: 3"),
-        (
-            "dimensions = 512",
-            "dimensions = 512\nsources = [{url = 3}]",
-            "embedder: sources: 0: url: 3",
-        ),
-        ("dimensions = 512", "dimensions = 512\nsources = 1", "embedder: sources: 1"),
-        ("dimensions = 512", "dimensions = 512\nmember = 'x'", "are about a distribution"),
-        ("dimensions = 512", "dimensions = 512\nbytes = 3", "embedder: bytes: "),
-        ("dimensions = 512", "dimensions = 512\nurl = 'x'\ndistribution = 'x==1'", "not both"),
-        ("dimensions = 512", "dimensions = 512\nconvert = 'openvino-ir'", "takes a topology"),
-        ("[embedder]", "[[embedders]]\n[embedder]", "embedders: "),
-        ("version = 3", "version = [", "not valid TOML"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "key"), [*MISTAKES, *UNSAID])
 def test_every_mistake_names_its_key(folder: Path, old: str, new: str, key: str) -> None:
     assert old in MANIFEST
     path = written(folder, MANIFEST.replace(old, new))
@@ -189,6 +251,48 @@ def test_every_mistake_names_its_key(folder: Path, old: str, new: str, key: str)
         load_pack(path)
     assert str(path) in str(error.value)
     assert key in str(error.value)
+
+
+def test_what_is_no_toml_is_told(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"mine\.toml is not valid TOML"):
+        load_pack(written(folder, "version = ["))
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    Draft202012Validator.check_schema(json_schema())
+    return Draft202012Validator(json_schema())
+
+
+@pytest.mark.parametrize(("old", "new", "_key"), MISTAKES)
+def test_the_schema_refuses_what_the_program_does(
+    schema: Draft202012Validator, old: str, new: str, _key: str
+) -> None:
+    assert not schema.is_valid(tomllib.loads(MANIFEST.replace(old, new)))
+
+
+@pytest.mark.parametrize(("old", "new"), FINE)
+def test_the_schema_takes_what_the_program_does(
+    schema: Draft202012Validator, folder: Path, old: str, new: str
+) -> None:
+    text = MANIFEST.replace(old, new)
+    assert text != MANIFEST
+    assert load_pack(written(folder, text)).name == "mine"
+    schema.validate(tomllib.loads(text))
+
+
+@pytest.mark.parametrize(("old", "new", "_key"), UNSAID)
+def test_what_a_schema_cannot_say(
+    schema: Draft202012Validator, old: str, new: str, _key: str
+) -> None:
+    """If it can one day, it belongs to the others."""
+    assert schema.is_valid(tomllib.loads(MANIFEST.replace(old, new)))
+
+
+@pytest.mark.parametrize("name", [*BUILTIN, "opencv-zoo-1"])
+def test_our_own_packs_fit_the_schema(schema: Draft202012Validator, name: str) -> None:
+    file = resources.files("facelabel.adapters.engine") / "packs" / f"{name}.toml"
+    schema.validate(tomllib.loads(file.read_text("utf-8")))
 
 
 def test_a_missing_manifest(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from facelabel.reconcile import Reconciler
 from facelabel.worker import Worker, handlers, one_at_a_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from facelabel.adapters.notifier import Post
@@ -84,6 +84,8 @@ class App:
     amazon: Amazon | None = None
     #: To the local library, and to Rekognition's operations here; None where no database is.
     keys: KeyRing | None = None
+    #: Statements that the database needs to be told, as a pooler keeps our own settings from us.
+    unkept: Callable[[], Sequence[str]] = lambda: ()
     #: A lock on an asset, where the queue may hand out two jobs about one; None where it does not.
     hold: Hold | None = None
 
@@ -175,7 +177,7 @@ def _on_database(settings: Settings, database: Database, engines: Engines) -> Ap
     own = _own_faces(settings, database, engines, clock)
     amazon = _amazon(settings, engines) if _with_rekognition(settings, own, stores) else None
     app = _app(settings, stores, engines, _Parts(remote, local, own, amazon))
-    return replace(app, keys=keys)
+    return replace(app, keys=keys, unkept=database.unkept)
 
 
 def _on_aws(settings: Settings, engines: Engines) -> App:

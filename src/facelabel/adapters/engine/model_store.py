@@ -197,9 +197,10 @@ class ModelStore:
         folder cannot be written, Rejected where a checksum does not match.
         """
         for slot in self._slots(pack):
-            if slot.file.is_yours and slot.problem():
+            if (yours := slot.file.yours) and slot.problem():
+                names = " and ".join(part.name for part in yours)
                 raise Rejected(
-                    f"{slot.file.needed} are published nowhere that we know:"
+                    f"{names}: published nowhere that we know;"
                     f" `facelabel models pull {pack.name} --from FOLDER` takes them from a folder"
                 )
 
@@ -217,16 +218,16 @@ class ModelStore:
         """
         from facelabel.adapters.engine import fetching  # noqa: PLC0415 - see _fetcher
 
-        partly = any(file.is_yours for file in pack.files)
-        for file in pack.files:
-            if file.is_yours:  # before anything is fetched
-                _here(folder, file)
+        yours = [part for file in pack.files for part in file.yours]
+        for part in yours:  # before anything is fetched
+            if not reading.is_file(folder / part.name):
+                raise NotFound(f"{folder / part.name} is not there")
 
         def reader(scratch: Path) -> Callable[[ModelFile], bytes]:
             fetcher = self._fetcher()
 
             def read(file: ModelFile) -> bytes:
-                if partly and file.sources and not reading.is_file(folder / file.name):
+                if yours and file.sources and not reading.is_file(folder / file.name):
                     return fetcher.fetch(file, scratch, progress or _silent)
                 data = _read(folder / file.name)
                 fetching.check(file, data)
@@ -295,9 +296,9 @@ class ModelStore:
     def _refuse_unreachable(self, pack: Pack) -> None:
         """Raise Unavailable where it is clear at once that a file cannot be had."""
         if not self.installed(pack):
-            for file in pack.files:
-                for source in file.sources[:1]:
-                    self._fetcher().refuse_unreachable(file, source)
+            for part in (part for file in pack.files for part in file.parts):
+                for source in part.sources[:1]:
+                    self._fetcher().refuse_unreachable(part, source)
 
     def _fill(self, pack: Pack, reader: Callable[[Path], Callable[[ModelFile], bytes]]) -> None:
         """Fill every slot that is not as it should be; the reader gets a folder to work in."""
@@ -362,13 +363,6 @@ def _read(path: Path) -> bytes:
         return reading.read(path, MAX_MODEL_BYTES)
     except OSError as error:
         raise NotFound(f"{path} {reading.why(error)}") from error
-
-
-def _here(folder: Path, file: ModelFile) -> None:
-    """Raise NotFound unless the file, and its graph, are in the folder."""
-    for one in filter(None, (file, file.topology)):
-        if not reading.is_file(folder / one.name):
-            raise NotFound(f"{folder / one.name} is not there")
 
 
 def _named(choice: str) -> Pack:

@@ -131,6 +131,14 @@ class Database:
         dialect = sqlite_dialect if self._sqlite else postgresql_dialect
         return cast("Insert", dialect.insert(table))
 
+    def unkept(self) -> Sequence[str]:
+        """Statements that give our role what a pooler between does not let us set for ourselves."""
+        if self._sqlite:
+            return ()
+        with self._translated():
+            role = postgresql.who(self._engine, self._url)
+            return postgresql.unkept(self._engine, self._busy_timeout, role)
+
     def close(self) -> None:
         """Close every connection; what was forgotten is gone from the files, or soon will be."""
         if self._eraser:

@@ -17,6 +17,7 @@ from zlib import crc32
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from facelabel.adapters.store import pooling
 from facelabel.adapters.store.faults import Who
 from facelabel.errors import ConfigurationError
 
@@ -37,9 +38,10 @@ _CLIENT = {
     "keepalives_count": _PROBES,
     "tcp_user_timeout": SILENT * 1000,
 }
+_IDLE = "idle_in_transaction_session_timeout"
 #: What the server is told, by its own names; times without a unit are milliseconds.
 _SERVER = {
-    "idle_in_transaction_session_timeout": str(SILENT * 1000),
+    _IDLE: str(SILENT * 1000),
     "tcp_keepalives_idle": str(_PROBE_AFTER),
     "tcp_keepalives_interval": str(_PROBE_EVERY),
     "tcp_keepalives_count": str(_PROBES),
@@ -88,7 +90,7 @@ def engine(url: URL, lock_timeout: float) -> Engine:
         # Whatever the server's default: after waiting for a lock, the others' changes are seen.
         isolation_level="READ COMMITTED",
     )
-    wanted = {"lock_timeout": str(int(lock_timeout * 1000)), **_SERVER}
+    wanted = {"lock_timeout": _milliseconds(lock_timeout), **_SERVER}
 
     @event.listens_for(made, "connect")
     def setup(connection: DBAPIConnection, _: object) -> None:
@@ -106,6 +108,20 @@ def prepare(connection: Connection, alone: str, *, durable: bool = True) -> None
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
     if alone:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({crc32(alone.encode())})")
+
+
+def unkept(engine: Engine, lock_timeout: float, role: Who) -> list[str]:
+    """Statements that give the role what does not stay with our connections behind a pooler.
+
+    Nothing where they are ours alone. ``lock_timeout``: as :func:`engine` was given it.
+    """
+    if not pooling.is_shared(engine):
+        return []
+    wanted = {"lock_timeout": _milliseconds(lock_timeout), _IDLE: _SERVER[_IDLE]}
+    return [
+        role.fill(f"ALTER ROLE {{role}} SET {name} = '{wanted[name]}ms'")
+        for name in pooling.unset(engine, wanted)
+    ]
 
 
 def who(engine: Engine, url: URL) -> Who:
@@ -127,6 +143,10 @@ def check_encoding(connection: Connection) -> None:
             f"its encoding is {encoding}, in which not every name can be written: make it with"
             " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
 
 
 def _prepare_threshold(url: URL) -> int | None:
