@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Sighting,
         Template,
     )
+    from facelabel.quality import Comparable
 
 
 class Library(Protocol):
@@ -487,6 +488,10 @@ class FaceEngine(Protocol):
     @property
     def dimensions(self) -> int:
         """Length of a vector."""
+
+    @property
+    def comparable(self) -> Comparable:
+        """What a face must be to be compared with faces that nobody enrolled."""
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""

@@ -177,6 +177,11 @@ class TemplatesContract:
         assert templates.kept(ids, MODEL) == {"p": (7, seen), "q": (1, nothing)}
         assert templates.kept(ids, "other/1") == templates.kept([], MODEL) == {}
 
+    def test_what_the_embedders_made_of_a_face_is_kept(self, templates: Templates) -> None:
+        seen = Analysis(640, 480, (replace(template(1), norms=(12.5, 0.25)), template(2)))
+        templates.keep(asset("p"), MODEL, seen)
+        assert templates.kept(["p"], MODEL) == {"p": (1, seen)}
+
     def test_what_was_kept_is_replaced_and_discarded(self, templates: Templates) -> None:
         seen = Analysis(640, 480, (template(1),))
         templates.keep(asset("p"), MODEL, seen)

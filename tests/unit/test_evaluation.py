@@ -32,6 +32,7 @@ from facelabel.evaluation.photos import Seen
 from facelabel.evaluation.rates import ALWAYS, NEVER, Distances, share
 from facelabel.matching import Rules
 from facelabel.model import Analysis, Asset, Box, Reason, Template
+from facelabel.quality import Comparable
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
@@ -334,7 +335,7 @@ def _enrolled(analysis: Analysis) -> Template | None:
     """What the recogniser learns from a picture like that."""
 
     class Engine:
-        model, dimensions = "m/1", 2
+        model, dimensions, comparable = "m/1", 2, Comparable()
 
         def analyse(self, image: bytes) -> Analysis:
             del image
@@ -361,7 +362,7 @@ def _enrolled(analysis: Analysis) -> Template | None:
 
 def test_what_cannot_be_read_is_part_of_the_answer(tmp_path: Path) -> None:
     class Engine:
-        model, dimensions = "m/1", 2
+        model, dimensions, comparable = "m/1", 2, Comparable()
 
         def analyse(self, image: bytes) -> Analysis:
             if image == b"bad":

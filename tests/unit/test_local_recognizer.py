@@ -11,6 +11,7 @@ import pytest
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.errors import ConfigurationError, NotFound, UnreadableImage, UnusableFace
 from facelabel.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
+from facelabel.quality import Comparable
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ScriptedEngine:
     """Sees in each image what it was told; similarity falls from 100 to 0 with the distance."""
 
     dimensions = 2
+    comparable = Comparable()
 
     def __init__(self, model: str = "scripted/1", *, calibrated: bool = True) -> None:
         """Know no image yet."""

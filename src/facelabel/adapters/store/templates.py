@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select
 from facelabel.adapters.store import forgetting, schema, succession, template_rows
 from facelabel.adapters.store.database import batches
 from facelabel.model import EnrolledFace
-from facelabel.serial import decode_analysis, encode_analysis, encode_face
+from facelabel.serial import decode_analysis, encode_analysis, encode_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +107,7 @@ class StoreTemplates:
                 "asset_id": face.asset_id,
                 "digest": digest,
                 "vector": template_rows.fitting(template.vector, held),
-                "face": encode_face(template.face),
+                "face": encode_template(template),
             }
             new = self._database.insert(schema.template).values(row)
             connection.execute(new.on_conflict_do_nothing())
