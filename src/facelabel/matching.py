@@ -1,10 +1,10 @@
 """From resembling faces to names: who is on a photo, and when to say nothing.
 
-A person's score is that of the reference face most like the searched one (measured against
-means and centroids in ``docs/accuracy.md``). Faces and people of one photo are paired best
-first: no face and person who are both left could prefer each other, which makes the pairing the
-only stable one. A pair counts only above the threshold, which is higher where many are known (see
-:mod:`facelabel.chance`), and where the runner-up is clearly worse.
+A person's score is that of the reference face most like the searched one, or that of the mean of
+all their references where it is higher (measured in ``docs/accuracy.md``). Faces and people of one
+photo are paired best first: no face and person who are both left could prefer each other, which
+makes the pairing the only stable one. A pair counts only above the threshold, which is higher where
+many are known (see :mod:`facelabel.chance`), and where the runner-up is clearly worse.
 """
 
 from __future__ import annotations

@@ -558,6 +558,14 @@ class Templates(Protocol):
     def vectors_of(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the vectors of these faces; those that are not there are absent."""
 
+    def references(
+        self, collection_id: int, people: Collection[str], most: int
+    ) -> Mapping[str, Sequence[bytes]]:
+        """The vectors of each of these people who has several, in the order added.
+
+        Whoever has one alone, or more than ``most``, is absent.
+        """
+
     def nameless(self, collection_id: int) -> int:
         """How many faces clients put there without saying whose they are."""
 
