@@ -114,12 +114,19 @@ class Camera:
         self._random = np.random.default_rng(SEED)
 
     def pictures(
-        self, file: Path, copies: Copies
+        self, file: Path, copies: Copies, least: int = 1
     ) -> Iterator[tuple[tuple[int, int, int], tuple[Template, ...]]]:
-        """The faces of each copy of a file, by what was done to it."""
-        image = Image.open(file).convert("RGB")
-        width = _face_width(image, self._see(image))
-        for copy in copies if width else ():
+        """The faces of each copy of a file with so many, by what was done to it."""
+        image, faces = Image.open(file).convert("RGB"), self._engine.analyse(file.read_bytes())
+        width = _face_width(image, faces.templates)
+        if len(faces.templates) < least:
+            return
+        first = min(1.0, WIDEST / width)
+        image, width = (
+            image.resize(_scaled(image.size, first), Image.Resampling.LANCZOS),
+            width * first,
+        )
+        for copy in copies:
             blur, pixels, grain = copy
             scale = min(1.0, (pixels or WIDEST) / width)
             made = image.resize(_scaled(image.size, scale), Image.Resampling.LANCZOS)
@@ -169,7 +176,7 @@ def photos(camera: Camera, data: Path, copies: Copies) -> Iterator[Found]:
              *sorted((data / "groups").glob("*.jpg")),
              data / "families" / "identification1.jpg"]  # fmt: skip
     for file in files:
-        for copy, faces in camera.pictures(file, copies):
+        for copy, faces in camera.pictures(file, copies, least=2):
             for at, template in enumerate(faces):
                 yield Found(f"{file}{copy}", str(at), copy, template)
 

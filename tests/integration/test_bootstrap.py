@@ -112,6 +112,13 @@ def test_an_engine_measures_as_the_user_did(
     assert engines(tmp_path, model_cache, "classic")("classic/1").similarity(0.338) == 80.0
 
 
+def test_a_calibration_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    made = engines(tmp_path)
+    made.calibrations.path("classic/1").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="calibration cannot be read: Is a directory"):
+        made.calibrations.fingerprint  # noqa: B018 - it is read
+
+
 def test_a_first_calibration_gives_way_to_the_packs_own(tmp_path: Path) -> None:
     made = uncalibrated(tmp_path)
     made.calibrate(UNCALIBRATED, ((1.0, 80.0),), people=50, pairs=1225)

@@ -77,10 +77,16 @@ class Calibrations:
         """Tell one state of the folder from another; "" is as packs come.
 
         Calibrations of before there was this are not in it: pictures were named by them, too.
+        Raises ConfigurationError where one cannot be read.
         """
         digest = hashlib.blake2b(digest_size=_DIGEST)
-        found = [(path.name, data) for path in sorted(self._folder.glob("*.json"))
-                 if (data := path.read_bytes()).lstrip().startswith(b"{")]  # fmt: skip
+        try:
+            found = [(path.name, data) for path in sorted(self._folder.glob("*.json"))
+                     if (data := path.read_bytes()).lstrip().startswith(b"{")]  # fmt: skip
+        except OSError as error:
+            raise ConfigurationError(
+                f"the calibrations in {self._folder} cannot be read: {error.strerror or error}"
+            ) from error
         for name, data in found:
             digest.update(f"{name}\0{len(data)}\0".encode() + data)
         return digest.hexdigest() if found else ""
