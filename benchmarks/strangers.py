@@ -1,6 +1,7 @@
 """Strangers given a name, by how many people are known: the rule on and off.
 
-    python benchmarks/strangers.py DATA [--pack opencv-zoo] [--people 100 1000 10000] [--json]
+    python benchmarks/strangers.py DATA [--pack opencv-zoo] [--people 100 1000 10000]
+        [--portraits 1] [--json]
 
 DATA has a folder ``portraits`` (``gallery``, ``probe``, ``strangers``). Sets of ten thousand people
 are not to be had, so most vectors are drawn: around the mean of the real ones, in so many
@@ -8,6 +9,10 @@ dimensions that two of them come as near as often as two people of the pack's ca
 first table holds both side by side). A second picture of somebody drawn lies as far from the first
 as those of a real person. The real people are among them. Everything else is the product: its
 similarity, its matching, its rule.
+
+With several portraits of each person everybody is drawn, and three ways to score a person are told
+apart: the nearest portrait alone; that or the mean of all (the product); the same with the mean
+counted as a portrait by the rule.
 """
 
 from __future__ import annotations
@@ -33,11 +38,15 @@ from facelabel.model import Hit, SearchedFace
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from facelabel.adapters.engine.manifest import Pack
 
     Vectors = NDArray[np.float32]
+    #: Of each searched face with each person.
+    Scores = Callable[[Vectors], Vectors]
 
 SEED = 20261127
 #: Rates at which drawn pairs are held against the calibration.
@@ -87,6 +96,22 @@ class World:
         )
         return drawn.astype(np.float32)
 
+    def pictures(self, people: int, portraits: int) -> Vectors:
+        """So many portraits of so many people, (people, portraits, dimensions).
+
+        Two of one person are as alike as those of real people, two of two as those of two drawn.
+        """
+        count = (people, portraits, len(self._axes))
+        person, light = (_unit(self.random.standard_normal(size, dtype=np.float32))
+                         for size in ((people, 1, count[2]), count))  # fmt: skip
+        light = _unit(light - (light * person).sum(axis=2, keepdims=True) * person)
+        common = self._part**2
+        alike = self.random.choice(self.alike, (people, portraits, 1))
+        of_person = np.clip((alike - common) / (1 - common), 0, 1)
+        around = np.sqrt(of_person) * person + np.sqrt(1 - of_person) * light
+        drawn: Vectors = self._part * self._centre + np.sqrt(1 - common) * around @ self._axes
+        return drawn.astype(np.float32)
+
     def again(self, people: Vectors) -> Vectors:
         """Another picture of each of them."""
         cosine = self.random.choice(self.alike, len(people))[:, None]
@@ -95,6 +120,11 @@ class World:
         other /= np.linalg.norm(other, axis=1, keepdims=True)
         found: Vectors = (cosine * people + np.sqrt(1 - cosine**2) * other).astype(np.float32)
         return found
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    found: Vectors = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return found
 
 
 def _fit(pack: Pack) -> tuple[float, int]:
@@ -154,12 +184,14 @@ def rates(world: World, pack: Pack) -> list[tuple[float, float]]:
     return [(rate, count / pairs) for (rate, _), count in zip(wanted, counts, strict=True)]
 
 
-def names(pack: Pack, gallery: Vectors, probes: Vectors, rules: Rules) -> list[int | None]:
-    """Whom the product names in each of some pictures with one face: rows of the gallery."""
+def names(
+    pack: Pack, scores: Scores, probes: Vectors, rules: Rules, portraits: int
+) -> list[int | None]:
+    """Whom the product names in each of some pictures with one face: people by number."""
     points = pack.calibration or ()
     found: list[int | None] = []
     for start in range(0, len(probes), BLOCK):
-        cosine = probes[start : start + BLOCK] @ gallery.T
+        cosine = scores(probes[start : start + BLOCK])
         nearest = np.argpartition(-cosine, min(NEIGHBOURS, cosine.shape[1] - 1))[:, :NEIGHBOURS]
         for row, columns in zip(cosine, nearest, strict=True):
             hits = tuple(
@@ -167,7 +199,7 @@ def names(pack: Pack, gallery: Vectors, probes: Vectors, rules: Rules) -> list[i
                 for at in columns
             )
             face = SearchedFace(some_face(), hits)
-            (named,) = assign([face], rules, portraits=len(gallery))
+            (named,) = assign([face], rules, portraits=portraits)
             found.append(None if named.name is None else int(named.name))
     return found
 
@@ -188,8 +220,9 @@ def measure(world: World, pack: Pack, people: int, probes: int) -> list[Line]:
     strangers = np.concatenate([world.strangers, world.draw(probes - len(world.strangers))])
     lines = []
     for name, rules in (("threshold 80", Rules(80, 1.25, 0.0)), ("1 %", Rules(80, 1.25, 0.01))):
-        told = names(pack, gallery, strangers, rules)
-        given = names(pack, gallery, np.stack([vector for _, vector in known]), rules)
+        told = names(pack, lambda some: some @ gallery.T, strangers, rules, len(gallery))
+        pictures = np.stack([vector for _, vector in known])
+        given = names(pack, lambda some: some @ gallery.T, pictures, rules, len(gallery))
         right = sum(at == found for (at, _), found in zip(known, given, strict=True))
         wrong = sum(found not in (None, at) for (at, _), found in zip(known, given, strict=True))
         lines.append(
@@ -197,6 +230,45 @@ def measure(world: World, pack: Pack, people: int, probes: int) -> list[Line]:
                 people, name, round(rules.needed(len(gallery)), 1),
                 _percent(sum(one is not None for one in told), len(told)),
                 _percent(right, len(known)), _percent(wrong, len(known)),
+            )
+        )  # fmt: skip
+    return lines
+
+
+def measure_several(
+    world: World, pack: Pack, people: int, portraits: int, probes: int
+) -> list[Line]:
+    """Among people with several portraits each, scored in three ways."""
+    pictures = world.pictures(people, portraits + 1)
+    gallery, searched = pictures[:, :-1], pictures[: probes // 4, -1]
+    means = _unit(gallery.sum(axis=1))
+    flat = gallery.reshape(people * portraits, -1)
+
+    def nearest(some: Vectors) -> Vectors:
+        found: Vectors = (some @ flat.T).reshape(len(some), people, portraits).max(axis=2)
+        return found
+
+    def or_mean(some: Vectors) -> Vectors:
+        found: Vectors = np.maximum(nearest(some), some @ means.T)
+        return found
+
+    strangers, rules = world.draw(probes), Rules(80, 1.25, chance.STRANGERS)
+    ways = (
+        ("nearest", nearest, portraits),
+        ("or mean", or_mean, portraits),
+        ("counted", or_mean, portraits + 1),
+    )
+    lines = []
+    for name, scores, each in ways:
+        told = names(pack, scores, strangers, rules, people * each)
+        given = names(pack, scores, searched, rules, people * each)
+        right = sum(at == found for at, found in enumerate(given))
+        wrong = sum(found not in (None, at) for at, found in enumerate(given))
+        lines.append(
+            Line(
+                people, f"{name} of {portraits}", round(rules.needed(people * each), 1),
+                _percent(sum(one is not None for one in told), len(told)),
+                _percent(right, len(searched)), _percent(wrong, len(searched)),
             )
         )  # fmt: skip
     return lines
@@ -212,6 +284,7 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--pack", default="opencv-zoo", choices=sorted(builtin_packs()))
     parser.add_argument("--people", type=int, nargs="+", default=[100, 1_000, 10_000])
+    parser.add_argument("--portraits", type=int, default=1, help="of each person")
     parser.add_argument("--probes", type=int, default=20_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -220,7 +293,13 @@ def main() -> int:
     world = World(pack, sets["gallery"], sets["probe"], sets["strangers"])
     drawn = rates(world, pack)
     lines = [
-        line for people in options.people for line in measure(world, pack, people, options.probes)
+        line
+        for people in options.people
+        for line in (
+            measure(world, pack, people, options.probes)
+            if options.portraits == 1
+            else measure_several(world, pack, people, options.portraits, options.probes)
+        )
     ]
     if options.json:
         print(json.dumps({"rates": drawn, "lines": [asdict(line) for line in lines]}))

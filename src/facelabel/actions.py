@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.matching import Rules
-    from facelabel.model import Asset, Enrolment, Face, Job, NamedFace
+    from facelabel.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting
     from facelabel.portraits import Portrait
     from facelabel.settings import Settings
     from facelabel.worker import Done
@@ -175,10 +176,39 @@ def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
     least = rules.needed(app.pipeline.portraits())
     left, count = iter(asset_ids), 0
     while some := list(islice(left, PAGE)):
-        for search in app.pipeline.ledger.searches(some).values():
-            named = (face.best for face in search.faces if face.name)
-            count += sum(best is not None and best.similarity < least for best in named)
+        searches = app.pipeline.ledger.searches(some).values()
+        other = [one for one in searches if not rules.same_calibration(one.rules)]
+        again = _seen_again(app, other)
+        for search in searches:
+            named = _similarities(search, again.get(search.asset_id))
+            count += sum(similarity < least for similarity in named)
     return count
+
+
+def _seen_again(app: App, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+    """What these searches would see today, without images, as far as their faces are kept."""
+    live = app.pipeline.ledger.collection()
+    if not searches or live is None:
+        return {}
+    with app.pipeline.one_collection():
+        return app.pipeline.recognizer.recall(live, searches)
+
+
+def _similarities(search: Search, again: Sighting | None) -> Iterator[float]:
+    """How alike each named face of a search is to whom it was named after, as we measure now."""
+    for at, face in enumerate(search.faces):
+        if face.name and face.best:
+            hits = again.faces[at].hits if again and at < len(again.faces) else ()
+            now = (hit.similarity for hit in hits if hit.person == face.name)
+            yield max(now, default=0.0 if again else face.best.similarity)
+
+
+def calibration(app: App, search: Search) -> OwnCalibration | None:
+    """What the similarities of a search meant, where the user's own people say it, as today."""
+    rules = app.pipeline.scheme.rules
+    if not rules.calibration or not rules.same_calibration(search.rules):
+        return None
+    return app.engines.calibrations.of(search.model.removeprefix("facelabel "))
 
 
 def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]:

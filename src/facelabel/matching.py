@@ -1,10 +1,10 @@
 """From resembling faces to names: who is on a photo, and when to say nothing.
 
-A person's score is that of the reference face most like the searched one (measured against
-means and centroids in ``docs/accuracy.md``). Faces and people of one photo are paired best
-first: no face and person who are both left could prefer each other, which makes the pairing the
-only stable one. A pair counts only above the threshold, which is higher where many are known (see
-:mod:`facelabel.chance`), and where the runner-up is clearly worse.
+A person's score is that of the reference face most like the searched one, or that of the mean of
+all their references where it is higher (measured in ``docs/accuracy.md``). Faces and people of one
+photo are paired best first: no face and person who are both left could prefer each other, which
+makes the pairing the only stable one. A pair counts only above the threshold, which is higher where
+many are known (see :mod:`facelabel.chance`), and where the runner-up is clearly worse.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Explanations keep this many people for each face.
 KEPT_CANDIDATES = 5
+#: Stands before the calibration in a fingerprint.
+_CALIBRATED = "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,20 @@ class Rules:
     #: The largest chance, 0..1, that a stranger gets some name; 0: the threshold alone counts,
     #: None: what the gallery was begun with.
     strangers: float | None = None
+    #: Tells what similarities mean apart: a fingerprint of the user's own calibrations, "" where
+    #: they mean what the packs say.
+    calibration: str = ""
 
     @property
     def fingerprint(self) -> str:
         """Tell searches decided under other rules apart."""
         asked = "" if self.strangers is None else f"/{self.strangers:g}"
-        return f"{self.threshold:g}/{self.margin:g}{asked}"
+        measured = f"{_CALIBRATED}{self.calibration}" if self.calibration else ""
+        return f"{self.threshold:g}/{self.margin:g}{asked}{measured}"
+
+    def same_calibration(self, fingerprint: str) -> bool:
+        """Whether the similarities of a search of that fingerprint mean what ours do."""
+        return fingerprint.partition(";")[0].partition(_CALIBRATED)[2] == self.calibration
 
     def needed(self, portraits: int | None) -> float:
         """The similarity that a name takes among so many portraits.

@@ -108,6 +108,9 @@ class Template:
     face: Face
     #: Unit vector, little-endian float32; comparable only within one model.
     vector: bytes
+    #: How long the vector of each embedder was before it was scaled to one: the less an embedder
+    #: makes of a face, the shorter. Empty in what was stored before this was kept.
+    norms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Sighting,
         Template,
     )
+    from facelabel.quality import Comparable
 
 
 class Library(Protocol):
@@ -488,6 +489,10 @@ class FaceEngine(Protocol):
     def dimensions(self) -> int:
         """Length of a vector."""
 
+    @property
+    def comparable(self) -> Comparable:
+        """What a face must be to be compared with faces that nobody enrolled."""
+
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
 
@@ -552,6 +557,14 @@ class Templates(Protocol):
 
     def vectors_of(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the vectors of these faces; those that are not there are absent."""
+
+    def references(
+        self, collection_id: int, people: Collection[str], most: int
+    ) -> Mapping[str, Sequence[bytes]]:
+        """The vectors of each of these people who has several, in the order added.
+
+        Whoever has one alone, or more than ``most``, is absent.
+        """
 
     def nameless(self, collection_id: int) -> int:
         """How many faces clients put there without saying whose they are."""

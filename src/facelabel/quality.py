@@ -11,8 +11,11 @@ from facelabel.model import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Face
+    from facelabel.model import Face, Template
 
+#: The least sharpness of a face that can be told from others. One blurred by a Gaussian of 3 % of
+#: its width has 25 at most, portraits 57 and more.
+SHARP = 40.0
 _WORDS: Mapping[Reason, str] = {
     Reason.EXCEEDS_MAX_FACES: "one of too many",
     Reason.EXTREME_POSE: "turned too far away",
@@ -49,6 +52,34 @@ class Bar:
             yield Reason.LOW_BRIGHTNESS
         if abs(face.pose.yaw) > self.yaw or abs(face.pose.pitch) > self.pitch:
             yield Reason.EXTREME_POSE
+
+
+@dataclass(frozen=True, slots=True)
+class Comparable:
+    """What a face must be to be compared with faces that nobody enrolled.
+
+    To an embedder all faces that are blurred enough are one person. A searched face may be
+    blurred all the same: it is compared with portraits, which are not, and two blurred faces are
+    needed to be alike. Whatever takes both sides of a comparison from any picture (groups of
+    unknown faces, references out of a crowd, two photos compared) asks here first. What cannot be
+    compared is not somebody else: nothing is known about it.
+    """
+
+    sharpness: float = SHARP
+    #: Of each embedder the least :attr:`~facelabel.model.Template.norms`; 0 where it is not known.
+    #: Sharpness alone is deceived by grain, which looks like detail and shows no face.
+    norms: tuple[float, ...] = ()
+
+    def reasons(self, template: Template) -> Iterator[Reason]:
+        """Yield what stands against it; nothing where the face can be compared.
+
+        Of faces stored before norms were, sharpness alone is judged.
+        """
+        if template.face.sharpness < self.sharpness:
+            yield Reason.LOW_SHARPNESS
+        # One embedder that sees nobody is enough: its part alone makes two people alike.
+        if any(norm < least for norm, least in zip(template.norms, self.norms, strict=False)):
+            yield Reason.LOW_FACE_QUALITY
 
 
 def learnable(faces: Sequence[Face], more: int = 0) -> int:

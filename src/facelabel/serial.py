@@ -59,6 +59,16 @@ def decode_faces(data: Iterable[Any]) -> tuple[Face, ...]:
     return tuple(decode_face(face) for face in data)
 
 
+def encode_template(template: Template) -> Json:
+    """A template as plain JSON, without its vector, which is bytes."""
+    return {**encode_face(template.face), "norms": list(template.norms)}
+
+
+def decode_template(data: Any, vector: bytes) -> Template:  # noqa: ANN401 - JSON
+    """The template of this vector; older ones say nothing of norms."""
+    return Template(decode_face(data), vector, tuple(data.get("norms", ())))
+
+
 def encode_named(named: NamedFace) -> Json:
     """A face with its name as plain JSON; the verdict by its key, as its wording may change."""
     return {
@@ -104,20 +114,20 @@ def encode_analysis(analysis: Analysis) -> Json:
     return {
         "width": analysis.width,
         "height": analysis.height,
-        "faces": [encode_face(template.face) for template in analysis.templates],
+        "faces": [encode_template(template) for template in analysis.templates],
         "left_out": [encode_face(face) for face in analysis.left_out],
     }
 
 
 def decode_analysis(data: Any, vectors: bytes) -> Analysis:  # noqa: ANN401 - JSON
     """The analysis of these vectors, which lie end to end, all of one length."""
-    faces = decode_faces(data["faces"])
+    faces = data["faces"]
     length = len(vectors) // max(len(faces), 1)
     return Analysis(
         width=data["width"],
         height=data["height"],
         templates=tuple(
-            Template(face, vectors[at * length : (at + 1) * length])
+            decode_template(face, vectors[at * length : (at + 1) * length])
             for at, face in enumerate(faces)
         ),
         left_out=decode_faces(data["left_out"]),

@@ -26,10 +26,18 @@ from facelabel.model import (
     Pose,
     Reason,
     Search,
+    Template,
     Verdict,
 )
-from facelabel.serial import decode_face, decode_named, encode_face, encode_named
-from facelabel.testing import MemoryLedger, some_face
+from facelabel.serial import (
+    decode_face,
+    decode_named,
+    decode_template,
+    encode_face,
+    encode_named,
+    encode_template,
+)
+from facelabel.testing import MemoryLedger, some_face, vector
 
 if TYPE_CHECKING:
     from facelabel.adapters.store.database import Database
@@ -346,6 +354,14 @@ searches = st.builds(
 @given(searches)
 def test_a_search_is_unpacked_as_it_was_packed(found: Search) -> None:
     assert lines.unpack(lines.pack(found)) == found
+
+
+def test_a_template_reads_as_it_was_written_and_as_it_was_before_norms() -> None:
+    template = Template(some_face(), vector(1, 0), (12.25, 3.5))
+    written = json.loads(json.dumps(encode_template(template)))
+    assert decode_template(written, template.vector) == template
+    before = encode_face(template.face)
+    assert decode_template(before, template.vector) == replace(template, norms=())
 
 
 def test_what_a_newer_version_added_is_passed_over() -> None:

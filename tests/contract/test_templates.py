@@ -168,6 +168,24 @@ class TemplatesContract:
         assert self.number(templates) > people
         assert list(templates.faces("people")) == []
 
+    def test_the_vectors_of_people_with_several_faces(
+        self, templates: Templates, people: int
+    ) -> None:
+        owners = {1: "Ann", 2: "Ben", 3: "Ann", 4: "Cid", 5: "Ann", 6: "Cid", 7: ""}
+        for number, person in owners.items():
+            one = replace(face(number), person=person)
+            templates.add("people", one, template(number), f"{number}")
+        templates.create("other", MODEL, 2)
+        templates.add("other", replace(face(8), person="Ben"), template(8), "8")
+        ann, cid = ([template(n).vector for n in some] for some in ((1, 3, 5), (4, 6)))
+        everybody = {"Ann", "Ben", "Cid", "Dan", *(f"unknown {n}" for n in range(1200))}
+        assert dict(templates.references(people, everybody, 9)) == {"Ann": ann, "Cid": cid}
+        assert dict(templates.references(people, {"Ann", "Cid"}, 2)) == {"Cid": cid}
+        assert dict(templates.references(people, {"Ben"}, 9)) == {}
+        assert dict(templates.references(people, (), 9)) == {}
+        templates.delete("people", ["f4"])
+        assert dict(templates.references(people, {"Cid"}, 9)) == {}
+
     def test_what_was_seen_in_a_picture_is_kept(self, templates: Templates) -> None:
         seen = Analysis(640, 480, (template(1), template(2)), (some_face(),))
         nothing = Analysis(10, 10, ())
@@ -176,6 +194,11 @@ class TemplatesContract:
         ids = ["p", *(f"unknown-{number}" for number in range(1200)), "q"]
         assert templates.kept(ids, MODEL) == {"p": (7, seen), "q": (1, nothing)}
         assert templates.kept(ids, "other/1") == templates.kept([], MODEL) == {}
+
+    def test_what_the_embedders_made_of_a_face_is_kept(self, templates: Templates) -> None:
+        seen = Analysis(640, 480, (replace(template(1), norms=(12.5, 0.25)), template(2)))
+        templates.keep(asset("p"), MODEL, seen)
+        assert templates.kept(["p"], MODEL) == {"p": (1, seen)}
 
     def test_what_was_kept_is_replaced_and_discarded(self, templates: Templates) -> None:
         seen = Analysis(640, 480, (template(1),))

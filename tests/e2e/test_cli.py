@@ -20,6 +20,7 @@ from PIL import Image
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.engine.samples import two_people
+from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration
 from facelabel.cli import cli
 
 if TYPE_CHECKING:
@@ -243,6 +244,39 @@ def test_tag_is_a_backfill_that_says_what_it_would_do(
     assert "1 pictures would be searched, 1 of them again" in facelabel("tag", "--dry-run", *strict)
     facelabel("tag", *strict)
     assert _tags(facelabel, "assets/party") == set()
+
+
+def test_a_calibration_of_ones_own_decides_pictures_anew(
+    facelabel: Program, portraits: Path, party: Path
+) -> None:
+    """As another threshold does; deleting its file undoes it."""
+    facelabel("index", portraits)
+    facelabel("upload", party)
+    facelabel("tag")
+    both = {"Barack Obama", "Joe Biden"}
+    assert _tags(facelabel, "assets/party") == both
+    model = facelabel.json("show", "assets/party")["search"]["model"].removeprefix("facelabel ")
+    own = OwnCalibration(
+        ((0.001, 99.0), (0.002, 80.0)), 150, 31_025, 1_764_115_200.0, stricter=True
+    )
+    path = Calibrations(facelabel.folder.parent / "data" / "calibration").keep(model, own)
+    says = "calibrated on your own portraits of 26 Nov 2025: 150 people, 31,025 pairs"
+    for command in (("models", "list"), ("doctor",)):
+        assert says in facelabel(*command)
+    assert says not in facelabel("show", "assets/party")  # whose names are of before
+    planned = facelabel("tag", "--dry-run")
+    assert "1 pictures would be searched, 1 of them again" in planned
+    assert "2 names would go" in planned
+    facelabel("tag")
+    assert _tags(facelabel, "assets/party") == set()
+    assert says in facelabel("show", "assets/party")
+    assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
+
+    path.unlink()
+    assert "0 names would go" not in facelabel("tag", "--dry-run")
+    facelabel("tag")
+    assert _tags(facelabel, "assets/party") == both
+    assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
 
 
 def test_faces_beyond_the_limit_are_told(facelabel: Program, party: Path) -> None:

@@ -21,6 +21,7 @@ from facelabel.adapters.engine.manifest import builtin_packs, former_packs
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.bootstrap.app import opened
+from facelabel.bootstrap.calibrations import OwnCalibration
 from facelabel.bootstrap.engines import Engines
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
@@ -54,6 +55,65 @@ def test_a_calibration_of_the_users_own_is_kept(tmp_path: Path) -> None:
     path = uncalibrated(tmp_path).calibrate(UNCALIBRATED, ((0.9, 90.0), (1.0, 80.0)))
     assert path.is_relative_to(tmp_path)
     assert calibrated(uncalibrated(tmp_path))[UNCALIBRATED]
+
+
+def test_a_calibration_that_older_versions_wrote_goes_on(tmp_path: Path) -> None:
+    """A list of points, for packs that have none; one that has its own keeps that."""
+    made = uncalibrated(tmp_path)
+    for model in (UNCALIBRATED, "classic/1"):
+        path = made.calibrations.path(model)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("[[0.9, 90.0], [1.0, 80.0]]", "utf-8")
+    packs = {pack.model: pack for pack in made.packs()}
+    assert packs[UNCALIBRATED].own == OwnCalibration(((0.9, 90.0), (1.0, 80.0)))
+    assert packs["classic/1"].own is None
+    assert made.calibrations.fingerprint == ""  # pictures were named by it
+
+
+def test_a_stricter_calibration_takes_the_place_of_the_packs_own(tmp_path: Path) -> None:
+    made, model = engines(tmp_path), "classic/1"
+    published = builtin_packs()["classic"].calibration
+    assert published
+    points = tuple((distance - 0.02, similarity) for distance, similarity in published)
+    path = made.calibrate(model, points, people=50, pairs=1225, now=5.0)
+    own = OwnCalibration(points, 50, 1225, 5.0, stricter=True)
+    assert {pack.model: pack.own for pack in made.packs()} == {
+        **dict.fromkeys((pack.model for pack in builtin_packs().values()), None), model: own,
+    }  # fmt: skip
+    assert made.published(model) == published
+    first = made.calibrations.fingerprint
+    assert first
+    made.calibrate(model, points, people=51, pairs=1275, now=6.0)
+    assert made.calibrations.fingerprint not in {"", first}
+    path.unlink()
+    assert made.calibrations.fingerprint == ""
+    assert not any(pack.own for pack in made.packs())
+
+
+def test_an_engine_measures_as_the_user_did(
+    classic_pack_store: ModelStore, model_cache: Path, tmp_path: Path
+) -> None:
+    made = engines(tmp_path, model_cache, "classic")
+    made.calibrate("classic/1", ((0.2, 80.0),))
+    assert made("classic/1").similarity(0.2) == 80.0
+    (made.calibrations.path("classic/1")).unlink()
+    assert engines(tmp_path, model_cache, "classic")("classic/1").similarity(0.338) == 80.0
+
+
+def test_a_calibration_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    made = engines(tmp_path)
+    made.calibrations.path("classic/1").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="calibration cannot be read: Is a directory"):
+        made.calibrations.fingerprint  # noqa: B018 - it is read
+
+
+def test_a_first_calibration_gives_way_to_the_packs_own(tmp_path: Path) -> None:
+    made = uncalibrated(tmp_path)
+    made.calibrate(UNCALIBRATED, ((1.0, 80.0),), people=50, pairs=1225)
+    manifest = tmp_path / "own.toml"
+    manifest.write_text("calibration = [[1.2, 80]]\n" + manifest.read_text("utf-8"), "utf-8")
+    (own,) = [pack for pack in made.packs() if pack.model == UNCALIBRATED]
+    assert (own.calibrated, own.own) == (True, None)
 
 
 @pytest.mark.parametrize(

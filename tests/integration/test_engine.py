@@ -96,6 +96,29 @@ def test_vectors_are_unit_and_little_endian(engine: FaceEngine, photos: Path) ->
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
 
+def test_it_says_how_much_the_embedder_made_of_each_face(engine: FaceEngine, photos: Path) -> None:
+    analysis = engine.analyse((photos / "groups/crowd.jpg").read_bytes())
+    assert all(
+        len(template.norms) == 1 and template.norms[0] > 0 for template in analysis.templates
+    )
+
+
+def test_a_blurred_face_with_grain_looks_sharp_and_cannot_be_compared(
+    mobilefacenet: FaceEngine, data: Path
+) -> None:
+    portrait = Image.open(data / "portraits/gallery/A000055.jpg")
+    (clear,) = mobilefacenet.analyse(jpeg(portrait)).templates
+    width = clear.face.box.width * portrait.width
+    pixels = np.asarray(portrait.filter(ImageFilter.GaussianBlur(0.06 * width)), np.float32)
+    grain = np.random.default_rng(1).standard_normal(pixels.shape) * 8
+    blurred = Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
+    (grainy,) = mobilefacenet.analyse(jpeg(blurred)).templates
+    rule = mobilefacenet.comparable
+    assert list(rule.reasons(clear)) == []
+    assert grainy.face.sharpness > rule.sharpness
+    assert list(rule.reasons(grainy)) == [Reason.LOW_FACE_QUALITY]
+
+
 def test_everyone_in_the_family_photo_is_nearest_to_their_own_portraits(
     engine: FaceEngine, data: Path
 ) -> None:

@@ -263,9 +263,35 @@ def test_too_few_pairs_calibrate_nothing(
     assert not (own.data / "calibration").exists()
 
 
-def test_a_packs_own_calibration_is_kept(classic: Eval, photos: Path) -> None:
-    says = classic("gallery", photos / "people", "--calibrate", status=2)
-    assert "has a calibration of its own" in " ".join(says.split())
+def test_a_packs_own_calibration_is_kept_where_nothing_can_be_told(
+    classic: Eval, photos: Path
+) -> None:
+    says = classic("gallery", photos / "people", "--calibrate", status=1)
+    assert "needs 1,000 pairs of pictures of two different people, there are" in says
+    assert not (classic.data / "calibration").exists()
+
+
+def test_people_who_are_more_alike_make_a_pack_stricter(
+    models: Path, data: Path, tmp_path: Path
+) -> None:
+    own = Eval("mobilefacenet", models, tmp_path / "data")
+    offered = " ".join(own("gallery", data / "portraits").split())
+    assert "as many pairs of two people match" in offered
+    assert "`--calibrate` makes every similarity keep its own" in offered
+    says = own("gallery", data / "portraits", "--calibrate", "--json")
+    assert "calibration of mobilefacenet/1 saved to" in says
+    fitted = json.loads(says[says.index("{") : says.rindex("}") + 1])["calibration"]
+    published = {50: 1.216, 70: 1.144, 80: 1.081, 90: 1.021, 99: 0.925}
+    assert all(point["distance"] < published[point["similarity"]] for point in fitted)
+    after = own.json("gallery", data / "portraits")
+    assert (after["rank_1"]["rate"], after["rule"]["fpir"]["count"]) == (1.0, 0)
+    assert after["rule"]["tpir"]["rate"] >= 0.99
+    for line in after["false_matches"]:
+        assert line["measured"]["low"] <= line["expected"]
+    assert "more alike than those" not in own("gallery", data / "portraits")
+    # People of another kind than these say nothing against it.
+    kept = own("gallery", data / "portraits" / "gallery", "--calibrate", status=0)
+    assert "calibration of" in kept
 
 
 def test_what_is_not_there_is_said(classic: Eval, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from facelabel.adapters.vectors import MatrixIndex
 from facelabel.errors import AlreadyExists, NotFound, UnreadableImage, UnusableFace
 from facelabel.gallery import Failure, NewFace, QualityFilter, User, UserStatus
 from facelabel.model import Asset, Reason, Template
+from facelabel.quality import Comparable
 from facelabel.rekognition import external_ids
 from facelabel.testing import ManualClock, some_face
 
@@ -101,6 +102,17 @@ class Desk:
 @pytest.fixture
 def desk(classic_engine: FaceEngine, sqlite: Database, photos: Path, tmp_path: Path) -> Desk:
     return Desk(classic_engine, sqlite, photos, tmp_path / "vectors")
+
+
+class _Choosy(Remembering):
+    """Says of no face that it can be compared with others that nobody enrolled."""
+
+    comparable = Comparable(norms=(1e6,))
+
+
+@pytest.fixture
+def strict(classic_pack_store: ModelStore, sqlite: Database, photos: Path, tmp_path: Path) -> Desk:
+    return Desk(_Choosy(classic_pack_store, "classic"), sqlite, photos, tmp_path / "vectors")
 
 
 def area(face: Face) -> float:
@@ -193,6 +205,22 @@ class TestIndex:
                 for bar in bars
             ]
             assert kept[0] >= kept[1] >= kept[2] >= kept[3]
+
+    def test_those_that_cannot_be_compared_are_filtered(self, strict: Desk) -> None:
+        for bar in set(QualityFilter) - {QualityFilter.NONE}:
+            (left,) = strict.index("Obama1", quality=bar).unindexed
+            assert left.reasons == (Reason.LOW_FACE_QUALITY,)
+        assert len(strict.index("Obama1", quality=QualityFilter.NONE).faces) == 1
+        (blurred, *_) = strict.index(CROWD, quality=QualityFilter.MEDIUM).unindexed
+        assert blurred.reasons.count(Reason.LOW_SHARPNESS) == 1
+
+    def test_searching_what_was_enrolled_is_not_restricted(self, strict: Desk) -> None:
+        strict.index("Obama1", quality=QualityFilter.NONE)
+        for bar in QualityFilter:
+            found = strict.collections.search_image(
+                "c", strict.photo("Obama2"), threshold=THRESHOLD, limit=9, quality=bar
+            )
+            assert len(found.matches) == 1
 
     def test_a_plain_portrait_passes_every_bar(self, desk: Desk) -> None:
         for bar in QualityFilter:
@@ -336,6 +364,15 @@ class TestCompare:
             desk.photo("Hopper1"), desk.photo(CROWD), threshold=99.9, quality=QualityFilter.LOW
         )
         assert len(comparison.unmatched) == 3
+
+    def test_faces_that_nobody_enrolled_are_compared_where_they_can_be(self, strict: Desk) -> None:
+        two = strict.photo("Hopper1"), strict.photo("Hopper2")
+        compare = strict.collections.compare
+        (match,) = compare(*two, threshold=80, quality=QualityFilter.NONE).matches
+        assert match.similarity > THRESHOLD
+        for quality in set(QualityFilter) - {QualityFilter.NONE}:
+            with pytest.raises(UnusableFace, match="no usable face"):
+                compare(*two, threshold=80, quality=quality)
 
     @pytest.mark.parametrize("names", [("Hopper1", NOBODY), (NOBODY, "Hopper1")])
     def test_an_image_of_nobody_is_refused(self, desk: Desk, names: tuple[str, str]) -> None:

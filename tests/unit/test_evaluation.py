@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ from facelabel.evaluation.photos import Seen
 from facelabel.evaluation.rates import ALWAYS, NEVER, Distances, share
 from facelabel.matching import Rules
 from facelabel.model import Analysis, Asset, Box, Reason, Template
+from facelabel.quality import Comparable
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
@@ -334,7 +336,7 @@ def _enrolled(analysis: Analysis) -> Template | None:
     """What the recogniser learns from a picture like that."""
 
     class Engine:
-        model, dimensions = "m/1", 2
+        model, dimensions, comparable = "m/1", 2, Comparable()
 
         def analyse(self, image: bytes) -> Analysis:
             del image
@@ -361,7 +363,7 @@ def _enrolled(analysis: Analysis) -> Template | None:
 
 def test_what_cannot_be_read_is_part_of_the_answer(tmp_path: Path) -> None:
     class Engine:
-        model, dimensions = "m/1", 2
+        model, dimensions, comparable = "m/1", 2, Comparable()
 
         def analyse(self, image: bytes) -> Analysis:
             if image == b"bad":
@@ -428,6 +430,56 @@ class TestFit:
         similarity = fitting.curve(points)
         for distance in np.linspace(0, 2, 41):
             assert similarity(distance) == pytest.approx(calibration.similarity(kept, distance))
+
+
+class TestStricter:
+    """Calibration of a pack that has one, on people who are more alike."""
+
+    #: About what gaussian strangers at 1.4 ± 0.085 come to.
+    published = tuple(
+        (1.4 - 0.085 * deviations, level)
+        for level, deviations in ((99.0, 4.753), (90.0, 4.265), (80.0, 3.719), (70.0, 3.09),
+                                  (50.0, 2.326))
+    )  # fmt: skip
+
+    @staticmethod
+    def people(count: int, mean: float) -> Distances:
+        return Distances.of(np.random.default_rng(7).normal(mean, 0.085, count))
+
+    @pytest.mark.parametrize("count", [5_000, 30_000, 1_000_000])
+    @pytest.mark.parametrize("mean", [1.37, 1.34])
+    def test_no_similarity_is_reached_more_often_than_it_says(
+        self, count: int, mean: float
+    ) -> None:
+        points = fitting.stricter(self.people(count, mean), self.published)
+        assert [point.measured for point in points] == [
+            point.rate * count >= fitting.LEAST_COUNT for point in points
+        ]
+        for point in points:
+            true = NormalDist(mean, 0.085).cdf(point.distance)
+            assert true <= point.rate * 1.5  # few pairs; lines between the points of a curve
+
+    @pytest.mark.parametrize("mean", [1.38, 1.2, 0.3])
+    def test_it_is_nowhere_looser_than_the_packs_own(self, mean: float) -> None:
+        for published in (self.published, ((0.9, 99.0), (1.1, 85.0), (1.3, 20.0))):
+            points = fitting.stricter(self.people(20_000, mean), published)
+            assert points
+            calibration.validate(own := fitting.pairs(points))
+            for distance in np.linspace(0, 2, 301):
+                ours = calibration.similarity(own, distance)
+                assert ours <= calibration.similarity(published, distance) + 1e-9
+
+    @pytest.mark.parametrize("mean", [1.4, 1.5])
+    def test_who_is_not_more_alike_gets_none(self, mean: float) -> None:
+        assert fitting.stricter(self.people(30_000, mean), self.published) == ()
+
+    def test_it_says_how_many_it_takes(self) -> None:
+        with pytest.raises(Rejected, match="there are 999: pictures of 46 different people"):
+            fitting.stricter(self.people(999, 1.3), self.published)
+        points = fitting.stricter(self.people(30_000, 1.3), self.published)
+        needs = {point.similarity: (point.needs, point.people) for point in points}
+        assert needs[50] == (1_000, 46)
+        assert needs[80] == (100_000, 448)
 
 
 class TestPlots:

@@ -11,6 +11,7 @@ import pytest
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.errors import ConfigurationError, NotFound, UnreadableImage, UnusableFace
 from facelabel.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
+from facelabel.quality import Comparable
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ScriptedEngine:
     """Sees in each image what it was told; similarity falls from 100 to 0 with the distance."""
 
     dimensions = 2
+    comparable = Comparable()
 
     def __init__(self, model: str = "scripted/1", *, calibrated: bool = True) -> None:
         """Know no image yet."""
@@ -143,6 +145,32 @@ def test_a_face_is_found_again_with_its_similarity(world: World) -> None:
     assert [hit.person for hit in second.hits] == ["Bob", "Ann"]
     assert sighting.model == "facelabel scripted/1"
     assert world.index.asked == [(2, 16)]
+
+
+def test_the_mean_of_somebodys_references_is_one_more(world: World) -> None:
+    """It is told by the nearest of them; who has one portrait has no other score than that."""
+    ann = [world.learn("Ann", degrees) for degrees in (0, 40)]
+    bob = world.learn("Bob", 70)
+    world.engine.script[b"party"] = shows(22, 68)
+    between, beside = world.recognizer.identify(HOME, b"party", asset("party")).faces
+    assert [hit.face_id for hit in between.hits] == [ann[1].face_id, ann[0].face_id, bob.face_id]
+    assert between.hits[0].similarity == pytest.approx(98.255, abs=0.01)  # 2 degrees
+    assert between.hits[1].similarity == pytest.approx(80.919, abs=0.01)  # 22 degrees, as it is
+    assert beside.hits[0].face_id == bob.face_id
+    assert beside.hits[0].similarity == pytest.approx(98.255, abs=0.01)
+    again = world.recognizer.recall(HOME, [search("party")])["party"]
+    assert again.faces == (between, beside)
+    world.recognizer.forget(HOME, [ann[0].face_id])
+    alone = world.recognizer.recall(HOME, [search("party")])["party"].faces[0]
+    assert alone.hits[0].similarity == pytest.approx(84.357, abs=0.01)  # 18 degrees
+
+
+def test_rivals_are_portraits_and_no_means(world: World) -> None:
+    for degrees in (0, 40):
+        world.learn("Ann", degrees)
+    bob = world.learn("Bob", 20)
+    (rival,) = world.recognizer.rivals(HOME, [bob.face_id]).values()
+    assert rival.similarity == pytest.approx(82.635, abs=0.01)  # 20 degrees
 
 
 def test_faces_left_out_are_handed_on(world: World) -> None:

@@ -22,6 +22,7 @@ from facelabel.adapters.engine.manifest import (
 )
 from facelabel.adapters.engine.manifest_file import json_schema
 from facelabel.errors import ConfigurationError
+from facelabel.quality import Comparable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,7 @@ MISTAKES = [
     ("dimensions = 512", "dimensions = 512\nsha256 = 'abc'", "embedder: sha256: 'abc'"),
     ('"models/mine.onnx"', '"m.onnx"\nurl = "http://example.org/m"', "embedder: sha256"),
     ("dimensions = 512", "dimensions = 512\nviews = 3", "embedder: views: 3"),
+    ("dimensions = 512", "dimensions = 512\nleast_norm = -1", "embedder: least_norm: -1"),
     (
         "dimensions = 512",
         "dimensions = 512\nsources = [{url = 3}]",
@@ -203,6 +205,14 @@ def test_a_users_manifest(folder: Path) -> None:
     assert (file.name, file.licence, file.convert) == ("mine.onnx", "the user's", None)
 
 
+def test_a_pack_says_how_little_its_embedders_may_make_of_a_face(folder: Path) -> None:
+    text = MANIFEST.replace("dimensions = 512", "dimensions = 512\nleast_norm = 17.5")
+    assert load_pack(written(folder, text)).comparable == Comparable(norms=(17.5,))
+    two = builtin_packs()["sface-omz"].comparable
+    alone = builtin_packs()["opencv-zoo"].comparable
+    assert two.norms == (0.0, *alone.norms)  # of the other one length says nothing
+
+
 def test_the_usual_template_is_scaled_to_the_chip(folder: Path) -> None:
     template = load_pack(written(folder, MANIFEST)).embedders[0].template
     assert template == tuple((2 * x, 2 * y) for x, y in ARCFACE_TEMPLATE)
@@ -238,6 +248,7 @@ def test_a_manifest_may_name_several_places_in_order(folder: Path) -> None:
     assert embedder.file.sources == (wheel, Url("https://example.org/mine.onnx"))
     assert embedder.file.origin == "mine==1.0: mine/mine.onnx"
     assert embedder.views == 1
+    assert load_pack(written(folder, text)).comparable == Comparable(norms=(0.0,))
     both = text.replace("bytes = 12", 'bytes = 12\nurl = "https://example.org/x"')
     with pytest.raises(ConfigurationError, match="either here or in sources"):
         load_pack(written(folder, both))

@@ -152,6 +152,17 @@ def test_searches_under_other_rules_are_told_apart() -> None:
     assert Rules(80).fingerprint == Rules(80.0).fingerprint
 
 
+def test_searches_whose_similarities_meant_something_else_are_told_apart() -> None:
+    plain, measured, again = Rules(), Rules(calibration="0a1b"), Rules(calibration="0a1c")
+    assert len({r.fingerprint for r in (plain, measured, again)}) == 3
+    assert measured.same_calibration(measured.fingerprint + ";,people:,,")
+    assert Rules(70, calibration="0a1b").same_calibration(measured.fingerprint)
+    assert plain.same_calibration("80/1.25/0.01;,a@b,,")
+    assert not plain.same_calibration(measured.fingerprint)
+    assert not measured.same_calibration(again.fingerprint)
+    assert not measured.same_calibration(plain.fingerprint)
+
+
 # ---- whatever the photo
 
 SIMILARITY = st.one_of(st.integers(0, 100).map(float), st.sampled_from([79.0, 80.0, 81.0]))

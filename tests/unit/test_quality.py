@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from facelabel.adapters.engine import quality
-from facelabel.model import Box, Face, Pose, Reason
+from facelabel.model import Box, Face, Pose, Reason, Template
+from facelabel.quality import SHARP, Comparable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -122,3 +123,37 @@ def test_a_face_just_at_the_bar_is_good_enough() -> None:
 
 def test_a_face_upside_down_can_still_be_enrolled() -> None:
     assert list(quality.GOOD.reasons(replace(GOOD, pose=Pose(0, 0, 180)), SIZE)) == []
+
+
+class TestComparable:
+    """Whether a face can be compared with faces that nobody enrolled."""
+
+    rule = Comparable(norms=(12.0, 0.0, 3.0))
+
+    def reasons(self, norms: tuple[float, ...], sharpness: float = SHARP) -> list[Reason]:
+        return list(self.rule.reasons(Template(replace(GOOD, sharpness=sharpness), b"", norms)))
+
+    def test_a_face_just_at_its_limits_is_good_enough(self) -> None:
+        assert self.reasons((12.0, 0.1, 3.0)) == []
+
+    @pytest.mark.parametrize("norms", [(11.9, 9.0, 9.0), (99.0, 9.0, 2.9), (1.0, 1.0, 1.0)])
+    def test_one_embedder_that_sees_nobody_is_enough(self, norms: tuple[float, ...]) -> None:
+        assert self.reasons(norms) == [Reason.LOW_FACE_QUALITY]
+
+    def test_blur_is_told_whatever_the_norm(self) -> None:
+        assert self.reasons((12.0, 1.0, 3.0), SHARP - 1) == [Reason.LOW_SHARPNESS]
+        both = [Reason.LOW_SHARPNESS, Reason.LOW_FACE_QUALITY]
+        assert self.reasons((1.0, 1.0, 1.0), SHARP - 1) == both
+
+    def test_of_what_was_stored_before_norms_were_sharpness_decides(self) -> None:
+        assert self.reasons(()) == []
+        assert self.reasons((), SHARP - 1) == [Reason.LOW_SHARPNESS]
+
+    def test_a_pack_without_limits_goes_by_sharpness(self) -> None:
+        face = Template(GOOD, b"", (0.1,))
+        assert (
+            list(Comparable().reasons(face)) == list(Comparable(norms=(0.0,)).reasons(face)) == []
+        )
+
+    def test_a_portrait_is_sharp_where_it_can_be_compared(self) -> None:
+        assert quality.GOOD.sharpness == Comparable().sharpness

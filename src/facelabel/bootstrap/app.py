@@ -237,13 +237,15 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
         settle()
         return pictures.tidy()
 
+    # Amazon's similarities are its own.
+    calibration = "" if parts.amazon else engines.calibrations.fingerprint
     pipeline = Pipeline(
         pictures.quiet,
         parts.recognizer,
         stores.ledger,
         stores.queue,
         clock,
-        scheme(settings),
+        scheme(settings, calibration),
         parts.amazon.thrift if parts.amazon else None,
     )
     return App(

@@ -18,8 +18,11 @@ USUAL_FACES = 3
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
-def scheme(settings: Settings) -> Scheme:
-    """The part of the settings that the core decides by."""
+def scheme(settings: Settings, calibration: str = "") -> Scheme:
+    """The part of the settings that the core decides by.
+
+    ``calibration``: the fingerprint of the user's own calibrations.
+    """
     places = settings.names_to.split(",")
     return Scheme(
         training=settings.training_folder,
@@ -31,6 +34,7 @@ def scheme(settings: Settings) -> Scheme:
             settings.confidence_threshold,
             settings.margin,
             None if settings.stranger_chance is None else settings.stranger_chance / 100,
+            calibration,
         ),
         places=Places(
             tags="tags" in places,

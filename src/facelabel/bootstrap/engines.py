@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facelabel import reading
-from facelabel.adapters import files
-from facelabel.adapters.engine import calibration
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, CHOICES, ModelStore
+from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration
 from facelabel.bootstrap.core import limits
 from facelabel.errors import ConfigurationError
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.engine.engine import Engine
     from facelabel.adapters.engine.manifest import Pack
+    from facelabel.bootstrap.calibrations import Points
     from facelabel.model import Box, Face
     from facelabel.ports import FaceEngine
     from facelabel.settings import Settings
@@ -59,6 +58,8 @@ class PackState:
     #: Of 100 known among 1,559 people, how many are named where 1 of 100 strangers may be.
     finds: float | None
     files: tuple[ModelFileState, ...]
+    #: What the user's own people say a similarity means, where that is used.
+    own: OwnCalibration | None = None
 
 
 class Engines:
@@ -69,6 +70,8 @@ class Engines:
         self._settings = settings
         self._progress, self._notice = progress, notice
         self._store = ModelStore(settings.models)
+        #: Measured on the user's own people.
+        self.calibrations = Calibrations(settings.data / "calibration")
         self._loaded: dict[str, Engine] = {}
         self._lock = threading.Lock()
 
@@ -164,24 +167,34 @@ class Engines:
             chosen = [pack for pack in self._known() if self._store.started(pack)]
         return {pack.model: self._store.verify(pack) for pack in chosen}
 
-    def calibrate(self, model: str, points: tuple[tuple[float, float], ...]) -> Path:
-        """Keep a calibration measured on the user's own faces; return where it is."""
-        path = self._calibration_file(model)
-        files.folder(path.parent)
-        files.replace(path, json.dumps(points).encode())
-        return path
+    def calibrate(
+        self, model: str, points: Points, *, people: int = 0, pairs: int = 0, now: float = 0.0
+    ) -> Path:
+        """Keep a calibration measured on the user's own faces; return where it is.
+
+        Engines that are loaded already, here or in other processes, go on with what they have.
+        """
+        stricter = self.published(model) is not None
+        own = OwnCalibration(points, people, pairs, now, stricter)
+        return self.calibrations.keep(model, own)
+
+    def published(self, model: str) -> Points | None:
+        """The calibration that a model came with, whatever the user measured; None without."""
+        return next((pack.calibration for pack in self._every() if pack.model == model), None)
 
     def _every(self) -> Iterator[Pack]:
-        """Packs of ours, as they are and as they were, and the user's own."""
-        yield from map(self._calibrated, (*builtin_packs().values(), *former_packs()))
+        """Packs of ours, as they are and as they were, and the user's own; all as they came."""
+        yield from (*builtin_packs().values(), *former_packs())
         if Path(self._settings.pack).suffix == ".toml":
-            yield self._calibrated(load_pack(Path(self._settings.pack)))
+            yield load_pack(Path(self._settings.pack))
 
     def _known(self) -> list[Pack]:
-        """The same, as they were only where something of that is here."""
+        """The same as they are used, and as they were only where something of that is here."""
         former = {pack.model for pack in former_packs()}
         return [
-            pack for pack in self._every() if pack.model not in former or self._store.started(pack)
+            self._calibrated(pack)
+            for pack in self._every()
+            if pack.model not in former or self._store.started(pack)
         ]
 
     def _pack_of(self, model: str) -> Pack:
@@ -219,24 +232,15 @@ class Engines:
         )
         installed = self._store.installed(pack)
         calibrated = pack.calibration is not None
+        own = self.calibrations.of(pack.model)
+        used = own if own and own.points == pack.calibration else None
         return PackState(
-            pack.name, pack.model, pack.summary, installed, calibrated, pack.finds, files
+            pack.name, pack.model, pack.summary, installed, calibrated, pack.finds, files, used
         )
 
     def _calibrated(self, pack: Pack) -> Pack:
-        """The pack with the user's own calibration, where it has none of its own."""
-        path = self._calibration_file(pack.model)
-        if pack.calibration is not None or not path.exists():
+        """The pack with the user's own calibration: a stricter one, or where it has none."""
+        own = self.calibrations.of(pack.model)
+        if own is None or (pack.calibration is not None and not own.stricter):
             return pack
-        try:
-            points = tuple((float(d), float(s)) for d, s in json.loads(path.read_text("utf-8")))
-            calibration.validate(points)
-        except (OSError, ValueError, TypeError, ConfigurationError) as error:
-            raise ConfigurationError(
-                f"the calibration {path} cannot be used: {error}; delete it, then run"
-                " `facelabel eval gallery DIR --calibrate`"
-            ) from error
-        return replace(pack, calibration=points)
-
-    def _calibration_file(self, model: str) -> Path:
-        return self._settings.data / "calibration" / f"{model.replace('/', '-')}.json"
+        return replace(pack, calibration=own.points)

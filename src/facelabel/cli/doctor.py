@@ -277,7 +277,10 @@ def _better_models(app: App) -> Iterator[Finding]:
         yield Finding("collection", good=False, says=f"{model} is not calibrated", advice=advice)
     else:
         advice = _gain(pack, app.engines.packs()[0])
-        yield Finding("collection", good=True, says=f"{live}, made with {model}", advice=advice)
+        says = f"{live}, made with {model}"
+        if pack.own:
+            says += f", {report.calibrated(pack.own)}"
+        yield Finding("collection", good=True, says=says, advice=advice)
 
 
 def _gain(pack: PackState, best: PackState) -> str:

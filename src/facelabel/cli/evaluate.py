@@ -130,7 +130,8 @@ def _similarity(engine: FaceEngine) -> Similarity | None:
 )  # fmt: skip
 @click.option(
     "--calibrate", is_flag=True,
-    help="Fit the similarity of a pack that has none to these pictures, and keep it.",
+    help="Fit what similarity means to these people and keep it: a stricter one where they are"
+    " more alike than the pack promises, or the first one of a pack that has none.",
 )  # fmt: skip
 @plot_option
 @json_option
@@ -159,12 +160,11 @@ def gallery(
     if not people.probes and not people.strangers:
         raise Rejected(f"{folder} has nobody to search for: give two pictures of a person at least")
     with application(settings) as app:
-        if calibrate:
-            _refuse_calibrated(app)
         engine = app.engines(None)
         seen = _look(app, engine, people.files)
         scores = identification.score(people, seen)
-        points = _calibrate(app, engine, scores.impostor) if calibrate else ()
+        shown = {photo.person for photo in people.photos if seen[photo.file].templates}
+        points = _calibrate(app, engine, scores.impostor, len(shown)) if calibrate else ()
         similarity = fitting.curve(points) if points else _similarity(engine)
         rules = app.pipeline.scheme.rules
         if rules.strangers is None:  # as in a gallery that is begun now
@@ -177,26 +177,50 @@ def gallery(
     finish(refused=any(left.fault for left in people.left_out))
 
 
-def _refuse_calibrated(app: App) -> None:
-    pack = app.engines.default_pack()
-    if pack.calibration is not None:
-        raise ConfigurationError(
-            f"the model pack {pack.name!r} has a calibration of its own, made from far more pairs"
-            " than a set like this: --calibrate is for packs without one"
-        )
-
-
-def _calibrate(app: App, engine: FaceEngine, impostor: Distances) -> tuple[FittedPoint, ...]:
+def _calibrate(
+    app: App, engine: FaceEngine, impostor: Distances, people: int
+) -> tuple[FittedPoint, ...]:
+    """Fit and keep a calibration; nothing where the pack's own keeps its promise here."""
     from facelabel.evaluation import fitting  # noqa: PLC0415 - same
 
-    points = fitting.fit(impostor)
-    path = app.engines.calibrate(engine.model, fitting.pairs(points))
+    published = app.engines.published(engine.model)
+    points = fitting.stricter(impostor, published) if published else fitting.fit(impostor)
+    if not points:
+        _print_kept(app, engine.model)
+        return ()
+    path = app.engines.calibrate(
+        engine.model, fitting.pairs(points), people=people, pairs=impostor.total,
+        now=app.pipeline.clock.now(),
+    )  # fmt: skip
     err.print(f"calibration of {engine.model} saved to {path}", markup=False)
+    if published:
+        err.print(
+            "delete that file to undo it; `facelabel serve` and `facelabel worker` use it once they"
+            " are started again"
+        )
+    if any(True for _ in app.pipeline.ledger.searched()):
+        err.print(
+            "pictures searched before are decided again by `facelabel tag`, without looking at"
+            " them; `facelabel tag --dry-run` says how many names would go"
+        )
+    _revive(app)
+    return points
+
+
+def _print_kept(app: App, model: str) -> None:
+    """Nothing was saved, because these people are as alike as the pack says."""
+    err.print(f"these people are not more alike than {model} promises: nothing to make stricter")
+    if app.engines.calibrations.of(model):
+        path = app.engines.calibrations.path(model)
+        err.print(f"{path}, measured before, stays in use until it is deleted", markup=False)
+
+
+def _revive(app: App) -> None:
+    """Have pictures searched that waited for a calibration."""
     queue = app.pipeline.queue
     uncalibrated = [job.job_id for job in actions.failed_jobs(app) if "--calibrate" in job.reason]
     if uncalibrated:
         err.print(f"{queue.revive(uncalibrated)} pictures that waited for it are searched again")
-    return points
 
 
 def _print_verification(result: Verification, *, as_json: bool) -> None:
@@ -259,7 +283,7 @@ def more_alike(result: Identification) -> str:
     return (
         f"these people are more alike than those that the pack was measured on: {times:.1f} times"
         f" as many pairs of two people match. `--confidence-threshold {stricter:.0f}` keeps the"
-        f" promise of {USUAL:g}"
+        f" promise of {USUAL:g}; `--calibrate` makes every similarity keep its own"
     )
 
 
@@ -314,10 +338,17 @@ def _false_matches(result: Identification) -> Table:
 def _print_calibration(points: Sequence[FittedPoint]) -> None:
     table = _table("fitted similarity", "L2", "false match rate", "")
     for point in points:
-        how = "measured" if point.measured else "extended from the decades measured, cautiously"
+        how = "measured" if point.measured else _extended(point)
         table.add_row(f"{point.similarity:g}", f"{point.distance:.4f}", f"{point.rate:.4%}", how)
     out.print(table)
     out.print("the numbers below are those of the very pictures it was fitted to")
+
+
+def _extended(point: FittedPoint) -> str:
+    return (
+        "extended, cautiously: it takes"
+        f" {point.needs:,} pairs ({point.people:,} people) to be measured"
+    )
 
 
 def _print_problems(title: str, problems: Sequence[Problem]) -> None:

@@ -288,6 +288,7 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
         search = app.pipeline.ledger.search(asset.asset_id)
         marks = app.pipeline.ledger.names(asset.asset_id)
         enrolments, rules = actions.enrolments(app), app.pipeline.rules()
+        own = actions.calibration(app, search) if search else None
     enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)
     references = {e.face_id: e.public_id for e in enrolments}
     if as_json:
@@ -301,6 +302,8 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
         out.print(f"[bold]learnt as[/bold] {escape(enrolment.person)} ({enrolment.face_id})")
     if search:
         out.print(f"[bold]searched[/bold] {search.model}, threshold/margin {search.rules}")
+        if own:
+            out.print(report.calibrated(own))
         if sentence := report.asked(rules, search.portraits):
             out.print(sentence)
         out.print(report.faces_table(search.faces, references))

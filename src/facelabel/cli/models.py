@@ -36,6 +36,8 @@ def list_(settings: Settings, *, as_json: bool) -> None:
         out.print(
             f"[bold]{escape(pack.name)}[/bold] ({pack.model}, {state}): {escape(pack.summary)}"
         )
+        if pack.own:
+            out.print(f"  {report.calibrated(pack.own)}")
         for file in pack.files:
             size = f"{file.bytes / 1e6:.1f} MB"
             out.print(f"  {file.name}, {file.licence}, {size}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.matching import Rules
     from facelabel.model import Candidate, Face, NamedFace, Outcome
     from facelabel.walking import LeftOut, Walk
@@ -96,6 +98,14 @@ def asked(rules: Rules, portraits: int | None) -> str:
     if portraits is None or needed <= rules.threshold:
         return ""
     return f"with {portraits:,} portraits known, a face needs {needed:.1f}"
+
+
+def calibrated(own: OwnCalibration) -> str:
+    """Where the meaning of similarity comes from, if not from the pack."""
+    if not own.pairs:
+        return "calibrated on pictures of your own"
+    day = time.strftime("%d %b %Y", time.gmtime(own.measured_at)).lstrip("0")
+    return f"calibrated on your own portraits of {day}: {own.people:,} people, {own.pairs:,} pairs"
 
 
 def _score(candidate: Candidate | None) -> str:

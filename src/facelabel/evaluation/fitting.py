@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facelabel import chance
 from facelabel.chance import FALSE_MATCH_RATES
 from facelabel.errors import Rejected
-from facelabel.evaluation.rates import FARTHEST, STEP
+from facelabel.evaluation.rates import FARTHEST, STEP, share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from facelabel.evaluation.rates import Distances
     from facelabel.evaluation.searching import Similarity
+
+    #: (L2 distance, similarity), nearest first.
+    Points = Sequence[tuple[float, float]]
 
 #: With fewer pairs of two people nothing rarer than one in a hundred is measured.
 LEAST_PAIRS = 1_000
@@ -36,8 +40,18 @@ class FittedPoint:
     similarity: float
     #: False match rate that the similarity states.
     rate: float
-    #: False where it lies on the line drawn through what was measured.
+    #: False where it was extended from what was measured, or is the pack's own.
     measured: bool
+
+    @property
+    def needs(self) -> int:
+        """How many pairs of two people would measure it."""
+        return math.ceil(LEAST_COUNT / self.rate - 1e-6)
+
+    @property
+    def people(self) -> int:
+        """Pictures of how many different people make so many pairs."""
+        return math.ceil((1 + math.sqrt(1 + 8 * self.needs)) / 2)
 
 
 def fit(impostor: Distances) -> tuple[FittedPoint, ...]:
@@ -53,21 +67,102 @@ def fit(impostor: Distances) -> tuple[FittedPoint, ...]:
         Rejected: there are too few pairs; the number needed is said.
 
     """
+    _require(impostor)
+    return _falling(
+        (level, rate, *_distance(impostor, rate)) for level, rate in FALSE_MATCH_RATES.items()
+    )
+
+
+def stricter(impostor: Distances, published: Points) -> tuple[FittedPoint, ...]:
+    """Fit a pack that has a calibration to people who are more alike than those it was made from.
+
+    Args:
+        impostor: distances of pairs of two of these people.
+        published: the pack's own (distance, similarity) points, nearest first.
+
+    Returns:
+        Points at which no similarity is reached from farther away than with ``published``, nor is
+        one between them. Where enough pairs are expected they are quantiles. Beyond, the shape of
+        the pack's own curve is kept, which far more pairs have shown, and it is moved as far as
+        the rarest promise that could be counted is broken at the most (95 %): by as large a factor
+        of the rate or by as much of the distance, whichever asks for more. Nothing where these
+        people are not shown to be more alike.
+
+    Raises:
+        Rejected: there are too few pairs; the number needed is said.
+
+    """
+    _require(impostor)
+    if (moved := _moved(impostor, published)) is None:
+        return ()
+    levels = {*FALSE_MATCH_RATES, *(level for _, level in published)}
+    rates = {level: FALSE_MATCH_RATES.get(level) or chance.false_match_rate(level)
+             for level in levels}  # fmt: skip
+    points = []
+    for level, rate in rates.items():
+        if measured := rate * impostor.total >= LEAST_COUNT:
+            own = _quantile(impostor, rate)
+        else:
+            own = moved.distance(published, level, rate)
+        points.append((level, rate, min(own, _distance_at(published, level)), measured))
+    return _falling(points)
+
+
+def _require(impostor: Distances) -> None:
     if impostor.total < LEAST_PAIRS:
         raise Rejected(
             f"a calibration needs {LEAST_PAIRS:,} pairs of pictures of two different people,"
             f" there are {impostor.total:,}: pictures of 46 different people are enough"
         )
-    points: list[FittedPoint] = []
+
+
+def _falling(points: Iterable[tuple[float, float, float, bool]]) -> tuple[FittedPoint, ...]:
+    """Points of (similarity, rate, distance, measured), nearest first."""
+    found: list[FittedPoint] = []
     before = FARTHEST
-    for level, rate in sorted(FALSE_MATCH_RATES.items()):
-        distance, measured = _distance(impostor, rate)
+    for level, rate, wanted, measured in sorted(points):
         # Strictly nearer than the point before, and never at 0, which is "identical".
-        distance = min(distance, before - STEP)
+        distance = min(wanted, before - STEP)
         distance = distance if distance > 0.0 else before / 2
-        points.append(FittedPoint(distance, level, rate, measured))
+        found.append(FittedPoint(distance, level, rate, measured))
         before = distance
-    return tuple(reversed(points))
+    return tuple(reversed(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """How far the pack's curve has to be moved."""
+
+    #: Times as often as promised.
+    times: float
+    #: Of distance, where that was counted.
+    nearer: float
+
+    def distance(self, published: Points, level: float, rate: float) -> float:
+        """Where the similarity is reached that states a rate."""
+        by_rate = _distance_at(published, chance.similarity_at(rate / self.times))
+        return min(by_rate, _distance_at(published, level) - self.nearer)
+
+
+def _moved(impostor: Distances, published: Points) -> _Moved | None:
+    """Told by the rarest promise that LEAST_COUNT pairs break or keep; None where it is kept."""
+    for level, rate in sorted(FALSE_MATCH_RATES.items(), reverse=True):
+        distance = _distance_at(published, level)
+        found = share(impostor.within(distance), impostor.total)
+        if found and found.count >= LEAST_COUNT:
+            if found.low <= rate:
+                return None
+            times = found.high / rate
+            kept = _distance_at(published, chance.similarity_at(rate / times))
+            return _Moved(times, distance - kept)
+    return None
+
+
+def _distance_at(published: Points, level: float) -> float:
+    """The distance of a similarity."""
+    levels = [100.0, *(similarity for _, similarity in published), 0.0]
+    distances = [0.0, *(distance for distance, _ in published), FARTHEST]
+    return float(np.interp(-level, [-similarity for similarity in levels], distances))
 
 
 def pairs(points: Sequence[FittedPoint]) -> tuple[tuple[float, float], ...]:

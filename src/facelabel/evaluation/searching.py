@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +47,7 @@ class Gallery:
 
     def nearest(self, template: Template) -> tuple[str, float]:
         """The person of the nearest reference and its L2 distance."""
-        found = photos.distances(photos.matrix([template]), self.vectors)[0]
+        found = self._distances([template])[0]
         return self.people[at := int(found.argmin())], float(found[at])
 
     def search(
@@ -54,11 +56,36 @@ class Gallery:
         """Each face with the nearest reference of the people nearest to it."""
         if not templates:
             return ()
-        found = photos.distances(photos.matrix(templates), self.vectors)
+        found = self._distances(templates)
         return tuple(
             SearchedFace(template.face, tuple(self._hits(row, similarity)))
             for template, row in zip(templates, found, strict=True)
         )
+
+    @cached_property
+    def _several(self) -> list[tuple[list[int], Vectors]]:
+        """The rows of each person with several references, and their mean."""
+        rows = defaultdict(list)
+        for row, person in enumerate(self.people):
+            rows[person].append(row)
+        several = [some for some in rows.values() if len(some) > 1]
+        sums = [self.vectors[some].sum(axis=0) for some in several]
+        return [
+            (some, total / np.linalg.norm(total))
+            for some, total in zip(several, sums, strict=True)
+            if total.any()
+        ]
+
+    def _distances(self, templates: Sequence[Template]) -> Vectors:
+        """Of each face and reference; where somebody's mean is nearer, it is the nearest's."""
+        probes = photos.matrix(templates)
+        found = photos.distances(probes, self.vectors)
+        for rows, mean in self._several:
+            own = found[:, rows]
+            places = np.arange(len(own)), own.argmin(axis=1)
+            own[places] = np.minimum(own[places], photos.distances(probes, mean[None])[:, 0])
+            found[:, rows] = own
+        return found
 
     def _hits(self, distances: Vectors, similarity: Similarity) -> Iterator[Hit]:
         people: set[str] = set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from facelabel.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from facelabel.model import Analysis, Asset, EnrolledFace, Template
 
@@ -108,6 +108,17 @@ class MemoryTemplates:
         """See :class:`facelabel.ports.Templates`."""
         rows = self._need(collection).rows.values()
         return {face.face_id: t.vector for face, t, _ in rows if face.face_id in face_ids}
+
+    def references(
+        self, collection_id: int, people: Collection[str], most: int
+    ) -> Mapping[str, Sequence[bytes]]:
+        """See :class:`facelabel.ports.Templates`."""
+        rows = self._numbered(collection_id).rows
+        found = {
+            person: [rows[row][1].vector for row in sorted(rows) if rows[row][0].person == person]
+            for person in people
+        }
+        return {person: some for person, some in found.items() if 1 < len(some) <= most}
 
     def nameless(self, collection_id: int) -> int:
         """See :class:`facelabel.ports.Templates`."""

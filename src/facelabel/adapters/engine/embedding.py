@@ -43,13 +43,23 @@ class Embeddings:
             for model, recipe in zip(models, pack.embedders, strict=True)
         ]
 
-    def embed(self, picture: Image.Image, landmarks: Floats) -> Floats:
-        """Return the unit vectors (n, dimensions) of the faces with these landmarks (n, 5, 2)."""
-        parts = [
-            factor * embedding.embed(chips(picture, landmarks, recipe.template, recipe.size))
-            for recipe, embedding, factor in self._parts
-        ]
-        return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+    def embed(self, picture: Image.Image, landmarks: Floats) -> tuple[Floats, Floats]:
+        """Embed the faces with these landmarks (n, 5, 2).
+
+        Returns:
+            Unit vectors (n, dimensions), and how long those of each embedder were before they
+            were scaled to one, (n, embedders). Each embedder has a scale of its own, and half of
+            a vector that says nothing is enough to make two people alike: so the lengths are not
+            put together.
+
+        """
+        vectors, norms = [], []
+        for recipe, embedding, factor in self._parts:
+            raw = embedding.embed(chips(picture, landmarks, recipe.template, recipe.size))
+            norms.append(np.linalg.norm(raw, axis=1, keepdims=True))
+            # A vector of zeros, which no face gives, stays one.
+            vectors.append(factor * raw / np.maximum(norms[-1], np.finfo(np.float32).tiny))
+        return np.concatenate(vectors, axis=1), np.concatenate(norms, axis=1)
 
 
 class Embedding:
@@ -74,10 +84,11 @@ class Embedding:
         self._views = recipe.views
 
     def embed(self, chips: Pixels) -> Floats:
-        """Return the unit vectors (n, dimensions) of RGB chips (n, size, size, 3).
+        """Return the vectors (n, dimensions), of any length, of RGB chips (n, size, size, 3).
 
         With two views each is the mean of the face and its mirror image: what the two sides of a
-        face have in common is the person, the rest is light and pose.
+        face have in common is the person, the rest is light and pose. The mean, not the sum, so
+        that lengths say the same with one view and with two.
         """
         views = (chips, chips[:, :, ::-1])[: self._views]
         all_ = np.stack(views, axis=1).reshape(-1, *chips.shape[1:])
@@ -87,17 +98,11 @@ class Embedding:
         ]
         if not raw:
             return np.empty((0, self._dimensions), np.float32)
-        return _unit(np.concatenate(raw).reshape(len(chips), self._views, -1).sum(axis=1))
+        mean: Floats = np.concatenate(raw).reshape(len(chips), self._views, -1).mean(axis=1)
+        return mean
 
     def raw(self, chips: Pixels) -> Floats:
         """Return the network's own output (n, dimensions) for one batch of RGB chips."""
         scaled = (chips[..., self._channels].astype(np.float32) - self._mean) / self._scale
         tensor = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
         return self._network.run(tensor)[0].reshape(len(chips), -1)
-
-
-def _unit(vectors: Floats) -> Floats:
-    """Scale to length one; a vector of zeros, which no face gives, stays one."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Floats = vectors / np.maximum(length, np.finfo(np.float32).tiny)
-    return unit

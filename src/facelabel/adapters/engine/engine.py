@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.pixels import Picture
     from facelabel.images import Limits
     from facelabel.model import Face
+    from facelabel.quality import Comparable
 
 _DETECTORS: Mapping[str, type[CenterFace | YuNet]] = {"centerface": CenterFace, "yunet": YuNet}
 
@@ -73,6 +74,11 @@ class Engine:
     def dimensions(self) -> int:
         """Length of a vector."""
         return self._pack.dimensions
+
+    @property
+    def comparable(self) -> Comparable:
+        """What a face must be to be compared with faces that nobody enrolled."""
+        return self._pack.comparable
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
@@ -125,9 +131,11 @@ class Engine:
     def _templates(
         self, picture: Picture, found: Detections, faces: list[Face]
     ) -> Iterator[Template]:
-        vectors = self._embeddings.embed(picture.image, found.landmarks[: len(faces)])
-        for face, vector in zip(faces, vectors, strict=True):
-            yield Template(face, vector.astype("<f4").tobytes())
+        vectors, norms = self._embeddings.embed(picture.image, found.landmarks[: len(faces)])
+        for face, vector, lengths in zip(faces, vectors, norms.tolist(), strict=True):
+            yield Template(
+                face, vector.astype("<f4").tobytes(), tuple(round(length, 3) for length in lengths)
+            )
 
 
 def _beyond_limit(face: Face) -> Face:

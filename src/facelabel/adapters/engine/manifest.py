@@ -29,6 +29,7 @@ from facelabel.adapters.engine.manifest_file import (
     ModelTable,
 )
 from facelabel.errors import ConfigurationError
+from facelabel.quality import Comparable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -170,6 +171,9 @@ class Embedder:
     views: Literal[1, 2] = 2
     #: Share in the comparison, where a pack has several.
     weight: float = 1.0
+    #: Of a face that can be compared with faces nobody enrolled: the length of its vector before
+    #: it is scaled to one. 0: not known, sharpness alone decides.
+    least_norm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,11 @@ class Pack:
     def dimensions(self) -> int:
         """Length of a face's vector."""
         return sum(embedder.dimensions for embedder in self.embedders)
+
+    @property
+    def comparable(self) -> Comparable:
+        """What a face must be to be compared with faces that nobody enrolled."""
+        return Comparable(norms=tuple(embedder.least_norm for embedder in self.embedders))
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
@@ -303,6 +312,7 @@ class _Reader:
             order=table.order,
             dimensions=table.dimensions,
             views=table.views,
+            least_norm=table.least_norm,
         )
 
     def _template(self, table: EmbedderTable, part: str) -> tuple[Point, ...]:

@@ -237,6 +237,13 @@ class EmbedderTable(ModelTable):
     weight: float = Field(
         1.0, gt=0, le=100, description="share in the comparison, where there are several"
     )
+    least_norm: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="of a face that can be compared with faces nobody enrolled: length of its"
+        " vector before it is scaled to one; 0: sharpness alone decides",
+    )
 
 
 def _keys(value: object) -> Iterable[str]:

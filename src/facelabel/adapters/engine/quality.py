@@ -15,7 +15,7 @@ import numpy as np
 from facelabel.adapters.engine.alignment import chip
 from facelabel.adapters.engine.manifest import ARCFACE_TEMPLATE
 from facelabel.model import Box, Face, Pose
-from facelabel.quality import Bar
+from facelabel.quality import SHARP, Bar
 
 if TYPE_CHECKING:
     from facelabel.adapters.engine.detection import Detections
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 GOOD = Bar(
     # Whole faces in the open score 85 and more; covered or cut-off ones less.
     confidence=70,
-    # A face blurred by a Gaussian of 3 % of its width has 25 at most, portraits 57 and more.
-    sharpness=40,
+    sharpness=SHARP,
     # A fifth of the light leaves every portrait under this; the darkest skin in full light has 27.
     brightness=15,
     # In the original: smaller faces are enlarged fourfold and more.

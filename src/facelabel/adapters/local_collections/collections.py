@@ -99,9 +99,9 @@ class LocalCollections:
         Beyond ``max_faces`` (100 at most) the poorest are left out first, then the smallest.
         """
         model = self._galleries.gallery(collection).model
-        analysis = self._engine(model).analyse(image)
+        engine = self._engine(model)
         limit = min(max_faces or MAX_FACES, MAX_FACES)
-        chosen, unindexed = bars.selected(analysis, quality, limit)
+        chosen, unindexed = bars.selected(engine.analyse(image), quality, limit, engine.comparable)
         new = _new_faces(collection, image, external_image_id, chosen)
         records = self._galleries.add(collection, new)
         faces = zip(records, (template.face for _, template in chosen), strict=True)
@@ -148,7 +148,8 @@ class LocalCollections:
     ) -> ImageSearch:
         """Search for the largest face of an image; UnusableFace if it shows none."""
         gallery = self._galleries.gallery(collection)
-        probe = _usable(self._engine(gallery.model).analyse(image), quality)[0]
+        analysis = self._engine(gallery.model).analyse(image)
+        probe = _usable(analysis, bars.passing(analysis, quality))[0]
         near = self._nearest(gallery.model, gallery.number, probe.vector, threshold, limit)
         return ImageSearch(probe.face, self._face_matches(gallery, near), gallery.model)
 
@@ -161,11 +162,14 @@ class LocalCollections:
     ) -> Comparison:
         """Compare the largest face of one image with all of another.
 
+        Nobody enrolled either, so with a filter faces that cannot be compared are left out.
         Raises UnusableFace where either shows no face.
         """
         engine = self._engine(None)
-        probe = _usable(engine.analyse(source), quality)[0]
-        faces = _usable(engine.analyse(target), quality)[:MAX_FACES]
+        (probe, *_), faces = (
+            _usable(seen, bars.comparable(seen, quality, engine.comparable))[:MAX_FACES]
+            for seen in (engine.analyse(source), engine.analyse(target))
+        )
         compared = [
             ComparedFace(_similarity(engine)(probe.vector, face.vector), face.face)
             for face in faces
@@ -328,13 +332,13 @@ def _new_faces(
     ]
 
 
-def _usable(analysis: Analysis, quality: QualityFilter) -> list[Template]:
-    """Return the faces that pass the filter, largest first; UnusableFace if there is none."""
-    if not (faces := bars.passing(analysis, quality)):
+def _usable(analysis: Analysis, passed: list[Template]) -> list[Template]:
+    """Return the faces of an image that passed a filter; UnusableFace if there is none."""
+    if not passed:
         raise UnusableFace(
             "no usable face was found" if analysis.templates else "no face was found"
         )
-    return faces
+    return passed
 
 
 def _similarity(engine: FaceEngine) -> Callable[[bytes, bytes], float]:

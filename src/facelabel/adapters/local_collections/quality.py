@@ -3,6 +3,11 @@
 AUTO is what the engine itself calls good enough to enrol. The other bars are steps around it:
 MEDIUM about the same, LOW takes faces that a person still recognises, HIGH only those as good as
 a plain portrait. Every bar but NONE refuses the faces that the engine finds too small.
+
+A search compares with faces that passed a bar when they were indexed. Where two images are
+compared, and among faces on their way into an index, nobody has chosen either side: there a filter
+asks for :class:`facelabel.quality.Comparable` as well. Whoever asks for LOW takes less sharp faces
+than that rule does, but none in which the embedder sees nobody.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from facelabel.model import Analysis, Face, Template
-
+    from facelabel.quality import Comparable
 
 #: The engine has judged the size by now.
 _NO_MATTER = (0, 0)
@@ -39,25 +44,40 @@ def reasons(face: Face, quality: QualityFilter) -> tuple[Reason, ...]:
 
 
 def passing(analysis: Analysis, quality: QualityFilter) -> list[Template]:
-    """Return the faces that pass, largest first."""
+    """Return the faces to search for that pass, largest first."""
     return [template for template in analysis.templates if not reasons(template.face, quality)]
 
 
+def comparable(analysis: Analysis, quality: QualityFilter, rule: Comparable) -> list[Template]:
+    """Return the faces that pass and can be compared with those of another image, largest first."""
+    return [one for one in analysis.templates if not _against(one, quality, rule)]
+
+
 def selected(
-    analysis: Analysis, quality: QualityFilter, limit: int
+    analysis: Analysis, quality: QualityFilter, limit: int, rule: Comparable
 ) -> tuple[list[tuple[int, Template]], list[Face]]:
     """Return up to ``limit`` faces with their places in the analysis, and the others with reasons.
 
     Of too many the poorest are left out first, then the smallest.
     """
     templates = analysis.templates
-    good = [at for at, template in enumerate(templates) if not reasons(template.face, quality)]
+    against = [_against(template, quality, rule) for template in templates]
+    good = [at for at, why in enumerate(against) if not why]
     best = set(sorted(good, key=lambda at: (len(templates[at].face.reasons), at))[:limit])
-    left = [template.face for at, template in enumerate(templates) if at not in best]
+    left = [at for at in range(len(templates)) if at not in best]
     return (
         [(at, templates[at]) for at in good if at in best],
-        [*(_with(face, reasons(face, quality)) for face in left), *_beyond(analysis)],
+        [*(_with(templates[at].face, against[at]) for at in left), *_beyond(analysis)],
     )
+
+
+def _against(template: Template, quality: QualityFilter, rule: Comparable) -> tuple[Reason, ...]:
+    """What the filter and the rule have against a face; each reason once."""
+    if quality is QualityFilter.NONE:
+        return ()
+    if quality is QualityFilter.LOW:
+        rule = replace(rule, sharpness=_BARS[quality].sharpness)
+    return tuple(dict.fromkeys((*reasons(template.face, quality), *rule.reasons(template))))
 
 
 def others(

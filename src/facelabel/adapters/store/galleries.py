@@ -29,7 +29,7 @@ from facelabel.gallery import (
 )
 from facelabel.model import Box
 from facelabel.rekognition import external_ids
-from facelabel.serial import encode_face
+from facelabel.serial import encode_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -388,7 +388,7 @@ def _row(collection: RowMapping, face: NewFace) -> dict[str, Any]:
         "person": face.person,
         "digest": face.digest,
         "vector": template_rows.fitting(face.template.vector, collection),
-        "face": encode_face(face.template.face),
+        "face": encode_template(face.template),
         "external_image_id": face.external_image_id,
     }
 

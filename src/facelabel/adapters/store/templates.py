@@ -7,6 +7,7 @@ PostgreSQL whoever adds to a collection or deletes from it locks the collection'
 
 from __future__ import annotations
 
+from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,10 @@ from sqlalchemy import delete, func, select
 from facelabel.adapters.store import forgetting, schema, succession, template_rows
 from facelabel.adapters.store.database import batches
 from facelabel.model import EnrolledFace
-from facelabel.serial import decode_analysis, encode_analysis, encode_face
+from facelabel.serial import decode_analysis, encode_analysis, encode_template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, RowMapping
 
@@ -107,7 +108,7 @@ class StoreTemplates:
                 "asset_id": face.asset_id,
                 "digest": digest,
                 "vector": template_rows.fitting(template.vector, held),
-                "face": encode_face(template.face),
+                "face": encode_template(template),
             }
             new = self._database.insert(schema.template).values(row)
             connection.execute(new.on_conflict_do_nothing())
@@ -155,6 +156,27 @@ class StoreTemplates:
                 for some in batches(face_ids)
                 for face_id, vector in connection.execute(these.where(_TEMPLATE.face_id.in_(some)))
             }
+
+    def references(
+        self, collection_id: int, people: Collection[str], most: int
+    ) -> Mapping[str, Sequence[bytes]]:
+        """The vectors of each of these people who has several, in the order added.
+
+        Whoever has one alone, or more than ``most``, is absent.
+        """
+        found: dict[str, list[bytes]] = defaultdict(list)
+        with self._database.read() as connection:
+            for some in batches(sorted(people)):
+                theirs = (_TEMPLATE.collection_id == collection_id, _TEMPLATE.person.in_(some))
+                several = select(_TEMPLATE.person).where(*theirs).group_by(_TEMPLATE.person)
+                several = several.having(func.count().between(2, most))
+                these = select(_TEMPLATE.row, _TEMPLATE.person, _TEMPLATE.vector).where(
+                    _TEMPLATE.collection_id == collection_id, _TEMPLATE.person.in_(several)
+                )
+                # Sorted here: a database asked to do it reads the collection in that order.
+                for _, person, vector in sorted(connection.execute(these).all()):
+                    found[person].append(bytes(vector))
+        return found
 
     def nameless(self, collection_id: int) -> int:
         """How many faces clients put there without saying whose they are."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from contextlib import suppress
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from facelabel import quality
+from facelabel.adapters.local_recognizer import means as means_
 from facelabel.errors import ConfigurationError, NotFound
 from facelabel.model import EnrolledFace, Hit, Reason, SearchedFace, Sighting
 
@@ -196,7 +198,9 @@ class LocalRecognizer:
         """Search the faces of all pictures at once."""
         vectors = [template.vector for seen in analyses for template in seen.templates]
         portraits = self._portraits(number)
-        near = iter(self._neighbours(number, vectors))
+        neighbours = self._neighbours(number, vectors)
+        means = self._means(number, neighbours)
+        near = map(means_.nearer, vectors, neighbours, repeat(means))
         return [
             Sighting(
                 tuple(
@@ -209,6 +213,11 @@ class LocalRecognizer:
             )
             for seen in analyses
         ]
+
+    def _means(self, number: int, near: Sequence[Neighbours]) -> Mapping[str, means_.Vector]:
+        """The mean of the references of everybody among the nearest who has several."""
+        people = {person for neighbours in near for person in _people(neighbours)}
+        return means_.of(self._templates.references(number, people, means_.MOST))
 
     def _neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
         """Widen the search of each face until enough people appear or all faces were seen."""
