@@ -92,6 +92,14 @@ def missing() -> Callable[[str], NoReturn]:
 
 
 @pytest.fixture(scope="session")
+def pgbouncer_program() -> str:
+    """Where the pooler pgbouncer is installed."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"  # Debian's place, which few users' shells know
+    program = shutil.which("pgbouncer", path=path)
+    return program or _missing("pgbouncer is not installed")
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """Folder of real photos: FACELABEL_TEST_DATA, or shared/data beside the repository."""
     beside = Path(__file__).parents[2] / "shared" / "data"

@@ -1,16 +1,14 @@
-"""A pooler of PostgreSQL's connections: pgbouncer, where it is installed."""
+"""A pooler of PostgreSQL's connections: pgbouncer."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from sqlalchemy import make_url
 from tests.waiting import until
 
@@ -19,11 +17,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def pgbouncer(behind: str, mode: str, folder: Path) -> Iterator[str]:
+def pgbouncer(program: str, behind: str, mode: str, folder: Path) -> Iterator[str]:
     """Pool connections to a database on this machine, in this mode; the URL to come in by."""
-    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        pytest.skip("pgbouncer is not installed")
     url = make_url(behind)
     host, name, role = str(url.query["host"]), url.database, url.username
     with socket.create_server(("127.0.0.1", 0)) as free:

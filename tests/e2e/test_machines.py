@@ -118,10 +118,10 @@ def test_with_the_pictures_on_cloudinary_there_is_nothing_to_adopt(facelabel: In
 
 
 def test_a_pooler_that_shares_connections_is_told_of(
-    first: Inside, postgresql: Database, tmp_path: Path
+    first: Inside, postgresql: Database, pgbouncer_program: str, tmp_path: Path
 ) -> None:
     assert all(found["what"] != "pooler" for found in first.json("doctor"))
-    with pgbouncer(postgresql.url, "transaction", tmp_path) as url:
+    with pgbouncer(pgbouncer_program, postgresql.url, "transaction", tmp_path) as url:
         first.environment["FACELABEL_STORE"] = url
         said = finding(first, status=1, what="pooler")
     assert "gives every transaction another connection" in str(said["says"])

@@ -268,18 +268,18 @@ class TestPooler:
         assert self.unkept(self.behind(server)) == []
 
     def test_one_that_leaves_us_our_connection_does_no_harm(
-        self, server: Server, tmp_path: Path
+        self, server: Server, pgbouncer_program: str, tmp_path: Path
     ) -> None:
-        with pgbouncer(self.behind(server), "session", tmp_path) as url:
+        with pgbouncer(pgbouncer_program, self.behind(server), "session", tmp_path) as url:
             opened(url)
             assert self.unkept(url) == []
 
     @pytest.mark.parametrize("mode", ["transaction", "transaction\nserver_round_robin = 1"])
     def test_one_that_shares_connections_is_noticed_and_what_helps_is_said(
-        self, server: Server, tmp_path: Path, mode: str
+        self, server: Server, pgbouncer_program: str, tmp_path: Path, mode: str
     ) -> None:
         behind = self.behind(server)
-        with pgbouncer(behind, mode, tmp_path) as url:
+        with pgbouncer(pgbouncer_program, behind, mode, tmp_path) as url:
             opened(url)
             statements = self.unkept(url)
         assert statements == [
@@ -288,7 +288,7 @@ class TestPooler:
         ]
         for statement in statements:
             server(statement)
-        with pgbouncer(behind, mode, tmp_path) as url:
+        with pgbouncer(pgbouncer_program, behind, mode, tmp_path) as url:
             assert self.unkept(url) == []
             opened(url)
 
