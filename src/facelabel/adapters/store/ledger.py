@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, or_, select, update
 
-from facelabel.adapters.store import forgetting, schema
+from facelabel.adapters.store import forgetting, schema, standing
 from facelabel.adapters.store.database import batches
 from facelabel.errors import Rejected
 from facelabel.model import Enrolment, NameState, Search
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
+    from facelabel.model import Basis, Noted, Scope
 
 _LINE = [column for column in schema.enrolment.c if column.name != "collection"]
 
@@ -67,10 +70,11 @@ class StoreLedger:
             connection.execute(update(schema.gallery).where(other).values(change))
 
     def changed(self) -> None:
-        """Count a change of the gallery that others made."""
+        """Count a change of the gallery that others made: no search is known to stand any more."""
         counted = {"generation": schema.gallery.c.generation + 1}
         with self._database.transaction() as connection:
             connection.execute(update(schema.gallery).values(counted))
+            standing.forget_all(connection)
 
     def generation(self) -> int:
         """How often the gallery changed."""
@@ -210,16 +214,39 @@ class StoreLedger:
                     found.setdefault(row["asset_id"], {})[row["name"]] = NameState(row["state"])
         return found
 
-    def record(self, search: Search) -> None:
-        """Record a search, replacing the picture's former one.
+    def record(self, search: Search, basis: Basis | None = None) -> None:
+        """Record a search and what it rests on, replacing the picture's former one.
 
         One older than what is on record, by (version, generation), is dropped.
         """
-        values = encode_search(search)
-        place = {"asset_id": str(values.pop("asset_id"))}
-        # Not waited for: a power cut that takes this back takes back the end of its job, too.
+        self._record([(search, basis)], operator.ge)
+
+    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+        """Record several searches in one step, as :meth:`record` does.
+
+        One of the same (version, generation) as what is on record is dropped, too.
+        """
+        self._record(searches, operator.gt)
+
+    def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
+        """Up to ``limit`` searches of the scope that have a basis, in any order.
+
+        Of those alone whose decision is the same where a name takes the similarity ``needed``.
+        """
+        with self._database.read() as connection:
+            return standing.noted(connection, scope, needed, limit)
+
+    def confirm(
+        self,
+        scope: Scope,
+        portraits: int | None,
+        searches: Sequence[Noted],
+        unmoved: Mapping[str, bytes],
+    ) -> None:
+        """Bring those of these searches that stand to the generation of the scope, in one step."""
+        # Not waited for, as where they are recorded.
         with self._database.transaction(durable=False) as connection:
-            connection.execute(self._put(schema.search, place, values, only_if=_is_not_older))
+            standing.confirm(connection, scope, portraits, searches, unmoved)
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
@@ -256,6 +283,18 @@ class StoreLedger:
             forgetting.note(connection)
             for table in (schema.search, schema.name_mark):
                 _delete(connection, table, asset_id=asset_id)
+
+    def _record(
+        self, searches: Sequence[tuple[Search, Basis | None]], is_newer: Callable[..., Any]
+    ) -> None:
+        """Put searches; ``is_newer`` says which generation of the same content replaces another."""
+        # Not waited for: a power cut that takes this back takes back the end of its job, too.
+        with self._database.transaction(durable=False) as connection:
+            for search, basis in searches:
+                values = {**encode_search(search), **standing.encode(basis)}
+                place = {"asset_id": str(values.pop("asset_id"))}
+                only_if = partial(_may_replace, is_newer)
+                connection.execute(self._put(schema.search, place, values, only_if=only_if))
 
     def _changing_gallery(self) -> AbstractContextManager[Connection]:
         """One at a time: whether a face is still held depends on every other enrolment."""
@@ -303,10 +342,10 @@ def _is_held(connection: Connection, collection: str, face_id: str) -> bool:
     return bool(connection.execute(select(exists().where(held))).scalar())
 
 
-def _is_not_older(new: Insert) -> ColumnElement[bool]:
+def _may_replace(is_newer: Callable[..., Any], new: Insert) -> ColumnElement[bool]:
     """The search to be written looked at newer content, or at the same with a newer gallery."""
     old, new_ = schema.search.c, new.excluded
-    same_content = and_(new_.version == old.version, new_.generation >= old.generation)
+    same_content = and_(new_.version == old.version, is_newer(new_.generation, old.generation))
     return or_(new_.version > old.version, same_content)
 
 
