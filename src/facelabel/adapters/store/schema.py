@@ -106,34 +106,42 @@ leftover = Table(
     Column("face_id", Text, primary_key=True),
 )
 
+#: What was seen on pictures, and what was decided: large, and written only with a decision.
 search = Table(
     "search",
     metadata,
     Column("asset_id", Text, primary_key=True),
     Column("public_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("faces", JSON, nullable=False),
+    Column("left_out", JSON, nullable=False),
+)
+
+#: What each search is of, and what it rests on: small, as most of them are brought to the next
+#: generation whenever somebody is learnt.
+standing = Table(
+    "standing",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
     Column("version", Number, nullable=False),
     Column("collection", Text, nullable=False),
     Column("generation", Number, nullable=False),
     Column("rules", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("faces", JSON, nullable=False),
-    Column("left_out", JSON, nullable=False),
     Column("searched_at", Seconds, nullable=False),
     Column("portraits", Integer),
-    #: What it rests on, in the recogniser's words: distances and row numbers. None: not known.
+    #: In the recogniser's words: distances and row numbers. None: it is not known.
     Column("note", LargeBinary),
     #: The decision is the same for what a name takes above the one and up to the other.
     Column("below", Similarity),
     Column("upto", Similarity),
     Index(None, "generation", "searched_at", "asset_id"),
     Index(
-        "ix_search_noted",
+        "ix_standing_noted",
         "generation",
-        "below",
-        "upto",
         sqlite_where=text("note IS NOT NULL"),
         postgresql_where=text("note IS NOT NULL"),
     ),
+    sqlite_with_rowid=False,
 )
 
 name_mark = Table(

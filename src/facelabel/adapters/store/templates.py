@@ -264,7 +264,7 @@ class StoreTemplates:
                 for some in batches(asset_ids)
                 for asset_id, version, vectors in connection.execute(
                     these.where(_KEPT.asset_id.in_(some))
-                )
+                ).all()
             }
 
     def discard(self, asset_id: str) -> None:
