@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from tests.examples import examples
 from tests.unit.test_convergence import Crash, Fate, fated
 
 from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.adapters.local_recognizer.footing import Note
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.ledger import StoreLedger
@@ -52,7 +54,7 @@ SHOWN = 6
 
 def numbers(*seed: object) -> list[float]:
     """Some direction, the same each time."""
-    random = Random(repr(seed))  # noqa: S311 - no secret
+    random = Random(repr(seed))
     return [random.gauss(0, 1) for _ in range(DIMENSIONS)]
 
 
@@ -359,6 +361,13 @@ def test_across_a_step_only_faces_between_both_thresholds_are_decided_again(
         assert Verdict.SUGGESTED in verdicts
         one.sweep_all()
         assert one.rows() == after
+        farther = one.library.find(f"training/p{one.uploaded:03}")
+        assert farther
+        moment = one.clock.time = one.clock.time + 1
+        one.library.delete(farther.asset_id)
+        one.drain()
+        assert one.rows() == before
+        assert 0 < one.decided_since(moment) < len(after)
 
 
 def test_a_portrait_of_somebody_on_no_picture_has_hardly_any_decided_again(
@@ -372,3 +381,31 @@ def test_a_portrait_of_somebody_on_no_picture_has_hardly_any_decided_again(
         assert one.decided_since(moment) < 20
         one.sweep_all()
         assert one.decided_since(one.clock.time) <= 40
+
+
+def noted_rows(one: World) -> dict[str, set[int]]:
+    """Row numbers in what each search rests on."""
+    with one.database.read() as connection:
+        rows = connection.execute(select(schema.standing.c.asset_id, schema.standing.c.note)).all()
+    notes = {asset_id: Note.unpack(bytes(note)) for asset_id, note in rows}
+    return {i: {row for (row,) in struct.iter_unpack("<q", n.rows)} for i, n in notes.items() if n}
+
+
+def test_what_a_search_rests_on_goes_with_the_picture_and_with_the_person(
+    migrated_sqlite: Path,
+) -> None:
+    with world(migrated_sqlite, 20) as one:
+        photographed(one, 6)
+        portrait = one.pick(0, "training")
+        assert portrait
+        face = next(f for f in one.templates.faces(HOME) if f.asset_id == portrait.asset_id)
+        row = one.templates.first_rows(one.number, {face.person})[face.person]
+        assert any(row in rows for rows in noted_rows(one).values())
+        one.library.delete(portrait.asset_id)
+        picture = one.pick(0, "assets")
+        assert picture
+        one.library.delete(picture.asset_id)
+        one.drain()
+        left = noted_rows(one)
+        assert set(left) == {asset.asset_id for asset in one.library.assets("assets")}
+        assert not any(row in rows for rows in left.values())

@@ -54,15 +54,18 @@ class LocalRecognizer:
         index: VectorIndex,
         *,
         min_people: int = 2,
+        most_added: int = MOST_ADDED,
     ) -> None:
         """``engine`` gives the engine of a model, and for None the one of new collections.
 
         ``min_people``: how many people the hits of a face show at least, where there are so many.
+        ``most_added``: how many faces that came since are gone through at most.
         """
         self._engine = engine
         self._templates = templates
         self._index = index
         self._min_people = min_people
+        self._most_added = most_added
 
     def create(self, collection: str) -> None:
         """Make an empty collection for the engine's present model; no error if it exists."""
@@ -210,8 +213,8 @@ class LocalRecognizer:
 
     def _changes(self, number: int, since: footing.Position) -> footing.Changes | None:
         """What happened to a collection; None where it is more than is worth going through."""
-        vectors = self._templates.vectors(number, since.row, MOST_ADDED + 1)
-        if len(vectors) > MOST_ADDED:
+        vectors = self._templates.vectors(number, since.row, self._most_added + 1)
+        if len(vectors) > self._most_added:
             return None
         faces = self._templates.labels(number, [row for row, _ in vectors])
         first = self._templates.first_rows(number, {face.person for face in faces.values()})
