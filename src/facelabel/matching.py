@@ -104,6 +104,28 @@ class _Open:
         return NamedFace(self.searched.face, name, self.verdict, ordered)
 
 
+def standing(
+    faces: Iterable[SearchedFace], rules: Rules, portraits: int | None = None
+) -> tuple[float, float]:
+    """Between which similarities that a name may take the decision about a photo is the same.
+
+    Returns two numbers, -1 to 101: it is for each one above the first and up to the second, as
+    then the same people are near enough to the same faces.
+    """
+    needed = rules.needed(portraits)
+    scores = [score for face in faces for score in _scores(face.hits)]
+    below = max((score for score in scores if score < needed), default=-1.0)
+    return below, min((score for score in scores if score >= needed), default=101.0)
+
+
+def _scores(hits: Iterable[Hit]) -> Iterable[float]:
+    """How alike each person is, in any order."""
+    best: dict[str, float] = {}
+    for hit in hits:
+        best[hit.person] = max(hit.similarity, best.get(hit.person, hit.similarity))
+    return best.values()
+
+
 def assign(
     faces: Sequence[SearchedFace],
     rules: Rules,

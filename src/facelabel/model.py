@@ -163,6 +163,9 @@ class Sighting:
     #: How many reference faces there were; None where it is not known how often strangers reach a
     #: similarity.
     portraits: int | None = None
+    #: The recogniser's own words for what of the gallery this depends on; None where it cannot
+    #: tell later whether it would see the same again.
+    note: bytes | None = None
 
 
 class Verdict(enum.StrEnum):
@@ -285,6 +288,37 @@ class Search:
             for named in self.faces
         )
         return Sighting(tuple(faces), self.left_out, self.model, portraits=self.portraits)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a search rests on: while that stands, searching again would decide the same."""
+
+    #: Of the sighting: :attr:`Sighting.note`.
+    note: bytes
+    #: Of the decision: it is the same for each similarity that a name may take above this one …
+    below: float
+    #: … and up to this one.
+    upto: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A search of which it may be known that it stands."""
+
+    asset_id: str
+    version: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which searches may be found to stand: stale ones, in one collection, by the same rules."""
+
+    #: What they are to be brought to.
+    generation: int
+    collection: str
+    rules: str
 
 
 class NameState(enum.StrEnum):

@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel import chance, doubts, matching, names, naming, scheme
+from facelabel import chance, doubts, lookback, matching, names, naming, scheme
 from facelabel.errors import ConfigurationError, LabelRefused, NotFound, Rejected, Unavailable
-from facelabel.model import Enrolment, JobKind, NameState, Outcome, Search
+from facelabel.model import Enrolment, JobKind, JobRequest, NameState, Outcome, Scope, Search
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Job, NamedFace, Sighting
+    from facelabel.model import Asset, Basis, Job, NamedFace, Sighting
     from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
     from facelabel.scheme import Scheme
 
@@ -69,8 +69,10 @@ class Pipeline:
     scheme: Scheme
     #: None: searching costs nothing but time.
     thrift: Thrift | None = None
-    #: Pictures one turn of the sweep looks at; other jobs come between two turns.
+    #: Pictures one turn of the sweep decides again; other jobs come between two turns.
     sweep_batch: int = 256
+    #: Pictures of which one turn finds out whether they have to be.
+    confirm_batch: int = lookback.AT_ONCE
 
     def examine(self, job: Job) -> Outcome:
         """Bring one asset to what it should be; Rejected is also written on the image."""
@@ -91,19 +93,21 @@ class Pipeline:
         return replace(outcome, asset_id=asset.asset_id, public_id=asset.public_id)
 
     def sweep(self, _job: Job) -> Outcome:
-        """Decide again about pictures searched before the gallery last changed.
+        """Decide again about pictures searched before the gallery last changed in their sight.
 
         Needs no image. A picture whose names change gets a job of its own, so that names are
         written in one place only.
         """
-        generation, collection = self.ledger.generation(), self.collection()
-        searches = self.ledger.stale(generation, self.sweep_batch)
+        generation, collection, rules = self.ledger.generation(), self.collection(), self.rules()
+        searches: Sequence[Search] = ()
         with self.one_collection():
-            sightings = self._recall(collection, searches)
-        rules = self.rules()
-        for search in searches:
-            self._revisit(search, sightings.get(search.asset_id), collection, generation, rules)
-        if len(searches) == self.sweep_batch:
+            scope = Scope(generation, collection, self.scheme.fingerprint)
+            more = lookback.confirm(self.ledger, self.recognizer, scope, rules, self.confirm_batch)
+            if not more:
+                searches = self.ledger.stale(generation, self.sweep_batch)
+                sightings = self._recall(collection, searches)
+                self._revisit(searches, sightings, scope, rules)
+        if more or len(searches) == self.sweep_batch:
             self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
         return Outcome("swept", note=f"{len(searches)} pictures")
 
@@ -311,7 +315,7 @@ class Pipeline:
         last = self.ledger.search(asset.asset_id)
         new_content = last is not None and last.version != asset.version
         marks, decided = self._decisions(asset, last)
-        calls = 0
+        calls, basis = 0, None
         if last and not decided and self._fresh(last, asset, generation):
             search = last
         else:
@@ -321,11 +325,12 @@ class Pipeline:
                 if new_content:  # our names are about a picture that is gone
                     self._write(asset, naming.plan(marks, self._seen(asset), frozenset()))
                 raise
-            calls = sighting.calls
-            search = self._decide(asset, sighting, collection, generation, marks, self.rules())
+            calls, rules = sighting.calls, self.rules()
+            search = self._decide(asset, sighting, collection, generation, marks, rules)
+            basis = lookback.basis(sighting, rules)
         plan = naming.plan(marks, self._seen(asset), search.names)
         if search is not last:
-            self.ledger.record(search)
+            self.ledger.record(search, basis)
         self._write(asset, plan)
         return Outcome(
             "unchanged" if search is last and not (plan.add or plan.remove) else "identified",
@@ -466,21 +471,45 @@ class Pipeline:
 
     def _revisit(
         self,
-        search: Search,
-        sighting: Sighting | None,
-        collection: str,
-        generation: int,
+        searches: Sequence[Search],
+        sightings: Mapping[str, Sighting],
+        scope: Scope,
         rules: matching.Rules,
     ) -> None:
-        if sighting and not self._due(search):
-            marks = self.ledger.names(search.asset_id)
-            again = self._decide(search, sighting, collection, generation, marks, rules)
-            if again.names == search.names and scheme.is_decided(search.rules):
-                self.ledger.record(again)
-                return
-        self.queue.enqueue(JobKind.ASSET, search.asset_id)
-        undecided = scheme.undecided(search.rules)
-        self.ledger.record(replace(search, generation=generation, rules=undecided))
+        """Record what is decided now; what must be left to the picture's own job gets that first.
+
+        Two steps for all of them, as writing is most of the work. A picture that its own job was
+        quicker with is left as that job left it.
+        """
+        marks = self.ledger.marks([search.asset_id for search in searches])
+        jobs: list[JobRequest] = []
+        lines: list[tuple[Search, Basis | None]] = []
+        for search in searches:
+            sighting = sightings.get(search.asset_id)
+            again = self._again(search, sighting, scope, marks.get(search.asset_id, {}), rules)
+            if again and sighting:
+                lines.append((again, lookback.basis(sighting, rules)))
+            else:
+                jobs.append(JobRequest(JobKind.ASSET, search.asset_id))
+                undecided = scheme.undecided(search.rules)
+                line = replace(search, generation=scope.generation, rules=undecided)
+                lines.append((line, None))
+        self.queue.enqueue_all(jobs)
+        self.ledger.revise(lines)
+
+    def _again(
+        self,
+        search: Search,
+        sighting: Sighting | None,
+        scope: Scope,
+        marks: Mapping[str, NameState],
+        rules: matching.Rules,
+    ) -> Search | None:
+        """The search as decided now, if its names stay; None where its own job is needed."""
+        if sighting is None or self._due(search) or not scheme.is_decided(search.rules):
+            return None
+        again = self._decide(search, sighting, scope.collection, scope.generation, marks, rules)
+        return again if again.names == search.names else None
 
     def _withdraw(self, asset: Asset) -> Asset:
         """A picture that became a training image: take the names back that we wrote."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from facelabel.model import (
         Analysis,
         Asset,
+        Basis,
         EnrolledFace,
         Enrolment,
         Face,
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
         JobState,
         Json,
         NameState,
+        Noted,
+        Scope,
         Search,
         Sighting,
         Template,
@@ -333,6 +336,14 @@ class Recognizer(Protocol):
         model, are absent from the answer.
         """
 
+    def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
+        """Say of which pictures :meth:`recall` would answer the same as when they were noted.
+
+        The count of reference faces apart. Returns, by asset_id, the note as it is now: another
+        one where that spares looking at the same changes again. A picture that may be affected,
+        or of which that is not known, is absent; so is everything where nothing is ever noted.
+        """
+
     def discard(self, asset_id: str) -> None:
         """Delete what :meth:`identify` kept of a picture."""
 
@@ -578,11 +589,32 @@ class Templates(Protocol):
     def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
         """(deletion number, row number) of every deletion after the given one, ascending."""
 
+    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int]]:
+        """(deletion number, row number, first row of that person then) of each deletion after one.
+
+        Of a face without a name, and of one deleted before this was noted, the last is the row.
+        """
+
+    def position(self, collection_id: int) -> tuple[int, int]:
+        """Highest row number there is, and number of the last deletion; 0 where there is none.
+
+        While both stay the same, so do the faces of the collection.
+        """
+
+    def first_rows(self, collection_id: int, people: Collection[str]) -> Mapping[str, int]:
+        """Return the lowest row number of each of these people; those not there are absent.
+
+        It stands for the person where no name may be kept, and changes only when it is deleted.
+        """
+
     def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
         """Keep the faces seen in a picture, replacing what was kept of it."""
 
     def kept(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, Analysis]]:
         """Version and faces of each picture kept for that model, by asset_id."""
+
+    def kept_vectors(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, bytes]]:
+        """Version and vectors, end to end, of each picture kept for that model, by asset_id."""
 
     def discard(self, asset_id: str) -> None:
         """Delete what was kept of a picture."""
@@ -721,7 +753,7 @@ class Ledger(Protocol):
         """Make a collection the live one, in one step; counts as a change of the gallery."""
 
     def changed(self) -> None:
-        """Count a change of the gallery that others made."""
+        """Count a change of the gallery that others made: no search is known to stand any more."""
 
     def generation(self) -> int:
         """How often the gallery changed."""
@@ -782,10 +814,37 @@ class Ledger(Protocol):
     def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
         """Return :meth:`names` of several pictures at once; those without any are absent."""
 
-    def record(self, search: Search) -> None:
-        """Record a search, replacing the picture's former one.
+    def record(self, search: Search, basis: Basis | None = None) -> None:
+        """Record a search and what it rests on, replacing the picture's former one.
 
         One older than what is on record, by (version, generation), is dropped.
+        """
+
+    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+        """Record several searches in one step, as :meth:`record` does.
+
+        One of the same (version, generation) as what is on record is dropped, too: who decided
+        about that picture meanwhile knew more.
+        """
+
+    def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
+        """Up to ``limit`` searches of the scope that have a basis, in any order.
+
+        Of those alone whose decision is the same where a name takes the similarity ``needed``.
+        """
+
+    def confirm(
+        self,
+        scope: Scope,
+        portraits: int | None,
+        searches: Sequence[Noted],
+        unmoved: Mapping[str, bytes],
+    ) -> None:
+        """Bring those of these searches that stand to the generation of the scope, in one step.
+
+        They stand if their asset_id is in ``unmoved``, with the note that they get; the others
+        lose their basis. ``portraits``: how many reference faces there are, where that counts.
+        A search that is not on record any more as it was read is left alone.
         """
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:

@@ -17,14 +17,17 @@ from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.errors import Rejected
 from facelabel.model import (
+    Basis,
     Box,
     Candidate,
     Enrolment,
     Face,
     NamedFace,
     NameState,
+    Noted,
     Pose,
     Reason,
+    Scope,
     Search,
     Template,
     Verdict,
@@ -253,6 +256,19 @@ class LedgerContract:
         ledger.record(search("p", generation=4, version=3))
         assert ledger.search("p") == search("p", generation=4, version=3)
 
+    def test_searches_are_revised_where_nobody_knew_better(self, ledger: Ledger) -> None:
+        for asset_id, generation in (("p", 1), ("q", 2), ("r", 3)):
+            ledger.record(search(asset_id, generation))
+        ledger.record(search("s", 1, version=2))
+        again = [replace(search(asset_id, 2), rules="90/5") for asset_id in "tsrqp"]
+        ledger.revise([(one, None) for one in again])
+        assert {i: one.rules for i, one in ledger.searches("pqrst").items()} == {
+            "p": "90/5", "q": "80/5", "r": "80/5", "s": "80/5", "t": "90/5",
+        }  # fmt: skip
+        ledger.revise([(search("s", 1, version=3), None)])
+        assert ledger.search("s") == search("s", 1, version=3)
+        ledger.revise([])
+
     def test_several_searches_are_read_at_once(self, ledger: Ledger) -> None:
         for asset_id in "pqr":
             ledger.record(search(asset_id))
@@ -292,7 +308,88 @@ class LedgerContract:
         assert ledger.names("q") == {"Ann": NameState.WRITTEN}
 
 
-class TestMemoryLedger(LedgerContract):
+SCOPE = Scope(5, LIVE, "80/5")
+
+
+def basis(note: bytes = b"note", below: float = 70.0, upto: float = 90.0) -> Basis:
+    return Basis(note, below, upto)
+
+
+class StandingContract(LedgerContract):
+    """What those promise that keep what searches rest on."""
+
+    def noted(self, ledger: Ledger, scope: Scope = SCOPE, needed: float = 80.0) -> dict[str, bytes]:
+        return {one.asset_id: one.note for one in ledger.noted(scope, needed, 10)}
+
+    def test_what_a_search_rests_on_is_noted_with_it(self, ledger: Ledger) -> None:
+        ledger.record(search("p", version=7), basis(b"p"))
+        ledger.record(search("q"))
+        ledger.revise([(search("r"), basis(b"r")), (search("s"), None)])
+        assert sorted(ledger.noted(SCOPE, 80, 10), key=lambda one: one.asset_id) == [
+            Noted("p", 7, b"p"), Noted("r", 1, b"r"),
+        ]  # fmt: skip
+        assert len(ledger.noted(SCOPE, 80, 1)) == 1
+
+    def test_only_stale_searches_of_the_scope_are_noted(self, ledger: Ledger) -> None:
+        ledger.record(search("p", generation=4), basis())
+        assert self.noted(ledger) == {"p": b"note"}
+        assert self.noted(ledger, replace(SCOPE, generation=4)) == {}
+        assert self.noted(ledger, replace(SCOPE, collection="people-2")) == {}
+        assert self.noted(ledger, replace(SCOPE, rules="80/6")) == {}
+
+    def test_only_decisions_that_stay_the_same_are_noted(self, ledger: Ledger) -> None:
+        ledger.record(search("p"), basis(below=70, upto=90))
+        found = {needed: self.noted(ledger, needed=needed) for needed in (70, 70.1, 90, 90.1)}
+        assert [needed for needed, noted in found.items() if noted] == [70.1, 90]
+
+    def test_a_search_replaces_what_the_former_one_rested_on(self, ledger: Ledger) -> None:
+        ledger.record(search("p"), basis(b"first"))
+        ledger.record(search("p"), basis(b"second"))
+        ledger.record(search("p", generation=0), basis(b"older"))
+        assert self.noted(ledger) == {"p": b"second"}
+        ledger.record(search("p"))
+        assert self.noted(ledger) == {}
+
+    def test_what_stands_is_brought_to_the_generation(self, ledger: Ledger) -> None:
+        for asset_id in "pqr":
+            ledger.record(replace(search(asset_id), portraits=7), basis())
+        some = [one for one in ledger.noted(SCOPE, 80, 10) if one.asset_id != "r"]
+        ledger.confirm(SCOPE, 8, some, {"p": b"newer", "unasked": b""})
+        brought = replace(search("p", generation=5), portraits=8)
+        untouched = {i: replace(search(i), portraits=7) for i in "qr"}
+        assert ledger.searches("pqr") == {"p": brought, **untouched}
+        assert [one.asset_id for one in ledger.stale(5, 10)] == ["q", "r"]
+        # What does not stand is not asked about again; of what was not asked nothing changed.
+        assert self.noted(ledger) == {"r": b"note"}
+        assert self.noted(ledger, replace(SCOPE, generation=6)) == {"p": b"newer", "r": b"note"}
+        ledger.confirm(SCOPE, None, ledger.noted(SCOPE, 80, 10), {"r": b"note"})
+        assert ledger.search("r") == search("r", generation=5)
+        ledger.confirm(SCOPE, 8, (), {})
+
+    def test_what_was_recorded_meanwhile_is_left_alone(self, ledger: Ledger) -> None:
+        for asset_id in "pqrst":
+            ledger.record(search(asset_id), basis())
+        read = ledger.noted(SCOPE, 80, 10)
+        ledger.record(search("p"), basis(b"another look"))
+        ledger.record(search("q", version=2), basis())
+        ledger.record(replace(search("r"), rules=";"))
+        ledger.record(search("s", generation=9), basis())
+        ledger.forget_asset("t")
+        before = ledger.searches("pqrst")
+        for unmoved in ({one.asset_id: one.note for one in read}, {}):
+            ledger.confirm(SCOPE, 8, read, unmoved)
+            assert ledger.searches("pqrst") == before
+        assert self.noted(ledger) == {"p": b"another look", "q": b"note"}
+        assert self.noted(ledger, replace(SCOPE, generation=10))["s"] == b"note"
+
+    def test_nothing_stands_when_nobody_knows_what_changed(self, live: Ledger) -> None:
+        live.record(search("p"), basis())
+        live.changed()
+        assert self.noted(live) == {}
+        assert live.search("p") == search("p")
+
+
+class TestMemoryLedger(StandingContract):
     """In memory."""
 
     @pytest.fixture
@@ -300,7 +397,7 @@ class TestMemoryLedger(LedgerContract):
         return MemoryLedger()
 
 
-class TestSqliteLedger(LedgerContract):
+class TestSqliteLedger(StandingContract):
     """On SQLite."""
 
     @pytest.fixture
@@ -308,7 +405,7 @@ class TestSqliteLedger(LedgerContract):
         return StoreLedger(sqlite)
 
 
-class TestPostgresqlLedger(LedgerContract):
+class TestPostgresqlLedger(StandingContract):
     """On PostgreSQL."""
 
     @pytest.fixture
@@ -324,6 +421,12 @@ class TestDynamoLedger(LedgerContract):
     @pytest.fixture
     def ledger(self) -> Ledger:
         return DynamoLedger(new_table())
+
+    def test_nothing_is_noted(self, ledger: Ledger) -> None:
+        ledger.record(search("p"), basis())
+        assert list(ledger.noted(SCOPE, 80, 10)) == []
+        ledger.confirm(SCOPE, 8, [Noted("p", 1, b"note")], {"p": b"note"})
+        assert ledger.search("p") == search("p")
 
 
 numbers = st.floats(allow_nan=False)

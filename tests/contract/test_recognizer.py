@@ -15,7 +15,7 @@ from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
-from facelabel.model import Asset, Search
+from facelabel.model import Asset, Noted, Search
 from facelabel.testing import MemoryRecognizer, MemoryTemplates, portrait
 
 if TYPE_CHECKING:
@@ -181,6 +181,30 @@ class RecognizerContract:
         family.discard("party")
         family.discard("party")
         assert family.recall("family", [search("party", version=3)]) == {}
+
+    def test_a_picture_is_unmoved_while_it_would_be_seen_the_same(
+        self, family: Recognizer, camera: Camera
+    ) -> None:
+        note = family.identify("family", camera("Obama"), asset("party", version=3)).note
+        if note is None:  # all are decided again
+            assert family.unmoved("family", [Noted("party", 3, b"whatever")]) == {}
+            return
+        (recalled,) = family.recall("family", [search("party", version=3)]).values()
+        assert recalled.note == note
+        others = [Noted("party", 4, note), Noted("never", 3, note), Noted("party", 3, b"no note")]
+        assert family.unmoved("family", others) == family.unmoved("family", ()) == {}
+        assert set(family.unmoved("family", [Noted("party", 3, note)])) == {"party"}
+        obama = [face.face_id for face in family.faces("family") if face.person == "Obama"]
+        family.forget("family", obama)
+        assert family.unmoved("family", [Noted("party", 3, note)]) == {}
+
+    def test_a_picture_without_faces_never_moves(self, family: Recognizer, camera: Camera) -> None:
+        note = family.identify("family", camera(), asset("landscape")).note
+        family.enrol("family", camera("Obama"), "Somebody", asset("Somebody"))
+        if note is not None:
+            assert set(family.unmoved("family", [Noted("landscape", 1, note)])) == {"landscape"}
+        family.discard("landscape")
+        assert family.unmoved("family", [Noted("landscape", 1, note or b"")]) == {}
 
     def test_sightings_name_engine_and_model(self, family: Recognizer, camera: Camera) -> None:
         sighting = family.identify("family", camera("Hopper"))

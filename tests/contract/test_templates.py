@@ -139,6 +139,42 @@ class TemplatesContract:
         assert list(templates.faces("people")) == []
         assert list(templates.vectors(people, 0, 10)) == []
 
+    def test_a_position_tells_of_every_change(self, templates: Templates, people: int) -> None:
+        assert templates.position(people) == templates.position(people + 1000) == (0, 0)
+        seen = [templates.position(people)]
+        for change in (1, 2, "f2", 2, "f1"):
+            if isinstance(change, str):
+                templates.delete("people", [change])
+            else:
+                self.add(templates, change)
+            seen.append(templates.position(people))
+        assert len(set(seen)) == len(seen)
+        newest = templates.vectors(people, 0, 10)[-1][0]
+        assert seen[-1] == (newest, templates.deleted(people, 0)[-1][0])
+        self.add(templates, 1)
+        templates.create("next", MODEL, 2)
+        self.add(templates, 9, collection="next")
+        assert templates.position(people) == (newest + 1, seen[-1][1])
+
+    def test_a_person_is_the_first_row_there_is(self, templates: Templates, people: int) -> None:
+        for number, person in enumerate(("Ann", "Bob", "Ann", "", "Bob", "")):
+            templates.add("people", face(number, person), template(number), "")
+        rows = [row for row, _ in templates.vectors(people, 0, 10)]
+        asked = {"Ann", "Bob", "Cid", "", *(f"unknown-{number}" for number in range(1200))}
+        assert templates.first_rows(people, asked) == {"Ann": rows[0], "Bob": rows[1]}
+        assert templates.first_rows(people, {"Bob"}) == {"Bob": rows[1]}
+        assert templates.first_rows(people + 1000, asked) == templates.first_rows(people, ()) == {}
+        templates.delete("people", ["f0", "f3"])
+        assert templates.first_rows(people, asked) == {"Ann": rows[2], "Bob": rows[1]}
+        templates.delete("people", ["f1", "f4"])
+        assert templates.first_rows(people, asked) == {"Ann": rows[2]}
+        departed = templates.departed(people, 0)
+        assert {(row, first) for _, row, first in departed} == {
+            (rows[0], rows[0]), (rows[3], rows[3]), (rows[1], rows[1]), (rows[4], rows[1]),
+        }  # fmt: skip
+        assert [(number, row) for number, row, _ in departed] == list(templates.deleted(people, 0))
+        assert list(templates.departed(people, departed[1][0])) == list(departed[2:])
+
     def test_a_row_number_is_never_used_again(self, templates: Templates, people: int) -> None:
         self.add(templates, 1)
         ((first, _),) = templates.vectors(people, 0, 10)
@@ -194,6 +230,9 @@ class TemplatesContract:
         ids = ["p", *(f"unknown-{number}" for number in range(1200)), "q"]
         assert templates.kept(ids, MODEL) == {"p": (7, seen), "q": (1, nothing)}
         assert templates.kept(ids, "other/1") == templates.kept([], MODEL) == {}
+        vectors = template(1).vector + template(2).vector
+        assert templates.kept_vectors(ids, MODEL) == {"p": (7, vectors), "q": (1, b"")}
+        assert templates.kept_vectors(ids, "other/1") == {}
 
     def test_what_the_embedders_made_of_a_face_is_kept(self, templates: Templates) -> None:
         seen = Analysis(640, 480, (replace(template(1), norms=(12.5, 0.25)), template(2)))

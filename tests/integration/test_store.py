@@ -31,7 +31,19 @@ from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.gallery import NewFace
 from facelabel.media import AssetKey, Compare, Every, ImageHeader, Upload, Where
-from facelabel.model import Asset, EnrolledFace, Enrolment, JobKind, Template
+from facelabel.model import (
+    Asset,
+    Basis,
+    Candidate,
+    EnrolledFace,
+    Enrolment,
+    JobKind,
+    NamedFace,
+    Scope,
+    Search,
+    Template,
+    Verdict,
+)
 from facelabel.rekognition import external_ids
 from facelabel.serial import encode_face
 from facelabel.testing import ManualClock, some_face, vector
@@ -245,6 +257,28 @@ class TestMigrations:
             names = connection.execute(text("SELECT name FROM collection")).scalars()
             faces = connection.execute(text("SELECT face_id FROM template")).scalars()
             assert (list(names), list(faces)) == (["people"], ["f1"])
+
+    def test_searches_of_the_sixth_version_lose_nothing(self, database: Database) -> None:
+        """They are decided once more before it is known what they rest on."""
+        seen = NamedFace(some_face(), "Zoë", Verdict.NAMED, (Candidate("Zoë", 99.5, "f1"),))
+        found = [
+            Search(f"p{number}", f"assets/p{number}", number, "people", 7, "80/1", "m/1",
+                   (seen,), (some_face(),), 5.5 + number, number or None)
+            for number in range(3)
+        ]  # fmt: skip
+        scope = Scope(8, "people", "80/1")
+        ledger = StoreLedger(database)
+        ledger.revise([(search, Basis(b"note", 1.0, 99.0)) for search in found])
+        assert len(ledger.noted(scope, 80, 9)) == 3
+        with without_foreign_keys(database) as connection:
+            migration.downgrade(connection, "0006")
+            columns = {column["name"] for column in inspect(connection).get_columns("search")}
+            assert columns >= {"generation", "rules", "portraits", "faces"}
+        with contextlib.closing(Database(database.url)) as upgraded:
+            ledger = StoreLedger(upgraded)
+            assert ledger.searches(["p0", "p1", "p2"]) == {one.asset_id: one for one in found}
+            assert list(ledger.stale(8, 9)) == found
+            assert list(ledger.noted(scope, 80, 9)) == []
 
     def test_a_migration_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / "facelabel.db"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.matching import KEPT_CANDIDATES, Rules, assign, rank
+from facelabel.matching import KEPT_CANDIDATES, Rules, assign, rank, standing
 from facelabel.model import Hit, SearchedFace, Verdict
 from facelabel.testing import some_face
 
@@ -248,3 +248,31 @@ def decisions(
     decided = assign(faces, rules, refused)
     assert [d.face for d in decided] == [f.face for f in faces]
     return {face.face.box.left: face for face in decided}
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(PEOPLE), st.floats(0, 100), max_size=4), max_size=4),
+    st.floats(1, 3),
+    st.sets(st.sampled_from(PEOPLE)),
+    st.integers(1, 10**7),
+    st.integers(1, 10**7),
+)
+def test_a_decision_stands_while_the_same_people_are_near_enough(
+    people: list[dict[str, float]], margin: float, refused: set[str], now: int, then: int
+) -> None:
+    faces = [seen(place, **similarities) for place, similarities in enumerate(people)]
+    rules = Rules(60, margin, 0.01)
+    below, upto = standing(faces, rules, now)
+    assert below < rules.needed(now) <= upto
+    if below < rules.needed(then) <= upto:
+        assert assign(faces, rules, refused, now) == assign(faces, rules, refused, then)
+
+
+def test_a_decision_stands_between_the_nearest_people_on_either_side() -> None:
+    faces = [seen(0, Ann=95.0, Ben=70.0), seen(1, Ann=75.0, Cid=85.0), seen(2)]
+    assert standing(faces, Rules(80)) == (75.0, 85.0)
+    assert standing(faces, Rules(85)) == (75.0, 85.0)
+    assert standing(faces, Rules(85.1)) == (85.0, 95.0)
+    assert standing(faces, Rules(50)) == (-1.0, 70.0)
+    assert standing(faces, Rules(99)) == (95.0, 101.0)
+    assert standing([], Rules(80)) == (-1.0, 101.0)

@@ -18,9 +18,11 @@ from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.unit.conftest import Bench
 
-    from facelabel.model import EnrolledFace
+    from facelabel.model import Basis, EnrolledFace, Search
 
 
 # ---- which folder means what
@@ -692,6 +694,60 @@ def test_a_turn_of_a_sweep_looks_at_so_many_and_asks_for_the_next_one(bench: Ben
     bench.queue.finish(job)
     assert pipeline.sweep(job).note == "2 pictures"
     assert [one.key for one in bench.queue.jobs() if one.kind is JobKind.SWEEP] == [SWEEP_KEY]
+
+
+def test_what_a_change_does_not_touch_is_brought_along_as_it_stands(bench: Bench) -> None:
+    party, landscape = bench.upload("ben"), bench.upload()
+    bench.work()
+    decided = bench.ledger.search(landscape)
+    bench.clock.time += 100
+    bench.learn("ann")
+    bench.work()
+    assert decided is not None
+    generation = bench.ledger.generation()
+    assert bench.ledger.search(landscape) == dataclasses.replace(decided, generation=generation)
+    again = bench.ledger.search(party)
+    assert again is not None
+    assert (again.generation, again.searched_at > decided.searched_at) == (generation, True)
+
+
+def test_a_turn_of_a_sweep_brings_so_many_along_and_asks_for_the_next_one(bench: Bench) -> None:
+    for _ in range(5):
+        bench.upload()
+    bench.work()
+    bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    bench.worker.run_one()
+    pipeline = dataclasses.replace(bench.pipeline, confirm_batch=2)
+    job = Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0)
+    left = []
+    for _ in range(3):
+        pipeline.sweep(job)
+        left.append(len(bench.ledger.stale(bench.ledger.generation(), 9)))
+    assert left == [3, 1, 0]
+    assert [one.kind for one in bench.queue.jobs()].count(JobKind.SWEEP) == 1
+
+
+def test_a_sweep_leaves_a_picture_whose_own_job_was_quicker(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    bench.work()
+    bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    bench.worker.run_one()
+
+    class Overtaken(MemoryLedger):
+        """The picture's own job comes to its end while the sweep decides."""
+
+        def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+            own = Job(1, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0)
+            bench.pipeline.examine(own)
+            super().revise(searches)
+
+    overtaken = Overtaken()
+    vars(overtaken).update(vars(bench.ledger))
+    pipeline = dataclasses.replace(bench.pipeline, ledger=overtaken)
+    pipeline.sweep(Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0))
+    search = bench.ledger.search(photo)
+    assert search is not None
+    assert (set(search.names), search.rules) == ({"Ann"}, bench.pipeline.scheme.fingerprint)
 
 
 def test_several_portraits_learnt_together_cost_one_sweep(bench: Bench) -> None:

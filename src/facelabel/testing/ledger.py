@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Rejected
+from facelabel.model import Noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Enrolment, NameState, Search
+    from facelabel.model import Basis, Enrolment, NameState, Scope, Search
 
 
 class MemoryLedger:
@@ -24,6 +26,7 @@ class MemoryLedger:
         self._intents: dict[tuple[str, str], str] = {}
         self._leftovers: dict[str, list[str]] = {}
         self._searches: dict[str, Search] = {}
+        self._bases: dict[str, Basis] = {}
         self._names: dict[str, dict[str, NameState]] = {}
 
     def collection(self) -> str | None:
@@ -39,6 +42,7 @@ class MemoryLedger:
     def changed(self) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         self._generation += 1
+        self._bases.clear()
 
     def begin(self, collection: str) -> str:
         """See :class:`facelabel.ports.Ledger`."""
@@ -131,11 +135,46 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         return {asset_id: names for asset_id in asset_ids if (names := self.names(asset_id))}
 
-    def record(self, search: Search) -> None:
+    def record(self, search: Search, basis: Basis | None = None) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         old = self._searches.get(search.asset_id, search)
         if (search.version, search.generation) >= (old.version, old.generation):
-            self._searches[search.asset_id] = search
+            self._put(search, basis)
+
+    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        for search, basis in searches:
+            old = self._searches.get(search.asset_id)
+            if old is None or (search.version, search.generation) > (old.version, old.generation):
+                self._put(search, basis)
+
+    def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
+        """See :class:`facelabel.ports.Ledger`."""
+        found = [
+            Noted(asset_id, self._searches[asset_id].version, basis.note)
+            for asset_id, basis in self._bases.items()
+            if basis.below < needed <= basis.upto and _is_in(self._searches[asset_id], scope)
+        ]
+        return found[:limit]
+
+    def confirm(
+        self,
+        scope: Scope,
+        portraits: int | None,
+        searches: Sequence[Noted],
+        unmoved: Mapping[str, bytes],
+    ) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        for one in searches:
+            search, basis = self._searches.get(one.asset_id), self._bases.get(one.asset_id)
+            if search is None or basis is None or not _is_in(search, scope):
+                continue
+            if (search.version, basis.note) == (one.version, one.note):
+                if one.asset_id in unmoved:
+                    new = replace(search, generation=scope.generation, portraits=portraits)
+                    self._put(new, replace(basis, note=unmoved[one.asset_id]))
+                else:
+                    self._put(search, None)
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
         """See :class:`facelabel.ports.Ledger`."""
@@ -154,7 +193,14 @@ class MemoryLedger:
     def forget_asset(self, asset_id: str) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         self._searches.pop(asset_id, None)
+        self._bases.pop(asset_id, None)
         self._names.pop(asset_id, None)
+
+    def _put(self, search: Search, basis: Basis | None) -> None:
+        self._searches[search.asset_id] = search
+        self._bases.pop(search.asset_id, None)
+        if basis:
+            self._bases[search.asset_id] = basis
 
     def _release(self, collection: str, old: Enrolment | None) -> None:
         if old and all(e.face_id != old.face_id for e in self.enrolments(collection)):
@@ -162,3 +208,8 @@ class MemoryLedger:
 
     def _changed(self, collection: str, *, changed: bool) -> None:
         self._generation += changed and collection == self._live
+
+
+def _is_in(search: Search, scope: Scope) -> bool:
+    of = (search.collection, search.rules)
+    return search.generation < scope.generation and of == (scope.collection, scope.rules)

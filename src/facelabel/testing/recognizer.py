@@ -14,7 +14,7 @@ from facelabel.testing.faces import some_face
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Search
+    from facelabel.model import Asset, Noted, Search
 
 
 class MemoryRecognizer:
@@ -144,6 +144,18 @@ class MemoryRecognizer:
                 found[search.asset_id] = self._sighting(collection, people)
         return found
 
+    def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
+        """See :class:`facelabel.ports.Recognizer`: found out by looking again."""
+        model = self.model(collection)
+        found = {}
+        for one in searches:
+            version, kept_model, people = self._kept.get(one.asset_id, (0, "", ()))
+            if (version, kept_model) == (one.version, model):
+                note = self._sighting(collection, people).note
+                if note == one.note:
+                    found[one.asset_id] = note
+        return found
+
     def discard(self, asset_id: str) -> None:
         """See :class:`facelabel.ports.Recognizer`."""
         self._kept.pop(asset_id, None)
@@ -158,7 +170,8 @@ class MemoryRecognizer:
         faces = [
             SearchedFace(some_face(left=i / max(len(hits), 1)), hit) for i, hit in enumerate(hits)
         ]
-        return Sighting(tuple(faces), (), self.model(collection), portraits=self.size)
+        note = repr((self.model(collection), hits)).encode() if self._keeps else None
+        return Sighting(tuple(faces), (), self.model(collection), portraits=self.size, note=note)
 
     def _hits(self, collection: str, person: str) -> tuple[Hit, ...]:
         hits = [

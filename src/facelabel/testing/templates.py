@@ -23,7 +23,8 @@ class _Collection:
     model: str
     dimensions: int
     rows: dict[int, tuple[EnrolledFace, Template, str]]
-    deletions: list[tuple[int, int]]
+    #: Deletion number, row number, first row of the person.
+    deletions: list[tuple[int, int, int]]
 
 
 class MemoryTemplates:
@@ -93,9 +94,11 @@ class MemoryTemplates:
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
         """See :class:`facelabel.ports.Templates`."""
         found = self._need(collection)
+        people = {face.person for face, _, _ in found.rows.values()}
+        first = self.first_rows(found.number, people)
         for row in [row for row, (face, _, _) in found.rows.items() if face.face_id in face_ids]:
-            del found.rows[row]
-            found.deletions.append((len(found.deletions) + 1, row))
+            person = found.rows.pop(row)[0].person
+            found.deletions.append((len(found.deletions) + 1, row, first.get(person, row)))
 
     def faces(
         self, collection: str, face_ids: Sequence[str] | None = None
@@ -137,7 +140,24 @@ class MemoryTemplates:
 
     def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
         """See :class:`facelabel.ports.Templates`."""
+        return [(number, row) for number, row, _ in self.departed(collection_id, after)]
+
+    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int]]:
+        """See :class:`facelabel.ports.Templates`."""
         return [entry for entry in self._numbered(collection_id).deletions if entry[0] > after]
+
+    def position(self, collection_id: int) -> tuple[int, int]:
+        """See :class:`facelabel.ports.Templates`."""
+        found = self._numbered(collection_id)
+        return max(found.rows, default=0), len(found.deletions)
+
+    def first_rows(self, collection_id: int, people: Collection[str]) -> Mapping[str, int]:
+        """See :class:`facelabel.ports.Templates`."""
+        first: dict[str, int] = {}
+        for row, (face, _, _) in sorted(self._numbered(collection_id).rows.items()):
+            if face.person and face.person in people:
+                first.setdefault(face.person, row)
+        return first
 
     def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
         """See :class:`facelabel.ports.Templates`."""
@@ -147,6 +167,13 @@ class MemoryTemplates:
         """See :class:`facelabel.ports.Templates`."""
         found = {i: self._kept[i] for i in asset_ids if i in self._kept}
         return {i: (version, seen) for i, (version, m, seen) in found.items() if m == model}
+
+    def kept_vectors(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, bytes]]:
+        """See :class:`facelabel.ports.Templates`."""
+        return {
+            asset_id: (version, b"".join(template.vector for template in seen.templates))
+            for asset_id, (version, seen) in self.kept(asset_ids, model).items()
+        }
 
     def discard(self, asset_id: str) -> None:
         """See :class:`facelabel.ports.Templates`."""

@@ -45,11 +45,11 @@ from facelabel.errors import Rejected
 from facelabel.model import NameState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.aws.live import LiveName
     from facelabel.adapters.aws.table import Change, Item, Key, Table
-    from facelabel.model import Enrolment, Search
+    from facelabel.model import Basis, Enrolment, Noted, Scope, Search
 
 _GALLERY = ("gallery", "live")
 _SEARCHES = "searches"
@@ -194,11 +194,32 @@ class DynamoLedger:
         marked = {asset_id: _states(found.get(_names_key(asset_id))) for asset_id in asset_ids}
         return {asset_id: states for asset_id, states in marked.items() if states}
 
-    def record(self, search: Search) -> None:
+    def record(self, search: Search, basis: Basis | None = None) -> None:  # noqa: ARG002 - see noted
         """Record a search, replacing the picture's former one.
 
         One older than what is on record, by (version, generation), is dropped.
         """
+        self._record(search, _is_older)
+
+    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+        """Record several searches, each in a step of its own, where they are newer."""
+        for search, _ in searches:
+            self._record(search, _is_no_newer)
+
+    def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:  # noqa: ARG002
+        """Nothing: what searches rest on is not kept here, so a sweep decides all of them again."""
+        return ()
+
+    def confirm(
+        self,
+        scope: Scope,
+        portraits: int | None,
+        searches: Sequence[Noted],
+        unmoved: Mapping[str, bytes],
+    ) -> None:
+        """Nothing to do: none is ever noted."""
+
+    def _record(self, search: Search, is_late: Callable[[Item, Item], bool]) -> None:
         key, place = _search_key(search.asset_id), (_SEARCHES, _place(search))
         item: Item = {
             "version": search.version,
@@ -208,7 +229,7 @@ class DynamoLedger:
         }
         for _ in attempts(_TITLE):
             former = self._table.get(key)
-            if former and _age(item) < _age(former):
+            if former and is_late(item, former):
                 return
             changes = [put(key, item, *_unchanged(former))]
             if former is None or former["place"] != place[1]:
@@ -371,6 +392,14 @@ def _place(search: Search) -> str:
 
 def _age(search: Item) -> tuple[int, int]:
     return search["version"], search["generation"]
+
+
+def _is_older(search: Item, former: Item) -> bool:
+    return _age(search) < _age(former)
+
+
+def _is_no_newer(search: Item, former: Item) -> bool:
+    return _age(search) <= _age(former)
 
 
 def _unplaced(search: Item | None) -> Iterator[Change]:

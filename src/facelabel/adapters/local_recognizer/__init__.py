@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import uuid
 from contextlib import suppress
-from itertools import repeat
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facelabel import quality
+from facelabel.adapters.local_recognizer import footing
 from facelabel.adapters.local_recognizer import means as means_
 from facelabel.errors import ConfigurationError, NotFound
 from facelabel.model import EnrolledFace, Hit, Reason, SearchedFace, Sighting
@@ -16,7 +18,7 @@ from facelabel.model import EnrolledFace, Hit, Reason, SearchedFace, Sighting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from facelabel.model import Analysis, Asset, Search, Template
+    from facelabel.model import Analysis, Asset, Noted, Search, Template
     from facelabel.ports import FaceEngine, Templates, VectorIndex
 
     #: Reference faces with their L2 distance, nearest first.
@@ -25,8 +27,22 @@ if TYPE_CHECKING:
 #: Reference faces looked at first; more only where they do not show enough people.
 NEIGHBOURS = 16
 WIDEN = 4
+#: Reference faces added at most since pictures were looked at for the pictures to be told apart
+#: that are not affected: beyond that hardly one is.
+MOST_ADDED = 4096
 
 _FACES = uuid.UUID("5f0e1c34-6f0c-5b7e-9a53-2d7a0a1f6c11")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the search for one face came upon."""
+
+    near: Neighbours = ()
+    #: Distance of the farthest it looked at, infinite where it looked at all there are.
+    reach: float = math.inf
+    #: Row numbers of faces that have no name, or were deleted just then.
+    nameless: Sequence[int] = ()
 
 
 class LocalRecognizer:
@@ -39,15 +55,18 @@ class LocalRecognizer:
         index: VectorIndex,
         *,
         min_people: int = 2,
+        most_added: int = MOST_ADDED,
     ) -> None:
         """``engine`` gives the engine of a model, and for None the one of new collections.
 
         ``min_people``: how many people the hits of a face show at least, where there are so many.
+        ``most_added``: how many faces that came since are gone through at most.
         """
         self._engine = engine
         self._templates = templates
         self._index = index
         self._min_people = min_people
+        self._most_added = most_added
 
     def create(self, collection: str) -> None:
         """Make an empty collection for the engine's present model; no error if it exists."""
@@ -178,6 +197,35 @@ class LocalRecognizer:
         }
         return {face_id: _hits(engine, found[:1])[0] for face_id, found in others.items() if found}
 
+    def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
+        """Say of which pictures :meth:`recall` would answer the same as when they were noted."""
+        number, model = self._number(collection), self.model(collection)
+        position = footing.Position(*self._templates.position(number))  # first: what comes is seen
+        kept = self._templates.kept_vectors([search.asset_id for search in searches], model)
+        looks = footing.read(
+            searches, kept, collection=number, people=self._min_people,
+            dimensions=self._engine(model).dimensions,
+        )  # fmt: skip
+        if not looks:
+            return {}
+        since = footing.oldest([note for note, _ in looks.values()])
+        changes = self._changes(number, since)
+        return footing.unmoved(looks, changes, position) if changes else {}
+
+    def _changes(self, number: int, since: footing.Position) -> footing.Changes | None:
+        """What happened to a collection; None where it is more than is worth going through."""
+        vectors = self._templates.vectors(number, since.row, self._most_added + 1)
+        if len(vectors) > self._most_added:
+            return None
+        faces = self._templates.labels(number, [row for row, _ in vectors])
+        first = self._templates.first_rows(number, {face.person for face in faces.values()})
+        departed = self._templates.departed(number, since.deletion)
+        people = {row: face.person for row, face in faces.items()}
+        return footing.Changes(
+            [(row, first.get(people.get(row, ""), row), vector) for row, vector in vectors],
+            departed,
+        )
+
     def discard(self, asset_id: str) -> None:
         """Delete what :meth:`identify` kept of a picture."""
         self._templates.discard(asset_id)
@@ -197,50 +245,85 @@ class LocalRecognizer:
     ) -> list[Sighting]:
         """Search the faces of all pictures at once."""
         vectors = [template.vector for seen in analyses for template in seen.templates]
+        before = self._templates.position(number)
         portraits = self._portraits(number)
-        neighbours = self._neighbours(number, vectors)
-        means = self._means(number, neighbours)
-        near = map(means_.nearer, vectors, neighbours, repeat(means))
-        return [
+        looks = iter(self._look(number, vectors))
+        seen = [[next(looks) for _ in analysis.templates] for analysis in analyses]
+        people = {person for look in _all(seen) for person in _people(look.near)}
+        first = self._templates.first_rows(number, people)
+        # The mean of the references of everybody among the nearest who has several.
+        means = means_.of(self._templates.references(number, people, means_.MOST))
+        sightings = [
             Sighting(
                 tuple(
-                    SearchedFace(template.face, _hits(engine, next(near)))
-                    for template in seen.templates
+                    SearchedFace(template.face, _hits(engine, _compared(template, look, means)))
+                    for template, look in zip(analysis.templates, faces, strict=True)
                 ),
-                seen.left_out,
+                analysis.left_out,
                 f"facelabel {engine.model}",
                 portraits=portraits,
             )
-            for seen in analyses
+            for analysis, faces in zip(analyses, seen, strict=True)
+        ]
+        if self._templates.position(number) != before:  # nobody knows what these looks saw
+            return sightings
+        position = footing.Position(*before)
+        return [
+            replace(sighting, note=self._note(number, position, faces, first))
+            for sighting, faces in zip(sightings, seen, strict=True)
         ]
 
-    def _means(self, number: int, near: Sequence[Neighbours]) -> Mapping[str, means_.Vector]:
-        """The mean of the references of everybody among the nearest who has several."""
-        people = {person for neighbours in near for person in _people(neighbours)}
-        return means_.of(self._templates.references(number, people, means_.MOST))
+    def _note(
+        self,
+        number: int,
+        position: footing.Position,
+        looks: Sequence[_Look],
+        first: Mapping[str, int],
+    ) -> bytes:
+        """What the looks at one picture depended on."""
+        rows = {first[person] for look in looks for person in _people(look.near)}
+        rows.update(row for look in looks for row in look.nameless)
+        reaches = [look.reach for look in looks]
+        return footing.Note.of(number, self._min_people, position, reaches, rows).pack()
 
     def _neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
+        """The nearest faces of each, of two people at least where there are so many."""
+        return [_telling(look.near) for look in self._look(number, vectors)]
+
+    def _look(self, number: int, vectors: Sequence[bytes]) -> list[_Look]:
         """Widen the search of each face until enough people appear or all faces were seen."""
-        found: list[Neighbours] = [()] * len(vectors)
+        found = [_Look()] * len(vectors)
         waiting, count = list(range(len(vectors))), NEIGHBOURS
         while waiting:
             near = self._index.search(number, [vectors[at] for at in waiting], count)
-            for at, neighbours in zip(waiting, self._labelled(number, near), strict=True):
-                found[at] = neighbours
-            full = [at for at, rows in zip(waiting, near, strict=True) if len(rows) == count]
-            waiting = [at for at in full if len(_people(found[at])) < self._min_people]
+            faces = self._named(number, near)
+            for at, rows in zip(waiting, near, strict=True):
+                found[at] = _Look(
+                    [(faces[row], distance) for row, distance in rows if row in faces],
+                    rows[-1][1] if len(rows) == count else math.inf,
+                    [row for row, _ in rows if row not in faces],
+                )
+            full = [at for at in waiting if found[at].reach < math.inf]
+            waiting = [at for at in full if len(_people(found[at].near)) < self._min_people]
             count *= WIDEN
-        return [_telling(neighbours) for neighbours in found]
+        return found
 
-    def _labelled(
+    def _named(
         self, number: int, near: Sequence[Sequence[tuple[int, float]]]
-    ) -> Iterator[Neighbours]:
-        """Put faces for row numbers, leaving out the nameless and those deleted since."""
+    ) -> Mapping[int, EnrolledFace]:
+        """The faces of row numbers, without the nameless and those deleted since."""
         wanted = {row for rows in near for row, _ in rows}
         labels = self._templates.labels(number, sorted(wanted))
-        faces = {row: face for row, face in labels.items() if face.person}
-        for rows in near:
-            yield [(faces[row], distance) for row, distance in rows if row in faces]
+        return {row: face for row, face in labels.items() if face.person}
+
+
+def _all(seen: Sequence[Sequence[_Look]]) -> Iterator[_Look]:
+    return (look for looks in seen for look in looks)
+
+
+def _compared(template: Template, look: _Look, means: Mapping[str, means_.Vector]) -> Neighbours:
+    """The nearest of a face, where the mean of somebody's references counts as one, too."""
+    return means_.nearer(template.vector, _telling(look.near), means)
 
 
 def _people(neighbours: Neighbours) -> set[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.rekognition.client import Client, Raw
-    from facelabel.model import Asset, Hit
+    from facelabel.model import Asset, Hit, Noted
     from facelabel.model import Search as Searched
 
     #: Faces of an image, as an engine of our own finds them.
@@ -220,6 +220,14 @@ class RekognitionRecognizer:
         searches: Sequence[Searched],  # noqa: ARG002 - the port's
     ) -> Mapping[str, Sighting]:
         """Nothing: Amazon keeps no photos and gives no vectors away."""
+        return {}
+
+    def unmoved(
+        self,
+        collection: str,  # noqa: ARG002 - the port's
+        searches: Sequence[Noted],  # noqa: ARG002 - the port's
+    ) -> Mapping[str, bytes]:
+        """Nothing: what Amazon compared a face with is not known, so all are decided again."""
         return {}
 
     def rivals(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, select, update
 
-from facelabel.adapters.store import forgetting, schema
+from facelabel.adapters.store import forgetting, schema, standing
 from facelabel.adapters.store.database import batches
 from facelabel.errors import Rejected
 from facelabel.model import Enrolment, NameState, Search
-from facelabel.serial import decode_search, encode_search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
+    from facelabel.model import Basis, Noted, Scope
 
 _LINE = [column for column in schema.enrolment.c if column.name != "collection"]
 
@@ -67,10 +68,11 @@ class StoreLedger:
             connection.execute(update(schema.gallery).where(other).values(change))
 
     def changed(self) -> None:
-        """Count a change of the gallery that others made."""
+        """Count a change of the gallery that others made: no search is known to stand any more."""
         counted = {"generation": schema.gallery.c.generation + 1}
         with self._database.transaction() as connection:
             connection.execute(update(schema.gallery).values(counted))
+            standing.forget_bases(connection)
 
     def generation(self) -> int:
         """How often the gallery changed."""
@@ -185,15 +187,8 @@ class StoreLedger:
 
     def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
         """Return the last searches of several pictures at once."""
-        lines = select(schema.search)
         with self._database.read() as connection:
-            return {
-                row["asset_id"]: decode_search({**row})
-                for some in batches(asset_ids)
-                for row in connection.execute(
-                    lines.where(schema.search.c.asset_id.in_(some))
-                ).mappings()
-            }
+            return standing.read(connection, asset_ids)
 
     def searched(self) -> Iterator[str]:
         """asset_ids of all pictures that were searched."""
@@ -210,24 +205,44 @@ class StoreLedger:
                     found.setdefault(row["asset_id"], {})[row["name"]] = NameState(row["state"])
         return found
 
-    def record(self, search: Search) -> None:
-        """Record a search, replacing the picture's former one.
+    def record(self, search: Search, basis: Basis | None = None) -> None:
+        """Record a search and what it rests on, replacing the picture's former one.
 
         One older than what is on record, by (version, generation), is dropped.
         """
-        values = encode_search(search)
-        place = {"asset_id": str(values.pop("asset_id"))}
-        # Not waited for: a power cut that takes this back takes back the end of its job, too.
+        self._record([(search, basis)], operator.ge)
+
+    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+        """Record several searches in one step, as :meth:`record` does.
+
+        One of the same (version, generation) as what is on record is dropped, too.
+        """
+        self._record(searches, operator.gt)
+
+    def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
+        """Up to ``limit`` searches of the scope that have a basis, in any order.
+
+        Of those alone whose decision is the same where a name takes the similarity ``needed``.
+        """
+        with self._database.read() as connection:
+            return standing.noted(connection, scope, needed, limit)
+
+    def confirm(
+        self,
+        scope: Scope,
+        portraits: int | None,
+        searches: Sequence[Noted],
+        unmoved: Mapping[str, bytes],
+    ) -> None:
+        """Bring those of these searches that stand to the generation of the scope, in one step."""
+        # Not waited for, as where they are recorded.
         with self._database.transaction(durable=False) as connection:
-            connection.execute(self._put(schema.search, place, values, only_if=_is_not_older))
+            standing.confirm(connection, scope, portraits, searches, unmoved)
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
-        oldest = (schema.search.c.generation, schema.search.c.searched_at, schema.search.c.asset_id)
-        before = select(schema.search).where(schema.search.c.generation < generation)
         with self._database.read() as connection:
-            rows = connection.execute(before.order_by(*oldest).limit(limit)).mappings()
-            return [decode_search({**row}) for row in rows]
+            return standing.stale(connection, generation, limit)
 
     def names(self, asset_id: str) -> Mapping[str, NameState]:
         """Return the names we wrote to a picture or are forbidden to write."""
@@ -254,8 +269,15 @@ class StoreLedger:
         """Delete the search and the names of a picture that is gone."""
         with self._database.transaction() as connection:
             forgetting.note(connection)
-            for table in (schema.search, schema.name_mark):
-                _delete(connection, table, asset_id=asset_id)
+            standing.forget(connection, asset_id)
+            _delete(connection, schema.name_mark, asset_id=asset_id)
+
+    def _record(
+        self, searches: Sequence[tuple[Search, Basis | None]], is_newer: Callable[..., Any]
+    ) -> None:
+        # Not waited for: a power cut that takes this back takes back the end of its job, too.
+        with self._database.transaction(durable=False) as connection:
+            standing.record(self._database, connection, searches, is_newer)
 
     def _changing_gallery(self) -> AbstractContextManager[Connection]:
         """One at a time: whether a face is still held depends on every other enrolment."""
@@ -266,13 +288,10 @@ class StoreLedger:
         table: Table,
         place: Mapping[str, str],
         values: Mapping[str, Any],
-        only_if: Callable[[Insert], ColumnElement[bool]] | None = None,
     ) -> Insert:
         """INSERT of a line that replaces the one at its place, if there is one that may be."""
         new = self._database.insert(table).values({**place, **values})
-        return new.on_conflict_do_update(
-            index_elements=list(place), set_=values, where=only_if(new) if only_if else None
-        )
+        return new.on_conflict_do_update(index_elements=list(place), set_=values)
 
     def _change(self, connection: Connection, collection: str, former: Enrolment | None) -> None:
         """Count a change of the gallery; a face that lost its last enrolment is a leftover."""
@@ -301,13 +320,6 @@ def _columns(line: object, columns: Iterable[Column[Any]]) -> dict[str, Any]:
 def _is_held(connection: Connection, collection: str, face_id: str) -> bool:
     held = _at(schema.enrolment, collection=collection, face_id=face_id)
     return bool(connection.execute(select(exists().where(held))).scalar())
-
-
-def _is_not_older(new: Insert) -> ColumnElement[bool]:
-    """The search to be written looked at newer content, or at the same with a newer gallery."""
-    old, new_ = schema.search.c, new.excluded
-    same_content = and_(new_.version == old.version, new_.generation >= old.generation)
-    return or_(new_.version > old.version, same_content)
 
 
 def _enrolment(connection: Connection, collection: str, asset_id: str) -> Enrolment | None:

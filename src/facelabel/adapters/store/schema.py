@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0006"
+HEAD = "0007"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -43,6 +43,7 @@ Number = BigInteger().with_variant(Integer(), "sqlite")
 Path = Text().with_variant(Text(collation="C"), "postgresql")
 #: Seconds since the epoch.
 Seconds = Float(53)
+Similarity = Float(53)
 
 job = Table(
     "job",
@@ -105,21 +106,42 @@ leftover = Table(
     Column("face_id", Text, primary_key=True),
 )
 
+#: What was seen on pictures, and what was decided: large, and written only with a decision.
 search = Table(
     "search",
     metadata,
     Column("asset_id", Text, primary_key=True),
     Column("public_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("faces", JSON, nullable=False),
+    Column("left_out", JSON, nullable=False),
+)
+
+#: What each search is of, and what it rests on: small, as most of them are brought to the next
+#: generation whenever somebody is learnt.
+standing = Table(
+    "standing",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
     Column("version", Number, nullable=False),
     Column("collection", Text, nullable=False),
     Column("generation", Number, nullable=False),
     Column("rules", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("faces", JSON, nullable=False),
-    Column("left_out", JSON, nullable=False),
     Column("searched_at", Seconds, nullable=False),
     Column("portraits", Integer),
+    #: In the recogniser's words: distances and row numbers. None: it is not known.
+    Column("note", LargeBinary),
+    #: The decision is the same for what a name takes above the one and up to the other.
+    Column("below", Similarity),
+    Column("upto", Similarity),
     Index(None, "generation", "searched_at", "asset_id"),
+    Index(
+        "ix_standing_noted",
+        "generation",
+        sqlite_where=text("note IS NOT NULL"),
+        postgresql_where=text("note IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
 )
 
 name_mark = Table(
@@ -162,6 +184,7 @@ template = Table(
     UniqueConstraint("collection_id", "face_id"),
     Index(None, "collection_id", "row"),
     Index(None, "collection_id", "user_id"),
+    Index("ix_template_collection_id_person_row", "collection_id", "person", "row"),
     # Few, as a rule: counted with every search.
     Index(
         "ix_template_nameless",
@@ -180,6 +203,8 @@ template_deletion = Table(
     Column("id", Number, primary_key=True),
     Column("collection_id", Number, ForeignKey("collection.id"), nullable=False),
     Column("row", Number, nullable=False),
+    #: Lowest row of the same person then: it stands for the person in what searches rest on.
+    Column("first_row", Number),
     Index(None, "collection_id", "id"),
     sqlite_autoincrement=True,
 )

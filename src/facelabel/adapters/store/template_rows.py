@@ -12,7 +12,7 @@ import struct
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from facelabel.adapters.store import forgetting, schema
 from facelabel.adapters.store.database import batches
@@ -72,17 +72,43 @@ def erase(
 
     Returns face_id and user_id of each.
     """
+    first = _first_rows(connection, collection_id, condition)
     gone = (
         delete(schema.template)
         .where(_TEMPLATE.collection_id == collection_id, condition)
-        .returning(_TEMPLATE.row, _TEMPLATE.face_id, _TEMPLATE.user_id)
+        .returning(_TEMPLATE.row, _TEMPLATE.face_id, _TEMPLATE.user_id, _TEMPLATE.person)
     )
     rows = sorted(connection.execute(gone).mappings(), key=lambda row: int(row["row"]))
     if rows:
         forgetting.note(connection)
-        tombstones = [{"collection_id": collection_id, "row": row["row"]} for row in rows]
+        tombstones = [
+            {
+                "collection_id": collection_id,
+                "row": row["row"],
+                "first_row": first.get(row["person"], row["row"]),
+            }
+            for row in rows
+        ]
         connection.execute(insert(schema.template_deletion), tombstones)
     return rows
+
+
+def first_rows(collection_id: int) -> Select[Any]:
+    """Lowest row of each person of a collection; who has no name is nobody."""
+    return (
+        select(_TEMPLATE.person, func.min(_TEMPLATE.row))
+        .where(_TEMPLATE.collection_id == collection_id, _TEMPLATE.person != "")
+        .group_by(_TEMPLATE.person)
+    )
+
+
+def _first_rows(
+    connection: Connection, collection_id: int, condition: ColumnElement[bool]
+) -> dict[str, int]:
+    """Lowest row of everybody of whom a face is about to be deleted."""
+    these = select(_TEMPLATE.person).where(_TEMPLATE.collection_id == collection_id, condition)
+    rows = connection.execute(first_rows(collection_id).where(_TEMPLATE.person.in_(these)))
+    return {person: int(row) for person, row in rows}
 
 
 def follow(connection: Connection, collection_id: int, user_ids: Collection[str]) -> None:

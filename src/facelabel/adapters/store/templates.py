@@ -217,6 +217,40 @@ class StoreTemplates:
         with self._database.read() as connection:
             return [(number, row) for number, row in connection.execute(following)]
 
+    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int]]:
+        """(deletion number, row number, first row of that person then) of each deletion after one.
+
+        Of a face without a name, and of one deleted before this was noted, the last is the row.
+        """
+        first = func.coalesce(_DELETION.first_row, _DELETION.row)
+        following = (
+            select(_DELETION.id, _DELETION.row, first)
+            .where(_DELETION.collection_id == collection_id, _DELETION.id > after)
+            .order_by(_DELETION.id)
+        )
+        with self._database.read() as connection:
+            return [(number, row, kin) for number, row, kin in connection.execute(following)]
+
+    def position(self, collection_id: int) -> tuple[int, int]:
+        """Highest row number there is, and number of the last deletion; 0 where there is none."""
+        row = select(func.max(_TEMPLATE.row)).where(_TEMPLATE.collection_id == collection_id)
+        last = select(func.max(_DELETION.id)).where(_DELETION.collection_id == collection_id)
+        with self._database.read() as connection:
+            newest, deletion = connection.execute(
+                select(row.scalar_subquery(), last.scalar_subquery())
+            ).one()
+            return newest or 0, deletion or 0
+
+    def first_rows(self, collection_id: int, people: Collection[str]) -> Mapping[str, int]:
+        """Return the lowest row number of each of these people; those not there are absent."""
+        lowest = template_rows.first_rows(collection_id)
+        with self._database.read() as connection:
+            return {
+                person: row
+                for some in batches(people)
+                for person, row in connection.execute(lowest.where(_TEMPLATE.person.in_(some)))
+            }
+
     def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
         """Keep the faces seen in a picture, replacing what was kept of it."""
         values = {
@@ -241,6 +275,18 @@ class StoreTemplates:
                 for row in connection.execute(
                     select(schema.kept).where(_KEPT.model == model, _KEPT.asset_id.in_(some))
                 )
+            }
+
+    def kept_vectors(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, bytes]]:
+        """Version and vectors, end to end, of each picture kept for that model, by asset_id."""
+        these = select(_KEPT.asset_id, _KEPT.version, _KEPT.vectors).where(_KEPT.model == model)
+        with self._database.read() as connection:
+            return {
+                asset_id: (version, bytes(vectors))
+                for some in batches(asset_ids)
+                for asset_id, version, vectors in connection.execute(
+                    these.where(_KEPT.asset_id.in_(some))
+                ).all()
             }
 
     def discard(self, asset_id: str) -> None:

@@ -1,0 +1,226 @@
+"""What a look at a picture depended on, and whether a change of the gallery touches it.
+
+A look sees the nearest reference faces, up to a distance: its *reach*. Another reference matters
+if it lies within the reach of a face, and whatever happens to a reference of somebody who was
+among them, as people are judged by all their references. So a note holds the reach of each face
+and the people, each of whom stands there as the lowest row number of theirs; a face without a
+name, which only takes a place among the nearest, as its own. It also says when it was that: up
+to which row and which deletion everything had been seen. What came since is read from the store,
+where row numbers and deletion numbers grow with every change; so nothing can be missed, whoever
+made the change.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from facelabel.model import Noted
+
+    Flags = npt.NDArray[np.bool_]
+    Numbers = npt.NDArray[np.int64]
+
+#: To be raised when anything else begins to matter to what is seen: older notes then count for
+#: nothing, and their pictures are decided again.
+SCHEME = 1
+#: By how much two ways to compute one dot product of float32 unit vectors may differ, and more.
+SLACK = 1e-5
+#: References compared at a time, which bounds memory.
+BLOCK = 128
+_HEADER = struct.Struct("<BxHIqqqI")
+_REACH, _ROW = np.dtype("<f4"), np.dtype("<i8")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Up to where the changes of a collection were seen."""
+
+    #: Highest row number.
+    row: int
+    #: Number of the last deletion.
+    deletion: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a look depended on."""
+
+    #: Number of the collection.
+    collection: int
+    #: How many people every face was to show; another number, another look.
+    people: int
+    position: Position
+    #: float32: distance of the farthest reference that each face looked at; infinite: all.
+    reaches: bytes
+    #: int64: row numbers that stand for who was among them.
+    rows: bytes
+
+    @classmethod
+    def of(
+        cls,
+        collection: int,
+        people: int,
+        position: Position,
+        reaches: Sequence[float],
+        rows: set[int],
+    ) -> Note:
+        """Note a look."""
+        return cls(
+            collection,
+            people,
+            position,
+            np.array(reaches, _REACH).tobytes(),
+            np.array(sorted(rows), _ROW).tobytes(),
+        )
+
+    def pack(self) -> bytes:
+        """As bytes, of the same length wherever it is read again."""
+        faces = len(self.reaches) // _REACH.itemsize
+        head = _HEADER.pack(
+            SCHEME, self.people, faces, self.collection,
+            self.position.row, self.position.deletion, len(self.rows) // _ROW.itemsize,
+        )  # fmt: skip
+        return head + self.reaches + self.rows
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Note | None:
+        """Read what :meth:`pack` made; None if an older or a newer program made it."""
+        if len(data) < _HEADER.size or data[0] != SCHEME:
+            return None
+        _, people, faces, collection, row, deletion, count = _HEADER.unpack_from(data)
+        middle = _HEADER.size + faces * _REACH.itemsize
+        if len(data) != middle + count * _ROW.itemsize:
+            return None
+        position = Position(row, deletion)
+        return cls(collection, people, position, data[_HEADER.size : middle], data[middle:])
+
+    def moved(self, position: Position) -> bytes:
+        """The same, up to another position, packed."""
+        return replace(self, position=position).pack()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened to a collection after some position, in its order."""
+
+    #: Row number, first row of that person, vector of each face that was added and is there.
+    added: Sequence[tuple[int, int, bytes]]
+    #: Deletion number, row number, first row of that person, of each face that was deleted.
+    departed: Sequence[tuple[int, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """Many notes at once, side by side."""
+
+    notes: Sequence[Note]
+    #: Unit vectors of all faces; which note each is of, and how alike a reference has to be.
+    vectors: npt.NDArray[np.float32]
+    face_of: Numbers
+    least: npt.NDArray[np.float64]
+    #: All row numbers, and which note each is of.
+    rows: Numbers
+    row_of: Numbers
+
+    @classmethod
+    def of(cls, notes: Sequence[Note], vectors: Sequence[bytes]) -> _Looks:
+        places = np.arange(len(notes))
+        faces = [len(note.reaches) // _REACH.itemsize for note in notes]
+        rows = [len(note.rows) // _ROW.itemsize for note in notes]
+        reaches = np.frombuffer(b"".join(note.reaches for note in notes), _REACH)
+        joined = np.frombuffer(b"".join(vectors), "<f4")
+        return cls(
+            notes,
+            joined.reshape(len(reaches), -1) if len(reaches) else joined.reshape(0, 0),
+            np.repeat(places, faces),
+            1 - reaches.astype(np.float64) ** 2 / 2 - SLACK,
+            np.frombuffer(b"".join(note.rows for note in notes), _ROW),
+            np.repeat(places, rows),
+        )
+
+    def touched(self, changes: Changes) -> Flags:
+        """Whether any of the changes touches each of the notes."""
+        touched = np.zeros(len(self.notes), np.bool_)
+        since = np.array([note.position.deletion for note in self.notes], np.int64)
+        gone = {row: number for number, row, first in changes.departed for row in (row, first)}
+        touched |= self._holds(gone, since)
+        since = np.array([note.position.row for note in self.notes], np.int64)
+        grown = {first: row for row, first, _ in changes.added}
+        touched |= self._holds(grown, since)
+        for start in range(0, len(changes.added), BLOCK):
+            touched |= self._reaches(changes.added[start : start + BLOCK], since)
+        return touched
+
+    def _holds(self, changed: Mapping[int, int], since: Numbers) -> Flags:
+        """Which notes hold a row that changed after them, by the number of its last change."""
+        flags = np.zeros(len(self.notes), np.bool_)
+        if not changed or not len(self.rows):
+            return flags
+        keys = np.array(sorted(changed), np.int64)
+        last = np.array([changed[int(key)] for key in keys], np.int64)
+        places = np.minimum(np.searchsorted(keys, self.rows), len(keys) - 1)
+        later = (keys[places] == self.rows) & (last[places] > since[self.row_of])
+        flags[self.row_of[later]] = True
+        return flags
+
+    def _reaches(self, added: Sequence[tuple[int, int, bytes]], since: Numbers) -> Flags:
+        """Which notes have a face that reaches as far as one added after them."""
+        flags = np.zeros(len(self.notes), np.bool_)
+        if not len(self.face_of):
+            return flags
+        references = np.frombuffer(b"".join(vector for *_, vector in added), "<f4")
+        scores = self.vectors @ references.reshape(len(added), -1).T
+        later = np.array([row for row, *_ in added]) > since[self.face_of][:, np.newaxis]
+        near = ((scores >= self.least[:, np.newaxis]) & later).any(axis=1)
+        flags[self.face_of[near]] = True
+        return flags
+
+
+def oldest(notes: Sequence[Note]) -> Position:
+    """From where on changes may matter to any of these, at least one."""
+    return Position(
+        min(note.position.row for note in notes), min(note.position.deletion for note in notes)
+    )
+
+
+def read(
+    searches: Sequence[Noted],
+    kept: Mapping[str, tuple[int, bytes]],
+    *,
+    collection: int,
+    people: int,
+    dimensions: int,
+) -> dict[str, tuple[Note, bytes]]:
+    """The notes that can be judged, with the vectors of the same faces; by asset_id."""
+    found = {}
+    for one in searches:
+        note = Note.unpack(one.note)
+        version, vectors = kept.get(one.asset_id, (None, b""))
+        if (
+            note is not None
+            and version == one.version
+            and (note.collection, note.people) == (collection, people)
+            and len(vectors) == len(note.reaches) * dimensions
+        ):
+            found[one.asset_id] = (note, vectors)
+    return found
+
+
+def unmoved(
+    looks: Mapping[str, tuple[Note, bytes]], changes: Changes, position: Position
+) -> dict[str, bytes]:
+    """Of the notes that no change touches: as they are when everything up to there was seen."""
+    touched = _Looks.of(*zip(*looks.values(), strict=True)).touched(changes) if looks else ()
+    return {
+        asset_id: note.moved(position)
+        for (asset_id, (note, _)), moved in zip(looks.items(), touched, strict=True)
+        if not moved
+    }

@@ -1,0 +1,157 @@
+"""Searches in their two tables: what was seen, and what it is of and rests on.
+
+The second is small and changes often. Both are written in one transaction, the small one first:
+whether a search may replace another is decided there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, delete, or_, select, update
+
+from facelabel.adapters.store import schema
+from facelabel.adapters.store.database import batches
+from facelabel.model import Noted
+from facelabel.serial import decode_search, encode_search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy.dialects.postgresql import Insert
+
+    from facelabel.adapters.store.database import Database
+    from facelabel.model import Basis, Scope, Search
+
+_SEARCH, _STANDING = schema.search.c, schema.standing.c
+_BASIS = ("note", "below", "upto")
+_WHOLE = select(
+    schema.search, *(c for c in _STANDING if c.name != "asset_id" and c.name not in _BASIS)
+).join(schema.standing, _SEARCH.asset_id == _STANDING.asset_id)
+
+
+def record(
+    database: Database,
+    connection: Connection,
+    searches: Sequence[tuple[Search, Basis | None]],
+    is_newer: Callable[..., Any],
+) -> None:
+    """Put searches; ``is_newer`` says which generation of the same content replaces another."""
+    plain = {search.asset_id: encode_search(search) for search, _ in searches}
+    small = [
+        {**_of(schema.standing, plain[search.asset_id]), **_basis(basis)}
+        for search, basis in sorted(searches, key=lambda one: one[0].asset_id)
+    ]
+    if not small:
+        return
+    new = database.insert(schema.standing)
+    put = new.on_conflict_do_update(
+        index_elements=["asset_id"],
+        set_={column.name: new.excluded[column.name] for column in _STANDING},
+        where=_may_replace(new, is_newer),
+    )
+    done = connection.execute(put.returning(_STANDING.asset_id), small).scalars().all()
+    large = [_of(schema.search, plain[asset_id]) for asset_id in done]
+    if large:
+        new = database.insert(schema.search)
+        values = {column.name: new.excluded[column.name] for column in _SEARCH}
+        put = new.on_conflict_do_update(index_elements=["asset_id"], set_=values)
+        connection.execute(put, large)
+
+
+def read(connection: Connection, asset_ids: Sequence[str]) -> dict[str, Search]:
+    """The searches of these pictures; those that have none are absent."""
+    return {
+        row["asset_id"]: decode_search({**row})
+        for some in batches(asset_ids)
+        for row in connection.execute(_WHOLE.where(_SEARCH.asset_id.in_(some))).mappings()
+    }
+
+
+def stale(connection: Connection, generation: int, limit: int) -> list[Search]:
+    """Searches brought to no later generation than the one before this, oldest first."""
+    oldest = (_STANDING.generation, _STANDING.searched_at, _STANDING.asset_id)
+    before = select(_STANDING.asset_id).where(_STANDING.generation < generation)
+    asset_ids = connection.execute(before.order_by(*oldest).limit(limit)).scalars().all()
+    found = read(connection, asset_ids)
+    return [found[asset_id] for asset_id in asset_ids]
+
+
+def forget(connection: Connection, asset_id: str) -> None:
+    """Delete the search of a picture."""
+    for table in (schema.standing, schema.search):
+        connection.execute(delete(table).where(table.c.asset_id == asset_id))
+
+
+def forget_bases(connection: Connection) -> None:
+    """Note that of no search it is known what it rests on."""
+    connection.execute(
+        update(schema.standing).where(_STANDING.note.is_not(None)).values(_basis(None))
+    )
+
+
+def noted(connection: Connection, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
+    """Stale searches of the scope whose decision is the same where a name takes ``needed``."""
+    these = select(_STANDING.asset_id, _STANDING.version, _STANDING.note).where(
+        _STANDING.note.is_not(None),
+        _STANDING.below < needed,
+        _STANDING.upto >= needed,
+        *_in(scope),
+    )
+    rows = connection.execute(these.limit(limit)).all()
+    return [Noted(asset_id, version, bytes(note)) for asset_id, version, note in rows]
+
+
+def confirm(
+    connection: Connection,
+    scope: Scope,
+    portraits: int | None,
+    searches: Sequence[Noted],
+    unmoved: Mapping[str, bytes],
+) -> None:
+    """Bring what stands to the scope's generation; take its basis from what does not."""
+    as_read = update(schema.standing).where(
+        _STANDING.asset_id == bindparam("at"),
+        _STANDING.version == bindparam("of"),
+        _STANDING.note == bindparam("read"),
+        *_in(scope),
+    )
+    lines = [
+        {"at": one.asset_id, "of": one.version, "read": one.note, "new": unmoved.get(one.asset_id)}
+        for one in sorted(searches, key=lambda one: one.asset_id)
+    ]
+    stand = [line for line in lines if line["new"] is not None]
+    moved = [line for line in lines if line["new"] is None]
+    brought: dict[str, Any] = {"generation": scope.generation, "portraits": portraits}
+    if stand:
+        connection.execute(as_read.values(**brought, note=bindparam("new")), stand)
+    if moved:
+        connection.execute(
+            as_read.values(_basis(None)),
+            [{k: line[k] for k in ("at", "of", "read")} for line in moved],
+        )
+
+
+def _of(table: Table, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table takes of a search."""
+    return {column.name: plain[column.name] for column in table.c if column.name in plain}
+
+
+def _basis(basis: Basis | None) -> dict[str, Any]:
+    return {name: getattr(basis, name, None) for name in _BASIS}
+
+
+def _in(scope: Scope) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _STANDING.generation < scope.generation,
+        _STANDING.collection == scope.collection,
+        _STANDING.rules == scope.rules,
+    )
+
+
+def _may_replace(new: Insert, is_newer: Callable[..., Any]) -> ColumnElement[bool]:
+    """The search to be written looked at newer content, or at the same with a newer gallery."""
+    old, new_ = _STANDING, new.excluded
+    same_content = and_(new_.version == old.version, is_newer(new_.generation, old.generation))
+    return or_(new_.version > old.version, same_content)

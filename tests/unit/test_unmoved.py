@@ -1,0 +1,231 @@
+"""Which changes of the gallery touch what the local recogniser saw on a picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.test_local_recognizer import (
+    HOME,
+    World,
+    asset,
+    shows,
+    turned,
+)
+
+from facelabel.adapters.local_recognizer import LocalRecognizer, footing
+from facelabel.model import EnrolledFace, Noted, Search, Template
+from facelabel.testing import MemoryIndex, some_face
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Sixteen are looked at: those up to 15 degrees from 0.
+REACH = 15
+
+
+@pytest.fixture
+def world() -> World:
+    """Thirty people, one a degree."""
+    world = World()
+    for degrees in range(30):
+        world.learn(f"Person {degrees}", degrees)
+    return world
+
+
+def note(world: World, *degrees: float, name: str = "party", version: int = 1) -> Noted:
+    """Look at a picture of faces at these angles."""
+    image = f"{name} {version}".encode()
+    world.engine.script[image] = shows(*degrees)
+    found = world.recognizer.identify(HOME, image, asset(name, version)).note
+    assert found is not None
+    return Noted(name, version, found)
+
+
+def stands(world: World, *noted: Noted) -> set[str]:
+    """Those of the pictures that no change touched."""
+    return set(world.recognizer.unmoved(HOME, noted))
+
+
+def test_nothing_moves_without_a_change(world: World) -> None:
+    assert stands(world, note(world, 0), note(world, name="nobody")) == {"party", "nobody"}
+
+
+def test_a_reference_within_the_reach_of_a_face_touches_its_picture(world: World) -> None:
+    near, far = note(world, 0), note(world, 0, 180, name="far")
+    world.learn("Newcomer", 200)
+    assert stands(world, near, far) == {"party"}
+
+
+@pytest.mark.parametrize(("degrees", "touched"), [(REACH - 0.5, True), (REACH + 0.5, False)])
+def test_the_reach_ends_with_the_farthest_that_was_looked_at(
+    world: World, degrees: float, *, touched: bool
+) -> None:
+    party = note(world, 0)
+    world.learn("Newcomer", -degrees)
+    assert stands(world, party) == (set() if touched else {"party"})
+
+
+def test_at_the_very_end_of_the_reach_it_may_touch(world: World) -> None:
+    party = note(world, 0)
+    world.learn("Newcomer", -REACH)
+    assert stands(world, party) == set()
+
+
+def test_where_all_were_looked_at_every_newcomer_touches() -> None:
+    world = World()
+    for degrees in range(15):
+        world.learn(f"Person {degrees}", degrees)
+    party = note(world, 0)
+    world.learn("Newcomer", 180)
+    assert stands(world, party) == set()
+
+
+def test_a_reference_that_goes_touches_where_that_person_was_looked_at(world: World) -> None:
+    party = note(world, 0)
+    faces = {face.person: face.face_id for face in world.recognizer.faces(HOME)}
+    world.recognizer.forget(HOME, [faces["Person 16"]])
+    assert stands(world, party) == {"party"}
+    world.recognizer.forget(HOME, [faces["Person 15"]])
+    assert stands(world, party) == set()
+
+
+def test_whatever_happens_to_somebody_who_was_looked_at_touches(world: World) -> None:
+    """People are judged by all their references, near or not."""
+    world.learn("Person 3", 170)
+    away = world.learn("Person 3", 180)
+    party, other = note(world, 0), note(world, 29.5, name="other")
+    world.learn("Person 3", 190)
+    assert stands(world, party, other) == {"other"}
+    party = note(world, 0)
+    world.recognizer.forget(HOME, [away.face_id])
+    assert stands(world, party, other) == {"other"}
+
+
+def test_somebody_who_stays_known_is_the_same_when_the_first_reference_goes(world: World) -> None:
+    first = next(f for f in world.recognizer.faces(HOME) if f.person == "Person 3")
+    world.learn("Person 3", 3.5)
+    world.recognizer.forget(HOME, [first.face_id])
+    party = note(world, 0)
+    world.learn("Person 3", 180)
+    assert stands(world, party) == set()
+
+
+def test_a_face_without_a_name_takes_a_place_among_the_nearest(world: World) -> None:
+    def add(face_id: str, degrees: float) -> None:
+        nameless = EnrolledFace(face_id, "")
+        world.templates.add(HOME, nameless, Template(some_face(), turned(degrees)), "")
+
+    add("far", 180)
+    party = note(world, 0)
+    add("farther", 190)
+    world.templates.delete(HOME, ["far"])
+    assert stands(world, party) == {"party"}
+    add("near", -5)
+    assert stands(world, party) == set()
+    party = note(world, 0)
+    world.templates.delete(HOME, ["near"])
+    assert stands(world, party) == set()
+
+
+def test_what_was_seen_is_not_looked_at_again(world: World) -> None:
+    """A note is brought up to date with what did not touch it."""
+    party = note(world, 0)
+    stranger = world.learn("Stranger", 180)
+    world.recognizer.forget(HOME, [stranger.face_id])
+    world.learn("Stranger", 180)
+    newer = replace(party, note=world.recognizer.unmoved(HOME, [party])["party"])
+    assert newer.note != party.note
+    read = [footing.Note.unpack(one.note) for one in (party, newer)]
+    positions = [one.position for one in read if one]
+    assert positions[1] == footing.Position(*world.templates.position(1))
+    assert positions[0] != positions[1]
+    assert stands(world, newer) == {"party"}
+    assert len(newer.note) == len(party.note)
+    world.learn("Newcomer", 5.5)
+    assert stands(world, newer) == set()
+
+
+def test_pictures_noted_at_different_times_are_judged_by_what_came_since(world: World) -> None:
+    earlier = note(world, 0)
+    world.learn("Newcomer", 3.5)
+    later = note(world, 0, name="later")
+    world.recognizer.forget(HOME, [world.learn("Passing", 200).face_id])
+    assert stands(world, earlier, later) == {"later"}
+
+
+def test_another_collection_number_of_people_or_scheme_is_another_look(world: World) -> None:
+    party = note(world, 0)
+    other = LocalRecognizer(lambda _: world.engine, world.templates, world.index, min_people=3)
+    assert other.unmoved(HOME, [party]) == {}
+    read = footing.Note.unpack(party.note)
+    assert read is not None
+    assert read.pack() == party.note
+    for wrong in (b"", b"\0" + party.note[1:], party.note[:-1], party.note + b"\0"):
+        assert footing.Note.unpack(wrong) is None
+        assert stands(world, replace(party, note=wrong)) == set()
+    world.recognizer.drop(HOME)
+    world.recognizer.create(HOME)
+    assert stands(world, party) == set()
+
+
+def test_pictures_kept_of_another_version_or_not_at_all_are_not_known(world: World) -> None:
+    party = note(world, 0)
+    assert stands(world, replace(party, version=2)) == set()
+    world.engine.script[b"two"] = shows(0, 1)
+    world.recognizer.identify(HOME, b"two", asset("party"))
+    assert stands(world, party) == set()  # of as many faces as there are, or of none
+    world.recognizer.discard("party")
+    assert stands(world, party) == set()
+
+
+def test_a_look_during_which_the_gallery_changed_has_no_note(world: World) -> None:
+    class Busy(MemoryIndex):
+        def search(
+            self, collection_id: int, vectors: Sequence[bytes], count: int
+        ) -> Sequence[Sequence[tuple[int, float]]]:
+            found = super().search(collection_id, vectors, count)
+            world.learn("Newcomer", 180)
+            return found
+
+    world.engine.script[b"party"] = shows(0)
+    busy = LocalRecognizer(lambda _: world.engine, world.templates, Busy(world.templates))
+    assert busy.identify(HOME, b"party", asset("party")).note is None
+    assert len(busy.identify(HOME, b"party", asset("party")).faces) == 1
+    line = Search("party", "party", 1, HOME, 1, "80/1", "", ())
+    assert world.recognizer.recall(HOME, [line])["party"].note is not None
+
+
+def test_after_very_many_newcomers_nothing_is_told_apart(world: World) -> None:
+    world.recognizer = LocalRecognizer(
+        lambda _: world.engine, world.templates, world.index, most_added=3
+    )
+    party = note(world, 0)
+    for number in range(3):
+        world.learn("Newcomer", 180 + number)
+    assert stands(world, party) == {"party"}
+    world.learn("Newcomer", 190)
+    assert stands(world, party) == set()
+
+
+def test_many_newcomers_are_compared_block_by_block(world: World) -> None:
+    party, other = note(world, 0), note(world, 100, name="other")
+    for number in range(2 * footing.BLOCK):
+        world.learn("Newcomer", 180 + number / 100)
+    world.learn("Last", 99)
+    assert stands(world, party, other) == {"party"}
+
+
+def test_rounding_is_on_the_safe_side(world: World) -> None:
+    """The same product of two vectors may come out otherwise where another way computed it."""
+    party = note(world, 0)
+    read = footing.Note.unpack(party.note)
+    assert read is not None
+    reach = 2 * math.sin(math.radians(REACH / 2))
+    slightly_less = footing.Note.of(
+        read.collection, read.people, read.position, [reach * (1 - 1e-7)], set()
+    )
+    world.learn("Newcomer", -REACH)
+    assert stands(world, replace(party, note=slightly_less.pack())) == set()
