@@ -80,8 +80,9 @@ class Pipeline:
         if asset is None:
             return self._gone(job.key)
         try:
-            with self.one_collection():
-                outcome = self._train(asset) if self.scheme.trains(asset) else self._look(asset)
+            with self.one_collection() as live:
+                trains = self.scheme.trains(asset)
+                outcome = self._train(asset) if trains else self._look(asset, live)
             self._report(asset, None)
         except Rejected as rejection:
             if self.library.asset(job.key) is None:  # deleted while we worked
@@ -300,10 +301,10 @@ class Pipeline:
 
     # ---- pictures to search
 
-    def _look(self, asset: Asset) -> Outcome:
+    def _look(self, asset: Asset, live: str | None) -> Outcome:
         """Un-enrol what is no training image any more; search what is to be searched."""
-        live = self.ledger.collection()
-        if live and self.ledger.enrolment(live, asset.asset_id):
+        tagged = names.face_id_tags(asset.tags)
+        if live and tagged and self.ledger.enrolment(live, asset.asset_id):
             self._tag_face(asset, None)
         unenrolled = live is not None and self._unenrol(asset.asset_id, live)
         if self.scheme.searches(asset) or self.ledger.search(asset.asset_id):
@@ -536,11 +537,14 @@ class Pipeline:
         return Outcome("gone", asset_id=asset_id)
 
     @contextmanager
-    def one_collection(self) -> Iterator[None]:
-        """Collection not found: Unavailable after a rebuild, else ConfigurationError."""
+    def one_collection(self) -> Iterator[str | None]:
+        """With the live one: where that is not found, Unavailable or a ConfigurationError.
+
+        Unavailable if the index was rebuilt meanwhile.
+        """
         live = self.ledger.collection()
         try:
-            yield
+            yield live
         except NotFound as error:
             if live is None:
                 raise

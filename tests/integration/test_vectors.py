@@ -214,16 +214,16 @@ def test_a_reader_keeps_its_rows_while_another_compacts(
 
 
 class Interrupted(MemoryTemplates):
-    """Lets something happen right after a reader has looked for deletions."""
+    """Lets something happen right after a reader has looked for changes."""
 
     def __init__(self) -> None:
         """Let nothing happen yet."""
         super().__init__()
         self.then: Callable[[], object] | None = None
 
-    def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
+    def position(self, collection_id: int) -> tuple[int, int]:
         """See :class:`facelabel.ports.Templates`."""
-        found = super().deleted(collection_id, after)
+        found = super().position(collection_id)
         then, self.then = self.then, None
         if then:
             then()

@@ -310,10 +310,8 @@ class MatrixIndex:
         return view
 
     def _behind(self, collection_id: int, header: _Header) -> bool:
-        return bool(
-            self._templates.vectors(collection_id, header.last, 1)
-            or self._templates.deleted(collection_id, header.deletion)
-        )
+        row, deletion = self._templates.position(collection_id)
+        return row > header.last or deletion > header.deletion
 
     def _sync(self, collection_id: int) -> _View:
         with self._locked(collection_id) as path:

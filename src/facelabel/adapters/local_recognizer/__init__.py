@@ -67,6 +67,10 @@ class LocalRecognizer:
         self._index = index
         self._min_people = min_people
         self._most_added = most_added
+        # By the number of a collection, which is never another one's.
+        self._models: dict[int, str] = {}
+        #: Where it was, and how many faces with names it had there.
+        self._counted: dict[int, tuple[tuple[int, int], int]] = {}
 
     def create(self, collection: str) -> None:
         """Make an empty collection for the engine's present model; no error if it exists."""
@@ -143,11 +147,17 @@ class LocalRecognizer:
 
     def portraits(self, collection: str) -> int | None:
         """How many reference faces a searched one is compared with."""
-        return self._portraits(self._number(collection))
+        number = self._number(collection)
+        return self._portraits(number, self._templates.position(number))
 
-    def _portraits(self, number: int) -> int:
+    def _portraits(self, number: int, position: tuple[int, int]) -> int:
         """Those that nobody can be named by do not count."""
-        return self._index.size(number) - self._templates.nameless(number)
+        known, count = self._counted.get(number, (None, 0))
+        if known != position:
+            count = self._index.size(number) - self._templates.nameless(number)
+            if self._templates.position(number) == position:
+                self._counted[number] = position, count
+        return count
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """Find every face of the image and the references nearest to each.
@@ -156,7 +166,7 @@ class LocalRecognizer:
         Raises UnreadableImage, and ConfigurationError where the model is not calibrated.
         """
         number = self._number(collection)
-        engine = self._engine(self.model(collection))
+        engine = self._engine(self._model(number, collection))
         analysis = engine.analyse(image)
         if asset:
             self._templates.keep(asset, engine.model, analysis)
@@ -165,7 +175,7 @@ class LocalRecognizer:
     def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
         """Search again, without images, the faces seen in these pictures, by asset_id."""
         number = self._number(collection)
-        engine = self._engine(self.model(collection))
+        engine = self._engine(self._model(number, collection))
         versions = {search.asset_id: search.version for search in searches}
         kept = self._templates.kept(list(versions), engine.model)
         seen = {
@@ -176,7 +186,7 @@ class LocalRecognizer:
     def rivals(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, Hit]:
         """For each reference face the most similar one of somebody else; absent without one."""
         number = self._number(collection)
-        engine = self._engine(self.model(collection))
+        engine = self._engine(self._model(number, collection))
         vectors = self._templates.vectors_of(collection, face_ids)
         people = {face.face_id: face.person for face in self.faces(collection, list(vectors))}
         with suppress(ConfigurationError):  # nobody is named either while nothing is calibrated
@@ -199,7 +209,8 @@ class LocalRecognizer:
 
     def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
         """Say of which pictures :meth:`recall` would answer the same as when they were noted."""
-        number, model = self._number(collection), self.model(collection)
+        number = self._number(collection)
+        model = self._model(number, collection)
         position = footing.Position(*self._templates.position(number))  # first: what comes is seen
         kept = self._templates.kept_vectors([search.asset_id for search in searches], model)
         looks = footing.read(
@@ -235,6 +246,11 @@ class LocalRecognizer:
             raise NotFound(f"there is no collection {collection!r}")
         return number
 
+    def _model(self, number: int, collection: str) -> str:
+        if number not in self._models:
+            self._models[number] = self.model(collection)
+        return self._models[number]
+
     def _numbers(self, collection: str) -> list[int]:
         """What the vectors of the collection and those of its users are derived under."""
         numbers = (self._templates.collection_id(collection), self._templates.users_id(collection))
@@ -246,7 +262,7 @@ class LocalRecognizer:
         """Search the faces of all pictures at once."""
         vectors = [template.vector for seen in analyses for template in seen.templates]
         before = self._templates.position(number)
-        portraits = self._portraits(number)
+        portraits = self._portraits(number, before)
         looks = iter(self._look(number, vectors))
         seen = [[next(looks) for _ in analysis.templates] for analysis in analyses]
         people = {person for look in _all(seen) for person in _people(look.near)}
