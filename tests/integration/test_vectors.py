@@ -25,7 +25,7 @@ from facelabel.model import EnrolledFace, Template
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from facelabel.ports import Templates
