@@ -1,4 +1,4 @@
-"""Measure the face engine beside dlib, face_recognition and OpenCV, in one run.
+"""Measure the face engine beside dlib, face_recognition, OpenCV and deepface, in one run.
 
     pip install -r benchmarks/requirements.txt      # and what it says in its comment
     python benchmarks/engine.py DATA [--models FOLDER] [--threads 2] [--json]
@@ -15,6 +15,7 @@ import argparse
 import importlib.util
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,7 @@ def main() -> None:
     if options.memory:
         print(_peak_memory(options))
         return
-    parts = (_embedding, _beside_opencv, _whole_photo, _sheet, _memory)
+    parts = (_embedding, _beside_opencv, _beside_deepface, _whole_photo, _sheet, _memory)
     rows = [row for part in parts for row in part(options)]
     print(json.dumps(rows, indent=2)) if options.json else _show(rows)
 
@@ -196,6 +197,35 @@ def _beside_opencv(options: argparse.Namespace) -> Iterator[Row]:
         engine = _engine(one, pack.name, Device.OPENVINO)
         fast, slow = _race(partial(engine.analyse, photo), other, clock=time.process_time)
         yield _row("the same with OpenVINO (target 1.5x)", 1000 * fast, 1000 * slow)
+
+
+def _beside_deepface(options: argparse.Namespace) -> Iterator[Row]:
+    """The photo with eight faces by the same files, put where it would fetch them to."""
+    if importlib.util.find_spec("deepface") is None or importlib.util.find_spec("cv2") is None:
+        return
+    import cv2  # type: ignore[import-not-found,import-untyped,unused-ignore] # noqa: PLC0415 - optional
+
+    cv2.setNumThreads(1)
+    pack, *files = _published(options)
+    with tempfile.TemporaryDirectory() as home:
+        weights = Path(home, ".deepface/weights")
+        weights.mkdir(parents=True)
+        for file in files:
+            (weights / file.name).symlink_to(file.absolute())
+        # Its own score, 0.9, is one that none of these faces has.
+        os.environ.update(DEEPFACE_HOME=home, yunet_score_threshold=str(pack.detector.score))
+        from deepface import DeepFace  # type: ignore[import-not-found,import-untyped,unused-ignore] # noqa: PLC0415 - optional
+
+        photo = options.data / "groups/016_8.jpg"
+        engine = _engine(argparse.Namespace(**{**vars(options), "threads": 1}), pack.name)
+        theirs = partial(
+            DeepFace.represent, str(photo), model_name="SFace", detector_backend="yunet"
+        )
+        assert len(theirs()) == len(engine.analyse(photo.read_bytes()).templates)
+        fast, slow = _race(
+            lambda: engine.analyse(photo.read_bytes()), theirs, clock=time.process_time
+        )
+    yield _row("8 faces beside deepface, same files, CPU ms", 1000 * fast, 1000 * slow)
 
 
 def _published(options: argparse.Namespace) -> tuple[Pack, Path, Path]:
