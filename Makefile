@@ -75,6 +75,7 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 	$(BIN)/python benchmarks/engine.py "$(DATA)"
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/lookback.py
 	$(BIN)/python benchmarks/growth.py "$(DATA)"
 	$(BIN)/python benchmarks/person_score.py "$(DATA)"
 	$(BIN)/python -m benchmarks.functions "$(DATA)"

@@ -232,7 +232,10 @@ class Watch:
         newer = schema.standing.c.searched_at >= self.moment
         with self.world.database.read() as connection:
             again = len(connection.execute(schema.standing.select().where(newer)).all())
-        print(f"{what:<44} {cpu:6.1f} CPU s, {clock:6.1f} s, {jobs} jobs, {again} decided again")
+        print(
+            f"{what:<44} {cpu:6.1f} CPU s, {clock:6.1f} s, {jobs} jobs, {again} decided again",
+            flush=True,
+        )
         if pictures:
             each = cpu / max(again, 1)
             print(f"{'':<44} {1000 * each:.2f} CPU ms each, {each * pictures:.0f} CPU s for all")

@@ -103,9 +103,17 @@ def standing(
     then the same people are near enough to the same faces.
     """
     needed = rules.needed(portraits)
-    scores = [candidate.similarity for face in faces for candidate in rank(face.hits)]
+    scores = [score for face in faces for score in _scores(face.hits)]
     below = max((score for score in scores if score < needed), default=-1.0)
     return below, min((score for score in scores if score >= needed), default=101.0)
+
+
+def _scores(hits: Iterable[Hit]) -> Iterable[float]:
+    """How alike each person is, in any order."""
+    best: dict[str, float] = {}
+    for hit in hits:
+        best[hit.person] = max(hit.similarity, best.get(hit.person, hit.similarity))
+    return best.values()
 
 
 def assign(

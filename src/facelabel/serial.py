@@ -5,7 +5,7 @@ Reading looks keys up by name, so a line written by a newer version, with more i
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from facelabel.model import (
@@ -65,7 +65,10 @@ def encode_named(named: NamedFace) -> Json:
         "face": encode_face(named.face),
         "name": named.name,
         "verdict": named.verdict.name,
-        "candidates": [asdict(candidate) for candidate in named.candidates],
+        "candidates": [
+            {"person": one.person, "similarity": one.similarity, "face_id": one.face_id}
+            for one in named.candidates
+        ],
     }
 
 
