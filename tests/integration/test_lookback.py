@@ -224,9 +224,9 @@ class World:
             self.clock.time += 1
             self.turn(self.calm)
 
-    def trouble(self, a: int, b: int, _c: int) -> None:
-        """Be killed at a certain call."""
-        self.fate.event = self._crash
+    def trouble(self, a: int, b: int, c: int) -> None:
+        """Be killed at a certain call, or be overtaken by another worker."""
+        self.fate.event = self._crash if c % 2 else self._overtake
         self.fate.countdown, self.fate.after = a % 16 + 1, bool(b % 2)
         self.clock.time += 4
         self.turn(self.ill_fated)
@@ -236,6 +236,11 @@ class World:
         self.crashes += 1
         if self.crashes < 8:
             raise Crash
+
+    def _overtake(self) -> None:
+        for _ in range(4):
+            self.clock.time += 1
+            self.turn(self.calm)
 
     def turn(self, worker: Worker) -> bool:
         """Let a worker take one turn; whether there was anything to do."""
