@@ -66,7 +66,7 @@ def _assert_whole(database: Database, data: Path) -> None:
     until(lambda: not queue.pending())
     assert queue.jobs(JobState.DEAD) == []
     with database.read() as connection:
-        asset, search = schema.asset.c, schema.search.c
+        asset, search = schema.asset.c, schema.standing.c
         assets = set(connection.execute(select(asset.asset_id, asset.version)))
         searched = set(connection.execute(select(search.asset_id, search.version)))
         etags = set(connection.execute(select(asset.etag)).scalars())
