@@ -841,7 +841,10 @@ class Ledger(Protocol):
         """Return the names we wrote to a picture or are forbidden to write."""
 
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
-        """Set the state of names on a picture; None deletes the line."""
+        """Set the state of names on a picture; None deletes the line.
+
+        Where that changes which names are refused, its search is not known to stand any more.
+        """
 
     def forget_asset(self, asset_id: str) -> None:
         """Delete the search and the names of a picture that is gone."""

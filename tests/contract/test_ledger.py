@@ -374,6 +374,21 @@ class StandingContract(LedgerContract):
         assert self.noted(ledger) == {"p": b"another look", "q": b"note"}
         assert self.noted(ledger, replace(SCOPE, generation=10))["s"] == b"note"
 
+    def test_a_search_does_not_stand_when_a_name_is_refused_or_allowed_again(
+        self, ledger: Ledger
+    ) -> None:
+        for states, stands in (
+            ({"Ann": NameState.WRITING, "Bob": NameState.WRITTEN}, True),
+            ({"Ann": NameState.WRITTEN, "Bob": None}, True),
+            ({"Ann": NameState.REFUSING}, False),
+            ({"Ann": NameState.REFUSED, "Bob": NameState.WRITING}, True),
+            ({"Ann": None}, False),
+        ):
+            ledger.record(search("p"), basis())
+            ledger.record(search("q"), basis())
+            ledger.mark("p", states)
+            assert set(self.noted(ledger)) == ({"p", "q"} if stands else {"q"})
+
     def test_nothing_stands_when_nobody_knows_what_changed(self, live: Ledger) -> None:
         live.record(search("p"), basis())
         live.changed()

@@ -40,9 +40,9 @@ from facelabel.testing import ManualClock, MemoryLibrary, MemoryQueue, some_face
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Face
+    from facelabel.model import Asset, Face, NameState
 
     Step = tuple[str, int, int, int]
 
@@ -386,6 +386,39 @@ def test_a_portrait_of_somebody_on_no_picture_has_hardly_any_decided_again(
         assert one.decided_since(moment) < 20
         one.sweep_all()
         assert one.decided_since(one.clock.time) <= 40
+
+
+class Dying(StoreLedger):
+    """Its process is killed when it has noted what a person decided."""
+
+    def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        super().mark(asset_id, states)
+        raise Crash
+
+
+@pytest.mark.parametrize("typed_back", [False, True])
+def test_what_a_person_decided_counts_though_the_process_died_before_it_was_searched_again(
+    migrated_sqlite: Path, *, typed_back: bool
+) -> None:
+    with world(migrated_sqlite, 120) as one:
+        photographed(one)
+        named = [asset for asset in one.library.assets("assets") if asset.tags]
+        for asset in named:
+            one.library.remove_tags(asset.asset_id, asset.tags)
+        if typed_back:
+            one.drain()
+            for asset in named:
+                one.library.add_tags(asset.asset_id, asset.tags)
+        dying = dataclasses.replace(one.pipeline, ledger=Dying(one.database))
+        for _ in named:
+            one.turn(Worker(one.queue, handlers(dying), one.clock))
+        one.drain()
+        one.upload(image((700, 0)), "training", [f"{LABEL}Far away"])
+        one.drain()
+        rows = one.rows()
+        one.sweep_all()
+        assert rows == one.rows()
 
 
 def noted_rows(one: World) -> dict[str, set[int]]:

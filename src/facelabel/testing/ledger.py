@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from facelabel import naming
 from facelabel.errors import Rejected
 from facelabel.model import Noted
 
@@ -187,8 +188,12 @@ class MemoryLedger:
 
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """See :class:`facelabel.ports.Ledger`."""
-        merged = {**self.names(asset_id), **states}
-        self._names[asset_id] = {n: state for n, state in merged.items() if state is not None}
+        before = self.names(asset_id)
+        merged = {**before, **states}
+        after = {n: state for n, state in merged.items() if state is not None}
+        self._names[asset_id] = after
+        if naming.refused(before) != naming.refused(after):
+            self._bases.pop(asset_id, None)
 
     def forget_asset(self, asset_id: str) -> None:
         """See :class:`facelabel.ports.Ledger`."""

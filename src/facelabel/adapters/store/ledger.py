@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, select, update
 
+from facelabel import naming
 from facelabel.adapters.store import forgetting, schema, standing
 from facelabel.adapters.store.database import batches
 from facelabel.errors import Rejected
@@ -246,16 +247,16 @@ class StoreLedger:
 
     def names(self, asset_id: str) -> Mapping[str, NameState]:
         """Return the names we wrote to a picture or are forbidden to write."""
-        marks = select(schema.name_mark.c.name, schema.name_mark.c.state).where(
-            _at(schema.name_mark, asset_id=asset_id)
-        )
         with self._database.read() as connection:
-            rows = connection.execute(marks.order_by(schema.name_mark.c.name))
-            return {name: NameState(state) for name, state in rows}
+            return _marks(connection, asset_id)
 
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
-        """Set the state of names on a picture; None deletes the line."""
+        """Set the state of names on a picture; None deletes the line.
+
+        Where that changes which names are refused, its search is not known to stand any more.
+        """
         with self._database.transaction() as connection:
+            before = naming.refused(_marks(connection, asset_id))
             if None in states.values():
                 forgetting.note(connection)
             for name, state in sorted(states.items()):
@@ -264,6 +265,8 @@ class StoreLedger:
                     _delete(connection, schema.name_mark, **place)
                 else:
                     connection.execute(self._put(schema.name_mark, place, {"state": state}))
+            if naming.refused(_marks(connection, asset_id)) != before:
+                standing.forget_basis(connection, asset_id)
 
     def forget_asset(self, asset_id: str) -> None:
         """Delete the search and the names of a picture that is gone."""
@@ -320,6 +323,14 @@ def _columns(line: object, columns: Iterable[Column[Any]]) -> dict[str, Any]:
 def _is_held(connection: Connection, collection: str, face_id: str) -> bool:
     held = _at(schema.enrolment, collection=collection, face_id=face_id)
     return bool(connection.execute(select(exists().where(held))).scalar())
+
+
+def _marks(connection: Connection, asset_id: str) -> dict[str, NameState]:
+    marks = select(schema.name_mark.c.name, schema.name_mark.c.state).where(
+        _at(schema.name_mark, asset_id=asset_id)
+    )
+    rows = connection.execute(marks.order_by(schema.name_mark.c.name))
+    return {name: NameState(state) for name, state in rows}
 
 
 def _enrolment(connection: Connection, collection: str, asset_id: str) -> Enrolment | None:

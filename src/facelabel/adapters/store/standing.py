@@ -91,6 +91,12 @@ def forget_bases(connection: Connection) -> None:
     )
 
 
+def forget_basis(connection: Connection, asset_id: str) -> None:
+    """Note that of this one it is not known."""
+    this = update(schema.standing).where(_STANDING.asset_id == asset_id)
+    connection.execute(this.values(_basis(None)))
+
+
 def noted(connection: Connection, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
     """Stale searches of the scope whose decision is the same where a name takes ``needed``."""
     these = select(_STANDING.asset_id, _STANDING.version, _STANDING.note).where(
