@@ -23,6 +23,7 @@ from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.bootstrap.app import opened
 from facelabel.bootstrap.calibrations import OwnCalibration
 from facelabel.bootstrap.engines import Engines
+from facelabel.cli import report
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 
@@ -116,14 +117,44 @@ def test_a_first_calibration_gives_way_to_the_packs_own(tmp_path: Path) -> None:
     assert (own.calibrated, own.own) == (True, None)
 
 
+#: What a calibration holds beside its points.
+BESIDE = '{"points": [[0.5, 80]], %s}'
+
+
 @pytest.mark.parametrize(
-    "damaged", ["", "{}", "[[1]]", "[[0.9, 80], [1.0, 90]]", "[null]", "\udcff"]
-)
+    "damaged",
+    [
+        "", "{}", "[[1]]", "[[0.9, 80], [1.0, 90]]", "[null]", "\udcff", "[[NaN, 80]]", '"x"', "1",
+        pytest.param("[" * 200_000, id="deep"),
+        pytest.param('{"points":' * 100_000, id="deep tables"),
+        pytest.param(f"[[1{'0' * 400}, 80]]", id="a number beyond all others"),
+        pytest.param("[[0.5, 80]]" + " " * (1 << 20), id="large"),
+        *(
+            BESIDE % pair
+            for pair in (
+                '"people": 1e999', '"people": Infinity', '"people": -1', '"people": true',
+                '"pairs": -1', '"pairs": 1.5', '"pairs": "3"', '"pairs": null',
+                '"measured_at": 1e300', '"measured_at": NaN', '"measured_at": -1',
+                '"measured_at": "today"', f'"measured_at": 1{"0" * 400}',
+                '"stricter": "false"', '"stricter": 1', '"stricter": null',
+            )
+        ),
+    ],
+)  # fmt: skip
 def test_a_damaged_calibration_is_said_with_its_file(tmp_path: Path, damaged: str) -> None:
     path = uncalibrated(tmp_path).calibrate(UNCALIBRATED, ((1.0, 80.0),))
     path.write_text(damaged, "utf-8", errors="surrogateescape")
-    with pytest.raises(ConfigurationError, match=r"own-1\.json.*delete it"):
+    with pytest.raises(ConfigurationError, match=r"own-1\.json.*(delete it|larger than 1 MB)"):
         uncalibrated(tmp_path).packs()
+
+
+def test_every_calibration_that_can_be_read_can_be_told(tmp_path: Path) -> None:
+    """To people, whenever it says that it was made."""
+    path = uncalibrated(tmp_path).calibrate(UNCALIBRATED, ((1.0, 80.0),))
+    path.write_text(BESIDE % '"people": 3, "pairs": 3, "measured_at": 32503680000', "utf-8")
+    (own,) = [pack.own for pack in uncalibrated(tmp_path).packs() if pack.own]
+    says = "calibrated on your own portraits of 1 Jan 3000: 3 people, 3 pairs"
+    assert report.calibrated(own) == says
 
 
 def test_a_pack_of_the_users_own_is_read_once(

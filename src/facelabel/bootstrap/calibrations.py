@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from facelabel import reading
 from facelabel.adapters import files
 from facelabel.adapters.engine import calibration
 from facelabel.errors import ConfigurationError
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 
 #: Bytes of a fingerprint: there are few calibrations to tell apart.
 _DIGEST = 4
+#: Bytes of the largest calibration, as of the largest manifest.
+_LARGEST = 1 << 20
+#: Seconds since the epoch up to which every system knows the day: the year 3000.
+_LATEST = 32_503_680_000.0
+#: What reading such a file may end in: it is the user's, and may hold anything. Thousands of
+#: brackets are a RecursionError, a number of hundreds of digits is an OverflowError.
+_WRONG = (
+    ValueError, TypeError, LookupError, ArithmeticError, RecursionError, ConfigurationError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +64,16 @@ class Calibrations:
     def of(self, model: str) -> OwnCalibration | None:
         """The calibration of a model; ConfigurationError where it cannot be used."""
         path = self.path(model)
-        if not path.exists():
-            return None
         try:
-            found = _read(json.loads(path.read_text("utf-8")))
+            data = reading.read(path, _LARGEST)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise ConfigurationError(f"the calibration {path} {reading.why(error)}") from error
+        try:
+            found = _read(json.loads(data.decode("utf-8")))
             calibration.validate(found.points)
-        except (OSError, ValueError, TypeError, LookupError, ConfigurationError) as error:
+        except _WRONG as error:
             raise ConfigurationError(
                 f"the calibration {path} cannot be used: {error}; delete it, then run"
                 " `facelabel eval gallery DIR --calibrate`"
@@ -98,11 +113,37 @@ def _read(data: Any) -> OwnCalibration:  # noqa: ANN401 - JSON
         return OwnCalibration(_points(data))
     return OwnCalibration(
         points=_points(data["points"]),
-        people=int(data.get("people", 0)),
-        pairs=int(data.get("pairs", 0)),
-        measured_at=float(data.get("measured_at", 0)),
-        stricter=bool(data.get("stricter", False)),
+        people=_count(data, "people"),
+        pairs=_count(data, "pairs"),
+        measured_at=_moment(data, "measured_at"),
+        stricter=_truth(data, "stricter"),
     )
+
+
+def _count(data: dict[str, Any], key: str) -> int:
+    value = data.get(key, 0)
+    if not _is(value, int) or value < 0:
+        raise ValueError(f"{key} is no whole number from 0 up")
+    return int(value)
+
+
+def _moment(data: dict[str, Any], key: str) -> float:
+    value = data.get(key, 0)
+    if not (_is(value, int, float) and math.isfinite(value) and 0 <= value <= _LATEST):
+        raise ValueError(f"{key} is no time in seconds since the epoch")
+    return float(value)
+
+
+def _truth(data: dict[str, Any], key: str) -> bool:
+    value = data.get(key, False)
+    if not isinstance(value, bool):
+        raise TypeError(f"{key} is neither true nor false")
+    return value
+
+
+def _is(value: object, *kinds: type) -> bool:
+    """Whether it is a number of these kinds; what is true or false counts as none."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _points(data: Any) -> Points:  # noqa: ANN401 - JSON
