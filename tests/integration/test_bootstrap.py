@@ -91,6 +91,18 @@ def test_a_stricter_calibration_takes_the_place_of_the_packs_own(tmp_path: Path)
     assert not any(pack.own for pack in made.packs())
 
 
+def test_no_file_makes_a_pack_looser(tmp_path: Path) -> None:
+    """Whatever it says of itself: 99 from opposite faces, or only some similarities nearer."""
+    published = {level: far for far, level in builtin_packs()["classic"].calibration or ()}
+    engines(tmp_path).calibrate("classic/1", ((1.9, 99.0),), people=50, pairs=1225)
+    assert not any(pack.own for pack in engines(tmp_path).packs())
+    engines(tmp_path).calibrate("classic/1", ((published[80] - 0.02, 80.0), (1.9, 50.0)))
+    (own,) = [pack.own for pack in engines(tmp_path).packs() if pack.own]
+    used = {level: far for far, level in own.points}
+    assert used[80] == published[80] - 0.02
+    assert all(used[level] <= far for level, far in published.items())
+
+
 def test_an_engine_measures_as_the_user_did(
     classic_pack_store: ModelStore, model_cache: Path, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facelabel import reading
+from facelabel.adapters.engine import calibration
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, CHOICES, ModelStore
 from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration
@@ -189,12 +190,10 @@ class Engines:
             yield load_pack(Path(self._settings.pack))
 
     def _known(self) -> list[Pack]:
-        """The same as they are used, and as they were only where something of that is here."""
+        """The same, those as they were only where something of that is here."""
         former = {pack.model for pack in former_packs()}
         return [
-            self._calibrated(pack)
-            for pack in self._every()
-            if pack.model not in former or self._store.started(pack)
+            pack for pack in self._every() if pack.model not in former or self._store.started(pack)
         ]
 
     def _pack_of(self, model: str) -> Pack:
@@ -230,17 +229,33 @@ class Engines:
             ModelFileState(file.name, file.licence, file.bytes, file.sha256, file.origin)
             for file in parts
         )
-        installed = self._store.installed(pack)
-        calibrated = pack.calibration is not None
-        own = self.calibrations.of(pack.model)
-        used = own if own and own.points == pack.calibration else None
+        own = self._used(pack)
         return PackState(
-            pack.name, pack.model, pack.summary, installed, calibrated, pack.finds, files, used
+            name=pack.name,
+            model=pack.model,
+            summary=pack.summary,
+            installed=self._store.installed(pack),
+            calibrated=own is not None or pack.calibration is not None,
+            finds=pack.finds,
+            files=files,
+            own=own,
         )
 
     def _calibrated(self, pack: Pack) -> Pack:
-        """The pack with the user's own calibration: a stricter one, or where it has none."""
+        """The pack as it is used: with the user's own calibration, where there is one to use."""
+        own = self._used(pack)
+        return replace(pack, calibration=own.points) if own else pack
+
+    def _used(self, pack: Pack) -> OwnCalibration | None:
+        """The user's calibration of a pack, so far as it is used.
+
+        A stricter one, where it is stricter: whoever wrote the file, no similarity becomes
+        looser than what the pack says. Any one where the pack has none.
+        """
         own = self.calibrations.of(pack.model)
-        if own is None or (pack.calibration is not None and not own.stricter):
-            return pack
-        return replace(pack, calibration=own.points)
+        if own is None or pack.calibration is None:
+            return own
+        if not own.stricter:
+            return None
+        points = calibration.stricter(own.points, pack.calibration)
+        return None if points == pack.calibration else replace(own, points=points)
