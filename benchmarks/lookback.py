@@ -63,6 +63,7 @@ class RandomEngine:
 
     model, dimensions = MODEL, DIMENSIONS
     comparable = Comparable()
+    curve = repr(CURVE)
 
     def analyse(self, image: bytes) -> Analysis:
         """See :class:`facelabel.ports.FaceEngine`."""

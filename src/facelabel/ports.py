@@ -504,6 +504,10 @@ class FaceEngine(Protocol):
     def comparable(self) -> Comparable:
         """What a face must be to be compared with faces that nobody enrolled."""
 
+    @property
+    def curve(self) -> str:
+        """What :meth:`similarity` goes by, as text: another one, other similarities."""
+
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
 

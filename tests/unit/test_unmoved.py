@@ -171,6 +171,17 @@ def test_another_collection_number_of_people_or_scheme_is_another_look(world: Wo
     assert stands(world, party) == set()
 
 
+def test_by_another_curve_the_same_distance_is_another_similarity(world: World) -> None:
+    party = note(world, 0)
+    world.engine.fall = 45.0
+    assert stands(world, party) == set()
+    again = note(world, 0)
+    assert stands(world, again) == {"party"}
+    world.engine.fall = 50.0
+    assert stands(world, again) == set()
+    assert stands(world, party) == {"party"}
+
+
 def test_pictures_kept_of_another_version_or_not_at_all_are_not_known(world: World) -> None:
     party = note(world, 0)
     assert stands(world, replace(party, version=2)) == set()
@@ -225,7 +236,7 @@ def test_rounding_is_on_the_safe_side(world: World) -> None:
     assert read is not None
     reach = 2 * math.sin(math.radians(REACH / 2))
     slightly_less = footing.Note.of(
-        read.collection, read.people, read.position, [reach * (1 - 1e-7)], set()
+        read.collection, read.people, world.engine.curve, read.position, [reach * (1 - 1e-7)], set()
     )
     world.learn("Newcomer", -REACH)
     assert stands(world, replace(party, note=slightly_less.pack())) == set()

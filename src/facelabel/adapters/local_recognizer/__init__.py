@@ -213,9 +213,10 @@ class LocalRecognizer:
         model = self._model(number, collection)
         position = footing.Position(*self._templates.position(number))  # first: what comes is seen
         kept = self._templates.kept_vectors([search.asset_id for search in searches], model)
+        engine = self._engine(model)
         looks = footing.read(
             searches, kept, collection=number, people=self._min_people,
-            dimensions=self._engine(model).dimensions,
+            curve=engine.curve, dimensions=engine.dimensions,
         )  # fmt: skip
         if not looks:
             return {}
@@ -285,13 +286,14 @@ class LocalRecognizer:
             return sightings
         position = footing.Position(*before)
         return [
-            replace(sighting, note=self._note(number, position, faces, first))
+            replace(sighting, note=self._note(number, engine, position, faces, first))
             for sighting, faces in zip(sightings, seen, strict=True)
         ]
 
     def _note(
         self,
         number: int,
+        engine: FaceEngine,
         position: footing.Position,
         looks: Sequence[_Look],
         first: Mapping[str, int],
@@ -300,7 +302,8 @@ class LocalRecognizer:
         rows = {first[person] for look in looks for person in _people(look.near)}
         rows.update(row for look in looks for row in look.nameless)
         reaches = [look.reach for look in looks]
-        return footing.Note.of(number, self._min_people, position, reaches, rows).pack()
+        note = footing.Note.of(number, self._min_people, engine.curve, position, reaches, rows)
+        return note.pack()
 
     def _neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
         """The nearest faces of each, of two people at least where there are so many."""

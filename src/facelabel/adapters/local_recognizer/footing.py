@@ -5,13 +5,15 @@ if it lies within the reach of a face, and whatever happens to a reference of so
 among them, as people are judged by all their references. So a note holds the reach of each face
 and the people, each of whom stands there as the lowest row number of theirs; a face without a
 name, which only takes a place among the nearest, as its own. It also says when it was that: up
-to which row and which deletion everything had been seen. What came since is read from the store,
+to which row and which deletion everything had been seen, and what made similarities of distances.
+What came since is read from the store,
 where row numbers and deletion numbers grow with every change; so nothing can be missed, whoever
 made the change.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,12 +32,12 @@ if TYPE_CHECKING:
 
 #: To be raised when anything else begins to matter to what is seen: older notes then count for
 #: nothing, and their pictures are decided again.
-SCHEME = 1
+SCHEME = 2
 #: By how much two ways to compute one dot product of float32 unit vectors may differ, and more.
 SLACK = 1e-5
 #: References compared at a time, which bounds memory.
 BLOCK = 128
-_HEADER = struct.Struct("<BxHIqqqI")
+_HEADER = struct.Struct("<BxHIqqq8sI")
 _REACH, _ROW = np.dtype("<f4"), np.dtype("<i8")
 
 
@@ -57,6 +59,8 @@ class Note:
     collection: int
     #: How many people every face was to show; another number, another look.
     people: int
+    #: Digest of the engine's curve: by another one the same distances are other similarities.
+    curve: bytes
     position: Position
     #: float32: distance of the farthest reference that each face looked at; infinite: all.
     reaches: bytes
@@ -68,6 +72,7 @@ class Note:
         cls,
         collection: int,
         people: int,
+        curve: str,
         position: Position,
         reaches: Sequence[float],
         rows: set[int],
@@ -76,6 +81,7 @@ class Note:
         return cls(
             collection,
             people,
+            _digest(curve),
             position,
             np.array(reaches, _REACH).tobytes(),
             np.array(sorted(rows), _ROW).tobytes(),
@@ -86,7 +92,7 @@ class Note:
         faces = len(self.reaches) // _REACH.itemsize
         head = _HEADER.pack(
             SCHEME, self.people, faces, self.collection,
-            self.position.row, self.position.deletion, len(self.rows) // _ROW.itemsize,
+            self.position.row, self.position.deletion, self.curve, len(self.rows) // _ROW.itemsize,
         )  # fmt: skip
         return head + self.reaches + self.rows
 
@@ -95,12 +101,12 @@ class Note:
         """Read what :meth:`pack` made; None if an older or a newer program made it."""
         if len(data) < _HEADER.size or data[0] != SCHEME:
             return None
-        _, people, faces, collection, row, deletion, count = _HEADER.unpack_from(data)
+        _, people, faces, collection, row, deletion, curve, count = _HEADER.unpack_from(data)
         middle = _HEADER.size + faces * _REACH.itemsize
         if len(data) != middle + count * _ROW.itemsize:
             return None
-        position = Position(row, deletion)
-        return cls(collection, people, position, data[_HEADER.size : middle], data[middle:])
+        reaches, rows = data[_HEADER.size : middle], data[middle:]
+        return cls(collection, people, curve, Position(row, deletion), reaches, rows)
 
     def moved(self, position: Position) -> bytes:
         """The same, up to another position, packed."""
@@ -197,9 +203,11 @@ def read(
     *,
     collection: int,
     people: int,
+    curve: str,
     dimensions: int,
 ) -> dict[str, tuple[Note, bytes]]:
     """The notes that can be judged, with the vectors of the same faces; by asset_id."""
+    look = (collection, people, _digest(curve))
     found = {}
     for one in searches:
         note = Note.unpack(one.note)
@@ -207,7 +215,7 @@ def read(
         if (
             note is not None
             and version == one.version
-            and (note.collection, note.people) == (collection, people)
+            and (note.collection, note.people, note.curve) == look
             and len(vectors) == len(note.reaches) * dimensions
         ):
             found[one.asset_id] = (note, vectors)
@@ -224,3 +232,7 @@ def unmoved(
         for (asset_id, (note, _)), moved in zip(looks.items(), touched, strict=True)
         if not moved
     }
+
+
+def _digest(curve: str) -> bytes:
+    return hashlib.blake2b(curve.encode(), digest_size=8).digest()
