@@ -593,10 +593,17 @@ class Templates(Protocol):
     def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
         """(deletion number, row number) of every deletion after the given one, ascending."""
 
-    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int]]:
+    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
         """(deletion number, row number, first row of that person then) of each deletion after one.
 
-        Of a face without a name, and of one deleted before this was noted, the last is the row.
+        Of a face without a name the last is the row; None where an older program, which does not
+        note it, deleted the face.
+        """
+
+    def row_before(self, collection_id: int, newest: int) -> int:
+        """Return the row number that so many faces, the newest ones, come after.
+
+        0 where there are no more than these.
         """
 
     def position(self, collection_id: int) -> tuple[int, int]:
