@@ -805,7 +805,11 @@ class Ledger(Protocol):
         """Faces no enrolment holds, still to be forgotten by the recogniser."""
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Note that leftovers are gone."""
+        """Note that faces were forgotten: leftovers among them are none any more.
+
+        Changes the generation if the collection is the live one, as who looked since they were
+        unenrolled may have seen them.
+        """
 
     def purge(self, collection: str) -> None:
         """Delete every line about a collection; Rejected if it is the live one.

@@ -198,6 +198,20 @@ class LedgerContract:
         live.cleared(LIVE, [])
         assert list(live.leftovers(LIVE)) == ["f1"]
 
+    def test_clearing_changes_the_gallery_of_the_live_collection(self, live: Ledger) -> None:
+        for number in range(4):
+            live.enrol(LIVE, enrolment("a", f"f{number}"))
+            live.enrol("other", enrolment("a", f"f{number}"))
+        before = live.generation()
+        live.cleared("other", ["f0"])
+        live.cleared(LIVE, [])
+        assert live.generation() == before
+        live.cleared(LIVE, ["f0", "f1", "f0"])
+        assert live.generation() == before + 1
+        live.cleared(LIVE, ["f2"])
+        assert live.generation() == before + 2
+        assert (list(live.leftovers(LIVE)), list(live.leftovers("other"))) == ([], ["f1", "f2"])
+
     def test_an_intention_stands_until_the_enrolment_or_the_unenrolment(self, live: Ledger) -> None:
         live.intend(LIVE, "a", "Ann")
         live.intend(LIVE, "a", "Bob")

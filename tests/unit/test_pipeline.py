@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -748,6 +749,35 @@ def test_a_sweep_leaves_a_picture_whose_own_job_was_quicker(bench: Bench) -> Non
     search = bench.ledger.search(photo)
     assert search is not None
     assert (set(search.names), search.rules) == ({"Ann"}, bench.pipeline.scheme.fingerprint)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_who_was_recognised_until_the_face_was_forgotten_is_not_named_for_long(
+    bench: Bench, *, killed: bool
+) -> None:
+    sweep = Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0)
+
+    class Late(MemoryRecognizer):
+        """Another worker sweeps before the face is forgotten."""
+
+        def forget(self, collection: str, face_ids: Sequence[str]) -> None:
+            bench.pipeline.sweep(sweep)
+            assert not bench.ledger.stale(bench.ledger.generation(), 1)
+            if killed:
+                raise KeyboardInterrupt
+            super().forget(collection, face_ids)
+
+    photo, portrait_id = bench.upload("ann"), bench.learn("ann")
+    assert bench.names(photo) == {"Ann"}
+    late = Late()
+    vars(late).update(vars(bench.recognizer))
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=late)
+    bench.library.delete(portrait_id)
+    with contextlib.suppress(KeyboardInterrupt):
+        Worker(bench.queue, handlers(pipeline), bench.clock).run_one()
+    bench.clock.time += 3600
+    bench.work()
+    assert bench.names(photo) == set()
 
 
 def test_several_portraits_learnt_together_cost_one_sweep(bench: Bench) -> None:

@@ -111,6 +111,7 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         kept = [face for face in self.leftovers(collection) if face not in face_ids]
         self._leftovers[collection] = kept
+        self._changed(collection, changed=bool(face_ids))
 
     def purge(self, collection: str) -> None:
         """See :class:`facelabel.ports.Ledger`."""

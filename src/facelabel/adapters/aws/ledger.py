@@ -156,9 +156,16 @@ class DynamoLedger:
         return [item["sk"].removeprefix(_LEFTOVER) for item in left]
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Note that leftovers are gone."""
-        for face_id in face_ids:
-            self._table.write(delete(_at(collection, _LEFTOVER, face_id)))
+        """Note that faces were forgotten: leftovers among them are none any more.
+
+        Changes the generation if the collection is the live one, as who looked since they were
+        unenrolled may have seen them.
+        """
+        gone = (delete(_at(collection, _LEFTOVER, face_id)) for face_id in dict.fromkeys(face_ids))
+        for some in chunks(gone, MOST_CHANGES - 1):
+            for _ in attempts(_TITLE):
+                if self._table.transact([*some, _counted(collection, self.collection())]):
+                    break
 
     def purge(self, collection: str) -> None:
         """Delete every line about a collection that is not live; Rejected if it is.

@@ -164,11 +164,18 @@ class StoreLedger:
             return connection.execute(faces.order_by(schema.leftover.c.face_id)).scalars().all()
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Note that leftovers are gone."""
+        """Note that faces were forgotten: leftovers among them are none any more.
+
+        Changes the generation if the collection is the live one, as who looked since they were
+        unenrolled may have seen them.
+        """
+        if not face_ids:
+            return
         cleared = delete(schema.leftover).where(schema.leftover.c.collection == collection)
-        with self._database.transaction() as connection:
+        with self._changing_gallery() as connection:
             for some in batches(face_ids):
                 connection.execute(cleared.where(schema.leftover.c.face_id.in_(some)))
+            self._change(connection, collection, None)
 
     def purge(self, collection: str) -> None:
         """Delete every line about a collection that is not live; Rejected if it is.
