@@ -751,30 +751,47 @@ def test_a_sweep_leaves_a_picture_whose_own_job_was_quicker(bench: Bench) -> Non
     assert (set(search.names), search.rules) == ({"Ann"}, bench.pipeline.scheme.fingerprint)
 
 
+class Late(MemoryRecognizer):
+    """Another worker sweeps before a face is forgotten."""
+
+    def __init__(self, bench: Bench, *, killed: bool = False) -> None:
+        """Know what the recogniser of the bench does; if ``killed``, forget nothing."""
+        super().__init__()
+        vars(self).update(vars(bench.recognizer))
+        self._bench, self._killed = bench, killed
+
+    def forget(self, collection: str, face_ids: Sequence[str]) -> None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        sweep = Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0)
+        self._bench.pipeline.sweep(sweep)
+        if self._killed:
+            raise KeyboardInterrupt
+        super().forget(collection, face_ids)
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_who_was_recognised_until_the_face_was_forgotten_is_not_named_for_long(
     bench: Bench, *, killed: bool
 ) -> None:
-    sweep = Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0)
-
-    class Late(MemoryRecognizer):
-        """Another worker sweeps before the face is forgotten."""
-
-        def forget(self, collection: str, face_ids: Sequence[str]) -> None:
-            bench.pipeline.sweep(sweep)
-            assert not bench.ledger.stale(bench.ledger.generation(), 1)
-            if killed:
-                raise KeyboardInterrupt
-            super().forget(collection, face_ids)
-
     photo, portrait_id = bench.upload("ann"), bench.learn("ann")
     assert bench.names(photo) == {"Ann"}
-    late = Late()
-    vars(late).update(vars(bench.recognizer))
-    pipeline = dataclasses.replace(bench.pipeline, recognizer=late)
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=Late(bench, killed=killed))
     bench.library.delete(portrait_id)
     with contextlib.suppress(KeyboardInterrupt):
         Worker(bench.queue, handlers(pipeline), bench.clock).run_one()
+    bench.clock.time += 3600
+    bench.work()
+    assert bench.names(photo) == set()
+
+
+def test_so_is_nobody_whom_another_program_learnt_from_a_portrait_of_ours(bench: Bench) -> None:
+    theirs = bench.recognizer.learn_untraced(bench.pipeline.collection(), "eve")
+    photo = bench.upload("eve")
+    bench.work()
+    assert bench.names(photo) == {"eve"}
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=Late(bench))
+    bench.upload("ann", folder="training", tags=["faceLabel:Ann", f"faceId:{theirs}"])
+    Worker(bench.queue, handlers(pipeline), bench.clock).run_one()
     bench.clock.time += 3600
     bench.work()
     assert bench.names(photo) == set()
