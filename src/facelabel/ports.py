@@ -836,10 +836,11 @@ class Ledger(Protocol):
         """
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
-        """Record several searches in one step, as :meth:`record` does.
+        """Record several searches in one step in the place of older ones.
 
         One of the same (version, generation) as what is on record is dropped, too: who decided
-        about that picture meanwhile knew more.
+        about that picture meanwhile knew more. So is that of a picture without a search: it was
+        forgotten meanwhile.
         """
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:

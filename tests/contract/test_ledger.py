@@ -277,11 +277,19 @@ class LedgerContract:
         again = [replace(search(asset_id, 2), rules="90/5") for asset_id in "tsrqp"]
         ledger.revise([(one, None) for one in again])
         assert {i: one.rules for i, one in ledger.searches("pqrst").items()} == {
-            "p": "90/5", "q": "80/5", "r": "80/5", "s": "80/5", "t": "90/5",
+            "p": "90/5", "q": "80/5", "r": "80/5", "s": "80/5",
         }  # fmt: skip
         ledger.revise([(search("s", 1, version=3), None)])
         assert ledger.search("s") == search("s", 1, version=3)
         ledger.revise([])
+
+    def test_a_picture_that_was_forgotten_meanwhile_is_not_revised(self, ledger: Ledger) -> None:
+        for asset_id in "pq":
+            ledger.record(search(asset_id))
+        ledger.forget_asset("p")
+        ledger.revise([(search(asset_id, 2), None) for asset_id in "pq"])
+        assert ledger.searches("pq") == {"q": search("q", 2)}
+        assert [line.asset_id for line in ledger.stale(9, 9)] == list(ledger.searched()) == ["q"]
 
     def test_several_searches_are_read_at_once(self, ledger: Ledger) -> None:
         for asset_id in "pqr":
@@ -337,7 +345,8 @@ class StandingContract(LedgerContract):
 
     def test_what_a_search_rests_on_is_noted_with_it(self, ledger: Ledger) -> None:
         ledger.record(search("p", version=7), basis(b"p"))
-        ledger.record(search("q"))
+        for asset_id in "qrs":
+            ledger.record(search(asset_id, generation=0))
         ledger.revise([(search("r"), basis(b"r")), (search("s"), None)])
         assert sorted(ledger.noted(SCOPE, 80, 10), key=lambda one: one.asset_id) == [
             Noted("p", 7, b"p"), Noted("r", 1, b"r"),

@@ -19,11 +19,11 @@ from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.unit.conftest import Bench
 
-    from facelabel.model import Basis, EnrolledFace, Search
+    from facelabel.model import Basis, EnrolledFace, Search, Sighting
 
 
 # ---- which folder means what
@@ -749,6 +749,28 @@ def test_a_sweep_leaves_a_picture_whose_own_job_was_quicker(bench: Bench) -> Non
     search = bench.ledger.search(photo)
     assert search is not None
     assert (set(search.names), search.rules) == ({"Ann"}, bench.pipeline.scheme.fingerprint)
+
+
+def test_a_picture_deleted_while_a_sweep_decides_about_it_is_forgotten(bench: Bench) -> None:
+    photo, other = bench.upload("ann"), bench.upload("ann")
+    bench.work()
+    bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    bench.worker.run_one()
+
+    class Overtaken(MemoryRecognizer):
+        """The job of the deleted picture comes to its end before the sweep has decided."""
+
+        def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+            found = super().recall(collection, searches)
+            bench.library.delete(photo)
+            bench.pipeline.examine(Job(1, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0))
+            return found
+
+    overtaken = Overtaken()
+    vars(overtaken).update(vars(bench.recognizer))
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=overtaken)
+    pipeline.sweep(Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0))
+    assert list(bench.ledger.searched()) == [other]
 
 
 class Late(MemoryRecognizer):

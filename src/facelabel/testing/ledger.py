@@ -147,7 +147,7 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         for search, basis in searches:
             old = self._searches.get(search.asset_id)
-            if old is None or (search.version, search.generation) > (old.version, old.generation):
+            if old and (search.version, search.generation) > (old.version, old.generation):
                 self._put(search, basis)
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, select, update
@@ -14,7 +13,7 @@ from facelabel.errors import Rejected
 from facelabel.model import Enrolment, NameState, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table
@@ -218,14 +217,18 @@ class StoreLedger:
 
         One older than what is on record, by (version, generation), is dropped.
         """
-        self._record([(search, basis)], operator.ge)
+        # Not waited for: a power cut that takes this back takes back the end of its job, too.
+        with self._database.transaction(durable=False) as connection:
+            standing.record(self._database, connection, [(search, basis)])
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
-        """Record several searches in one step, as :meth:`record` does.
+        """Record several searches in one step in the place of older ones.
 
-        One of the same (version, generation) as what is on record is dropped, too.
+        One of the same (version, generation) as what is on record is dropped, too, and that of a
+        picture without a search.
         """
-        self._record(searches, operator.gt)
+        with self._database.transaction(durable=False) as connection:
+            standing.revise(self._database, connection, searches)
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
         """Up to ``limit`` searches of the scope that have a basis, in any order.
@@ -281,13 +284,6 @@ class StoreLedger:
             forgetting.note(connection)
             standing.forget(connection, asset_id)
             _delete(connection, schema.name_mark, asset_id=asset_id)
-
-    def _record(
-        self, searches: Sequence[tuple[Search, Basis | None]], is_newer: Callable[..., Any]
-    ) -> None:
-        # Not waited for: a power cut that takes this back takes back the end of its job, too.
-        with self._database.transaction(durable=False) as connection:
-            standing.record(self._database, connection, searches, is_newer)
 
     def _changing_gallery(self) -> AbstractContextManager[Connection]:
         """One at a time: whether a face is still held depends on every other enrolment."""
