@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 from tests.conftest import PAGE
 from tests.integration.aws.moto_server import new_table
 
@@ -427,6 +428,28 @@ class StandingContract(LedgerContract):
         assert live.search("p") == search("p")
 
 
+class StoreLedgerContract(StandingContract):
+    """What it costs those in a database."""
+
+    @pytest.fixture
+    def ledger(self, database: Database) -> Ledger:
+        return StoreLedger(database)
+
+    def test_names_are_read_once_where_they_are_marked(self, ledger: Ledger) -> None:
+        ledger.mark("p", {"Ann": NameState.WRITTEN})
+        said: list[str] = []
+
+        def note(*arguments: object) -> None:
+            said.append(str(arguments[2]).lstrip())
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            ledger.mark("p", {"Ann": NameState.REFUSED, "Bob": NameState.WRITING})
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        assert sum("name_mark" in one and one.startswith("SELECT") for one in said) == 1
+
+
 class TestMemoryLedger(StandingContract):
     """In memory."""
 
@@ -435,20 +458,20 @@ class TestMemoryLedger(StandingContract):
         return MemoryLedger()
 
 
-class TestSqliteLedger(StandingContract):
+class TestSqliteLedger(StoreLedgerContract):
     """On SQLite."""
 
     @pytest.fixture
-    def ledger(self, sqlite: Database) -> Ledger:
-        return StoreLedger(sqlite)
+    def database(self, sqlite: Database) -> Database:
+        return sqlite
 
 
-class TestPostgresqlLedger(StandingContract):
+class TestPostgresqlLedger(StoreLedgerContract):
     """On PostgreSQL."""
 
     @pytest.fixture
-    def ledger(self, postgresql: Database) -> Ledger:
-        return StoreLedger(postgresql)
+    def database(self, postgresql: Database) -> Database:
+        return postgresql
 
 
 class TestDynamoLedger(LedgerContract):

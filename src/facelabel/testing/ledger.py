@@ -190,9 +190,7 @@ class MemoryLedger:
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         before = self.names(asset_id)
-        merged = {**before, **states}
-        after = {n: state for n, state in merged.items() if state is not None}
-        self._names[asset_id] = after
+        self._names[asset_id] = after = naming.marked(before, states)
         if naming.refused(before) != naming.refused(after):
             self._bases.pop(asset_id, None)
 

@@ -266,7 +266,7 @@ class StoreLedger:
         Where that changes which names are refused, its search is not known to stand any more.
         """
         with self._database.transaction() as connection:
-            before = naming.refused(_marks(connection, asset_id))
+            before = _marks(connection, asset_id)
             if None in states.values():
                 forgetting.note(connection)
             for name, state in sorted(states.items()):
@@ -275,7 +275,7 @@ class StoreLedger:
                     _delete(connection, schema.name_mark, **place)
                 else:
                     connection.execute(self._put(schema.name_mark, place, {"state": state}))
-            if naming.refused(_marks(connection, asset_id)) != before:
+            if naming.refused(naming.marked(before, states)) != naming.refused(before):
                 standing.forget_basis(connection, asset_id)
 
     def forget_asset(self, asset_id: str) -> None:
