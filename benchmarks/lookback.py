@@ -63,6 +63,7 @@ class RandomEngine:
 
     model, dimensions = MODEL, DIMENSIONS
     comparable = Comparable()
+    curve = repr(CURVE)
 
     def analyse(self, image: bytes) -> Analysis:
         """See :class:`facelabel.ports.FaceEngine`."""
@@ -180,7 +181,6 @@ class World:
             Search(a.asset_id, a.public_id, a.version, HOME, -1, "", "", (), ()) for a in assets
         ]
         sightings = self.recognizer.recall(HOME, first)
-        lines = []
         for search in first:
             sighting = sightings[search.asset_id]
             line = Search(
@@ -189,8 +189,7 @@ class World:
                 matching.assign(sighting.faces, rules, portraits=sighting.portraits),
                 portraits=sighting.portraits,
             )  # fmt: skip
-            lines.append((line, lookback.basis(sighting, rules)))
-        self.ledger.revise(lines)
+            self.ledger.record(line, lookback.basis(sighting, rules))
 
     def quiet(self) -> int:
         """Work until nothing is left; how many jobs that took."""

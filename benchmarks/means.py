@@ -50,6 +50,7 @@ class Drawn:
     """An engine that sees, in each "image", as many people as its first byte says."""
 
     model, dimensions, comparable = MODEL, DIMENSIONS, Comparable()
+    curve = "100 - 50 * distance"
 
     def __init__(self, people: int) -> None:
         """Draw the people."""

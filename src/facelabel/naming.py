@@ -86,6 +86,13 @@ def refused(marks: Mapping[str, NameState]) -> frozenset[str]:
     return frozenset(name for name, state in marks.items() if state in _REFUSED)
 
 
+def marked(
+    marks: Mapping[str, NameState], states: Mapping[str, NameState | None]
+) -> dict[str, NameState]:
+    """The marks of a picture after these were set, None deleting one."""
+    return {name: state for name, state in {**marks, **states}.items() if state is not None}
+
+
 def plan(marks: Mapping[str, NameState], seen: Seen, wanted: AbstractSet[str]) -> NamePlan:
     """Say which names to add and remove so that ours are exactly the wanted ones."""
     ours = {name for name, state in marks.items() if state in _OURS}

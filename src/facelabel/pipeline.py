@@ -6,7 +6,7 @@ order. The order of the steps lets a process die between any two of them:
 
 * enrol: note whom we enrol, ask the recogniser, record. A face found enrolled and not recorded is
   recorded by the next job. A face that nobody holds any more is first a *leftover* in the ledger,
-  then forgotten, then cleared.
+  then forgotten, then cleared, which counts as a change: who looked until then may have seen it.
 * identify: read the generation of the gallery, search, record, mark and write the names. If the
   gallery changed meanwhile the recorded generation is too old, and a sweep looks again.
 """
@@ -298,6 +298,7 @@ class Pipeline:
         former = [f.face_id for f in self.recognizer.faces(live, ids) if not f.is_traced]
         if former:
             self.recognizer.forget(live, former)
+            self.ledger.cleared(live, former)
 
     # ---- pictures to search
 

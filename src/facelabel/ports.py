@@ -504,6 +504,10 @@ class FaceEngine(Protocol):
     def comparable(self) -> Comparable:
         """What a face must be to be compared with faces that nobody enrolled."""
 
+    @property
+    def curve(self) -> str:
+        """What :meth:`similarity` goes by, as text: another one, other similarities."""
+
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
 
@@ -589,10 +593,17 @@ class Templates(Protocol):
     def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
         """(deletion number, row number) of every deletion after the given one, ascending."""
 
-    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int]]:
+    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
         """(deletion number, row number, first row of that person then) of each deletion after one.
 
-        Of a face without a name, and of one deleted before this was noted, the last is the row.
+        Of a face without a name the last is the row; None where an older program, which does not
+        note it, deleted the face.
+        """
+
+    def row_before(self, collection_id: int, newest: int) -> int:
+        """Return the row number that so many faces, the newest ones, come after.
+
+        0 where there are no more than these.
         """
 
     def position(self, collection_id: int) -> tuple[int, int]:
@@ -794,7 +805,11 @@ class Ledger(Protocol):
         """Faces no enrolment holds, still to be forgotten by the recogniser."""
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Note that leftovers are gone."""
+        """Note that faces were forgotten: leftovers among them are none any more.
+
+        Changes the generation if the collection is the live one, as who looked since they were
+        unenrolled may have seen them.
+        """
 
     def purge(self, collection: str) -> None:
         """Delete every line about a collection; Rejected if it is the live one.
@@ -821,10 +836,11 @@ class Ledger(Protocol):
         """
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
-        """Record several searches in one step, as :meth:`record` does.
+        """Record several searches in one step in the place of older ones.
 
         One of the same (version, generation) as what is on record is dropped, too: who decided
-        about that picture meanwhile knew more.
+        about that picture meanwhile knew more. So is that of a picture without a search: it was
+        forgotten meanwhile.
         """
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:

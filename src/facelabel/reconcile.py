@@ -323,8 +323,12 @@ class Reconciler:
 
     def _forget_orphans(self, orphans: Sequence[str], collection: str) -> None:
         """Forget faces nobody holds, but not those a worker has enrolled since we looked."""
-        held = {e.face_id for e in self.pipeline.ledger.enrolments(collection, orphans)}
-        self.pipeline.recognizer.forget(collection, [o for o in orphans if o not in held])
+        pipe = self.pipeline
+        held = {e.face_id for e in pipe.ledger.enrolments(collection, orphans)}
+        forgotten = [orphan for orphan in orphans if orphan not in held]
+        pipe.recognizer.forget(collection, forgotten)
+        pipe.ledger.cleared(collection, forgotten)
+        pipe.schedule_sweep()
 
     def _build(
         self, new: str, refused: set[str], progress: Callable[[int, int], None] | None

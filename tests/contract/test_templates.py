@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 from tests.conftest import PAGE
 
+from facelabel.adapters.store import schema
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import NotFound
 from facelabel.model import Analysis, Asset, EnrolledFace, Template
@@ -175,6 +177,18 @@ class TemplatesContract:
         assert [(number, row) for number, row, _ in departed] == list(templates.deleted(people, 0))
         assert list(templates.departed(people, departed[1][0])) == list(departed[2:])
 
+    def test_so_many_faces_come_after_a_row(self, templates: Templates, people: int) -> None:
+        assert templates.row_before(people, 0) == templates.row_before(people, 3) == 0
+        self.add(templates, 1, 2, 3, 4)
+        templates.create("next", MODEL, 2)
+        self.add(templates, 9, collection="next")
+        templates.delete("people", ["f3"])
+        rows = [row for row, _ in templates.vectors(people, 0, 10)]
+        assert [templates.row_before(people, newest) for newest in range(5)] == [
+            rows[2], rows[1], rows[0], 0, 0,
+        ]  # fmt: skip
+        assert templates.row_before(people + 1000, 0) == 0
+
     def test_a_row_number_is_never_used_again(self, templates: Templates, people: int) -> None:
         self.add(templates, 1)
         ((first, _),) = templates.vectors(people, 0, 10)
@@ -251,6 +265,26 @@ class TemplatesContract:
         assert templates.kept(["p"], "other/1") == {}
 
 
+class StoreTemplatesContract(TemplatesContract):
+    """Of those that processes of an older program write to, too."""
+
+    @pytest.fixture
+    def templates(self, database: Database) -> Templates:
+        return StoreTemplates(database)
+
+    def test_of_a_face_that_an_older_program_deleted_it_is_not_known_whose_it_was(
+        self, templates: Templates, people: int, database: Database
+    ) -> None:
+        self.add(templates, 1, 2, 3)
+        rows = [row for row, _ in templates.vectors(people, 0, 10)]
+        templates.delete("people", ["f2"])
+        with database.transaction() as connection:
+            connection.execute(update(schema.template_deletion).values(first_row=None))
+        templates.delete("people", ["f3"])
+        departed = [(row, first) for _, row, first in templates.departed(people, 0)]
+        assert departed == [(rows[1], None), (rows[2], rows[0])]
+
+
 class TestMemoryTemplates(TemplatesContract):
     """In memory."""
 
@@ -259,17 +293,17 @@ class TestMemoryTemplates(TemplatesContract):
         return MemoryTemplates()
 
 
-class TestSqliteTemplates(TemplatesContract):
+class TestSqliteTemplates(StoreTemplatesContract):
     """On SQLite."""
 
     @pytest.fixture
-    def templates(self, sqlite: Database) -> Templates:
-        return StoreTemplates(sqlite)
+    def database(self, sqlite: Database) -> Database:
+        return sqlite
 
 
-class TestPostgresqlTemplates(TemplatesContract):
+class TestPostgresqlTemplates(StoreTemplatesContract):
     """On PostgreSQL."""
 
     @pytest.fixture
-    def templates(self, postgresql: Database) -> Templates:
-        return StoreTemplates(postgresql)
+    def database(self, postgresql: Database) -> Database:
+        return postgresql

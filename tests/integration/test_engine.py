@@ -339,6 +339,17 @@ def test_similarity_is_the_packs_calibration(name: str, tmp_path: Path) -> None:
     assert [engine.similarity(distance) for distance, _ in pack.calibration] == [99, 90, 80, 70, 50]
 
 
+def test_the_curve_is_another_one_wherever_the_calibration_is(tmp_path: Path) -> None:
+    pack = builtin_packs()["classic"]
+    curves = [
+        Engine(replace(pack, calibration=points), tmp_path, [tmp_path], limits=Limits()).curve
+        for points in (pack.calibration, ((0.3, 80.0),), ((0.3, 80.0000001),), None)
+    ]
+    assert len(set(curves)) == len(curves)
+    same = Engine(replace(pack, summary="another"), tmp_path, [tmp_path], limits=Limits())
+    assert same.curve == curves[0]
+
+
 def test_similarity_without_calibration_says_what_to_do(tmp_path: Path) -> None:
     pack = replace(builtin_packs()["classic"], calibration=None)
     engine = Engine(pack, tmp_path, [tmp_path], limits=Limits())

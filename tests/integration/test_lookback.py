@@ -79,6 +79,12 @@ class TinyEngine:
 
     model, dimensions = "tiny/1", DIMENSIONS
     comparable = Comparable()
+    fall = 30.0
+
+    @property
+    def curve(self) -> str:
+        """See :class:`facelabel.ports.FaceEngine`."""
+        return f"falls by {self.fall}"
 
     def analyse(self, data: bytes) -> Analysis:
         """See :class:`facelabel.ports.FaceEngine`."""
@@ -97,7 +103,7 @@ class TinyEngine:
 
     def similarity(self, distance: float) -> float:
         """See :class:`facelabel.ports.FaceEngine`."""
-        return max(0.0, 100 - 30 * distance)
+        return max(0.0, 100 - self.fall * distance)
 
 
 class World:
@@ -113,7 +119,8 @@ class World:
             self.clock, lambda asset_id: self.queue.enqueue(JobKind.ASSET, asset_id)
         )
         self.index = MatrixIndex(self.templates, folder / "index", threads=1)
-        self.recognizer = LocalRecognizer(lambda _: TinyEngine(), self.templates, self.index)
+        self.engine = TinyEngine()
+        self.recognizer = LocalRecognizer(lambda _: self.engine, self.templates, self.index)
         self.fate, self.crashes = Fate(), 0
         self.calm = self._worker(Fate())
         self.ill_fated = self._worker(self.fate)
@@ -420,6 +427,19 @@ def test_what_a_person_decided_counts_though_the_process_died_before_it_was_sear
         one.upload(image((700, 0)), "training", [f"{LABEL}Far away"])
         one.drain()
         rows = one.rows()
+        one.sweep_all()
+        assert rows == one.rows()
+
+
+def test_another_curve_reaches_every_picture_with_the_next_change(migrated_sqlite: Path) -> None:
+    with world(migrated_sqlite, 120) as one:
+        photographed(one, 12)
+        before = one.rows()
+        one.engine.fall = 45.0
+        one.upload(image((701, 0)), "training", [f"{LABEL}Far away"])
+        one.drain()
+        rows = one.rows()
+        assert any(rows[i].names < before[i].names for i in rows)
         one.sweep_all()
         assert rows == one.rows()
 

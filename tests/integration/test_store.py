@@ -268,7 +268,8 @@ class TestMigrations:
         ]  # fmt: skip
         scope = Scope(8, "people", "80/1")
         ledger = StoreLedger(database)
-        ledger.revise([(search, Basis(b"note", 1.0, 99.0)) for search in found])
+        for search in found:
+            ledger.record(search, Basis(b"note", 1.0, 99.0))
         assert len(ledger.noted(scope, 80, 9)) == 3
         with without_foreign_keys(database) as connection:
             migration.downgrade(connection, "0006")

@@ -337,6 +337,7 @@ def _enrolled(analysis: Analysis) -> Template | None:
 
     class Engine:
         model, dimensions, comparable = "m/1", 2, Comparable()
+        curve = "falling"
 
         def analyse(self, image: bytes) -> Analysis:
             del image
@@ -364,6 +365,7 @@ def _enrolled(analysis: Analysis) -> Template | None:
 def test_what_cannot_be_read_is_part_of_the_answer(tmp_path: Path) -> None:
     class Engine:
         model, dimensions, comparable = "m/1", 2, Comparable()
+        curve = "falling"
 
         def analyse(self, image: bytes) -> Analysis:
             if image == b"bad":

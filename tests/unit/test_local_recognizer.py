@@ -53,8 +53,14 @@ class ScriptedEngine:
         """Know no image yet."""
         self.model = model
         self.calibrated = calibrated
+        self.fall = 50.0
         self.script: dict[bytes, Analysis] = {}
         self.analysed: list[bytes] = []
+
+    @property
+    def curve(self) -> str:
+        """See :class:`facelabel.ports.FaceEngine`."""
+        return f"falls by {self.fall}"
 
     def analyse(self, image: bytes) -> Analysis:
         """See :class:`facelabel.ports.FaceEngine`."""
@@ -71,7 +77,7 @@ class ScriptedEngine:
         """See :class:`facelabel.ports.FaceEngine`."""
         if not self.calibrated:
             raise ConfigurationError("this pack has no calibration")
-        return 100 - 50 * distance
+        return 100 - self.fall * distance
 
 
 class CountingIndex(MemoryIndex):

@@ -17,6 +17,13 @@ WRITING, WRITTEN = NameState.WRITING, NameState.WRITTEN
 REMOVING, REFUSED = NameState.REMOVING, NameState.REFUSED
 
 
+def test_marks_after_some_were_set_and_others_deleted() -> None:
+    marks = {"Ann": WRITTEN, "Bob": REFUSED, "Cid": WRITTEN}
+    states = {"Ann": REFUSED, "Bob": None, "Dan": WRITING, "Eve": None}
+    assert naming.marked(marks, states) == {"Ann": REFUSED, "Cid": WRITTEN, "Dan": WRITING}
+    assert naming.marked(marks, {}) == marks
+
+
 @pytest.mark.parametrize(
     ("mark", "tagged", "new_content", "change"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,11 +19,11 @@ from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.unit.conftest import Bench
 
-    from facelabel.model import Basis, EnrolledFace, Search
+    from facelabel.model import Basis, EnrolledFace, Search, Sighting
 
 
 # ---- which folder means what
@@ -748,6 +749,74 @@ def test_a_sweep_leaves_a_picture_whose_own_job_was_quicker(bench: Bench) -> Non
     search = bench.ledger.search(photo)
     assert search is not None
     assert (set(search.names), search.rules) == ({"Ann"}, bench.pipeline.scheme.fingerprint)
+
+
+def test_a_picture_deleted_while_a_sweep_decides_about_it_is_forgotten(bench: Bench) -> None:
+    photo, other = bench.upload("ann"), bench.upload("ann")
+    bench.work()
+    bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    bench.worker.run_one()
+
+    class Overtaken(MemoryRecognizer):
+        """The job of the deleted picture comes to its end before the sweep has decided."""
+
+        def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+            found = super().recall(collection, searches)
+            bench.library.delete(photo)
+            bench.pipeline.examine(Job(1, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0))
+            return found
+
+    overtaken = Overtaken()
+    vars(overtaken).update(vars(bench.recognizer))
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=overtaken)
+    pipeline.sweep(Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0))
+    assert list(bench.ledger.searched()) == [other]
+
+
+class Late(MemoryRecognizer):
+    """Another worker sweeps before a face is forgotten."""
+
+    def __init__(self, bench: Bench, *, killed: bool = False) -> None:
+        """Know what the recogniser of the bench does; if ``killed``, forget nothing."""
+        super().__init__()
+        vars(self).update(vars(bench.recognizer))
+        self._bench, self._killed = bench, killed
+
+    def forget(self, collection: str, face_ids: Sequence[str]) -> None:
+        """See :class:`facelabel.ports.Recognizer`."""
+        sweep = Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0)
+        self._bench.pipeline.sweep(sweep)
+        if self._killed:
+            raise KeyboardInterrupt
+        super().forget(collection, face_ids)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_who_was_recognised_until_the_face_was_forgotten_is_not_named_for_long(
+    bench: Bench, *, killed: bool
+) -> None:
+    photo, portrait_id = bench.upload("ann"), bench.learn("ann")
+    assert bench.names(photo) == {"Ann"}
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=Late(bench, killed=killed))
+    bench.library.delete(portrait_id)
+    with contextlib.suppress(KeyboardInterrupt):
+        Worker(bench.queue, handlers(pipeline), bench.clock).run_one()
+    bench.clock.time += 3600
+    bench.work()
+    assert bench.names(photo) == set()
+
+
+def test_so_is_nobody_whom_another_program_learnt_from_a_portrait_of_ours(bench: Bench) -> None:
+    theirs = bench.recognizer.learn_untraced(bench.pipeline.collection(), "eve")
+    photo = bench.upload("eve")
+    bench.work()
+    assert bench.names(photo) == {"eve"}
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=Late(bench))
+    bench.upload("ann", folder="training", tags=["faceLabel:Ann", f"faceId:{theirs}"])
+    Worker(bench.queue, handlers(pipeline), bench.clock).run_one()
+    bench.clock.time += 3600
+    bench.work()
+    assert bench.names(photo) == set()
 
 
 def test_several_portraits_learnt_together_cost_one_sweep(bench: Bench) -> None:

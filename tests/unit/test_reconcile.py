@@ -101,6 +101,18 @@ def test_a_face_nobody_holds_is_forgotten(bench: Bench, family: dict[str, str]) 
     assert bench.people() == ["Ann", "Ben", "Cid"]
 
 
+def test_a_picture_named_by_a_face_nobody_holds_is_decided_again(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    collection = bench.pipeline.collection()
+    bench.recognizer.enrol(collection, portrait("eve"), "Eve", bench.asset(family["photo"]))
+    photo = bench.upload("eve")
+    bench.work()
+    assert bench.names(photo) == {"Eve"}
+    mend(bench, bench.reconciler.check())
+    assert bench.names(photo) == set()
+
+
 def test_faces_of_other_programs_are_left_alone(bench: Bench, family: dict[str, str]) -> None:
     collection = bench.pipeline.collection()
     theirs = bench.recognizer.learn_untraced(collection, "eve")

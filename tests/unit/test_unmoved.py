@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.test_local_recognizer import (
     HOME,
+    CountingIndex,
     World,
     asset,
     shows,
@@ -17,7 +18,7 @@ from tests.unit.test_local_recognizer import (
 
 from facelabel.adapters.local_recognizer import LocalRecognizer, footing
 from facelabel.model import EnrolledFace, Noted, Search, Template
-from facelabel.testing import MemoryIndex, some_face
+from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +172,17 @@ def test_another_collection_number_of_people_or_scheme_is_another_look(world: Wo
     assert stands(world, party) == set()
 
 
+def test_by_another_curve_the_same_distance_is_another_similarity(world: World) -> None:
+    party = note(world, 0)
+    world.engine.fall = 45.0
+    assert stands(world, party) == set()
+    again = note(world, 0)
+    assert stands(world, again) == {"party"}
+    world.engine.fall = 50.0
+    assert stands(world, again) == set()
+    assert stands(world, party) == {"party"}
+
+
 def test_pictures_kept_of_another_version_or_not_at_all_are_not_known(world: World) -> None:
     party = note(world, 0)
     assert stands(world, replace(party, version=2)) == set()
@@ -210,6 +222,46 @@ def test_after_very_many_newcomers_nothing_is_told_apart(world: World) -> None:
     assert stands(world, party) == set()
 
 
+def test_a_picture_too_far_behind_leaves_the_others_what_they_rest_on(world: World) -> None:
+    world.recognizer = LocalRecognizer(
+        lambda _: world.engine, world.templates, world.index, most_added=3
+    )
+    behind = note(world, 0, name="behind")
+    world.learn("Newcomer", 180)
+    party, other = note(world, 0), note(world, 29, name="other")
+    for number in range(2):
+        world.learn("Newcomer", 190 + number)
+    world.learn("Last", 35)
+    assert stands(world, behind, party, other) == {"party"}
+
+
+def test_a_deletion_that_does_not_say_whose_it_was_may_touch_all_before_it(world: World) -> None:
+    class Former(MemoryTemplates):
+        """Somebody deletes with an older program, too."""
+
+        unsaid = 0
+
+        def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
+            return [
+                (number, row, None if number == self.unsaid else first)
+                for number, row, first in super().departed(collection_id, after)
+            ]
+
+    templates = Former()
+    world.templates, world.index = templates, CountingIndex(templates)
+    world.recognizer = LocalRecognizer(lambda _: world.engine, templates, world.index)
+    world.recognizer.create(HOME)
+    for degrees in range(30):
+        world.learn(f"Person {degrees}", degrees)
+    away = world.learn("Person 3", 180)
+    before = note(world, 0, name="before")
+    templates.unsaid = 1
+    world.recognizer.forget(HOME, [away.face_id])
+    after = note(world, 0, name="after")
+    world.recognizer.forget(HOME, [world.learn("Passing", 200).face_id])
+    assert stands(world, before, after) == {"after"}
+
+
 def test_many_newcomers_are_compared_block_by_block(world: World) -> None:
     party, other = note(world, 0), note(world, 100, name="other")
     for number in range(2 * footing.BLOCK):
@@ -225,7 +277,7 @@ def test_rounding_is_on_the_safe_side(world: World) -> None:
     assert read is not None
     reach = 2 * math.sin(math.radians(REACH / 2))
     slightly_less = footing.Note.of(
-        read.collection, read.people, read.position, [reach * (1 - 1e-7)], set()
+        read.collection, read.people, world.engine.curve, read.position, [reach * (1 - 1e-7)], set()
     )
     world.learn("Newcomer", -REACH)
     assert stands(world, replace(party, note=slightly_less.pack())) == set()

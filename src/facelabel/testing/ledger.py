@@ -111,6 +111,7 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         kept = [face for face in self.leftovers(collection) if face not in face_ids]
         self._leftovers[collection] = kept
+        self._changed(collection, changed=bool(face_ids))
 
     def purge(self, collection: str) -> None:
         """See :class:`facelabel.ports.Ledger`."""
@@ -146,7 +147,7 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         for search, basis in searches:
             old = self._searches.get(search.asset_id)
-            if old is None or (search.version, search.generation) > (old.version, old.generation):
+            if old and (search.version, search.generation) > (old.version, old.generation):
                 self._put(search, basis)
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
@@ -189,9 +190,7 @@ class MemoryLedger:
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         before = self.names(asset_id)
-        merged = {**before, **states}
-        after = {n: state for n, state in merged.items() if state is not None}
-        self._names[asset_id] = after
+        self._names[asset_id] = after = naming.marked(before, states)
         if naming.refused(before) != naming.refused(after):
             self._bases.pop(asset_id, None)
 

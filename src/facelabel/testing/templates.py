@@ -142,9 +142,14 @@ class MemoryTemplates:
         """See :class:`facelabel.ports.Templates`."""
         return [(number, row) for number, row, _ in self.departed(collection_id, after)]
 
-    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int]]:
+    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
         """See :class:`facelabel.ports.Templates`."""
         return [entry for entry in self._numbered(collection_id).deletions if entry[0] > after]
+
+    def row_before(self, collection_id: int, newest: int) -> int:
+        """See :class:`facelabel.ports.Templates`."""
+        rows = sorted(self._numbered(collection_id).rows, reverse=True)
+        return rows[newest] if newest < len(rows) else 0
 
     def position(self, collection_id: int) -> tuple[int, int]:
         """See :class:`facelabel.ports.Templates`."""

@@ -156,9 +156,16 @@ class DynamoLedger:
         return [item["sk"].removeprefix(_LEFTOVER) for item in left]
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Note that leftovers are gone."""
-        for face_id in face_ids:
-            self._table.write(delete(_at(collection, _LEFTOVER, face_id)))
+        """Note that faces were forgotten: leftovers among them are none any more.
+
+        Changes the generation if the collection is the live one, as who looked since they were
+        unenrolled may have seen them.
+        """
+        gone = (delete(_at(collection, _LEFTOVER, face_id)) for face_id in dict.fromkeys(face_ids))
+        for some in chunks(gone, MOST_CHANGES - 1):
+            for _ in attempts(_TITLE):
+                if self._table.transact([*some, _counted(collection, self.collection())]):
+                    break
 
     def purge(self, collection: str) -> None:
         """Delete every line about a collection that is not live; Rejected if it is.
@@ -202,9 +209,9 @@ class DynamoLedger:
         self._record(search, _is_older)
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
-        """Record several searches, each in a step of its own, where they are newer."""
+        """Record several searches, each in a step of its own, in the place of older ones."""
         for search, _ in searches:
-            self._record(search, _is_no_newer)
+            self._record(search, _is_no_revision)
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:  # noqa: ARG002
         """Nothing: what searches rest on is not kept here, so a sweep decides all of them again."""
@@ -219,7 +226,7 @@ class DynamoLedger:
     ) -> None:
         """Nothing to do: none is ever noted."""
 
-    def _record(self, search: Search, is_late: Callable[[Item, Item], bool]) -> None:
+    def _record(self, search: Search, is_late: Callable[[Item, Item | None], bool]) -> None:
         key, place = _search_key(search.asset_id), (_SEARCHES, _place(search))
         item: Item = {
             "version": search.version,
@@ -229,7 +236,7 @@ class DynamoLedger:
         }
         for _ in attempts(_TITLE):
             former = self._table.get(key)
-            if former and is_late(item, former):
+            if is_late(item, former):
                 return
             changes = [put(key, item, *_unchanged(former))]
             if former is None or former["place"] != place[1]:
@@ -394,12 +401,13 @@ def _age(search: Item) -> tuple[int, int]:
     return search["version"], search["generation"]
 
 
-def _is_older(search: Item, former: Item) -> bool:
-    return _age(search) < _age(former)
+def _is_older(search: Item, former: Item | None) -> bool:
+    return former is not None and _age(search) < _age(former)
 
 
-def _is_no_newer(search: Item, former: Item) -> bool:
-    return _age(search) <= _age(former)
+def _is_no_revision(search: Item, former: Item | None) -> bool:
+    """Nothing stands that it is newer than: somebody knew more, or forgot the picture."""
+    return former is None or _age(search) <= _age(former)
 
 
 def _unplaced(search: Item | None) -> Iterator[Change]:

@@ -80,6 +80,11 @@ class Engine:
         """What a face must be to be compared with faces that nobody enrolled."""
         return self._pack.comparable
 
+    @property
+    def curve(self) -> str:
+        """What :meth:`similarity` goes by, as text: another one, other similarities."""
+        return repr(self._pack.calibration)
+
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
         with self._turns:

@@ -211,31 +211,50 @@ class LocalRecognizer:
         """Say of which pictures :meth:`recall` would answer the same as when they were noted."""
         number = self._number(collection)
         model = self._model(number, collection)
+        engine = self._engine(model)
         position = footing.Position(*self._templates.position(number))  # first: what comes is seen
-        kept = self._templates.kept_vectors([search.asset_id for search in searches], model)
-        looks = footing.read(
-            searches, kept, collection=number, people=self._min_people,
-            dimensions=self._engine(model).dimensions,
-        )  # fmt: skip
-        if not looks:
-            return {}
-        since = footing.oldest([note for note, _ in looks.values()])
-        changes = self._changes(number, since)
-        return footing.unmoved(looks, changes, position) if changes else {}
+        made = footing.read(
+            searches, collection=number, people=self._min_people, curve=engine.curve
+        )
+        looks, changes = self._changes(number, made)
+        kept = self._templates.kept_vectors([look.asset_id for look in looks], model)
+        return footing.unmoved(looks, kept, changes, position, dimensions=engine.dimensions)
 
-    def _changes(self, number: int, since: footing.Position) -> footing.Changes | None:
-        """What happened to a collection; None where it is more than is worth going through."""
-        vectors = self._templates.vectors(number, since.row, self._most_added + 1)
-        if len(vectors) > self._most_added:
-            return None
+    def _changes(
+        self, number: int, looks: Sequence[footing.Look]
+    ) -> tuple[Sequence[footing.Look], footing.Changes]:
+        """What happened to a collection since these looks; those of which all that is known.
+
+        It is not where more was added than is worth going through, and where a process of an
+        older program deleted somebody and did not say whom.
+        """
+        behind = self._templates.row_before(number, self._most_added)
+        looks = footing.since(looks, footing.Position(behind, 0))
+        departed = self._departed(number, looks)
+        unknown = max((deletion for deletion, _, first in departed if first is None), default=0)
+        looks = footing.since(looks, footing.Position(0, unknown))
+        gone = [(at, row, first) for at, row, first in departed if first is not None]
+        return looks, footing.Changes(self._added(number, looks), gone)
+
+    def _departed(
+        self, number: int, looks: Sequence[footing.Look]
+    ) -> Sequence[tuple[int, int, int | None]]:
+        if not looks:
+            return ()
+        return self._templates.departed(number, footing.oldest(looks).deletion)
+
+    def _added(
+        self, number: int, looks: Sequence[footing.Look]
+    ) -> Sequence[tuple[int, int, bytes]]:
+        """Row number, first row of that person, vector of each face that came since."""
+        if not looks:
+            return ()
+        since = footing.oldest(looks).row
+        vectors = self._templates.vectors(number, since, self._most_added)
         faces = self._templates.labels(number, [row for row, _ in vectors])
         first = self._templates.first_rows(number, {face.person for face in faces.values()})
-        departed = self._templates.departed(number, since.deletion)
         people = {row: face.person for row, face in faces.items()}
-        return footing.Changes(
-            [(row, first.get(people.get(row, ""), row), vector) for row, vector in vectors],
-            departed,
-        )
+        return [(row, first.get(people.get(row, ""), row), vector) for row, vector in vectors]
 
     def discard(self, asset_id: str) -> None:
         """Delete what :meth:`identify` kept of a picture."""
@@ -285,13 +304,14 @@ class LocalRecognizer:
             return sightings
         position = footing.Position(*before)
         return [
-            replace(sighting, note=self._note(number, position, faces, first))
+            replace(sighting, note=self._note(number, engine, position, faces, first))
             for sighting, faces in zip(sightings, seen, strict=True)
         ]
 
     def _note(
         self,
         number: int,
+        engine: FaceEngine,
         position: footing.Position,
         looks: Sequence[_Look],
         first: Mapping[str, int],
@@ -300,7 +320,8 @@ class LocalRecognizer:
         rows = {first[person] for look in looks for person in _people(look.near)}
         rows.update(row for look in looks for row in look.nameless)
         reaches = [look.reach for look in looks]
-        return footing.Note.of(number, self._min_people, position, reaches, rows).pack()
+        note = footing.Note.of(number, self._min_people, engine.curve, position, reaches, rows)
+        return note.pack()
 
     def _neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
         """The nearest faces of each, of two people at least where there are so many."""

@@ -5,13 +5,15 @@ if it lies within the reach of a face, and whatever happens to a reference of so
 among them, as people are judged by all their references. So a note holds the reach of each face
 and the people, each of whom stands there as the lowest row number of theirs; a face without a
 name, which only takes a place among the nearest, as its own. It also says when it was that: up
-to which row and which deletion everything had been seen. What came since is read from the store,
+to which row and which deletion everything had been seen, and what made similarities of distances.
+What came since is read from the store,
 where row numbers and deletion numbers grow with every change; so nothing can be missed, whoever
 made the change.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,13 +32,13 @@ if TYPE_CHECKING:
 
 #: To be raised when anything else begins to matter to what is seen: older notes then count for
 #: nothing, and their pictures are decided again.
-SCHEME = 1
+SCHEME = 2
 #: By how much two ways to compute one dot product of float32 unit vectors may differ, and more.
 SLACK = 1e-5
 #: References compared at a time, which bounds memory.
 BLOCK = 128
-_HEADER = struct.Struct("<BxHIqqqI")
-_REACH, _ROW = np.dtype("<f4"), np.dtype("<i8")
+_HEADER = struct.Struct("<BxHIqqq8sI")
+_REACH, _ROW, _VECTOR = np.dtype("<f4"), np.dtype("<i8"), np.dtype("<f4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Note:
     collection: int
     #: How many people every face was to show; another number, another look.
     people: int
+    #: Digest of the engine's curve: by another one the same distances are other similarities.
+    curve: bytes
     position: Position
     #: float32: distance of the farthest reference that each face looked at; infinite: all.
     reaches: bytes
@@ -68,6 +72,7 @@ class Note:
         cls,
         collection: int,
         people: int,
+        curve: str,
         position: Position,
         reaches: Sequence[float],
         rows: set[int],
@@ -76,6 +81,7 @@ class Note:
         return cls(
             collection,
             people,
+            _digest(curve),
             position,
             np.array(reaches, _REACH).tobytes(),
             np.array(sorted(rows), _ROW).tobytes(),
@@ -86,7 +92,7 @@ class Note:
         faces = len(self.reaches) // _REACH.itemsize
         head = _HEADER.pack(
             SCHEME, self.people, faces, self.collection,
-            self.position.row, self.position.deletion, len(self.rows) // _ROW.itemsize,
+            self.position.row, self.position.deletion, self.curve, len(self.rows) // _ROW.itemsize,
         )  # fmt: skip
         return head + self.reaches + self.rows
 
@@ -95,16 +101,35 @@ class Note:
         """Read what :meth:`pack` made; None if an older or a newer program made it."""
         if len(data) < _HEADER.size or data[0] != SCHEME:
             return None
-        _, people, faces, collection, row, deletion, count = _HEADER.unpack_from(data)
+        _, people, faces, collection, row, deletion, curve, count = _HEADER.unpack_from(data)
         middle = _HEADER.size + faces * _REACH.itemsize
         if len(data) != middle + count * _ROW.itemsize:
             return None
-        position = Position(row, deletion)
-        return cls(collection, people, position, data[_HEADER.size : middle], data[middle:])
+        reaches, rows = data[_HEADER.size : middle], data[middle:]
+        return cls(collection, people, curve, Position(row, deletion), reaches, rows)
 
     def moved(self, position: Position) -> bytes:
         """The same, up to another position, packed."""
         return replace(self, position=position).pack()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at a picture, with its note."""
+
+    asset_id: str
+    version: int
+    note: Note
+
+    @property
+    def faces(self) -> int:
+        """How many there were."""
+        return len(self.note.reaches) // _REACH.itemsize
+
+    def is_of(self, version: int, vectors: bytes, dimensions: int) -> bool:
+        """Whether it was a look at these faces."""
+        same = self.faces * dimensions * _VECTOR.itemsize == len(vectors)
+        return self.version == version and same
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +161,7 @@ class _Looks:
         faces = [len(note.reaches) // _REACH.itemsize for note in notes]
         rows = [len(note.rows) // _ROW.itemsize for note in notes]
         reaches = np.frombuffer(b"".join(note.reaches for note in notes), _REACH)
-        joined = np.frombuffer(b"".join(vectors), "<f4")
+        joined = np.frombuffer(b"".join(vectors), _VECTOR)
         return cls(
             notes,
             joined.reshape(len(reaches), -1) if len(reaches) else joined.reshape(0, 0),
@@ -150,7 +175,7 @@ class _Looks:
         """Whether any of the changes touches each of the notes."""
         touched = np.zeros(len(self.notes), np.bool_)
         since = np.array([note.position.deletion for note in self.notes], np.int64)
-        gone = {row: number for number, row, first in changes.departed for row in (row, first)}
+        gone = {one: number for number, row, first in changes.departed for one in (row, first)}
         touched |= self._holds(gone, since)
         since = np.array([note.position.row for note in self.notes], np.int64)
         grown = {first: row for row, first, _ in changes.added}
@@ -176,7 +201,7 @@ class _Looks:
         flags = np.zeros(len(self.notes), np.bool_)
         if not len(self.face_of):
             return flags
-        references = np.frombuffer(b"".join(vector for *_, vector in added), "<f4")
+        references = np.frombuffer(b"".join(vector for *_, vector in added), _VECTOR)
         scores = self.vectors @ references.reshape(len(added), -1).T
         later = np.array([row for row, *_ in added]) > since[self.face_of][:, np.newaxis]
         near = ((scores >= self.least[:, np.newaxis]) & later).any(axis=1)
@@ -184,43 +209,59 @@ class _Looks:
         return flags
 
 
-def oldest(notes: Sequence[Note]) -> Position:
+def read(searches: Sequence[Noted], *, collection: int, people: int, curve: str) -> list[Look]:
+    """Those of these looks that were made as they would be made now."""
+    now = (collection, people, _digest(curve))
+    notes = ((one, Note.unpack(one.note)) for one in searches)
+    return [
+        Look(one.asset_id, one.version, note)
+        for one, note in notes
+        if note and (note.collection, note.people, note.curve) == now
+    ]
+
+
+def since(looks: Sequence[Look], position: Position) -> list[Look]:
+    """Those of these looks that had seen everything up to there."""
+    return [
+        look
+        for look in looks
+        if look.note.position.row >= position.row
+        and look.note.position.deletion >= position.deletion
+    ]
+
+
+def oldest(looks: Sequence[Look]) -> Position:
     """From where on changes may matter to any of these, at least one."""
     return Position(
-        min(note.position.row for note in notes), min(note.position.deletion for note in notes)
+        min(look.note.position.row for look in looks),
+        min(look.note.position.deletion for look in looks),
     )
 
 
-def read(
-    searches: Sequence[Noted],
-    kept: Mapping[str, tuple[int, bytes]],
-    *,
-    collection: int,
-    people: int,
-    dimensions: int,
-) -> dict[str, tuple[Note, bytes]]:
-    """The notes that can be judged, with the vectors of the same faces; by asset_id."""
-    found = {}
-    for one in searches:
-        note = Note.unpack(one.note)
-        version, vectors = kept.get(one.asset_id, (None, b""))
-        if (
-            note is not None
-            and version == one.version
-            and (note.collection, note.people) == (collection, people)
-            and len(vectors) == len(note.reaches) * dimensions
-        ):
-            found[one.asset_id] = (note, vectors)
-    return found
-
-
 def unmoved(
-    looks: Mapping[str, tuple[Note, bytes]], changes: Changes, position: Position
+    looks: Sequence[Look],
+    kept: Mapping[str, tuple[int, bytes]],
+    changes: Changes,
+    position: Position,
+    *,
+    dimensions: int,
 ) -> dict[str, bytes]:
-    """Of the notes that no change touches: as they are when everything up to there was seen."""
-    touched = _Looks.of(*zip(*looks.values(), strict=True)).touched(changes) if looks else ()
+    """The notes of pictures that no change touches: as they are when all up to there was seen.
+
+    ``kept``: version and vectors of each picture; where they are not those of the faces that were
+    looked at, nobody knows. By asset_id.
+    """
+    sound = [look for look in looks if look.is_of(*kept.get(look.asset_id, (0, b"")), dimensions)]
+    if not sound:
+        return {}
+    notes = [look.note for look in sound]
+    touched = _Looks.of(notes, [kept[look.asset_id][1] for look in sound]).touched(changes)
     return {
-        asset_id: note.moved(position)
-        for (asset_id, (note, _)), moved in zip(looks.items(), touched, strict=True)
+        look.asset_id: look.note.moved(position)
+        for look, moved in zip(sound, touched, strict=True)
         if not moved
     }
+
+
+def _digest(curve: str) -> bytes:
+    return hashlib.blake2b(curve.encode(), digest_size=8).digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, select, update
@@ -14,7 +13,7 @@ from facelabel.errors import Rejected
 from facelabel.model import Enrolment, NameState, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table
@@ -164,11 +163,18 @@ class StoreLedger:
             return connection.execute(faces.order_by(schema.leftover.c.face_id)).scalars().all()
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
-        """Note that leftovers are gone."""
+        """Note that faces were forgotten: leftovers among them are none any more.
+
+        Changes the generation if the collection is the live one, as who looked since they were
+        unenrolled may have seen them.
+        """
+        if not face_ids:
+            return
         cleared = delete(schema.leftover).where(schema.leftover.c.collection == collection)
-        with self._database.transaction() as connection:
+        with self._changing_gallery() as connection:
             for some in batches(face_ids):
                 connection.execute(cleared.where(schema.leftover.c.face_id.in_(some)))
+            self._change(connection, collection, None)
 
     def purge(self, collection: str) -> None:
         """Delete every line about a collection that is not live; Rejected if it is.
@@ -211,14 +217,18 @@ class StoreLedger:
 
         One older than what is on record, by (version, generation), is dropped.
         """
-        self._record([(search, basis)], operator.ge)
+        # Not waited for: a power cut that takes this back takes back the end of its job, too.
+        with self._database.transaction(durable=False) as connection:
+            standing.record(self._database, connection, [(search, basis)])
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
-        """Record several searches in one step, as :meth:`record` does.
+        """Record several searches in one step in the place of older ones.
 
-        One of the same (version, generation) as what is on record is dropped, too.
+        One of the same (version, generation) as what is on record is dropped, too, and that of a
+        picture without a search.
         """
-        self._record(searches, operator.gt)
+        with self._database.transaction(durable=False) as connection:
+            standing.revise(self._database, connection, searches)
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
         """Up to ``limit`` searches of the scope that have a basis, in any order.
@@ -256,7 +266,7 @@ class StoreLedger:
         Where that changes which names are refused, its search is not known to stand any more.
         """
         with self._database.transaction() as connection:
-            before = naming.refused(_marks(connection, asset_id))
+            before = _marks(connection, asset_id)
             if None in states.values():
                 forgetting.note(connection)
             for name, state in sorted(states.items()):
@@ -265,7 +275,7 @@ class StoreLedger:
                     _delete(connection, schema.name_mark, **place)
                 else:
                     connection.execute(self._put(schema.name_mark, place, {"state": state}))
-            if naming.refused(_marks(connection, asset_id)) != before:
+            if naming.refused(naming.marked(before, states)) != naming.refused(before):
                 standing.forget_basis(connection, asset_id)
 
     def forget_asset(self, asset_id: str) -> None:
@@ -274,13 +284,6 @@ class StoreLedger:
             forgetting.note(connection)
             standing.forget(connection, asset_id)
             _delete(connection, schema.name_mark, asset_id=asset_id)
-
-    def _record(
-        self, searches: Sequence[tuple[Search, Basis | None]], is_newer: Callable[..., Any]
-    ) -> None:
-        # Not waited for: a power cut that takes this back takes back the end of its job, too.
-        with self._database.transaction(durable=False) as connection:
-            standing.record(self._database, connection, searches, is_newer)
 
     def _changing_gallery(self) -> AbstractContextManager[Connection]:
         """One at a time: whether a face is still held depends on every other enrolment."""

@@ -6,6 +6,7 @@ whether a search may replace another is decided there.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, or_, select, update
@@ -32,6 +33,29 @@ _WHOLE = select(
 
 
 def record(
+    database: Database, connection: Connection, searches: Sequence[tuple[Search, Basis | None]]
+) -> None:
+    """Put searches where there is no newer one of the same picture."""
+    _put(database, connection, searches, operator.ge)
+
+
+def revise(
+    database: Database, connection: Connection, searches: Sequence[tuple[Search, Basis | None]]
+) -> None:
+    """Put searches in the place of older ones; a picture that has none was forgotten."""
+    asset_ids = sorted(search.asset_id for search, _ in searches)
+    # Locked, as nobody may forget one before it is put.
+    these = select(_STANDING.asset_id).order_by(_STANDING.asset_id).with_for_update()
+    there = {
+        asset_id
+        for some in batches(asset_ids)
+        for asset_id in connection.execute(these.where(_STANDING.asset_id.in_(some))).scalars()
+    }
+    standing = [one for one in searches if one[0].asset_id in there]
+    _put(database, connection, standing, operator.gt)
+
+
+def _put(
     database: Database,
     connection: Connection,
     searches: Sequence[tuple[Search, Basis | None]],

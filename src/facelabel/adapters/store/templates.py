@@ -217,19 +217,34 @@ class StoreTemplates:
         with self._database.read() as connection:
             return [(number, row) for number, row in connection.execute(following)]
 
-    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int]]:
+    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
         """(deletion number, row number, first row of that person then) of each deletion after one.
 
-        Of a face without a name, and of one deleted before this was noted, the last is the row.
+        Of a face without a name the last is the row; None where an older program, which does not
+        note it, deleted the face.
         """
-        first = func.coalesce(_DELETION.first_row, _DELETION.row)
         following = (
-            select(_DELETION.id, _DELETION.row, first)
+            select(_DELETION.id, _DELETION.row, _DELETION.first_row)
             .where(_DELETION.collection_id == collection_id, _DELETION.id > after)
             .order_by(_DELETION.id)
         )
         with self._database.read() as connection:
             return [(number, row, kin) for number, row, kin in connection.execute(following)]
+
+    def row_before(self, collection_id: int, newest: int) -> int:
+        """Return the row number that so many faces, the newest ones, come after.
+
+        0 where there are no more than these.
+        """
+        before = (
+            select(_TEMPLATE.row)
+            .where(_TEMPLATE.collection_id == collection_id)
+            .order_by(_TEMPLATE.row.desc())
+            .offset(newest)
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.execute(before).scalar() or 0
 
     def position(self, collection_id: int) -> tuple[int, int]:
         """Highest row number there is, and number of the last deletion; 0 where there is none."""
