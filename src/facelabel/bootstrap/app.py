@@ -70,6 +70,8 @@ class App:
     tidy: Callable[[], int]
     #: As far as that costs next to nothing; also erases what other machines deleted meanwhile.
     settle: Callable[[], None]
+    #: Reads from the store; Unavailable or ConfigurationError where it is not to be had.
+    reach: Callable[[], object]
     #: Tells one subscriber of a change.
     notify: Callable[[Job], Outcome]
     #: Told how far a rebuild is.
@@ -177,7 +179,7 @@ def _on_database(settings: Settings, database: Database, engines: Engines) -> Ap
     own = _own_faces(settings, database, engines, clock)
     amazon = _amazon(settings, engines) if _with_rekognition(settings, own, stores) else None
     app = _app(settings, stores, engines, _Parts(remote, local, own, amazon))
-    return replace(app, keys=keys, unkept=database.unkept)
+    return replace(app, keys=keys, unkept=database.unkept, reach=database.reach)
 
 
 def _on_aws(settings: Settings, engines: Engines) -> App:
@@ -260,6 +262,7 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
         annotate=lambda data, faces: annotate(data, faces, allowed),
         tidy=tidy,
         settle=settle,
+        reach=stores.ledger.collection,
         notify=Notifier(_post(settings), clock),
         rebuild_progress=[],
         local=parts.local,

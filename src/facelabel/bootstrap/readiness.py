@@ -19,7 +19,7 @@ def checks(app: App) -> Mapping[str, Callable[[], bool]]:
 
 def _reaches_store(app: App) -> bool:
     try:
-        app.pipeline.ledger.collection()
+        app.reach()
     except FacelabelError:
         return False
     return True

@@ -131,6 +131,18 @@ class Database:
         dialect = sqlite_dialect if self._sqlite else postgresql_dialect
         return cast("Insert", dialect.insert(table))
 
+    def reach(self) -> None:
+        """Read as a new process would. Raises Unavailable or ConfigurationError.
+
+        A connection to SQLite that is open may go on from what it has in memory, whatever became
+        of the file.
+        """
+        apart = self._engine
+        if self._sqlite:
+            apart = _sqlite_engine(self._url, self._busy_timeout, pooled=False)
+        with self._translated(), apart.connect() as connection:
+            _revision(connection)
+
     def unkept(self) -> Sequence[str]:
         """Statements that give our role what a pooler between does not let us set for ourselves."""
         if self._sqlite:
@@ -157,7 +169,9 @@ class Database:
     def _connected(self, *, migrating: bool = False) -> Engine:
         try:
             if self._sqlite:
-                return _sqlite_engine(self._url, self._busy_timeout, migrating=migrating)
+                return _sqlite_engine(
+                    self._url, self._busy_timeout, migrating=migrating, pooled=not migrating
+                )
             return postgresql.engine(self._url, self._busy_timeout)
         except ModuleNotFoundError as error:
             raise ConfigurationError(
@@ -228,12 +242,14 @@ def _checked_sqlite(url: URL) -> URL:
     return url
 
 
-def _sqlite_engine(url: URL, busy_timeout: float, *, migrating: bool) -> Engine:
+def _sqlite_engine(
+    url: URL, busy_timeout: float, *, migrating: bool = False, pooled: bool = True
+) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": busy_timeout},
         hide_parameters=_PRIVATE,
-        poolclass=NullPool if migrating else None,
+        poolclass=None if pooled else NullPool,
     )
     event.listen(engine, "connect", _sqlite_setup(migrating=migrating))
     event.listen(engine, "begin", _sqlite_begin)
