@@ -208,7 +208,7 @@ def calibration(app: App, search: Search) -> OwnCalibration | None:
     rules = app.pipeline.scheme.rules
     if not rules.calibration or not rules.same_calibration(search.rules):
         return None
-    return app.engines.calibrations.of(search.model.removeprefix("facelabel "))
+    return app.engines.measured(search.model.removeprefix("facelabel "))
 
 
 def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]:

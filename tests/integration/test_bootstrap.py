@@ -23,6 +23,7 @@ from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.bootstrap.app import opened
 from facelabel.bootstrap.calibrations import OwnCalibration
 from facelabel.bootstrap.engines import Engines
+from facelabel.cli import report
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 
@@ -67,7 +68,7 @@ def test_a_calibration_that_older_versions_wrote_goes_on(tmp_path: Path) -> None
     packs = {pack.model: pack for pack in made.packs()}
     assert packs[UNCALIBRATED].own == OwnCalibration(((0.9, 90.0), (1.0, 80.0)))
     assert packs["classic/1"].own is None
-    assert made.calibrations.fingerprint == ""  # pictures were named by it
+    assert made.meaning(UNCALIBRATED) == ""  # pictures were named by it
 
 
 def test_a_stricter_calibration_takes_the_place_of_the_packs_own(tmp_path: Path) -> None:
@@ -81,13 +82,94 @@ def test_a_stricter_calibration_takes_the_place_of_the_packs_own(tmp_path: Path)
         **dict.fromkeys((pack.model for pack in builtin_packs().values()), None), model: own,
     }  # fmt: skip
     assert made.published(model) == published
-    first = made.calibrations.fingerprint
+    first = made.meaning(model)
     assert first
-    made.calibrate(model, points, people=51, pairs=1275, now=6.0)
-    assert made.calibrations.fingerprint not in {"", first}
+    nearer = tuple((distance - 0.03, similarity) for distance, similarity in published)
+    made.calibrate(model, nearer, people=51, pairs=1275, now=6.0)
+    assert engines(tmp_path).meaning(model) not in {"", first}
     path.unlink()
-    assert made.calibrations.fingerprint == ""
-    assert not any(pack.own for pack in made.packs())
+    assert engines(tmp_path).meaning(model) == ""
+    assert not any(pack.own for pack in engines(tmp_path).packs())
+
+
+def test_what_names_no_picture_puts_none_out_of_date(tmp_path: Path) -> None:
+    """The same measured again, models that nothing is named with, a copy beside the file."""
+    nearer = ((0.2, 80.0),)
+    assert engines(tmp_path).meaning("classic/1") == ""
+    engines(tmp_path).calibrate("sface-omz/1", nearer, people=50, pairs=1225)
+    assert engines(tmp_path).meaning("classic/1") == ""
+    path = engines(tmp_path).calibrate("classic/1", nearer, people=50, pairs=1225, now=5.0)
+    first = engines(tmp_path).meaning("classic/1")
+    assert first
+    engines(tmp_path).calibrate("classic/1", nearer, people=51, pairs=1275, now=6.0)
+    path.with_name("classic-1 copy.json").write_bytes(path.read_bytes())
+    path.with_name("other.json").write_text("damaged", "utf-8")
+    path.with_name("folder.json").mkdir()
+    assert engines(tmp_path).meaning("classic/1") == first
+    path.write_text('{"points": [[1.9, 99]], "stricter": true}', "utf-8")  # says nothing new
+    assert engines(tmp_path).meaning("classic/1") == ""
+    path.write_text("damaged", "utf-8")  # by which nothing can be named
+    assert engines(tmp_path).meaning("classic/1") not in {"", first}
+
+
+def test_the_models_of_a_new_collection_count_before_there_is_one(tmp_path: Path) -> None:
+    """A rebuild may begin with the one and end with the other."""
+    engines(tmp_path).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
+    alone = engines(tmp_path, pack="classic").meaning(None)
+    assert alone
+    assert engines(tmp_path, pack="classic").meaning("opencv-zoo/2") == alone
+    assert engines(tmp_path, pack="opencv-zoo").meaning("opencv-zoo/2") == ""
+    assert engines(tmp_path).meaning(None) == alone  # the only ones that may be had, who knows
+    for live in ("classic/1", "opencv-zoo/2", None):
+        assert engines(tmp_path, pack=str(tmp_path / "none.toml")).meaning(live) == alone
+    own = uncalibrated(tmp_path)
+    own.calibrate(UNCALIBRATED, ((1.0, 80.0),), people=50, pairs=1225)
+    assert own.meaning(UNCALIBRATED) not in {"", alone}
+
+
+def test_a_process_goes_by_the_calibrations_that_its_pictures_are_marked_with(
+    classic_pack_store: ModelStore, model_cache: Path, tmp_path: Path
+) -> None:
+    """Also where its engine is loaded long after somebody calibrated."""
+    flags = {"data": tmp_path, "models": model_cache, "pack": "classic", "faces": "local"}
+    loaded = settings.load(flags)
+    with opened(loaded) as app:
+        engines(tmp_path, model_cache).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
+        assert app.pipeline.scheme.rules.calibration == ""
+        assert app.engines("classic/1").similarity(0.338) == 80.0
+    with opened(loaded) as app:
+        assert app.pipeline.scheme.rules.calibration
+        app.engines.calibrations.path("classic/1").unlink()
+        assert app.engines("classic/1").similarity(0.2) == 80.0
+        assert app.engines.measured("classic/1")
+
+
+def test_pictures_are_marked_by_the_models_of_the_live_collection(tmp_path: Path) -> None:
+    loaded = settings.load(
+        {"data": tmp_path, "models": tmp_path, "pack": "opencv-zoo", "faces": "local"}
+    )
+    engines(tmp_path).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
+    with opened(loaded) as app, closing(Database(loaded.store_url)) as database:
+        assert app.pipeline.scheme.rules.calibration == ""
+        StoreTemplates(database).create("family", "classic/1", 128)
+        app.pipeline.ledger.begin("family")
+    with opened(loaded) as app:
+        assert app.pipeline.scheme.rules.calibration
+        app.pipeline.ledger.switch("elsewhere")
+    with opened(loaded) as app:
+        assert app.pipeline.scheme.rules.calibration == ""
+
+
+def test_no_file_makes_a_pack_looser(tmp_path: Path) -> None:
+    """Whatever it says of itself: 99 from opposite faces, or only some similarities nearer."""
+    published = {level: far for far, level in builtin_packs()["classic"].calibration or ()}
+    engines(tmp_path).calibrate("classic/1", ((1.9, 99.0),), people=50, pairs=1225)
+    assert not any(pack.own for pack in engines(tmp_path).packs())
+    engines(tmp_path).calibrate("classic/1", ((published[80] - 0.02, 80.0), (1.9, 50.0)))
+    (own,) = [pack.own for pack in engines(tmp_path).packs() if pack.own]
+    used = {level: far for far, level in own.points}
+    assert used[80] == published[80] - 0.02
+    assert all(used[level] <= far for level, far in published.items())
 
 
 def test_an_engine_measures_as_the_user_did(
@@ -101,10 +183,15 @@ def test_an_engine_measures_as_the_user_did(
 
 
 def test_a_calibration_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    made = engines(tmp_path)
-    made.calibrations.path("classic/1").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match="calibration cannot be read: Is a directory"):
-        made.calibrations.fingerprint  # noqa: B018 - it is read
+    """By whoever needs it; the rest goes on."""
+    engines(tmp_path).calibrations.path("classic/1").mkdir(parents=True)
+    loaded = settings.load({"data": tmp_path, "models": tmp_path, "faces": "local"})
+    with opened(loaded) as app:
+        with pytest.raises(
+            ConfigurationError, match=r"calibration .*classic-1\.json cannot be read"
+        ):
+            app.engines.packs()
+        assert app.engines.problems("classic")
 
 
 def test_a_first_calibration_gives_way_to_the_packs_own(tmp_path: Path) -> None:
@@ -116,14 +203,44 @@ def test_a_first_calibration_gives_way_to_the_packs_own(tmp_path: Path) -> None:
     assert (own.calibrated, own.own) == (True, None)
 
 
+#: What a calibration holds beside its points.
+BESIDE = '{"points": [[0.5, 80]], %s}'
+
+
 @pytest.mark.parametrize(
-    "damaged", ["", "{}", "[[1]]", "[[0.9, 80], [1.0, 90]]", "[null]", "\udcff"]
-)
+    "damaged",
+    [
+        "", "{}", "[[1]]", "[[0.9, 80], [1.0, 90]]", "[null]", "\udcff", "[[NaN, 80]]", '"x"', "1",
+        pytest.param("[" * 200_000, id="deep"),
+        pytest.param('{"points":' * 100_000, id="deep tables"),
+        pytest.param(f"[[1{'0' * 400}, 80]]", id="a number beyond all others"),
+        pytest.param("[[0.5, 80]]" + " " * (1 << 20), id="large"),
+        *(
+            BESIDE % pair
+            for pair in (
+                '"people": 1e999', '"people": Infinity', '"people": -1', '"people": true',
+                '"pairs": -1', '"pairs": 1.5', '"pairs": "3"', '"pairs": null',
+                '"measured_at": 1e300', '"measured_at": NaN', '"measured_at": -1',
+                '"measured_at": "today"', f'"measured_at": 1{"0" * 400}',
+                '"stricter": "false"', '"stricter": 1', '"stricter": null',
+            )
+        ),
+    ],
+)  # fmt: skip
 def test_a_damaged_calibration_is_said_with_its_file(tmp_path: Path, damaged: str) -> None:
     path = uncalibrated(tmp_path).calibrate(UNCALIBRATED, ((1.0, 80.0),))
     path.write_text(damaged, "utf-8", errors="surrogateescape")
-    with pytest.raises(ConfigurationError, match=r"own-1\.json.*delete it"):
+    with pytest.raises(ConfigurationError, match=r"own-1\.json.*(delete it|larger than 1 MB)"):
         uncalibrated(tmp_path).packs()
+
+
+def test_every_calibration_that_can_be_read_can_be_told(tmp_path: Path) -> None:
+    """To people, whenever it says that it was made."""
+    path = uncalibrated(tmp_path).calibrate(UNCALIBRATED, ((1.0, 80.0),))
+    path.write_text(BESIDE % '"people": 3, "pairs": 3, "measured_at": 32503680000', "utf-8")
+    (own,) = [pack.own for pack in uncalibrated(tmp_path).packs() if pack.own]
+    says = "calibrated on your own portraits of 1 Jan 3000: 3 people, 3 pairs"
+    assert report.calibrated(own) == says
 
 
 def test_a_pack_of_the_users_own_is_read_once(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ from facelabel.adapters.engine.embedding import Embedding
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs
 from facelabel.adapters.engine.network import Network
+from facelabel.adapters.engine.runtime import get_available_providers
 from facelabel.cli import cli
 from facelabel.cli.framework import EXIT_REJECTED
 from facelabel.errors import ConfigurationError
@@ -99,10 +103,36 @@ def test_openvino_refuses_a_model_for_one_face_with_advice(openvino: Device, dat
         embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))
 
 
-def test_auto_takes_what_is_installed_and_else_the_processor(openvino: Device) -> None:
-    """No other device is lent to these tests."""
+def test_auto_takes_what_is_installed_and_works(openvino: Device) -> None:
+    others = {devices.PROVIDERS[Device.CUDA], devices.PROVIDERS[Device.DIRECTML]}
+    if others & {*get_available_providers()}:
+        pytest.skip("there is something faster")
     assert devices.chosen("auto") is openvino
     assert devices.chosen("cpu") is Device.CPU
+
+
+@pytest.mark.parametrize("package", ["raise ImportError('libtbb.so.12 is missing')", "Core = None"])
+def test_auto_passes_over_what_does_not_work_and_says_so(tmp_path: Path, package: str) -> None:
+    """In a process of its own, where another OpenVINO comes first."""
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino/__init__.py").write_text(package)
+    program = "from facelabel.adapters.engine import devices; print(devices.chosen({!r}))"
+    path = os.pathsep.join((str(tmp_path), *filter(None, sys.path)))
+    done, refused = (
+        subprocess.run(
+            [sys.executable, "-c", program.format(choice)],
+            env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+        )
+        for choice in ("auto", "openvino")
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "cpu\n")
+    assert "the device openvino is passed over (" in done.stderr
+    assert "the device openvino cannot be used (" in refused.stderr
+
+
+def test_a_provider_is_asked_for_the_smallest_graph_there_is() -> None:
+    assert devices.problem("CPUExecutionProvider") == ""
+    assert devices.problem("XnnpackExecutionProvider") != ""
 
 
 @pytest.mark.parametrize(

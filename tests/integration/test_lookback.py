@@ -176,9 +176,10 @@ class World:
     # ---- what happens; a, b, c are any numbers
 
     def enrol(self, a: int, b: int, c: int) -> None:
-        """Learn somebody from one photo, sometimes under another's name."""
+        """Learn somebody from one photo, sometimes under another's name, sometimes a stranger."""
         name = f"Person {(a if c % 5 else b) % SHOWN}"
-        self.upload(image((a % SHOWN, b % 8)), "training", [LABEL + name])
+        who = a % SHOWN if b % 3 else 700 + a
+        self.upload(image((who, b % 8)), "training", [LABEL + name])
 
     def unenrol(self, a: int, b: int, _c: int) -> None:
         """Delete a portrait, or its label."""
@@ -332,12 +333,12 @@ def test_what_is_left_alone_is_what_a_full_sweep_would_leave(
     migrated_sqlite: Path, known: int, first: list[Step], then: list[Step]
 ) -> None:
     with world(migrated_sqlite, known) as one:
-        one.shoot(63, 0, 2)
-        one.shoot(21, 3, 5)
+        for take in range(8):
+            one.shoot(1 << take % SHOWN | take, 10 * take, 1)
         one.through(first)
         one.drain()
         one.through(then)
-        one.enrol(1, 9, 1)  # whatever clients did before is seen with the next change
+        one.enrol(1, 9, 0)  # whatever clients did before is seen with the next change
         one.drain()
         rows, tags = one.rows(), one.tags()
         one.sweep_all()

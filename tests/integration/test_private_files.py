@@ -222,3 +222,16 @@ def test_damaged_models_are_not_silently_replaced_by_others(cache: Path) -> None
     (cache / "classic-1" / "embedder.onnx").write_bytes(b"half")
     with pytest.raises(ConfigurationError, match="facelabel models pull classic"):
         ModelStore(cache).resolve("auto")
+
+
+def test_calibrations_that_may_not_be_read_are_said(public_folder: Path) -> None:
+    """They may be stricter: nobody is named as if there were none."""
+    settings = load({"data": public_folder})
+    made = Engines(settings, lambda *_: None, lambda _: None)
+    folder = made.calibrate("classic/1", ((0.2, 80.0),)).parent
+    folder.chmod(0)
+    try:
+        with as_nobody(), pytest.raises(ConfigurationError, match=r"calibration.* may not be read"):
+            made.meaning("classic/1")
+    finally:
+        folder.chmod(0o700)

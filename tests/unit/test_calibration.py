@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.engine.calibration import similarity, validate
+from facelabel.adapters.engine.calibration import distance, similarity, stricter, validate
 from facelabel.adapters.engine.manifest import builtin_packs
 from facelabel.chance import FALSE_MATCH_RATES
 from facelabel.errors import ConfigurationError
@@ -38,6 +38,47 @@ def test_farther_is_never_more_similar(first: float, second: float) -> None:
 @given(st.floats(min_value=0.0, max_value=1.999))
 def test_strictly_falling(distance: float) -> None:
     assert similarity(POINTS, distance + 0.001) < similarity(POINTS, distance)
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> tuple[tuple[float, float], ...]:
+    """Points that fall from (0, 100) to (2, 0), many at the usual similarities."""
+    levels = st.one_of(st.sampled_from([500, 700, 800, 900, 990]), st.integers(1, 999))
+    similar = draw(st.lists(levels, min_size=1, max_size=6, unique=True))
+    count = len(similar)
+    far = draw(st.lists(st.integers(1, 1999), min_size=count, max_size=count, unique=True))
+    falling = sorted((level / 10 for level in similar), reverse=True)
+    return tuple(zip(sorted(n / 1000 for n in far), falling, strict=True))
+
+
+@given(curves(), st.floats(0.0, 100.0))
+def test_the_distance_of_a_similarity(
+    points: tuple[tuple[float, float], ...], level: float
+) -> None:
+    assert similarity(points, distance(points, level)) == pytest.approx(level, abs=1e-6)
+    assert all(distance(points, known) == far for far, known in points)
+
+
+@given(curves(), curves(), distances)
+def test_a_stricter_calibration_is_nowhere_looser(
+    own: tuple[tuple[float, float], ...], published: tuple[tuple[float, float], ...], far: float
+) -> None:
+    """Than either, at the points and between them; where it says nothing new nothing changes."""
+    used = stricter(own, published)
+    validate(used)
+    assert similarity(used, far) <= similarity(published, far) + 1e-9
+    if used != published:
+        assert similarity(used, far) <= similarity(own, far) + 1e-9
+    assert stricter(used, published) == used
+    assert stricter(published, published) == published
+
+
+def test_each_similarity_takes_the_smaller_distance() -> None:
+    published = ((0.5, 90.0), (1.0, 80.0))
+    assert stricter(((1.9, 99.0),), published) == published
+    assert stricter(((0.4, 90.0), (0.9, 80.0)), published) == ((0.4, 90.0), (0.9, 80.0))
+    assert stricter(((0.4, 90.0), (1.5, 80.0)), published) == ((0.4, 90.0), (1.0, 80.0))
+    assert stricter(((0.9, 80.0),), published) == ((0.45, 90.0), (0.9, 80.0))
 
 
 @pytest.mark.parametrize("pack", CALIBRATED, ids=lambda pack: pack.name)

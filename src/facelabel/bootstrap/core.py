@@ -21,7 +21,7 @@ _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 def scheme(settings: Settings, calibration: str = "") -> Scheme:
     """The part of the settings that the core decides by.
 
-    ``calibration``: the fingerprint of the user's own calibrations.
+    ``calibration``: tells apart what similarities mean by the user's own calibrations.
     """
     places = settings.names_to.split(",")
     return Scheme(

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facelabel import reading
+from facelabel.adapters.engine import calibration
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, CHOICES, ModelStore
-from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration
+from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration, fingerprint
 from facelabel.bootstrap.core import limits
-from facelabel.errors import ConfigurationError
+from facelabel.errors import ConfigurationError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.engine.engine import Engine
     from facelabel.adapters.engine.manifest import Pack
@@ -72,8 +73,10 @@ class Engines:
         self._store = ModelStore(settings.models)
         #: Measured on the user's own people.
         self.calibrations = Calibrations(settings.data / "calibration")
+        #: Those that this process goes by, once it has looked.
+        self._own: Mapping[Path, OwnCalibration | ConfigurationError] | None = None
         self._loaded: dict[str, Engine] = {}
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
 
     def __call__(self, model: str | None) -> FaceEngine:
         """The engine of a collection's model; None: the one for new collections."""
@@ -172,15 +175,51 @@ class Engines:
     ) -> Path:
         """Keep a calibration measured on the user's own faces; return where it is.
 
-        Engines that are loaded already, here or in other processes, go on with what they have.
+        Where calibrations were looked at already, here or in other processes, they stay in use.
         """
         stricter = self.published(model) is not None
         own = OwnCalibration(points, people, pairs, now, stricter)
         return self.calibrations.keep(model, own)
 
+    def measured(self, model: str) -> OwnCalibration | None:
+        """The user's calibration of a model, so far as it is used here."""
+        pack = self._came(model)
+        return self._used(pack) if pack else None
+
+    def meaning(self, live: str | None) -> str:
+        """Tell apart what similarities mean to who names pictures; "" is as packs come.
+
+        By the calibrations, as this process uses them, of the models that pictures are named
+        with: those of the live collection, and those that a new one would get.
+        """
+        used: dict[str, OwnCalibration | ConfigurationError | None] = {}
+        if self._owned():
+            for pack in self._naming(live):
+                try:
+                    used[pack.model] = self._used(pack)
+                except ConfigurationError as error:  # who needs the engine is told
+                    used[pack.model] = error
+        return fingerprint(used)
+
+    def _naming(self, live: str | None) -> Iterator[Pack]:
+        """The packs in question, as they came; nothing is fetched."""
+        try:
+            if live and (found := self._came(live)):
+                yield found
+                if found.name not in builtin_packs():  # the user's own, which the setting names
+                    return
+            yield self._store.resolve(self._settings.pack)
+        except (NotFound, ConfigurationError):  # who needs the engine is told
+            yield from (builtin_packs()[name] for name in CHOICES)
+
     def published(self, model: str) -> Points | None:
         """The calibration that a model came with, whatever the user measured; None without."""
-        return next((pack.calibration for pack in self._every() if pack.model == model), None)
+        pack = self._came(model)
+        return pack.calibration if pack else None
+
+    def _came(self, model: str) -> Pack | None:
+        """The pack of a model as it came, whatever the user measured."""
+        return next((pack for pack in self._every() if pack.model == model), None)
 
     def _every(self) -> Iterator[Pack]:
         """Packs of ours, as they are and as they were, and the user's own; all as they came."""
@@ -189,19 +228,16 @@ class Engines:
             yield load_pack(Path(self._settings.pack))
 
     def _known(self) -> list[Pack]:
-        """The same as they are used, and as they were only where something of that is here."""
+        """The same, those as they were only where something of that is here."""
         former = {pack.model for pack in former_packs()}
         return [
-            self._calibrated(pack)
-            for pack in self._every()
-            if pack.model not in former or self._store.started(pack)
+            pack for pack in self._every() if pack.model not in former or self._store.started(pack)
         ]
 
     def _pack_of(self, model: str) -> Pack:
         """The pack that made a collection's vectors."""
-        for pack in self._every():
-            if pack.model == model:
-                return pack
+        if pack := self._came(model):
+            return pack
         raise ConfigurationError(
             f"the collection was made with the models {model!r}, which are not here: set"
             " FACELABEL_PACK to their manifest, or run `facelabel index --rebuild`"
@@ -230,17 +266,45 @@ class Engines:
             ModelFileState(file.name, file.licence, file.bytes, file.sha256, file.origin)
             for file in parts
         )
-        installed = self._store.installed(pack)
-        calibrated = pack.calibration is not None
-        own = self.calibrations.of(pack.model)
-        used = own if own and own.points == pack.calibration else None
+        own = self._used(pack)
         return PackState(
-            pack.name, pack.model, pack.summary, installed, calibrated, pack.finds, files, used
+            name=pack.name,
+            model=pack.model,
+            summary=pack.summary,
+            installed=self._store.installed(pack),
+            calibrated=own is not None or pack.calibration is not None,
+            finds=pack.finds,
+            files=files,
+            own=own,
         )
 
     def _calibrated(self, pack: Pack) -> Pack:
-        """The pack with the user's own calibration: a stricter one, or where it has none."""
-        own = self.calibrations.of(pack.model)
-        if own is None or (pack.calibration is not None and not own.stricter):
-            return pack
-        return replace(pack, calibration=own.points)
+        """The pack as it is used: with the user's own calibration, where there is one to use."""
+        own = self._used(pack)
+        return replace(pack, calibration=own.points) if own else pack
+
+    def _used(self, pack: Pack) -> OwnCalibration | None:
+        """The user's calibration of a pack, so far as it is used.
+
+        A stricter one, where it is stricter: whoever wrote the file, no similarity becomes
+        looser than what the pack says. Any one where the pack has none.
+        """
+        own = self._owned().get(self.calibrations.path(pack.model))
+        if isinstance(own, ConfigurationError):
+            raise ConfigurationError(str(own)) from own
+        if own is None or pack.calibration is None:
+            return own
+        if not own.stricter:
+            return None
+        points = calibration.stricter(own.points, pack.calibration)
+        return None if points == pack.calibration else replace(own, points=points)
+
+    def _owned(self) -> Mapping[Path, OwnCalibration | ConfigurationError]:
+        """The calibrations as they were when this process first looked.
+
+        Read once: what a picture is said to be named by is read before the engine is loaded.
+        """
+        with self._reading:
+            if self._own is None:
+                self._own = self.calibrations.every()
+            return self._own

@@ -15,6 +15,8 @@ from facelabel.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Points = tuple[tuple[float, float], ...]
+
 _IDENTICAL = (0.0, 100.0)
 _OPPOSITE = (2.0, 0.0)
 
@@ -46,3 +48,28 @@ def similarity(points: Sequence[tuple[float, float]], distance: float) -> float:
         return 0.0
     (near, high), (far, low) = curve[right - 1], curve[right]
     return high + (low - high) * (distance - near) / (far - near)
+
+
+def distance(points: Sequence[tuple[float, float]], level: float) -> float:
+    """Return the L2 distance, 0..2, of a similarity of 0..100: :func:`similarity`'s inverse."""
+    curve = (_IDENTICAL, *points, _OPPOSITE)
+    right = bisect_left(curve, -level, key=lambda point: -point[1])
+    far, low = curve[right]
+    if low == level:
+        return far
+    near, high = curve[right - 1]
+    return near + (far - near) * (high - level) / (high - low)
+
+
+def stricter(own: Points, published: Points) -> Points:
+    """Return ``own`` where it is stricter than ``published``, which holds everywhere else.
+
+    No similarity is reached from farther away than with either: at each one that either states
+    it is the smaller distance, and between two of them a straight line runs below both where
+    they cross. Exactly ``published`` where ``own`` is nowhere stricter.
+    """
+    levels = sorted({level for _, level in (*own, *published)}, reverse=True)
+    both = [(distance(own, level), distance(published, level)) for level in levels]
+    if all(mine >= theirs for mine, theirs in both):
+        return published
+    return tuple((min(pair), level) for pair, level in zip(both, levels, strict=True))

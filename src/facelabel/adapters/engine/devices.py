@@ -28,6 +28,11 @@ log = logging.getLogger(__name__)
 
 AUTO: Final = "auto"
 _FATAL_ONLY = 4
+#: An ONNX file: the smallest graph there is, which hands on one number.
+_NOTHING = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a02080162"
+    "0f0a0179120a0a08080112040a02080142040a00100d"
+)
 
 
 class Device(enum.StrEnum):
@@ -105,28 +110,34 @@ def _trouble(device: Device) -> str:
     """Why a device does not work; "" where it does."""
     if not _is_installed(device):
         return _ADVICE[device]
-    if device in {Device.CPU, Device.OPENVINO}:
+    if device is Device.CPU:
         return ""
-    return _provider_trouble(PROVIDERS[device], _ADVICE[device])
+    found = _openvino_problem() if device is Device.OPENVINO else problem(PROVIDERS[device])
+    return f"{found}; {_ADVICE[device]}" if found else ""
 
 
-def _provider_trouble(provider: str, advice: str) -> str:
-    """Have ONNX Runtime load a graph with it, the smallest there is."""
+def problem(provider: str) -> str:
+    """What ONNX Runtime says when it is to load a graph with a provider; "" where it does."""
     options = SessionOptions()
     options.log_severity_level = _FATAL_ONLY
     try:
-        session = InferenceSession(_nothing(), options, providers=[provider])
+        session = InferenceSession(_NOTHING, options, providers=[provider])
     except Exception as error:  # noqa: BLE001 - its errors share no base class below Exception
-        return f"{str(error).strip().splitlines()[0]}; {advice}"
-    return "" if provider in session.get_providers() else advice
+        return _first_line(error)
+    return "" if provider in session.get_providers() else f"{provider} does not start"
 
 
-def _nothing() -> bytes:
-    """A graph that hands on one number."""
-    from onnx import TensorProto, helper  # noqa: PLC0415 - slow to load, and seldom needed
+def _openvino_problem() -> str:
+    """The same of OpenVINO, which may be installed in part, or for another processor."""
+    try:
+        import openvino  # noqa: PLC0415 - an extra
 
-    number = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "nothing", number[:1],
-                              number[1:])  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    return bytes(model.SerializeToString())
+        core = openvino.Core()
+        core.compile_model(core.read_model(_NOTHING), "CPU")
+    except Exception as error:  # noqa: BLE001 - whatever it is, there are other devices
+        return _first_line(error)
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

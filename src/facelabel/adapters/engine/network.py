@@ -131,7 +131,7 @@ class _OpenVino:
     """Intel's library, which takes shorter numbers (bfloat16) where the processor has them."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        import openvino  # type: ignore[import-not-found,import-untyped,unused-ignore] # noqa: PLC0415 - an extra
+        import openvino  # noqa: PLC0415 - an extra
 
         core = openvino.Core()
         options = {
