@@ -18,7 +18,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.examples import examples
@@ -41,9 +41,9 @@ from facelabel.testing import ManualClock, MemoryLibrary, MemoryQueue, some_face
 from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Face, NameState
+    from facelabel.model import Asset, Basis, Face, NameState
 
     Step = tuple[str, int, int, int]
 
@@ -345,6 +345,40 @@ def test_what_is_left_alone_is_what_a_full_sweep_would_leave(
         assert (rows, tags) == (one.rows(), one.tags())
 
 
+#: Everything but what the ledger is not told of: that waits for the next change.
+TOLD = st.lists(
+    st.tuples(st.sampled_from(sorted({*ACTS} - {"meddle"})), *[st.integers(0, 255)] * 3),
+    min_size=4, max_size=24,
+)  # fmt: skip
+
+
+@settings(
+    parent=examples(200),
+    max_examples=max(12, examples(1000).max_examples // 4),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(known=KNOWN, steps=TOLD)
+# Another worker sweeps when somebody is unenrolled, and not forgotten yet.
+@example(
+    3,
+    [
+        ("enrol", 0, 0, 1), ("work", 7, 0, 0), ("work", 7, 0, 0), ("work", 7, 0, 0),
+        ("enrol", 5, 0, 1), ("unenrol", 0, 1, 0), ("work", 0, 0, 0), ("trouble", 7, 0, 0),
+    ],
+)  # fmt: skip
+def test_nothing_waits_for_another_change(
+    migrated_sqlite: Path, known: int, steps: list[Step]
+) -> None:
+    with world(migrated_sqlite, known) as one:
+        one.shoot(63, 0, 2)
+        one.shoot(21, 3, 5)
+        one.through(steps)
+        one.drain()
+        rows, tags = one.rows(), one.tags()
+        one.sweep_all()
+        assert (rows, tags) == (one.rows(), one.tags())
+
+
 def photographed(one: World, pictures: int = 40) -> None:
     """Learn three, and put pictures of all there."""
     for person in range(3):
@@ -429,6 +463,44 @@ def test_what_a_person_decided_counts_though_the_process_died_before_it_was_sear
         rows = one.rows()
         one.sweep_all()
         assert rows == one.rows()
+
+
+class Late(StoreLedger):
+    """Something happens elsewhere before this process records what it decided."""
+
+    def __init__(self, database: Database, event: Callable[[], None]) -> None:
+        """``event``: what happens, once."""
+        super().__init__(database)
+        self._event = event
+
+    def record(self, search: Search, basis: Basis | None = None) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        event, self._event = self._event, lambda: None
+        event()
+        super().record(search, basis)
+
+
+def test_what_a_person_decided_counts_though_another_worker_was_quicker(
+    migrated_sqlite: Path,
+) -> None:
+    with world(migrated_sqlite, 120) as one:
+        photographed(one, 12)
+        named = [asset for asset in one.library.assets("assets") if asset.tags == ("Person 2",)]
+        one.library.remove_tags(named[0].asset_id, ["Person 2"])
+
+        def overtake() -> None:
+            one.upload(image((700, 0)), "training", [f"{LABEL}Far away"])
+            one.drain()
+
+        late = dataclasses.replace(one.pipeline, ledger=Late(one.database, overtake))
+        one.turn(Worker(one.queue, handlers(late), one.clock))
+        one.drain()
+        rows, tags = one.rows(), one.tags()
+        assert "Person 2" not in tags[named[0].asset_id]
+        one.queue.enqueue(JobKind.ASSET, named[0].asset_id)
+        one.drain()
+        one.sweep_all()
+        assert (rows, tags) == (one.rows(), one.tags())
 
 
 def test_another_curve_reaches_every_picture_with_the_next_change(migrated_sqlite: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import linecache
 import math
+import sys
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,7 @@ from tests.unit.test_local_recognizer import (
     shows,
     turned,
 )
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped] # it ships none
 
 from facelabel.adapters.local_recognizer import LocalRecognizer, footing
 from facelabel.model import EnrolledFace, Noted, Search, Template
@@ -22,6 +26,9 @@ from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
+
+    from _typeshed import TraceFunction
 
 #: Sixteen are looked at: those up to 15 degrees from 0.
 REACH = 15
@@ -268,6 +275,79 @@ def test_many_newcomers_are_compared_block_by_block(world: World) -> None:
         world.learn("Newcomer", 180 + number / 100)
     world.learn("Last", 99)
     assert stands(world, party, other) == {"party"}
+
+
+def crowds(world: World, pictures: int, faces: int) -> list[Noted]:
+    """Pictures of many people at 0 degrees, as if they had been looked at."""
+    read = footing.Note.unpack(note(world, 0).note)
+    assert read is not None
+    reaches = [math.radians(REACH)] * faces
+    made = footing.Note.of(
+        read.collection, read.people, world.engine.curve, read.position, reaches, set()
+    )
+    for number in range(pictures):
+        world.templates.keep(asset(f"crowd {number}"), world.engine.model, shows(*[0] * faces))
+    return [Noted(f"crowd {number}", 1, made.pack()) for number in range(pictures)]
+
+
+@pytest.mark.parametrize(
+    ("faces", "portions"),
+    [
+        ((), [0]),
+        ((footing.FACES,), [1]),
+        ((footing.FACES - 1, 1, 1), [2, 1]),
+        ((0, footing.FACES + 1, 0, footing.FACES, 0), [1, 1, 3]),
+    ],
+)
+def test_pictures_are_taken_by_their_faces(faces: Sequence[int], portions: Sequence[int]) -> None:
+    looks = [
+        footing.Look(str(at), 1, footing.Note.of(1, 2, "", footing.Position(0, 0), [1] * of, set()))
+        for at, of in enumerate(faces)
+    ]
+    taken = list(footing.portions(looks))
+    assert [len(some) for some in taken] == portions
+    assert [look for some in taken for look in some] == looks
+
+
+def test_memory_does_not_grow_with_the_pictures_considered_together(world: World) -> None:
+    noted = crowds(world, 60, 500)
+    for number in range(footing.BLOCK):
+        world.learn("Newcomer", 180 + number / 100)
+    peaks = []
+    for some in (noted[:20], noted):
+        tracemalloc.start()
+        assert len(stands(world, *some)) == len(some)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+    world.learn("Last", 5)
+    assert stands(world, *noted) == set()
+
+
+def test_products_start_no_threads(world: World) -> None:
+    threads: list[int] = []
+
+    def watch(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        """Look at the threads whenever a product is about to be made."""
+        here = frame.f_code.co_filename == footing.__file__
+        if event == "line" and " @ " in linecache.getline(footing.__file__, frame.f_lineno):
+            threads.extend(blas["num_threads"] for blas in threadpool_info() if is_blas(blas))
+        return watch if here else None
+
+    def is_blas(library: dict[str, object]) -> bool:
+        return library["user_api"] == "blas"
+
+    party = note(world, 0)
+    world.learn("Newcomer", 180)
+    before = sys.gettrace()
+    with threadpool_limits(2, "blas"):
+        sys.settrace(watch)
+        try:
+            assert stands(world, party) == {"party"}
+        finally:
+            sys.settrace(before)
+        assert {blas["num_threads"] for blas in threadpool_info() if is_blas(blas)} == {2}
+    assert set(threads) == {1}
 
 
 def test_rounding_is_on_the_safe_side(world: World) -> None:

@@ -19,10 +19,8 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import functools
 import os
 import struct
-import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,9 +29,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import filelock
 import numpy as np
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped] # it ships none
 
-from facelabel.adapters import files
+from facelabel.adapters import blas, files
 from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -60,9 +57,6 @@ KEPT = 1 << 20
 DEAD_SHARE = 4
 #: Seconds to wait for another process that is writing.
 PATIENCE = 120.0
-
-#: The number of BLAS threads belongs to the whole process: one scan at a time may set it.
-_blas_threads = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +241,7 @@ class MatrixIndex:
         queries = view.queries(vectors)
         kept = min(count, BLOCK) * -(-len(view.records) // BLOCK)
         step = max(1, min(BATCH, KEPT // kept))
-        with _blas_threads, self._blas.limit(limits=1, user_api="blas"):
+        with blas.unthreaded():
             return [
                 neighbours
                 for start in range(0, len(queries), step)
@@ -257,11 +251,6 @@ class MatrixIndex:
     def size(self, collection_id: int) -> int:
         """How many vectors there are."""
         return self._fresh(collection_id).size
-
-    @functools.cached_property
-    def _blas(self) -> ThreadpoolController:
-        """Looks for NumPy's libraries among all that are loaded: not before somebody searches."""
-        return ThreadpoolController()
 
     def drop(self, collection_id: int) -> None:
         """Delete what was derived from a collection."""

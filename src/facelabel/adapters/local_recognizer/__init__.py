@@ -217,8 +217,11 @@ class LocalRecognizer:
             searches, collection=number, people=self._min_people, curve=engine.curve
         )
         looks, changes = self._changes(number, made)
-        kept = self._templates.kept_vectors([look.asset_id for look in looks], model)
-        return footing.unmoved(looks, kept, changes, position, dimensions=engine.dimensions)
+        found: dict[str, bytes] = {}
+        for some in footing.portions(looks):
+            kept = self._templates.kept_vectors([look.asset_id for look in some], model)
+            found |= footing.unmoved(some, kept, changes, position, dimensions=engine.dimensions)
+        return found
 
     def _changes(
         self, number: int, looks: Sequence[footing.Look]

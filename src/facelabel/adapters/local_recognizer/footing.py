@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facelabel.adapters import blas
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 SCHEME = 2
 #: By how much two ways to compute one dot product of float32 unit vectors may differ, and more.
 SLACK = 1e-5
-#: References compared at a time, which bounds memory.
+#: References compared at a time, with the faces of some pictures: both bound memory.
 BLOCK = 128
+FACES = 8192
 _HEADER = struct.Struct("<BxHIqqq8sI")
 _REACH, _ROW, _VECTOR = np.dtype("<f4"), np.dtype("<i8"), np.dtype("<f4")
 
@@ -202,7 +205,8 @@ class _Looks:
         if not len(self.face_of):
             return flags
         references = np.frombuffer(b"".join(vector for *_, vector in added), _VECTOR)
-        scores = self.vectors @ references.reshape(len(added), -1).T
+        with blas.unthreaded():
+            scores = self.vectors @ references.reshape(len(added), -1).T
         later = np.array([row for row, *_ in added]) > since[self.face_of][:, np.newaxis]
         near = ((scores >= self.least[:, np.newaxis]) & later).any(axis=1)
         flags[self.face_of[near]] = True
@@ -236,6 +240,17 @@ def oldest(looks: Sequence[Look]) -> Position:
         min(look.note.position.row for look in looks),
         min(look.note.position.deletion for look in looks),
     )
+
+
+def portions(looks: Sequence[Look]) -> Iterator[Sequence[Look]]:
+    """All of these looks, those at so many faces at a time, or at a single picture."""
+    start = faces = 0
+    for end, look in enumerate(looks):
+        if faces + look.faces > FACES and end > start:
+            yield looks[start:end]
+            start, faces = end, 0
+        faces += look.faces
+    yield looks[start:]
 
 
 def unmoved(
