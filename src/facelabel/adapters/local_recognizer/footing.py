@@ -6,9 +6,8 @@ among them, as people are judged by all their references. So a note holds the re
 and the people, each of whom stands there as the lowest row number of theirs; a face without a
 name, which only takes a place among the nearest, as its own. It also says when it was that: up
 to which row and which deletion everything had been seen, and what made similarities of distances.
-What came since is read from the store,
-where row numbers and deletion numbers grow with every change; so nothing can be missed, whoever
-made the change.
+What came since is read from the store, where row numbers and deletion numbers grow with every
+change; so nothing can be missed, whoever made the change.
 """
 
 from __future__ import annotations
