@@ -179,7 +179,7 @@ def _beside_opencv(options: argparse.Namespace) -> Iterator[Row]:
     theirs = cv2.FaceRecognizerSF.create(str(embedder), "")
     mirrored = [np.ascontiguousarray(chip[:, :, ::-1]) for chip in cut]  # blue first
     fast, slow = _race(
-        lambda: ours.raw(cut),
+        lambda: ours.embed(cut),
         lambda: [theirs.feature(chip) for chip in mirrored],
         clock=time.process_time,
     )
