@@ -11,7 +11,7 @@ from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from facelabel.adapters.store import forgetting, schema, succession, template_rows
 from facelabel.adapters.store.database import batches
@@ -31,6 +31,13 @@ _TEMPLATE = schema.template.c
 _DELETION = schema.template_deletion.c
 _KEPT = schema.kept.c
 _FACE = (_TEMPLATE.face_id, _TEMPLATE.person, _TEMPLATE.asset_id)
+
+_THIS = bindparam("collection")
+#: Made once: it is asked three times for each picture.
+_POSITION = select(
+    select(func.max(_TEMPLATE.row)).where(_TEMPLATE.collection_id == _THIS).scalar_subquery(),
+    select(func.max(_DELETION.id)).where(_DELETION.collection_id == _THIS).scalar_subquery(),
+)
 
 
 class StoreTemplates:
@@ -248,12 +255,8 @@ class StoreTemplates:
 
     def position(self, collection_id: int) -> tuple[int, int]:
         """Highest row number there is, and number of the last deletion; 0 where there is none."""
-        row = select(func.max(_TEMPLATE.row)).where(_TEMPLATE.collection_id == collection_id)
-        last = select(func.max(_DELETION.id)).where(_DELETION.collection_id == collection_id)
         with self._database.read() as connection:
-            newest, deletion = connection.execute(
-                select(row.scalar_subquery(), last.scalar_subquery())
-            ).one()
+            newest, deletion = connection.execute(_POSITION, {"collection": collection_id}).one()
             return newest or 0, deletion or 0
 
     def first_rows(self, collection_id: int, people: Collection[str]) -> Mapping[str, int]:
