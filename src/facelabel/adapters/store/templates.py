@@ -21,7 +21,7 @@ from facelabel.serial import decode_analysis, encode_analysis, encode_template
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import BindParameter, Connection, RowMapping
 
     from facelabel.adapters.store.database import Database
     from facelabel.model import Analysis, Asset, Template
@@ -32,7 +32,7 @@ _DELETION = schema.template_deletion.c
 _KEPT = schema.kept.c
 _FACE = (_TEMPLATE.face_id, _TEMPLATE.person, _TEMPLATE.asset_id)
 
-_THIS = bindparam("collection")
+_THIS: BindParameter[int] = bindparam("collection")
 #: Made once: it is asked three times for each picture.
 _POSITION = select(
     select(func.max(_TEMPLATE.row)).where(_TEMPLATE.collection_id == _THIS).scalar_subquery(),
