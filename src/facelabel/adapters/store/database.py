@@ -126,10 +126,15 @@ class Database:
                 return
             yield from items
 
-    def insert(self, table: Table) -> Insert:
+    @property
+    def inserting(self) -> Callable[[Table], Insert]:
         """INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words."""
         dialect = sqlite_dialect if self._sqlite else postgresql_dialect
-        return cast("Insert", dialect.insert(table))
+        return cast("Callable[[Table], Insert]", dialect.insert)
+
+    def insert(self, table: Table) -> Insert:
+        """INSERT into a table, by :attr:`inserting`."""
+        return self.inserting(table)
 
     def reach(self) -> None:
         """Read as a new process would. Raises Unavailable or ConfigurationError.

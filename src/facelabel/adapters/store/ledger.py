@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy import and_, bindparam, delete, exists, select, update
 
 from facelabel import naming
 from facelabel.adapters.store import forgetting, schema, standing
@@ -16,13 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table
+    from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, Table
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
     from facelabel.model import Basis, Noted, Scope
 
 _LINE = [column for column in schema.enrolment.c if column.name != "collection"]
+
+
+def _asked(statement: Select[Any], table: Table, *names: str) -> Select[Any]:
+    """A statement about the rows that have these values, given by name when it is carried out."""
+    return statement.where(*(table.c[name] == bindparam(name) for name in names))
+
+
+# Asked for every picture, so put into words once: that takes as long as to be told.
+_COLLECTION = select(schema.gallery.c.collection)
+_GENERATION = select(schema.gallery.c.generation)
+_WEIGHS_STRANGERS = select(schema.gallery.c.weighs_strangers)
+_ENROLMENT = _asked(select(*_LINE), schema.enrolment, "collection", "asset_id")
+_INTENTION = _asked(select(schema.intention.c.person), schema.intention, "collection", "asset_id")
+_LEFTOVERS = _asked(select(schema.leftover.c.face_id), schema.leftover, "collection").order_by(
+    schema.leftover.c.face_id
+)
+_MARKS = _asked(
+    select(schema.name_mark.c.name, schema.name_mark.c.state), schema.name_mark, "asset_id"
+).order_by(schema.name_mark.c.name)
 
 
 class StoreLedger:
@@ -35,9 +54,7 @@ class StoreLedger:
     def collection(self) -> str | None:
         """Return the live collection."""
         with self._database.read() as connection:
-            collection: str | None = connection.execute(
-                select(schema.gallery.c.collection)
-            ).scalar_one()
+            collection: str | None = connection.execute(_COLLECTION).scalar_one()
             return collection
 
     def begin(self, collection: str) -> str:
@@ -58,7 +75,7 @@ class StoreLedger:
     def weighs_strangers(self) -> bool:
         """Whether the gallery was begun by a program that asks more where many are known."""
         with self._database.read() as connection:
-            return bool(connection.execute(select(schema.gallery.c.weighs_strangers)).scalar_one())
+            return bool(connection.execute(_WEIGHS_STRANGERS).scalar_one())
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
@@ -77,7 +94,7 @@ class StoreLedger:
     def generation(self) -> int:
         """How often the gallery changed."""
         with self._database.read() as connection:
-            generation: int = connection.execute(select(schema.gallery.c.generation)).scalar_one()
+            generation: int = connection.execute(_GENERATION).scalar_one()
             return generation
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
@@ -109,11 +126,9 @@ class StoreLedger:
 
     def intention(self, collection: str, asset_id: str) -> str | None:
         """Return whom a process that died in between was enrolling from this image."""
-        noted = _at(schema.intention, collection=collection, asset_id=asset_id)
+        place = {"collection": collection, "asset_id": asset_id}
         with self._database.read() as connection:
-            person: str | None = connection.execute(
-                select(schema.intention.c.person).where(noted)
-            ).scalar()
+            person: str | None = connection.execute(_INTENTION, place).scalar()
             return person
 
     def intend(self, collection: str, asset_id: str, person: str) -> None:
@@ -158,9 +173,8 @@ class StoreLedger:
 
     def leftovers(self, collection: str) -> Sequence[str]:
         """Faces no enrolment holds, still to be forgotten by the recogniser."""
-        faces = select(schema.leftover.c.face_id).where(schema.leftover.c.collection == collection)
         with self._database.read() as connection:
-            return connection.execute(faces.order_by(schema.leftover.c.face_id)).scalars().all()
+            return connection.execute(_LEFTOVERS, {"collection": collection}).scalars().all()
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
         """Note that faces were forgotten: leftovers among them are none any more.
@@ -329,16 +343,13 @@ def _is_held(connection: Connection, collection: str, face_id: str) -> bool:
 
 
 def _marks(connection: Connection, asset_id: str) -> dict[str, NameState]:
-    marks = select(schema.name_mark.c.name, schema.name_mark.c.state).where(
-        _at(schema.name_mark, asset_id=asset_id)
-    )
-    rows = connection.execute(marks.order_by(schema.name_mark.c.name))
+    rows = connection.execute(_MARKS, {"asset_id": asset_id})
     return {name: NameState(state) for name, state in rows}
 
 
 def _enrolment(connection: Connection, collection: str, asset_id: str) -> Enrolment | None:
-    place = _at(schema.enrolment, collection=collection, asset_id=asset_id)
-    row = connection.execute(select(*_LINE).where(place)).mappings().first()
+    place = {"collection": collection, "asset_id": asset_id}
+    row = connection.execute(_ENROLMENT, place).mappings().first()
     return Enrolment(**row) if row else None
 
 

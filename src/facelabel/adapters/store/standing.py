@@ -6,6 +6,7 @@ whether a search may replace another is decided there.
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from facelabel.serial import decode_search, encode_search
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import ColumnElement, Connection, Executable, Table
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
@@ -69,19 +70,28 @@ def _put(
     ]
     if not small:
         return
-    new = database.insert(schema.standing)
-    put = new.on_conflict_do_update(
+    put_small, put_large = _puts(database.inserting, is_newer)
+    done = connection.execute(put_small, small).scalars().all()
+    large = [_of(schema.search, plain[asset_id]) for asset_id in done]
+    if large:
+        connection.execute(put_large, large)
+
+
+@functools.cache
+def _puts(
+    inserting: Callable[[Table], Insert], is_newer: Callable[..., Any]
+) -> tuple[Executable, Executable]:
+    """Statements for both tables, made once: that takes as long as to carry them out."""
+    new = inserting(schema.standing)
+    small = new.on_conflict_do_update(
         index_elements=["asset_id"],
         set_={column.name: new.excluded[column.name] for column in _STANDING},
         where=_may_replace(new, is_newer),
     )
-    done = connection.execute(put.returning(_STANDING.asset_id), small).scalars().all()
-    large = [_of(schema.search, plain[asset_id]) for asset_id in done]
-    if large:
-        new = database.insert(schema.search)
-        values = {column.name: new.excluded[column.name] for column in _SEARCH}
-        put = new.on_conflict_do_update(index_elements=["asset_id"], set_=values)
-        connection.execute(put, large)
+    new = inserting(schema.search)
+    values = {column.name: new.excluded[column.name] for column in _SEARCH}
+    large = new.on_conflict_do_update(index_elements=["asset_id"], set_=values)
+    return small.returning(_STANDING.asset_id), large
 
 
 def read(connection: Connection, asset_ids: Sequence[str]) -> dict[str, Search]:

@@ -7,6 +7,7 @@ PostgreSQL whoever adds to a collection or deletes from it locks the collection'
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -19,9 +20,10 @@ from facelabel.model import EnrolledFace
 from facelabel.serial import decode_analysis, encode_analysis, encode_template
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import BindParameter, Connection, RowMapping
+    from sqlalchemy import BindParameter, Connection, RowMapping, Table
+    from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
     from facelabel.model import Analysis, Asset, Template
@@ -272,17 +274,15 @@ class StoreTemplates:
     def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
         """Keep the faces seen in a picture, replacing what was kept of it."""
         values = {
+            "asset_id": asset.asset_id,
             "version": asset.version,
             "model": model,
             "analysis": encode_analysis(analysis),
             "vectors": b"".join(template.vector for template in analysis.templates),
         }
-        new = self._database.insert(schema.kept).values(asset_id=asset.asset_id, **values)
         # Not waited for: without it the picture is looked at again, that is all.
         with self._database.transaction(durable=False) as connection:
-            connection.execute(
-                new.on_conflict_do_update(index_elements=[_KEPT.asset_id], set_=values)
-            )
+            connection.execute(_keeping(self._database.inserting), values)
 
     def kept(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, Analysis]]:
         """Version and faces of each picture kept for that model, by asset_id."""
@@ -315,7 +315,15 @@ class StoreTemplates:
 
     def _collection(self, name: str) -> RowMapping | None:
         with self._database.read() as connection:
-            return connection.execute(template_rows.named(name)).mappings().first()
+            return connection.execute(template_rows.NAMED, {"collection": name}).mappings().first()
+
+
+@functools.cache
+def _keeping(inserting: Callable[[Table], Insert]) -> Insert:
+    """Put what was seen in a picture in the place of what was there; made once."""
+    new = inserting(schema.kept)
+    values = {column.name: new.excluded[column.name] for column in _KEPT}
+    return new.on_conflict_do_update(index_elements=[_KEPT.asset_id], set_=values)
 
 
 def _hold(connection: Connection, collection: str) -> RowMapping:
