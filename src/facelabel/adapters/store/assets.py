@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 _ASSET = schema.asset.c
 _TAG = schema.asset_tag.c
+#: Made once: it is asked with every asset.
+_TAGS = (
+    select(_TAG.asset_id, _TAG.tag)
+    .where(_TAG.asset_id.in_(bindparam("asset_ids", expanding=True)))
+    .order_by(_TAG.asset_id, _TAG.position)
+)
 _COLUMNS = tuple(_ASSET.keys())
 #: Columns with words of people's.
 _WRITTEN = ("public_id", "folder", "filename", "display_name")
@@ -170,8 +176,7 @@ def _write_tags(connection: Connection, changes: Sequence[AssetChange]) -> None:
 
 def _tags(connection: Connection, asset_ids: Sequence[str]) -> dict[str, list[str]]:
     """The tags of each asset, in the order they were added."""
-    tags = select(_TAG.asset_id, _TAG.tag).where(_TAG.asset_id.in_(asset_ids))
     found: dict[str, list[str]] = {asset_id: [] for asset_id in asset_ids}
-    for asset_id, tag in connection.execute(tags.order_by(_TAG.asset_id, _TAG.position)):
+    for asset_id, tag in connection.execute(_TAGS, {"asset_ids": asset_ids}):
         found[asset_id].append(tag)
     return found

@@ -28,9 +28,18 @@ if TYPE_CHECKING:
 
 _SEARCH, _STANDING = schema.search.c, schema.standing.c
 _BASIS = ("note", "below", "upto")
-_WHOLE = select(
-    schema.search, *(c for c in _STANDING if c.name != "asset_id" and c.name not in _BASIS)
-).join(schema.standing, _SEARCH.asset_id == _STANDING.asset_id)
+# Made once, as they are asked for each picture.
+_WHOLE = (
+    select(schema.search, *(c for c in _STANDING if c.name not in {"asset_id", *_BASIS}))
+    .join(schema.standing, _SEARCH.asset_id == _STANDING.asset_id)
+    .where(_SEARCH.asset_id.in_(bindparam("asset_ids", expanding=True)))
+)
+_STALE = (
+    select(_STANDING.asset_id)
+    .where(_STANDING.generation < bindparam("generation"))
+    .order_by(_STANDING.generation, _STANDING.searched_at, _STANDING.asset_id)
+    .limit(bindparam("limit"))
+)
 
 
 def record(
@@ -99,15 +108,14 @@ def read(connection: Connection, asset_ids: Sequence[str]) -> dict[str, Search]:
     return {
         row["asset_id"]: decode_search({**row})
         for some in batches(asset_ids)
-        for row in connection.execute(_WHOLE.where(_SEARCH.asset_id.in_(some))).mappings()
+        for row in connection.execute(_WHOLE, {"asset_ids": some}).mappings()
     }
 
 
 def stale(connection: Connection, generation: int, limit: int) -> list[Search]:
     """Searches brought to no later generation than the one before this, oldest first."""
-    oldest = (_STANDING.generation, _STANDING.searched_at, _STANDING.asset_id)
-    before = select(_STANDING.asset_id).where(_STANDING.generation < generation)
-    asset_ids = connection.execute(before.order_by(*oldest).limit(limit)).scalars().all()
+    these = {"generation": generation, "limit": limit}
+    asset_ids = connection.execute(_STALE, these).scalars().all()
     found = read(connection, asset_ids)
     return [found[asset_id] for asset_id in asset_ids]
 
