@@ -130,6 +130,21 @@ def test_auto_passes_over_what_does_not_work_and_says_so(tmp_path: Path, package
     assert "the device openvino cannot be used (" in refused.stderr
 
 
+def test_openvino_tells_nobody_that_it_was_loaded(openvino: Device, tmp_path: Path) -> None:
+    """It would keep an id in the user's home, and report to its makers."""
+    program = (
+        "import sys; from facelabel.adapters.engine import devices;"
+        f" print(devices.chosen({openvino.value!r}), sys.modules['openvino_telemetry'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "openvino None\n", "")
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_a_provider_is_asked_for_the_smallest_graph_there_is() -> None:
     assert devices.problem("CPUExecutionProvider") == ""
     assert devices.problem("XnnpackExecutionProvider") != ""

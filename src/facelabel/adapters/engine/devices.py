@@ -18,6 +18,7 @@ from facelabel.adapters.engine.runtime import (
     InferenceSession,
     SessionOptions,
     get_available_providers,
+    openvino,
 )
 from facelabel.errors import ConfigurationError
 
@@ -130,9 +131,7 @@ def problem(provider: str) -> str:
 def _openvino_problem() -> str:
     """The same of OpenVINO, which may be installed in part, or for another processor."""
     try:
-        import openvino  # noqa: PLC0415 - an extra
-
-        core = openvino.Core()
+        core = openvino().Core()
         core.compile_model(core.read_model(_NOTHING), "CPU")
     except Exception as error:  # noqa: BLE001 - whatever it is, there are other devices
         return _first_line(error)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facelabel.adapters.engine.devices import PROVIDERS, Device
-from facelabel.adapters.engine.runtime import InferenceSession, SessionOptions
+from facelabel.adapters.engine.runtime import InferenceSession, SessionOptions, openvino
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -131,9 +131,7 @@ class _OpenVino:
     """Intel's library, which takes shorter numbers (bfloat16) where the processor has them."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        import openvino  # noqa: PLC0415 - an extra
-
-        core = openvino.Core()
+        core = openvino().Core()
         options = {
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads,
