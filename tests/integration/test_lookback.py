@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.examples import examples
+from tests.lives import work_off
 from tests.unit.test_convergence import Crash, Fate, fated
 
 from facelabel.adapters.local_recognizer import LocalRecognizer
@@ -262,13 +263,7 @@ class World:
 
     def drain(self) -> None:
         """Work until nothing is left."""
-        for _ in range(2000):
-            if not self.turn(self.calm):
-                due = self.queue.next_due()
-                if due is None:
-                    return
-                self.clock.time = max(due, self.clock.time)
-        raise AssertionError(f"never done: {self.queue.jobs()}")
+        work_off(lambda: self.turn(self.calm), self.queue, self.clock)
 
     def through(self, steps: Sequence[Step]) -> None:
         """Live through these steps."""

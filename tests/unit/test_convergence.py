@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.examples import examples
+from tests.lives import work_off
 
 from facelabel.errors import Unavailable
 from facelabel.model import JobKind, NameState
@@ -358,13 +359,7 @@ class World:
 
     def drain(self, worker: Worker) -> None:
         """Work until nothing is left, moving the clock to whatever is due."""
-        for _ in range(2000):
-            if not self.turn(worker):
-                due = self.queue.next_due()
-                if due is None:
-                    return
-                self.clock.time = max(due, self.clock.time)
-        raise AssertionError(f"never done: {self.queue.jobs()}")
+        work_off(lambda: self.turn(worker), self.queue, self.clock)
 
     def through(self, steps: Sequence[Step]) -> None:
         """Live through these steps."""

@@ -17,8 +17,8 @@ from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.core import limits, scheme
-from facelabel.bootstrap.engines import Engines
-from facelabel.errors import ConfigurationError, NotFound, Rejected
+from facelabel.bootstrap.engines import Engines, live_model
+from facelabel.errors import ConfigurationError, Rejected
 from facelabel.model import JobKind
 from facelabel.pipeline import Pipeline
 from facelabel.reconcile import Reconciler
@@ -240,7 +240,9 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
         return pictures.tidy()
 
     # Amazon's similarities are its own.
-    calibration = "" if parts.amazon else engines.meaning(_live_model(stores, parts.recognizer))
+    calibration = (
+        "" if parts.amazon else engines.meaning(live_model(stores.ledger, parts.recognizer))
+    )
     pipeline = Pipeline(
         pictures.quiet,
         parts.recognizer,
@@ -270,15 +272,6 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
         own_faces=parts.own,
         amazon=parts.amazon,
     )
-
-
-def _live_model(stores: _Stores, recognizer: Recognizer) -> str | None:
-    """What the live collection was made with; None where there is none, or it is elsewhere."""
-    live = stores.ledger.collection()
-    try:
-        return recognizer.model(live) if live else None
-    except NotFound:
-        return None
 
 
 def _with_rekognition(settings: Settings, own: OwnFaces, stores: _Stores) -> bool:

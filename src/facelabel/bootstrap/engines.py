@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.engine.manifest import Pack
     from facelabel.bootstrap.calibrations import Points
     from facelabel.model import Box, Face
-    from facelabel.ports import FaceEngine
+    from facelabel.ports import FaceEngine, Ledger, Recognizer
     from facelabel.settings import Settings
 
     #: Told about model files on their way: name, bytes so far, bytes in all.
@@ -308,3 +308,12 @@ class Engines:
             if self._own is None:
                 self._own = self.calibrations.every()
             return self._own
+
+
+def live_model(ledger: Ledger, recognizer: Recognizer) -> str | None:
+    """What the live collection was made with; None where there is none, or it is elsewhere."""
+    live = ledger.collection()
+    try:
+        return recognizer.model(live) if live else None
+    except NotFound:
+        return None

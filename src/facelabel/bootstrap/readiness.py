@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from facelabel.bootstrap.engines import live_model
 from facelabel.errors import FacelabelError
 
 if TYPE_CHECKING:
@@ -30,13 +31,8 @@ def _has_models(app: App) -> bool:
     if app.amazon and app.amazon.detects:
         return True
     try:
-        return app.engines.present(_live_model(app))
+        pipe = app.pipeline
+        model = None if app.amazon else live_model(pipe.ledger, pipe.recognizer)
+        return app.engines.present(model)
     except FacelabelError:
         return False
-
-
-def _live_model(app: App) -> str | None:
-    live, recognizer = app.pipeline.ledger.collection(), app.pipeline.recognizer
-    if app.amazon or live is None or live not in recognizer.collections():
-        return None
-    return recognizer.model(live)

@@ -9,6 +9,7 @@ word on the processor.
 from __future__ import annotations
 
 import enum
+import functools
 import importlib.util
 import logging
 from types import MappingProxyType
@@ -84,8 +85,11 @@ _ADVICE: Mapping[Device, str] = MappingProxyType(
 _UNASKED = (Device.CUDA, Device.DIRECTML, Device.OPENVINO)
 
 
+@functools.cache
 def chosen(choice: str) -> Device:
     """Return the device that a choice stands for here; "auto" ends with the processor.
+
+    Devices that work are found out once a process.
 
     Raises ConfigurationError, saying what to install, where the one asked for does not work.
     """
