@@ -13,8 +13,8 @@ Each picture is looked at as it is, and in copies: blurred by a Gaussian of seve
 face's width, shrunk until a face has so many pixels, or both. Grain on top of the blur, which looks
 like detail, is counted apart: all of these faces are blurred, and sharpness is deceived. Everything
 else is the product: its detection, its vectors, its similarity and its rule
-(``facelabel.core.quality.Comparable``). ``costs`` counts the faces of untouched files, sharp enough,
-that the rule's norm takes away.
+(``facelabel.core.quality.Comparable``). ``costs`` counts the faces of untouched files, sharp
+enough, that the rule's norm takes away.
 
 The limits of the packs were set with these pictures, so the numbers "after" are those of a
 development set.

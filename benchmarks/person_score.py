@@ -8,9 +8,9 @@ repository). Two tables for each pack:
 * Scores. Each picture of the people of ``families`` and of ``groups`` (``same_person``) is
   searched among all others, those of ``portraits`` included, with each way to score a person by
   the distances of several references.
-* Margins. What ``facelabel.core.matching`` names with each threshold and margin: probes, strangers and
-  sheets of ``portraits``, the group photo of ``families``, each family portrait among all others,
-  and each family portrait among those of everybody else, relatives included.
+* Margins. What ``facelabel.core.matching`` names with each threshold and margin: probes, strangers
+  and sheets of ``portraits``, the group photo of ``families``, each family portrait among all
+  others, and each family portrait among those of everybody else, relatives included.
 """
 
 from __future__ import annotations

@@ -133,8 +133,8 @@ def _fit(pack: Pack) -> tuple[float, int]:
     Two directions drawn in n dimensions have a cosine of density (1 - t^2)^((n - 3) / 2).
     """
     distances = {similarity: distance for distance, similarity in pack.calibration or ()}
-    wanted = {rate: 1 - distances[level] ** 2 / 2
-              for level, rate in false_matches.FALSE_MATCH_RATES.items() if rate in RATES}  # fmt: skip
+    levels = {r: level for level, r in false_matches.FALSE_MATCH_RATES.items() if r in RATES}
+    wanted = {rate: 1 - distances[level] ** 2 / 2 for rate, level in levels.items()}
     cosine = np.array([wanted[rate] for rate in RATES])
     fits = []
     for dimensions in range(10, 257):

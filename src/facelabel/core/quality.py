@@ -66,8 +66,8 @@ class Comparable:
     """
 
     sharpness: float = SHARP
-    #: Of each embedder the least :attr:`~facelabel.core.model.Template.norms`; 0 where it is not known.
-    #: Sharpness alone is deceived by grain, which looks like detail and shows no face.
+    #: Of each embedder the least :attr:`~facelabel.core.model.Template.norms`; 0 where it is not
+    #: known. Sharpness alone is deceived by grain, which looks like detail and shows no face.
     norms: tuple[float, ...] = ()
 
     def reasons(self, template: Template) -> Iterator[Reason]:

@@ -6,8 +6,8 @@ a plain portrait. Every bar but NONE refuses the faces that the engine finds too
 
 A search compares with faces that passed a bar when they were indexed. Where two images are
 compared, and among faces on their way into an index, nobody has chosen either side: there a filter
-asks for :class:`facelabel.core.quality.Comparable` as well. Whoever asks for LOW takes less sharp faces
-than that rule does, but none in which the embedder sees nobody.
+asks for :class:`facelabel.core.quality.Comparable` as well. Whoever asks for LOW takes less sharp
+faces than that rule does, but none in which the embedder sees nobody.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The words of the media library, in Cloudinary's sense: what its API speaks of.
 
-The pipeline gets by with :class:`~facelabel.core.model.Asset`; these are for whoever serves, fills and
-searches a library. Frozen values, no input or output.
+The pipeline gets by with :class:`~facelabel.core.model.Asset`; these are for whoever serves,
+fills and searches a library. Frozen values, no input or output.
 """
 
 from __future__ import annotations

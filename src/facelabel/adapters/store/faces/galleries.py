@@ -49,7 +49,7 @@ class StoreGalleries:
     """Galleries in the database; implements :class:`facelabel.ports.Galleries`."""
 
     def __init__(self, database: Database, clock: Clock, own: str = "") -> None:
-        """Share the database with :class:`~facelabel.adapters.store.faces.templates.StoreTemplates`.
+        """Share it with :class:`~facelabel.adapters.store.faces.templates.StoreTemplates`.
 
         ``own``: the name under which clients know the collection that the pipeline works with. A
         rebuild makes another one, and no collection of that name is left: then the name means

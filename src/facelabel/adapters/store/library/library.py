@@ -1,10 +1,10 @@
 """The local library: pictures and other files on this computer, with Cloudinary's words and rules.
 
-Rows are in the database, files in :mod:`~facelabel.adapters.store.library.originals`. Whoever changes the
-library holds its lock, so a change and what follows it up are one transaction, and what is
-decided from a row (is the name free, is this the original's last user) still holds when it is
-written. That is also why an edit may read an asset, work out in plain Python what becomes of it,
-and write the difference.
+Rows are in the database, files in :mod:`~facelabel.adapters.store.library.originals`. Whoever
+changes the library holds its lock, so a change and what follows it up are one transaction, and
+what is decided from a row (is the name free, is this the original's last user) still holds when
+it is written. That is also why an edit may read an asset, work out in plain Python what becomes
+of it, and write the difference.
 """
 
 from __future__ import annotations

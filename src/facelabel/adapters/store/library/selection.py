@@ -1,8 +1,8 @@
 """Conditions on assets as SQL, the same on SQLite and PostgreSQL.
 
 Every condition is true or false, never NULL: what an asset has not got is not equal to anything,
-so :class:`~facelabel.media.types.Never` means what it says. Nothing is left to LIKE, which on SQLite
-takes A for a: what has to be exact is compared by ranges.
+so :class:`~facelabel.media.types.Never` means what it says. Nothing is left to LIKE, which on
+SQLite takes A for a: what has to be exact is compared by ranges.
 """
 
 from __future__ import annotations
