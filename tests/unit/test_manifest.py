@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from tests.manifests import manifest
 
 from facelabel.core.quality import Comparable
+from facelabel.engine import models as packs
 from facelabel.engine.models.manifest import (
     ARCFACE_TEMPLATE,
     BUILTIN,
@@ -302,7 +303,7 @@ def test_what_a_schema_cannot_say(
 
 @pytest.mark.parametrize("name", [*BUILTIN, "opencv-zoo-1"])
 def test_our_own_packs_fit_the_schema(schema: Draft202012Validator, name: str) -> None:
-    file = resources.files("facelabel.engine") / "packs" / f"{name}.toml"
+    file = resources.files(packs) / "packs" / f"{name}.toml"
     schema.validate(tomllib.loads(file.read_text("utf-8")))
 
 

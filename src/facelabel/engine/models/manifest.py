@@ -242,7 +242,7 @@ def former_packs() -> tuple[Pack, ...]:
 
 @functools.cache
 def _builtin(name: str) -> Pack:
-    manifest = resources.files("facelabel.engine") / "packs" / f"{name}.toml"
+    manifest = resources.files(__package__) / "packs" / f"{name}.toml"
     return _parse(manifest.read_text("utf-8"), manifest.name, None)
 
 

@@ -19,7 +19,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def _config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "facelabel.adapters.store:migrations")
+    config.set_main_option("script_location", f"{__package__}:migrations")
     return config
 
 
