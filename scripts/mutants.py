@@ -34,16 +34,16 @@ ROOT = Path(__file__).parents[1]
 EQUIVALENT = ROOT / "tests/mutants/equivalent.toml"
 #: Where a fault would put a wrong name on a face, lose work, or let somebody in.
 MODULES = (
-    "pipeline.py",
-    "naming.py",
-    "matching.py",
-    "names.py",
-    "scheme.py",
-    "changes.py",
-    "intake.py",
-    "quality.py",
-    "reconcile.py",
-    "worker.py",
+    "recognition/pipeline.py",
+    "core/naming.py",
+    "core/matching.py",
+    "core/names.py",
+    "core/label_policy.py",
+    "recognition/changes.py",
+    "cloudinary/intake.py",
+    "core/quality.py",
+    "recognition/reconcile.py",
+    "recognition/worker.py",
     "adapters/store/jobs/queue.py",
     "rekognition/sigv4.py",
     "cloudinary/signing.py",
@@ -151,7 +151,7 @@ def _copy(folder: Path, modules: Sequence[str]) -> None:
     tests = [f"tests/unit/{name}.py" for name in TESTS] + list(CONTRACTS)
     settings = {
         "source_paths": ["src"],
-        "only_mutate": [f"src/facelabel/{module}" for module in {*modules, "intake.py"}],
+        "only_mutate": [f"src/facelabel/{module}" for module in {*modules, "cloudinary/intake.py"}],
         "also_copy": sorted({name.partition("/")[0] for name in listed.split("\0") if name}
                             - {"src", "tests"}),
         "pytest_add_cli_args_test_selection": tests,
