@@ -72,7 +72,7 @@ def classic(
 
 def uncalibrated(pack: str, models: Path, folder: Path, *options: str | Path) -> Eval:
     """A pack as one a user described, without its calibration."""
-    text = resources.files("facelabel.engine").joinpath(f"packs/{pack}.toml")
+    text = resources.files("facelabel.engine.models").joinpath(f"packs/{pack}.toml")
     lines = text.read_text("utf-8").replace(f'"{pack}"', '"own"').splitlines()
     manifest = folder / "own.toml"
     manifest.write_text("\n".join(line for line in lines if not line.startswith("calibration")))
