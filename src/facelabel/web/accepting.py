@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 
 _NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-try:
+if sys.platform != "win32":  # there sockets are not counted so
     import resource
-except ImportError:  # Windows, where sockets are not counted so
-    resource = None  # type: ignore[assignment]
 
 #: Seconds until it is looked for room again.
 _PAUSE = 0.1
@@ -38,7 +37,7 @@ def connections(wanted: int) -> int:
 
     The process's own limit is raised as far as that needs and the system allows.
     """
-    if resource is None:
+    if sys.platform == "win32":
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
