@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 _NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-if sys.platform != "win32":  # there sockets are not counted so
-    import resource
-
 #: Seconds until it is looked for room again.
 _PAUSE = 0.1
 #: Descriptors for each connection: the socket, a file that is being uploaded, and what the
@@ -37,8 +34,10 @@ def connections(wanted: int) -> int:
 
     The process's own limit is raised as far as that needs and the system allows.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # where sockets are not counted so
         return wanted
+    import resource  # noqa: PLC0415 - Windows has no such module
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return wanted
