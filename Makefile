@@ -57,10 +57,12 @@ format: $(VENV)/dev
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 
-types: $(VENV)/facelabel $(VENV)/dev
+# Nobody of us has Windows: that what it has not is not used there is seen here.
+types: $(VENV)/dev
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 src
 
-imports: $(VENV)/facelabel $(VENV)/dev
+imports: $(VENV)/dev
 	PYTHONPATH=src $(BIN)/lint-imports
 
 soak: $(VENV)/facelabel $(VENV)/dev ## Run what measures time, or takes long: load, kills, thousands of examples.
@@ -103,7 +105,8 @@ lock: | $(VENV)/python ## Resolve the dependencies anew (needs uv).
 		--constraint requirements/run.txt --constraint deploy/aws/requirements.txt --output-file deploy/aws/container/requirements.txt
 
 release: $(VENV)/release ## Set the version, build what is to be published, and try it; VERSION=1.2.3.
-	@$(BIN)/python scripts/release.py $(VERSION)
+	@test -n "$(VERSION)" || { echo "VERSION=the new one, as 1.2.3; CHANGELOG.md says which was the last"; exit 1; }
+	@$(BIN)/python scripts/release.py "$(VERSION)"
 
 clean: ## Remove the virtual environment and everything built.
 	rm -rf $(VENV) .venv-* .coverage* build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
