@@ -18,7 +18,7 @@ ACROSS := -n auto --maxprocesses 6 --dist worksteal
 export PYTEST_TIMEOUT ?= 900
 
 .PHONY: help demo test test-busy test-all suites coverage mutants check format lint types imports soak \
-	compat bench docs structure lock clean
+	compat bench docs lock structure release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -57,10 +57,12 @@ format: $(VENV)/dev
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 
-types: $(VENV)/facelabel $(VENV)/dev
+# Nobody of us has Windows: that what it has not is not used there is seen here.
+types: $(VENV)/dev
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 src
 
-imports: $(VENV)/facelabel $(VENV)/dev
+imports: $(VENV)/dev
 	PYTHONPATH=src $(BIN)/lint-imports
 
 soak: $(VENV)/facelabel $(VENV)/dev ## Run what measures time, or takes long: load, kills, thousands of examples.
@@ -98,10 +100,16 @@ lock: | $(VENV)/python ## Resolve the dependencies anew (needs uv).
 		--group build --group test --all-extras --constraint $(VENV)/lowest.txt --output-file requirements/lowest.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--group mutants --constraint requirements/dev.txt --output-file requirements/mutants.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--group release --constraint requirements/dev.txt --output-file requirements/release.txt
 	uv pip compile deploy/aws/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
 		--constraint requirements/run.txt --output-file deploy/aws/requirements.txt
 	uv pip compile deploy/aws/container/requirements.in --universal --python-version 3.13 --generate-hashes --no-header --quiet \
 		--constraint requirements/run.txt --constraint deploy/aws/requirements.txt --output-file deploy/aws/container/requirements.txt
+
+release: $(VENV)/release ## Set the version, build what is to be published, and try it; VERSION=1.2.3.
+	@test -n "$(VERSION)" || { echo "VERSION=the new one, as 1.2.3; CHANGELOG.md says which was the last"; exit 1; }
+	@$(BIN)/python scripts/release.py "$(VERSION)"
 
 clean: ## Remove the virtual environment and everything built.
 	rm -rf $(VENV) .venv-* .coverage* build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -123,6 +131,10 @@ $(VENV)/dev: $(DEV) | $(VENV)/run
 	@touch $@
 
 $(VENV)/mutants: requirements/mutants.txt | $(VENV)/dev
+	@$(PIP) install --require-hashes --no-deps -r $<
+	@touch $@
+
+$(VENV)/release: requirements/release.txt | $(VENV)/run
 	@$(PIP) install --require-hashes --no-deps -r $<
 	@touch $@
 

@@ -193,7 +193,7 @@ def main() -> int:
         print("\n".join(f"stale: docs/reference/{name}; run make docs" for name in stale))
         return 1 if stale else 0
     for name, text in pages.items():
-        (REFERENCE / name).write_text(text, "utf-8")
+        (REFERENCE / name).write_text(text, "utf-8", newline="\n")
     return 0
 
 

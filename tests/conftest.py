@@ -101,7 +101,12 @@ def pgbouncer_program() -> str:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Folder of real photos: FACELABEL_TEST_DATA, or shared/data beside the repository."""
+    """Folder of real photos: FACELABEL_TEST_DATA, or shared/data beside the repository.
+
+    "none" says that there are none to be had: then it is no fault, not even where CI=true.
+    """
+    if os.environ.get("FACELABEL_TEST_DATA") == "none":
+        pytest.skip("no test photos here: FACELABEL_TEST_DATA is none")
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("FACELABEL_TEST_DATA", beside))
     if not folder.is_dir():

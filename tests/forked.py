@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from typing import Self
 
-_FORKED = multiprocessing.get_context("forkserver")
-# Not Lambda's own runtime client: it looks for the runtime's address when it is loaded.
-_FORKED.set_forkserver_preload([
-    "alembic.command", "boto3", "cloudinary", "facelabel.cli",
-    "facelabel.adapters.fetcher", "facelabel.bootstrap.amazon", "facelabel.bootstrap.functions",
-    "facelabel.bootstrap.local", "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote",
-    "facelabel.testing", "facelabel.web.cloudinary_api", "facelabel.web.server", "logging.config",
-    "psycopg", "pytest", "uvicorn.logging", "tests.warm",
-])  # fmt: skip
+if sys.platform == "win32":
+    _FORKED = multiprocessing.get_context("spawn")  # nothing forks there: the same, but slower
+else:
+    _FORKED = multiprocessing.get_context("forkserver")
+    # Not Lambda's own runtime client: it looks for the runtime's address when it is loaded.
+    _FORKED.set_forkserver_preload([
+        "alembic.command", "boto3", "cloudinary", "facelabel.cli", "facelabel.adapters.fetcher",
+        "facelabel.bootstrap.amazon", "facelabel.bootstrap.functions", "facelabel.bootstrap.local",
+        "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote", "facelabel.testing",
+        "facelabel.web.cloudinary_api", "facelabel.web.server", "logging.config", "psycopg",
+        "pytest", "uvicorn.logging", "tests.warm",
+    ])  # fmt: skip
 
 
 class Forked:
@@ -78,7 +81,8 @@ class Forked:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        self.send_signal(signal.SIGKILL)
+        if self.poll() is None:
+            self._process.kill()
 
 
 class Piped(Forked):

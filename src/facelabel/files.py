@@ -7,6 +7,7 @@ users of the computer want to use: face models. Files appear under their name wh
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def folder(path: Path, access: Access = PRIVATE) -> None:
 def create(path: Path, data: bytes, access: Access = PRIVATE, *, durable: bool = True) -> None:
     """Write a new file; FileExistsError if there is one. On disk on return, if ``durable``."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, access.file), "wb") as file:  # noqa: PTH123 - a descriptor
-        if os.name == "posix":
+        if sys.platform != "win32":
             os.fchmod(file.fileno(), access.file)
         file.write(data)
         if durable:
@@ -79,7 +80,7 @@ def opener(path: str, flags: int) -> int:
 
 def sync(path: Path) -> None:
     """Make the names in a folder durable, where the system lets a folder be synced."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -97,7 +98,7 @@ def tighten(path: Path) -> None:
 
 def is_open(path: Path) -> bool:
     """Whether others than its owner may read or enter; False where there is none."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return False
     try:
         return bool(path.stat().st_mode & OTHERS)

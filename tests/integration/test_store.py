@@ -283,12 +283,12 @@ class TestMigrations:
 
     def test_a_migration_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / "facelabel.db"
-        with sqlite3.connect(path) as raw:
+        with contextlib.closing(sqlite3.connect(path)) as raw:
             raw.execute("CREATE TABLE kept (in_the_way)")
             raw.execute(f"CREATE TABLE {VERSION_TABLE} (version_num)")
         with pytest.raises(Exception, match="kept"):
             Database(f"sqlite:///{path}")
-        with sqlite3.connect(path) as raw:
+        with contextlib.closing(sqlite3.connect(path)) as raw:
             tables = {name for (name,) in raw.execute("SELECT name FROM sqlite_master")}
         assert tables == {"kept", VERSION_TABLE}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -173,6 +174,8 @@ class TestLabelledSets:
             labelled.read_set(tmp_path)
 
     def test_file_names_that_are_no_utf_8(self, tmp_path: Path) -> None:
+        if sys.platform in {"darwin", "win32"}:
+            pytest.skip("names are Unicode here")
         files(tmp_path, os.fsdecode(b"\xff1.jpg"), "A1.jpg")
         assert len(labelled.read_set(tmp_path, strangers=0.5).strangers) == 1
 

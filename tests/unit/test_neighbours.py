@@ -15,7 +15,8 @@ from facelabel.web import neighbours
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+if sys.platform != "linux":
+    pytest.skip("only Linux tells", allow_module_level=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -142,15 +143,18 @@ def test_what_is_no_list_of_portraits(tmp_path: Path) -> None:
         file.truncate(MAX_LABELS_BYTES + 1)
     with pytest.raises(Rejected, match="larger than 64 MB"):
         portraits(tmp_path)
-    (tmp_path / "labels.csv").unlink()
-    os.mkfifo(tmp_path / "labels.csv")
-    with pytest.raises(Rejected, match="it is a pipe"):
-        portraits(tmp_path)
+    if sys.platform != "win32":
+        (tmp_path / "labels.csv").unlink()
+        os.mkfifo(tmp_path / "labels.csv")
+        with pytest.raises(Rejected, match="it is a pipe"):
+            portraits(tmp_path)
 
 
 def test_a_name_that_two_files_answer_to_is_not_guessed(tmp_path: Path) -> None:
     """The line is named."""
     put(tmp_path, "IMG.jpg", "img.jpg")
+    if len(list(tmp_path.iterdir())) == 1:
+        pytest.skip("upper and lower case are the same file here")
     (tmp_path / "labels.csv").write_text("Img.JPG,Ann\n")
     with pytest.raises(Rejected, match=r"line 1: 'Img.JPG' may mean 'IMG.jpg' and 'img.jpg'"):
         portraits(tmp_path)

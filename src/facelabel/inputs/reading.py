@@ -103,7 +103,10 @@ def why_no_folder(path: Path, expected: str) -> str:
 def why(error: OSError | ValueError) -> str:
     """What kept a file from being read, as words to stand behind its name."""
     verb = "may not be read" if isinstance(error, PermissionError) else "cannot be read"
-    return f"{verb}: {getattr(error, 'strerror', None) or error}"
+    said = getattr(error, "strerror", None) or str(error)
+    if "embedded null" in said:  # every Python says it in other words
+        said = "embedded null byte"
+    return f"{verb}: {said}"
 
 
 def _refuse_special(path: Path, mode: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 
 _NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-try:
-    import resource
-except ImportError:  # Windows, where sockets are not counted so
-    resource = None  # type: ignore[assignment]
-
 #: Seconds until it is looked for room again.
 _PAUSE = 0.1
 #: Descriptors for each connection: the socket, a file that is being uploaded, and what the
@@ -38,8 +34,10 @@ def connections(wanted: int) -> int:
 
     The process's own limit is raised as far as that needs and the system allows.
     """
-    if resource is None:
+    if sys.platform == "win32":  # where sockets are not counted so
         return wanted
+    import resource  # noqa: PLC0415 - Windows has no such module
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return wanted

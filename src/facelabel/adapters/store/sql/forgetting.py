@@ -239,8 +239,9 @@ class Eraser:
         try:
             # Never made anew: whoever deletes the folder under us does not get a file back.
             connection = sqlite3.connect(
-                f"file:{quote(str(self._path))}?mode=rw", patience, isolation_level=None, uri=True
-            )
+                f"file:{quote(str(self._path))}?mode=rw",
+                timeout=patience, isolation_level=None, uri=True,
+            )  # fmt: skip
         except sqlite3.Error as error:
             log.debug("%s: %s", self._path, error)
             yield None
