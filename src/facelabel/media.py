@@ -53,6 +53,10 @@ class Origin:
     batch_id: str = ""
 
 
+#: Of a change that nobody is named for.
+NOBODY = Origin()
+
+
 class ChangeKind(enum.StrEnum):
     """What happened, by the notification_type that tells of it."""
 
@@ -87,7 +91,7 @@ class Change:
     from_path: str = ""
     #: … and is.
     to_path: str = ""
-    origin: Origin = field(default_factory=Origin)
+    origin: Origin = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from facelabel.media import NOBODY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -133,11 +135,9 @@ class EditableLibrary(Library, Protocol):
 class MediaLibrary(EditableLibrary, Protocol):
     """A library of its own: everything Cloudinary's API can ask for.
 
-    Every change is told, in its own transaction, to whoever the library was built with.
+    Every change is told, in its own transaction, to whoever the library was built with; its
+    ``origin`` says on whose behalf it is made.
     """
-
-    def acting(self, origin: Origin) -> MediaLibrary:
-        """The same library, changed on behalf of somebody."""
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
@@ -145,28 +145,30 @@ class MediaLibrary(EditableLibrary, Protocol):
     def fetch_part(self, asset: Asset, part: range) -> bytes:
         """Return these bytes of the file, unverified; Rejected if short, else as :meth:`fetch`."""
 
-    def put(self, upload: Upload) -> tuple[Asset, bool]:
+    def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there.
 
         The content of one that stands there is replaced, its asset_id stays. Raises Rejected for
         a name, a tag … that is not allowed.
         """
 
-    def edit(self, asset_ids: Sequence[str], edit: Edit) -> tuple[Asset, ...]:
+    def edit(
+        self, asset_ids: Sequence[str], edit: Edit, *, origin: Origin = NOBODY
+    ) -> tuple[Asset, ...]:
         """Change assets in one step; those that are not there are left out of the answer.
 
         Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
         """
 
     def delete_all(
-        self, asset_ids: Sequence[str], *, keep_backup: bool = False
+        self, asset_ids: Sequence[str], *, keep_backup: bool = False, origin: Origin = NOBODY
     ) -> tuple[Asset, ...]:
         """Delete assets in one step; return those that were there."""
 
     def backup(self, key: AssetKey) -> Asset | None:
         """What a deleted asset of that name was when it went; None without a backup."""
 
-    def restore(self, key: AssetKey) -> Asset | None:
+    def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
         """Bring a deleted asset back from its backup; None if there is none."""
 
     def select(
@@ -198,13 +200,13 @@ class MediaLibrary(EditableLibrary, Protocol):
     def all_folders(self) -> Sequence[Folder]:
         """Every folder, by path."""
 
-    def create_folder(self, path: str) -> Folder:
+    def create_folder(self, path: str, *, origin: Origin = NOBODY) -> Folder:
         """Make a folder; no error if it exists."""
 
-    def rename_folder(self, path: str, to: str) -> Folder:
+    def rename_folder(self, path: str, to: str, *, origin: Origin = NOBODY) -> Folder:
         """Move a folder with all that is in it; NotFound, AlreadyExists."""
 
-    def delete_folder(self, path: str) -> Sequence[Folder]:
+    def delete_folder(self, path: str, *, origin: Origin = NOBODY) -> Sequence[Folder]:
         """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
 
     def document(self, kind: DocumentKind, name: str) -> Json | None:

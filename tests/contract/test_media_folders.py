@@ -41,7 +41,7 @@ class TestFolders:
             library.folders("c")
 
     def test_making_a_folder_again_is_no_change(self, bench: Bench) -> None:
-        made = bench.library.acting(SECRETARY).create_folder("/a/b/")
+        made = bench.library.create_folder("/a/b/", origin=SECRETARY)
         assert (made.path, made.name) == ("a/b", "b")
         told = [(c.kind, c.to_path, c.origin) for c in bench.told]
         assert told == [(ChangeKind.CREATE_FOLDER, path, SECRETARY) for path in ("a", "a/b")]
@@ -67,7 +67,7 @@ class TestFolders:
         bench.put("3", folder="ab")
         bench.told.clear()
         bench.clock.sleep(1)
-        moved = library.acting(SECRETARY).rename_folder("a", "new/a")
+        moved = library.rename_folder("a", "new/a", origin=SECRETARY)
         assert moved.path == "new/a"
         assert [f.path for f in library.all_folders()] == [
             *("ab", "new", "new/a", "new/a/b", "new/a/empty"),
@@ -103,7 +103,7 @@ class TestFolders:
             library.delete_folder("a")
         library.delete(asset.asset_id)
         bench.told.clear()
-        gone = library.acting(SECRETARY).delete_folder("a/b")
+        gone = library.delete_folder("a/b", origin=SECRETARY)
         assert [folder.path for folder in gone] == ["a/b", "a/b/c"]
         assert self.paths(library) == ["a"]
         assert self.paths(library, "a") == []

@@ -32,6 +32,7 @@ from facelabel.errors import (
     Rejected,
     Unavailable,
 )
+from facelabel.media import Origin
 from facelabel.web import entry, multipart
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.dispositions import base_name
@@ -160,6 +161,17 @@ class Received:
     entry: Entry = Entry.KEY
     #: … and with whose key it came, once that is known; None in a call that needs none.
     key: ApiKey | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """On whose behalf the library is changed, and who else is to hear of it."""
+        url = self.params.text("notification_url")
+        return Origin(
+            id=self.key.key if self.key else "",
+            request_id=self.request_id,
+            notification_urls=(url,) if url else (),
+            batch_id=self.params.text("batch_id"),
+        )
 
 
 def _anybody(_: Headers) -> None:

@@ -9,7 +9,6 @@ and write the difference.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import hashlib
 import logging
@@ -42,6 +41,7 @@ from facelabel.adapters.store.step import Step
 from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
 from facelabel.losses import bearable
 from facelabel.media import (
+    NOBODY,
     AssetChange,
     AssetKey,
     ChangeKind,
@@ -51,7 +51,6 @@ from facelabel.media import (
     Every,
     Folder,
     Order,
-    Origin,
     Page,
     Upload,
     Where,
@@ -66,7 +65,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.database import Database
     from facelabel.adapters.store.step import OnChange
-    from facelabel.media import Condition, ImageHeader
+    from facelabel.media import Condition, ImageHeader, Origin
     from facelabel.model import Asset, Json
     from facelabel.ports import Clock
 
@@ -115,14 +114,7 @@ class LocalLibrary:
         self._on_removed = on_removed
         #: How many files of no picture somebody was told of.
         self._told = 0
-        self._origin = Origin()
         self._bring_into_line()
-
-    def acting(self, origin: Origin) -> LocalLibrary:
-        """The same library, changed on behalf of somebody."""
-        acting = copy.copy(self)
-        acting._origin = origin  # noqa: SLF001 - our own copy
-        return acting
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
@@ -277,11 +269,11 @@ class LocalLibrary:
             original.place()
         return stored
 
-    def put(self, upload: Upload) -> tuple[Asset, bool]:
+    def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there."""
         upload = dataclasses.replace(upload, key=rules.key(upload.key))
         etag = hashlib.sha256(upload.data).hexdigest()
-        with self._originals.staged(etag, upload.data) as original, self._step() as step:
+        with self._originals.staged(etag, upload.data) as original, self._step(origin) as step:
             standing = assets.found(step.connection, assets.is_named(upload.key))
             if standing and not upload.overwrite:
                 return standing, True
@@ -290,12 +282,14 @@ class LocalLibrary:
             original.place()
         return stored, standing is not None
 
-    def edit(self, asset_ids: Sequence[str], edit: Edit) -> tuple[Asset, ...]:
+    def edit(
+        self, asset_ids: Sequence[str], edit: Edit, *, origin: Origin = NOBODY
+    ) -> tuple[Asset, ...]:
         """Change assets in one step; those that are not there are left out of the answer.
 
         Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
         """
-        with self._step() as step:
+        with self._step(origin) as step:
             before = assets.of_ids(step.connection, asset_ids)
             edits = [(asset, editing.edited(asset, edit)) for asset in before]
             return step.edit(edits, overwrite=edit.overwrite)
@@ -316,10 +310,10 @@ class LocalLibrary:
         self.delete_all([asset_id])
 
     def delete_all(
-        self, asset_ids: Sequence[str], *, keep_backup: bool = False
+        self, asset_ids: Sequence[str], *, keep_backup: bool = False, origin: Origin = NOBODY
     ) -> tuple[Asset, ...]:
         """Delete assets in one step; return those that were there."""
-        with self._step() as step:
+        with self._step(origin) as step:
             gone = assets.of_ids(step.connection, asset_ids)
             if keep_backup:
                 step.freed |= backups.keep(step.connection, gone)
@@ -334,9 +328,9 @@ class LocalLibrary:
         with self._database.read() as connection:
             return backups.read(connection, sought)
 
-    def restore(self, key: AssetKey) -> Asset | None:
+    def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
         """Bring a deleted asset back; AlreadyExists if another one has its name."""
-        with self._step() as step:
+        with self._step(origin) as step:
             sought = rules.sought_key(key)
             asset = backups.take(step.connection, sought) if sought else None
             if asset is None:
@@ -359,20 +353,20 @@ class LocalLibrary:
         with self._database.read() as connection:
             return folders.below(connection, "")
 
-    def create_folder(self, path: str) -> Folder:
+    def create_folder(self, path: str, *, origin: Origin = NOBODY) -> Folder:
         """Make a folder, and those it lies in; no error if it exists."""
         path = _folder_path(path)
-        with self._step() as step:
+        with self._step(origin) as step:
             for made in folders.make(step.connection, path):
                 step.tell(ChangeKind.CREATE_FOLDER, to_path=made)
             return folders.below(step.connection, path)[0]
 
-    def rename_folder(self, path: str, to: str) -> Folder:
+    def rename_folder(self, path: str, to: str, *, origin: Origin = NOBODY) -> Folder:
         """Move a folder with all that is in it; NotFound, AlreadyExists."""
         path, to = _folder_path(path), _folder_path(to)
         if to.startswith(f"{path}/"):
             raise Rejected(f"the folder {path} cannot be moved into itself")
-        with self._step() as step:
+        with self._step(origin) as step:
             if not folders.exists(step.connection, path):
                 raise NotFound(f"Can't find folder with path {path}")
             if folders.exists(step.connection, to):
@@ -382,10 +376,10 @@ class LocalLibrary:
             step.move(((asset, _moved(asset, path, to)) for asset in inside), path, to)
             return folders.below(step.connection, to)[0]
 
-    def delete_folder(self, path: str) -> Sequence[Folder]:
+    def delete_folder(self, path: str, *, origin: Origin = NOBODY) -> Sequence[Folder]:
         """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
         path = _folder_path(path)
-        with self._step() as step:
+        with self._step(origin) as step:
             gone = folders.below(step.connection, path)
             if not gone:
                 raise NotFound(f"Can't find folder with path {path}")
@@ -467,11 +461,11 @@ class LocalLibrary:
         return self._database.transaction(alone="library")
 
     @contextmanager
-    def _step(self) -> Iterator[Step]:
+    def _step(self, origin: Origin = NOBODY) -> Iterator[Step]:
         """A change; the originals it leaves without a user go after it."""
         with self._alone() as connection:
             now, fixed = self._clock.now(), self._fixed_folders
-            step = Step(connection, now, self._origin, self._on_change, fixed)
+            step = Step(connection, now, origin, self._on_change, fixed)
             yield step
             freed = _unused(connection, step.freed)
             released.note(self._database, connection, freed)

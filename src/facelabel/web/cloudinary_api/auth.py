@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
-from facelabel.media import DocumentKind, Origin
+from facelabel.media import DocumentKind
 from facelabel.web import http
 from facelabel.web.cloudinary_api import sources
 from facelabel.web.entry import Entry
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from facelabel.web.http import Answer, Endpoint, Received
     from facelabel.web.lanes import Lanes
 
-    #: What an endpoint does, once it is known who asks: ``context.media`` acts on their behalf.
+    #: What an endpoint does, once it is known who asks.
     Action: TypeAlias = Callable[[Context, Received], Answer]
 
 #: Seconds that the timestamp of a signed call may be off.
@@ -54,7 +54,8 @@ def admin(context: Context, action: Action) -> Endpoint:
 
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
-        return _act(context, received, action, _basic_key(context, received.headers))
+        key = _basic_key(context, received.headers)
+        return action(context, replace(received, key=key))
 
     return http.endpoint(
         run,
@@ -70,9 +71,8 @@ def listing(context: Context, action: Action) -> Endpoint:
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
         is_open = received.entry is Entry.OPEN
-        return _act(
-            context, received, action, None if is_open else _basic_key(context, received.headers)
-        )
+        key = None if is_open else _basic_key(context, received.headers)
+        return action(context, replace(received, key=key))
 
     return http.endpoint(run, _limits(context))
 
@@ -93,7 +93,7 @@ def uploading(
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
         key = _caller(context, received, unsigned, presets=presets)
-        return _act(context, _meant(received), action, key)
+        return action(context, replace(_meant(received), key=key))
 
     def admit(headers: Headers) -> None:
         if "authorization" in headers:
@@ -109,23 +109,6 @@ def uploading(
 
 def _limits(context: Context) -> http.Limits:
     return http.Limits(context.max_body_bytes, budget=context.budget)
-
-
-def acting(context: Context, received: Received) -> Context:
-    """The context whose library acts for who asks, as their parameters say."""
-    url = received.params.text("notification_url")
-    origin = Origin(
-        id=received.key.key if received.key else "",
-        request_id=received.request_id,
-        notification_urls=(url,) if url else (),
-        batch_id=received.params.text("batch_id"),
-    )
-    return replace(context, media=context.media.acting(origin))
-
-
-def _act(context: Context, received: Received, action: Action, key: ApiKey | None) -> Answer:
-    known = replace(received, key=key)
-    return action(acting(context, known), known)
 
 
 def _meant(received: Received) -> Received:

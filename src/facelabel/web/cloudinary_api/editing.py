@@ -39,7 +39,7 @@ def routes(context: Context) -> list[DoorRoute]:
 def _update(context: Context, received: Received) -> Json:
     asset = resources.named(context, received)
     edit = _edit(context, asset, received.params)
-    changed = context.media.edit([asset.asset_id], edit)
+    changed = context.media.edit([asset.asset_id], edit, origin=received.origin)
     if not changed:
         raise ApiError(404, f"Resource not found - {asset.public_id}")
     return listing.detailed(context, changed[0], received.params)
@@ -101,7 +101,8 @@ def _restore(context: Context, received: Received) -> Json:
 
 def _restored(context: Context, received: Received, public_id: str) -> Json:
     try:
-        asset = context.media.restore(resources.key(received, public_id))
+        key = resources.key(received, public_id)
+        asset = context.media.restore(key, origin=received.origin)
     except AlreadyExists:
         return {"error": "already_exists"}
     if asset is None:

@@ -58,7 +58,7 @@ def _explicit(context: Context, received: Received, *, resource_type: str) -> Js
         display_name=params.text("display_name") or None,
         set_details=attributes.details(params),
     )
-    asset, derived = upload.with_derived(context, _edited(context, asset, edit), params)
+    asset, derived = upload.with_derived(context, _edited(context, received, asset, edit), received)
     answer = responses.uploaded(context, asset, params, received.key, derived)
     return answer | breakpoints.answer(context, asset, params)
 
@@ -68,8 +68,8 @@ def _folder(context: Context, params: Params) -> str | None:
     return params.text("asset_folder") if is_given else None
 
 
-def _edited(context: Context, asset: Asset, edit: Edit) -> Asset:
-    edited = context.media.edit([asset.asset_id], edit)
+def _edited(context: Context, received: Received, asset: Asset, edit: Edit) -> Asset:
+    edited = context.media.edit([asset.asset_id], edit, origin=received.origin)
     if not edited:
         raise ApiError(404, f"Resource not found - {asset.public_id}")
     return edited[0]
@@ -86,7 +86,7 @@ def _rename(context: Context, received: Received, *, resource_type: str) -> Json
         overwrite=params.flag("overwrite"),
     )
     try:
-        return listing.described(context, _edited(context, asset, edit))
+        return listing.described(context, _edited(context, received, asset, edit))
     except AlreadyExists:
         raise ApiError(400, f"Resource {to} already exists") from None
 
@@ -94,16 +94,17 @@ def _rename(context: Context, received: Received, *, resource_type: str) -> Json
 def _destroy(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
     key = attributes.key(params, params.needed("public_id"), resource_type)
-    return _deleted(context, context.media.get(key))
+    return _deleted(context, received, context.media.get(key))
 
 
 def _destroy_by_id(context: Context, received: Received) -> Json:
-    return _deleted(context, context.media.asset(received.params.needed("asset_id")))
+    asset = context.media.asset(received.params.needed("asset_id"))
+    return _deleted(context, received, asset)
 
 
-def _deleted(context: Context, asset: Asset | None) -> Json:
+def _deleted(context: Context, received: Received, asset: Asset | None) -> Json:
     if asset is None:
         return {"result": "not found"}
     keep = bool(asset.details.get("backup"))
-    gone = context.media.delete_all([asset.asset_id], keep_backup=keep)
+    gone = context.media.delete_all([asset.asset_id], keep_backup=keep, origin=received.origin)
     return {"result": "ok" if gone else "not found"}

@@ -72,14 +72,14 @@ def _below(context: Context, received: Received) -> Json:
 
 
 def _create(context: Context, received: Received) -> Json:
-    folder = context.media.create_folder(_path(received))
+    folder = context.media.create_folder(_path(received), origin=received.origin)
     return {"success": True, **_shown(folder)}
 
 
 def _rename(context: Context, received: Received) -> Json:
     path, to = _path(received), received.params.needed("to_folder").strip("/")
     try:
-        folder = context.media.rename_folder(path, to)
+        folder = context.media.rename_folder(path, to, origin=received.origin)
     except NotFound:
         raise _missing(path) from None
     return {"from": {"name": path.rpartition("/")[2], "path": path}, "to": _shown(folder)}
@@ -88,7 +88,8 @@ def _rename(context: Context, received: Received) -> Json:
 def _delete(context: Context, received: Received) -> Json:
     path = _path(received)
     try:
-        return {"deleted": [folder.path for folder in context.media.delete_folder(path)]}
+        gone = context.media.delete_folder(path, origin=received.origin)
+        return {"deleted": [folder.path for folder in gone]}
     except NotFound:
         raise _missing(path) from None
 

@@ -80,7 +80,8 @@ def _delete(context: Context, received: Received) -> Json:
     context.media.change_document(_KIND, name, delete)
     having = Where(f"metadata.{name}", Compare.EXISTS)
     while assets := context.media.select(having, limit=calls.MAX_PAGE).assets:
-        context.media.edit([a.asset_id for a in assets], Edit(set_metadata={name: None}))
+        ids = [asset.asset_id for asset in assets]
+        context.media.edit(ids, Edit(set_metadata={name: None}), origin=received.origin)
     return {"message": "ok"}
 
 

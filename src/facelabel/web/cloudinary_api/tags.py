@@ -52,8 +52,8 @@ def _tags(context: Context, received: Received, *, resource_type: str) -> Json:
         raise ApiError(400, "Missing required parameter - tag")
     found = _named(context, params, resource_type, changes=len(tags))
     if command == "set_exclusive":
-        _take_from_others(context, tags, found)
-    return _edited(context, found, _tag_edit(command, tags))
+        _take_from_others(context, received, tags, found)
+    return _edited(context, received, found, _tag_edit(command, tags))
 
 
 def _tag_edit(command: str, tags: Sequence[str]) -> Edit:
@@ -69,7 +69,9 @@ def _tag_edit(command: str, tags: Sequence[str]) -> Edit:
     raise ApiError(400, f"Invalid command - {command[:40]}")
 
 
-def _take_from_others(context: Context, tags: Sequence[str], found: Sequence[Asset]) -> None:
+def _take_from_others(
+    context: Context, received: Received, tags: Sequence[str], found: Sequence[Asset]
+) -> None:
     """Remove the tags from all assets of the same kind that were not named."""
     ours = {asset.asset_id for asset in found}
     for asset in found[:1]:
@@ -80,7 +82,7 @@ def _take_from_others(context: Context, tags: Sequence[str], found: Sequence[Ass
         for tag in tags:
             holders = _all(context, Every((*kind, Where("tags", Compare.EQUALS, tag))))
             others = [asset_id for asset_id in holders if asset_id not in ours]
-            context.media.edit(others, Edit(remove_tags=[tag]))
+            context.media.edit(others, Edit(remove_tags=[tag]), origin=received.origin)
 
 
 def _all(context: Context, condition: Every) -> Iterator[str]:
@@ -98,11 +100,12 @@ def _context(context: Context, received: Received, *, resource_type: str) -> Jso
     command = params.text("command", "add")
     found = _named(context, params, resource_type)
     if command == "remove_all":
-        return _edited(context, found, Edit(context={}))
+        return _edited(context, received, found, Edit(context={}))
     if command != "add":
         raise ApiError(400, f"Invalid command - {command[:40]}")
     params.needed("context")
-    return _edited(context, found, Edit(set_context={**(attributes.context(params) or {})}))
+    edit = Edit(set_context={**(attributes.context(params) or {})})
+    return _edited(context, received, found, edit)
 
 
 def _metadata(context: Context, received: Received, *, resource_type: str) -> Json:
@@ -110,7 +113,8 @@ def _metadata(context: Context, received: Received, *, resource_type: str) -> Js
     values = metadata_values.settled(
         context.media, attributes.metadata(params), clear_invalid=params.flag("clear_invalid")
     )
-    return _edited(context, _named(context, params, resource_type), Edit(set_metadata=values))
+    found = _named(context, params, resource_type)
+    return _edited(context, received, found, Edit(set_metadata=values))
 
 
 def _named(
@@ -126,6 +130,7 @@ def _named(
     return [asset for key in keys if (asset := context.media.get(key))]
 
 
-def _edited(context: Context, found: Sequence[Asset], edit: Edit) -> Json:
-    edited = context.media.edit([asset.asset_id for asset in found], edit)
+def _edited(context: Context, received: Received, found: Sequence[Asset], edit: Edit) -> Json:
+    ids = [asset.asset_id for asset in found]
+    edited = context.media.edit(ids, edit, origin=received.origin)
     return {"public_ids": [asset.public_id for asset in edited]}

@@ -88,7 +88,6 @@ def _refuse(_context: Context, _received: Received, *, name: str) -> Json:
 
 def _upload(context: Context, received: Received, *, resource_type: str) -> Json:
     received = presets.applied(context, received)
-    context = auth.acting(context, received)  # a preset may say who is to hear of it
     params = received.params
     attributes.check_addons(params)
     source = sources.whole(context, received)
@@ -101,7 +100,7 @@ def _upload(context: Context, received: Received, *, resource_type: str) -> Json
         is_raw=content.resource_type == "raw",
         fixed_folders=context.fixed_folders,
     )
-    asset, existed = _stored(context, params, name, content)
+    asset, existed = _stored(context, received, name, content)
     why = {"not_an_image": content.not_an_image} if content.not_an_image else {}
     if params.flag("async"):
         return _pending(asset, params) | why
@@ -176,7 +175,10 @@ def _check_format(name: str, params: Params) -> None:
         raise ApiError(400, f"Image file format {name} not allowed")
 
 
-def _stored(context: Context, params: Params, name: Naming, content: Content) -> tuple[Asset, bool]:
+def _stored(
+    context: Context, received: Received, name: Naming, content: Content
+) -> tuple[Asset, bool]:
+    params = received.params
     key = AssetKey(name.public_id, content.resource_type, attributes.delivery_type(params))
     standing = context.media.get(key)
     overwrite = params.flag("overwrite", default=True)
@@ -200,7 +202,8 @@ def _stored(context: Context, params: Params, name: Naming, content: Content) ->
             metadata=metadata,
             details=_details(params, content),
             overwrite=overwrite,
-        )
+        ),
+        origin=received.origin,  # a preset, too, may say who is to hear of it
     )
 
 
@@ -229,7 +232,7 @@ def _answer(context: Context, received: Received, asset: Asset, *, existed: bool
     if existed and received.key is None:
         described = listing.described(context, asset)
         return {name: described[name] for name in _OPEN} | {"existing": True}
-    asset, derived = with_derived(context, asset, received.params)
+    asset, derived = with_derived(context, asset, received)
     answer = responses.uploaded(context, asset, received.params, received.key, derived)
     answer |= breakpoints.answer(context, asset, received.params)
     if existed:
@@ -240,12 +243,13 @@ def _answer(context: Context, received: Received, asset: Asset, *, existed: bool
     return answer
 
 
-def with_derived(context: Context, asset: Asset, params: Params) -> tuple[Asset, list[JsonValue]]:
+def with_derived(
+    context: Context, asset: Asset, received: Received
+) -> tuple[Asset, list[JsonValue]]:
     """Note on the asset which derived images were asked for."""
-    derived = responses.eager(context, asset, params)
+    derived = responses.eager(context, asset, received.params)
     if not derived:
         return asset, derived
-    edited = context.media.edit(
-        [asset.asset_id], Edit(set_details=listing.derived_details(derived))
-    )
+    edit = Edit(set_details=listing.derived_details(derived))
+    edited = context.media.edit([asset.asset_id], edit, origin=received.origin)
     return (edited[0] if edited else asset), derived
