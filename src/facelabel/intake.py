@@ -21,7 +21,7 @@ class Unverified(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Verifies notifications and reads them; the same for the web, for polling, and in process."""
+    """Verifies notifications and reads them; the same for the web and for polling."""
 
     #: Every key whose signature is accepted; asked each time, as keys may be rotated. All are
     #: tried, whichever one the body names: it is not to be believed before it is verified.

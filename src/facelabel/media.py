@@ -80,6 +80,18 @@ class AssetChange:
     before: Asset | None
     after: Asset | None
 
+    @property
+    def added_tags(self) -> list[str]:
+        """Those that it did not have before, in their order."""
+        former = self.before.tags if self.before else ()
+        return [tag for tag in self.after.tags if tag not in former] if self.after else []
+
+    @property
+    def removed_tags(self) -> list[str]:
+        """Those that it has no longer, in their order."""
+        kept = self.after.tags if self.after else ()
+        return [tag for tag in self.before.tags if tag not in kept] if self.before else []
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -25,7 +25,7 @@ from facelabel.model import JobKind, JobRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.media import Change
+    from facelabel.media import AssetChange, Change
     from facelabel.model import Asset, Json, JsonValue
 
 #: Bytes of a body, and assets in one notification, that are read.
@@ -164,7 +164,8 @@ def _renames(event: _Event) -> Iterator[Json]:
 
 
 def _changes_of_tags(event: _Event) -> Iterator[Json]:
-    yield event.source | {"resources": [_tags(before, after) for before, after in event.pairs]}
+    tagged = [_tags(one, one.after) for one in event.change.assets if one.after]
+    yield event.source | {"resources": [*tagged]}
 
 
 def _changes_of_context(event: _Event) -> Iterator[Json]:
@@ -225,11 +226,9 @@ def _named(asset: Asset) -> Json:
     return _identity(asset) | {"public_id": asset.public_id}
 
 
-def _tags(before: Asset | None, after: Asset) -> Json:
-    former = before.tags if before else ()
-    added: list[JsonValue] = [tag for tag in after.tags if tag not in former]
-    removed: list[JsonValue] = [tag for tag in former if tag not in after.tags]
-    return _named(after) | {"added": added, "removed": removed, "updated": []}
+def _tags(change: AssetChange, after: Asset) -> Json:
+    changed: Json = {"added": [*change.added_tags], "removed": [*change.removed_tags]}
+    return _named(after) | changed | {"updated": []}
 
 
 def _context(before: Asset | None, after: Asset) -> Json:
