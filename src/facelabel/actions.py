@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel import names, reading
+from facelabel import intake, names, reading
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
 from facelabel.model import JobKind, JobRequest, JobState, Outcome
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
     from facelabel.worker import Done
 
-#: Where notifications are taken; the second path is the original app's.
-WEBHOOK_PATHS = ("/webhook", "/cloudinary-rekog")
 #: Pictures enqueued at a time.
 PAGE = 100
 #: More jobs than any queue holds.
@@ -332,7 +330,7 @@ def _connected(report: Report, *, poll: bool) -> Iterator[str]:
 
 def tells_us(trigger: Trigger) -> bool:
     """Whether a trigger of the account reaches an installation of ours, by its address."""
-    return trigger.uri.startswith("poll://") or trigger.uri.endswith(WEBHOOK_PATHS)
+    return trigger.uri.startswith("poll://") or trigger.uri.endswith(intake.PATHS)
 
 
 def _told(trigger: Trigger) -> str:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from facelabel.ports import Clock
 
 
+#: Where notifications are taken; the second path is the original app's.
+PATHS = ("/webhook", "/cloudinary-rekog")
+
+
 class Unverified(Rejected):
     """The notification is not signed with a key of ours, or not of about now."""
 

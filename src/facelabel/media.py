@@ -7,13 +7,29 @@ searches a library. Frozen values, no input or output.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from facelabel.names import MAX_TAG_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from facelabel.model import Asset, JobRequest, Json, JsonValue
+
+RESOURCE_TYPES = ("image", "raw", "video")
+#: Of what lies in the library, in the order we look for one.
+DELIVERY_TYPES = ("upload", "private", "authenticated")
+MODERATION_STATUSES = ("pending", "approved", "rejected")
+#: Characters of a public_id, a folder, a key, the name of anything, as of a tag.
+MAX_NAME = MAX_TAG_LENGTH
+_ASSET_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def is_asset_id(text: str) -> bool:
+    """Whether it can be an asset_id, whatever was typed: a driver may choke on the rest."""
+    return bool(_ASSET_ID.fullmatch(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,11 @@ class AssetKey:
     resource_type: str = "image"
     #: Delivery type: upload, private or authenticated.
     type: str = "upload"
+
+    @classmethod
+    def of(cls, asset: Asset) -> AssetKey:
+        """What names the asset."""
+        return cls(asset.public_id, asset.resource_type, asset.type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from facelabel.errors import Busy, FacelabelError, Rejected
-from facelabel.intake import Unverified
+from facelabel.intake import PATHS, Unverified
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The second path is the original app's.
-PATHS = ("/webhook", "/cloudinary-rekog")
 #: What a notification may take; its sender is verified after its body was read, and not before.
 LIMITS = Limits(body=10 << 20, window=10.0, patience=20.0, linger=0.0)
 #: Deliveries that wait for their transaction.

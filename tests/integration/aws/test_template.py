@@ -35,11 +35,11 @@ from facelabel.adapters.aws.messages import to_message
 from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
 from facelabel.bootstrap import functions
+from facelabel.intake import PATHS
 from facelabel.model import JobKind, JobRequest
 from facelabel.reconcile import Reconciler
 from facelabel.settings import Settings, load, variables
 from facelabel.web.server import RECONCILE_KEY
-from facelabel.web.webhook import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,6 @@ Only to be written by who holds the library's lock: what is replaced was read un
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from facelabel.adapters.store import forgetting, schema, values
 from facelabel.adapters.store.database import PAGE, batches
-from facelabel.media import AssetKey
+from facelabel.media import is_asset_id
 from facelabel.model import Asset
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
-    from facelabel.media import AssetChange
+    from facelabel.media import AssetChange, AssetKey
 
 _ASSET = schema.asset.c
 _TAG = schema.asset_tag.c
@@ -34,12 +33,6 @@ _TAGS = (
 _COLUMNS = tuple(_ASSET.keys())
 #: Columns with words of people's.
 _WRITTEN = ("public_id", "folder", "filename", "display_name")
-_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def key_of(asset: Asset) -> AssetKey:
-    """What names the asset."""
-    return AssetKey(asset.public_id, asset.resource_type, asset.type)
 
 
 def is_named(key: AssetKey) -> ColumnElement[bool]:
@@ -60,18 +53,13 @@ def found(connection: Connection, condition: ColumnElement[bool]) -> Asset | Non
 
 def of_ids(connection: Connection, asset_ids: Iterable[str]) -> list[Asset]:
     """The assets of these ids that exist, each once, in the order of the ids."""
-    wanted = [asset_id for asset_id in dict.fromkeys(asset_ids) if is_id(asset_id)]
+    wanted = [asset_id for asset_id in dict.fromkeys(asset_ids) if is_asset_id(asset_id)]
     assets = {
         asset.asset_id: asset
         for some in batches(wanted)
         for asset in matching(connection, _ASSET.asset_id.in_(some))
     }
     return [assets[asset_id] for asset_id in wanted if asset_id in assets]
-
-
-def is_id(text: str) -> bool:
-    """Whether it can be an asset_id, whatever was typed: a driver may choke on the rest."""
-    return bool(_ID.fullmatch(text))
 
 
 def matching(connection: Connection, condition: ColumnElement[bool]) -> list[Asset]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select
 
 from facelabel.adapters.store import schema
-from facelabel.adapters.store.assets import key_of
+from facelabel.media import AssetKey
 from facelabel.model import Asset
 
 if TYPE_CHECKING:
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from facelabel.media import AssetKey
 
 _BACKUP = schema.backup.c
 
 
 def keep(connection: Connection, assets: Iterable[Asset]) -> set[str]:
     """Keep assets that are being deleted; return the etags of what they take the place of."""
-    replaced = {former.etag for asset in assets if (former := take(connection, key_of(asset)))}
+    named = [(asset, AssetKey.of(asset)) for asset in assets]
+    replaced = {former.etag for _, key in named if (former := take(connection, key))}
     rows = [
-        dataclasses.asdict(key_of(asset)) | {"etag": asset.etag, "body": dataclasses.asdict(asset)}
-        for asset in assets
+        dataclasses.asdict(key) | {"etag": asset.etag, "body": dataclasses.asdict(asset)}
+        for asset, key in named
     ]
     if rows:
         connection.execute(insert(schema.backup), rows)

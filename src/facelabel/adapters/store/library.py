@@ -54,6 +54,7 @@ from facelabel.media import (
     Page,
     Upload,
     Where,
+    is_asset_id,
 )
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class LocalLibrary:
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
-        if not assets.is_id(asset_id):
+        if not is_asset_id(asset_id):
             return None
         with self._database.read() as connection:
             return assets.found(connection, _ASSET.asset_id == asset_id)
@@ -335,7 +336,7 @@ class LocalLibrary:
             asset = backups.take(step.connection, sought) if sought else None
             if asset is None:
                 return None
-            if assets.found(step.connection, assets.is_named(assets.key_of(asset))):
+            if assets.found(step.connection, assets.is_named(AssetKey.of(asset))):
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             return step.store(None, asset)
 

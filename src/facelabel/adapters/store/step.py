@@ -9,7 +9,7 @@ from facelabel.adapters.store import assets
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.editing import in_fixed_folder, told
 from facelabel.errors import AlreadyExists
-from facelabel.media import AssetChange, Change, ChangeKind
+from facelabel.media import AssetChange, AssetKey, Change, ChangeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,7 +112,7 @@ class Step:
 
     def _make_way(self, edits: Sequence[Pair], *, overwrite: bool) -> None:
         """See to it that the new names are free."""
-        keys = [(assets.key_of(before), assets.key_of(after)) for before, after in edits]
+        keys = [(AssetKey.of(before), AssetKey.of(after)) for before, after in edits]
         renamed = [new for old, new in keys if new != old]
         if len(set(renamed)) < len(renamed):
             raise AlreadyExists(f"two assets cannot both be {renamed[0].public_id!r}")

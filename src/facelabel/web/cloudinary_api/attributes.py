@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import AssetKey, DocumentKind
+from facelabel.media import DELIVERY_TYPES, AssetKey, DocumentKind
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 
-TYPES = frozenset({"upload", "private", "authenticated"})
 #: What a call would have done by a service that is not here. The texts are Cloudinary's.
 _REFUSED = {
     "raw_convert": "Raw convert is invalid",
@@ -38,7 +37,7 @@ def key(params: Params, public_id: str, resource_type: str) -> AssetKey:
 def delivery_type(params: Params, name: str = "type") -> str:
     """The delivery type, "upload" if there is none; ApiError for one that is not kept here."""
     value = params.text(name) or "upload"
-    if value not in TYPES:
+    if value not in DELIVERY_TYPES:
         raise ApiError(400, f"Invalid {name} - {value[:40]}")
     return value
 

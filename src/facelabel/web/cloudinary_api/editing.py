@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
-from facelabel.media import Edit
+from facelabel.media import MODERATION_STATUSES, Edit
 from facelabel.web.cloudinary_api import attributes, calls, listing, metadata_values, resources
 from facelabel.web.http import ApiError
 
@@ -22,7 +22,6 @@ _REFUSED = (
     *("similarity_search", "background_removal", "auto_tagging", "access_control"),
     "regions",
 )
-_STATUSES = frozenset({"pending", "approved", "rejected"})
 
 
 def routes(context: Context) -> list[DoorRoute]:
@@ -83,7 +82,7 @@ def _moderated(asset: Asset, params: Params) -> Json:
     status = params.text("moderation_status")
     if not status:
         return {}
-    if status not in _STATUSES:
+    if status not in MODERATION_STATUSES:
         raise ApiError(400, f"Illegal value {status[:40]} for moderation_status")
     kind = str(asset.details.get("moderation_kind") or "manual")
     return {

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
-from facelabel.media import Edit
+from facelabel.media import RESOURCE_TYPES, Edit
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
-_KINDS = ("image", "video", "raw")
-
 
 def routes(context: Context) -> list[DoorRoute]:
     """Each call for each resource type, and those that name the asset by its asset_id."""
@@ -38,7 +36,7 @@ def routes(context: Context) -> list[DoorRoute]:
             auth.uploading(context, partial(action, resource_type=kind)),
             methods=["POST"],
         )
-        for kind in _KINDS
+        for kind in RESOURCE_TYPES
         for name, action in actions.items()
     ]
     by_id = auth.uploading(context, _destroy_by_id)

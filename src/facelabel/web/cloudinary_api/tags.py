@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import Compare, Edit, Every, Where
+from facelabel.media import RESOURCE_TYPES, Compare, Edit, Every, Where
 from facelabel.web.cloudinary_api import attributes, auth, metadata_values
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
-_KINDS = ("image", "video", "raw")
 #: Assets in one call, times tags where there are tags.
 MAX_CHANGES = 1000
 _PAGE = 500
@@ -39,7 +38,7 @@ def routes(context: Context) -> list[DoorRoute]:
             auth.uploading(context, partial(action, resource_type=kind), unsigned=auth.UNSIGNED),
             methods=["POST"],
         )
-        for kind in _KINDS
+        for kind in RESOURCE_TYPES
         for name, action in actions.items()
     ]
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import transformations
+from facelabel.cloudinary.transformations import plain_format
 from facelabel.errors import UnreadableImage
-from facelabel.media import AssetKey, Edit, Upload
+from facelabel.media import RESOURCE_TYPES, AssetKey, Edit, Upload
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from facelabel.web.http import Params, Received
 
 _LOG = logging.getLogger(__name__)
-_KINDS = ("image", "video", "raw", "auto")
+_KINDS = (*RESOURCE_TYPES, "auto")
 #: What somebody without a key is told of an asset that others put there.
 _OPEN = ("public_id", "resource_type", "type", "version", "created_at")
 #: Calls of Cloudinary's Upload API that this library does not have.
@@ -43,7 +44,6 @@ _UNSUPPORTED = ("text", "sprite", "multi", "explode", "generate_archive", "creat
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,10})")
 #: Files that are kept as they are, for they play no part in recognition.
 _VIDEOS = frozenset({"mp4", "mov", "webm", "avi", "mkv", "ogv", "m4v", "mpg", "mpeg", "mp3", "wav"})
-_SAME = {"jpeg": "jpg", "jpe": "jpg", "tiff": "tif", "heif": "heic"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,10 @@ def _extension(filename: str) -> str:
 
 def _transformed(context: Context, image: Content, params: Params) -> Content:
     """The image as it is to be kept: an incoming transformation and a format that is asked for."""
-    text, wanted = params.text("transformation"), _format(params.text("format"))
+    text, wanted = (
+        params.text("transformation"),
+        plain_format(params.text("format")),
+    )
     if not text and wanted in {"", image.format}:
         return image
     steps = transformations.parse(text, partial(attributes.named_transformation, context))
@@ -164,13 +167,8 @@ def _transformed(context: Context, image: Content, params: Params) -> Content:
     return Content(result.data, "image", result.format, result.width, result.height)
 
 
-def _format(name: str) -> str:
-    lower = name.lower()
-    return _SAME.get(lower, lower)
-
-
 def _check_format(name: str, params: Params) -> None:
-    allowed = {_format(item) for item in wire.tags(params.values.get("allowed_formats"))}
+    allowed = {plain_format(item) for item in wire.tags(params.values.get("allowed_formats"))}
     if allowed and name not in allowed:
         raise ApiError(400, f"Image file format {name} not allowed")
 

@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media import DocumentKind
+from facelabel.media import MAX_NAME, DocumentKind
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.cloudinary_api.public_ids import random_id
 from facelabel.web.http import ApiError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from facelabel.web.http import Params, Received
 
 MAX_PRESETS = 500
-MAX_NAME = 255
 #: Characters of a preset as JSON.
 MAX_TEXT = 64 << 10
 _KIND = DocumentKind.UPLOAD_PRESET
