@@ -132,12 +132,57 @@ class EditableLibrary(Library, Protocol):
         """Delete the asset and, with its last user, the original; no error if it is gone."""
 
 
+class Folders(Protocol):
+    """The folders of a library: those that were made, and those that something lies in."""
+
+    def below(self, parent: str = "") -> Sequence[Folder]:
+        """The folders right below a parent, by name; NotFound if there is no such parent."""
+
+    def all(self) -> Sequence[Folder]:
+        """Every folder, by path."""
+
+    def create(self, path: str, *, origin: Origin = NOBODY) -> Folder:
+        """Make a folder; no error if it exists."""
+
+    def rename(self, path: str, to: str, *, origin: Origin = NOBODY) -> Folder:
+        """Move a folder with all that is in it; NotFound, AlreadyExists."""
+
+    def delete(self, path: str, *, origin: Origin = NOBODY) -> Sequence[Folder]:
+        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
+
+
+class Documents(Protocol):
+    """Small things of a library that are kept as they came, by kind and name."""
+
+    def get(self, kind: DocumentKind, name: str) -> Json | None:
+        """Return a document."""
+
+    def all(self, kind: DocumentKind) -> Mapping[str, Json]:
+        """Every document of a kind by name, in the order made."""
+
+    def change(
+        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
+    ) -> Json | None:
+        """Make of a document (None: there is none) another one (None: delete it), in one step.
+
+        What ``change`` raises goes through, and nothing was changed.
+        """
+
+
 class MediaLibrary(EditableLibrary, Protocol):
     """A library of its own: everything Cloudinary's API can ask for.
 
     Every change is told, in its own transaction, to whoever the library was built with; its
     ``origin`` says on whose behalf it is made.
     """
+
+    @property
+    def folders(self) -> Folders:
+        """Its folders."""
+
+    @property
+    def documents(self) -> Documents:
+        """Its documents."""
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
@@ -190,38 +235,6 @@ class MediaLibrary(EditableLibrary, Protocol):
 
     def tags(self, resource_type: str, prefix: str = "") -> Sequence[str]:
         """Every tag in use, by the alphabet."""
-
-    def folders(self, parent: str = "") -> Sequence[Folder]:
-        """The folders right below a parent, by name; NotFound if there is no such parent.
-
-        A folder exists when it was made, or when an asset lies in it or below.
-        """
-
-    def all_folders(self) -> Sequence[Folder]:
-        """Every folder, by path."""
-
-    def create_folder(self, path: str, *, origin: Origin = NOBODY) -> Folder:
-        """Make a folder; no error if it exists."""
-
-    def rename_folder(self, path: str, to: str, *, origin: Origin = NOBODY) -> Folder:
-        """Move a folder with all that is in it; NotFound, AlreadyExists."""
-
-    def delete_folder(self, path: str, *, origin: Origin = NOBODY) -> Sequence[Folder]:
-        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
-
-    def document(self, kind: DocumentKind, name: str) -> Json | None:
-        """Return a document."""
-
-    def documents(self, kind: DocumentKind) -> Mapping[str, Json]:
-        """Every document of a kind by name, in the order made."""
-
-    def change_document(
-        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
-    ) -> Json | None:
-        """Make of a document (None: there is none) another one (None: delete it), in one step.
-
-        What ``change`` raises goes through, and nothing was changed.
-        """
 
     def usage(self) -> Mapping[str, int]:
         """How many "objects", and "bytes" of originals, there are."""

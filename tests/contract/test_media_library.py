@@ -340,7 +340,7 @@ class TestDelete:
         assert bench.library.backup(AssetKey("me")) == asset
         assert bench.library.backup(AssetKey("me", "raw")) is None
         assert bench.library.backup(AssetKey("me\0")) is None
-        assert bench.library.sweep_orphans(min_age=-60) == 0
+        assert bench.library.unused.sweep(min_age=-60) == 0
         bench.told.clear()
         restored = bench.library.restore(AssetKey("me"))
         assert restored == asset == bench.library.asset(asset.asset_id)

@@ -10,13 +10,44 @@ from facelabel.adapters.store import forgetting, rules, schema
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from sqlalchemy import ColumnElement, Connection
 
+    from facelabel.adapters.store.database import Database
+    from facelabel.media import DocumentKind
     from facelabel.model import Json
 
 _DOCUMENT = schema.document.c
 #: Of one kind.
 _MOST = 1000
+
+
+class StoreDocuments:
+    """The documents of the local library; implements :class:`facelabel.ports.Documents`."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in this database."""
+        self._database = database
+
+    def get(self, kind: DocumentKind, name: str) -> Json | None:
+        """Return a document."""
+        with self._database.read() as connection:
+            return read(connection, kind, name)
+
+    def all(self, kind: DocumentKind) -> Mapping[str, Json]:
+        """Every document of a kind by name, in the order made."""
+        with self._database.read() as connection:
+            return _read_all(connection, kind)
+
+    def change(
+        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
+    ) -> Json | None:
+        """Make of a document (None: there is none) another one (None: delete it), in one step."""
+        with self._database.transaction(alone="library") as connection:
+            changed = change(read(connection, kind, name))
+            write(connection, kind, name, changed)
+        return changed
 
 
 def read(connection: Connection, kind: str, name: str) -> Json | None:
@@ -27,7 +58,7 @@ def read(connection: Connection, kind: str, name: str) -> Json | None:
     return connection.execute(select(_DOCUMENT.body).where(_is(kind, sought))).scalar()
 
 
-def read_all(connection: Connection, kind: str) -> dict[str, Json]:
+def _read_all(connection: Connection, kind: str) -> dict[str, Json]:
     """Every document of a kind by name, in the order made."""
     some = select(_DOCUMENT.name, _DOCUMENT.body).where(_DOCUMENT.kind == kind)
     rows = connection.execute(some.order_by(_DOCUMENT.position))

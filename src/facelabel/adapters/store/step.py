@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facelabel.adapters.store import assets
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.editing import in_fixed_folder, told
 from facelabel.errors import AlreadyExists
-from facelabel.media import AssetChange, AssetKey, Change, ChangeKind
+from facelabel.media import NOBODY, AssetChange, AssetKey, Change, ChangeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
+    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.released import UnusedOriginals
     from facelabel.media import Origin
     from facelabel.model import Asset
+    from facelabel.ports import Clock
 
 #: An asset before and after an edit.
 Pair: TypeAlias = "tuple[Asset, Asset]"
@@ -122,3 +126,33 @@ class Step:
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             if holder:
                 self.delete([holder])
+
+
+class Steps:
+    """Begins changes: one at a time, and what a change leaves without a user goes after it."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        unused: UnusedOriginals,
+        on_change: OnChange | None,
+        *,
+        fixed_folders: bool,
+    ) -> None:
+        """``fixed_folders``: whether an asset's folder is a part of its public_id."""
+        self._database = database
+        self._clock = clock
+        self._unused = unused
+        self._on_change = on_change
+        self._fixed_folders = fixed_folders
+
+    @contextmanager
+    def begin(self, origin: Origin = NOBODY) -> Iterator[Step]:
+        """A change that commits at the end of the block; until then it holds the library's lock."""
+        with self._database.transaction(alone="library") as connection:
+            now, fixed = self._clock.now(), self._fixed_folders
+            step = Step(connection, now, origin, self._on_change, fixed)
+            yield step
+            freed = self._unused.note(connection, step.freed) if step.freed else []
+        self._unused.remove(freed)

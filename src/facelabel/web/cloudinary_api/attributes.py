@@ -88,7 +88,7 @@ def details(params: Params) -> Json:
 
 def named_transformation(context: Context, name: str) -> str | None:
     """The text of a transformation that was given a name; None if there is none."""
-    found = context.media.document(DocumentKind.TRANSFORMATION, name) or {}
+    found = context.media.documents.get(DocumentKind.TRANSFORMATION, name) or {}
     text = found.get("transformation")
     return text if isinstance(text, str) else None
 

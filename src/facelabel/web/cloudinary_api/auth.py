@@ -228,7 +228,7 @@ def _check_timestamp(text: str, now: float) -> None:
 def _check_preset(context: Context, name: str) -> None:
     if not name:
         raise ApiError(400, "Upload preset must be specified when using unsigned upload")
-    preset = context.media.document(DocumentKind.UPLOAD_PRESET, name)
+    preset = context.media.documents.get(DocumentKind.UPLOAD_PRESET, name)
     if preset is None:
         raise ApiError(400, "Upload preset not found")
     if not preset.get("unsigned"):

@@ -28,7 +28,7 @@ def settled(
     """
     if not values and not is_new:
         return {}
-    fields = media.documents(DocumentKind.METADATA_FIELD)
+    fields = media.documents.all(DocumentKind.METADATA_FIELD)
     found = metadata_fields.checked(values, fields, clear_invalid=clear_invalid, is_new=is_new)
     for name, entries in found.new_entries.items():
         _grow(media, name, entries)
@@ -41,4 +41,4 @@ def _grow(media: MediaLibrary, name: str, entries: Sequence[str]) -> None:
             raise NotFound(f"Metadata field {name} does not exist")
         return metadata_fields.grown(field, entries)
 
-    media.change_document(DocumentKind.METADATA_FIELD, name, change)
+    media.documents.change(DocumentKind.METADATA_FIELD, name, change)

@@ -38,7 +38,7 @@ def applied(context: Context, received: Received) -> Received:
     name = received.params.text("upload_preset")
     if not name:
         return received
-    preset = context.media.document(DocumentKind.UPLOAD_PRESET, name)
+    preset = context.media.documents.get(DocumentKind.UPLOAD_PRESET, name)
     if preset is None:
         raise ApiError(400, "Upload preset not found")
     settings = preset.get("settings")

@@ -41,7 +41,7 @@ def routes(context: Context) -> list[DoorRoute]:
 
 
 def _list(context: Context, received: Received) -> Json:
-    presets = context.media.documents(_KIND)
+    presets = context.media.documents.all(_KIND)
     names, cursor = calls.cut(presets, received.params)
     return listing.with_cursor({"presets": [presets[name] for name in names]}, cursor)
 
@@ -50,7 +50,7 @@ def _create(context: Context, received: Received) -> Json:
     name = received.params.text("name") or random_id(_NAME_LENGTH)
     if len(name) > MAX_NAME:
         raise ApiError(400, f"The name of a preset has at most {MAX_NAME} characters")
-    if len(context.media.documents(_KIND)) >= MAX_PRESETS:
+    if len(context.media.documents.all(_KIND)) >= MAX_PRESETS:
         raise ApiError(400, f"There may be {MAX_PRESETS} upload presets")
     new = _changed({"name": name, "unsigned": False, "settings": {}}, received.params)
 
@@ -59,18 +59,18 @@ def _create(context: Context, received: Received) -> Json:
             raise ApiError(400, f"Preset name {name} has already been taken")
         return new
 
-    context.media.change_document(_KIND, name, create)
+    context.media.documents.change(_KIND, name, create)
     return {"message": "created", "name": name}
 
 
 def _show(context: Context, received: Received) -> Json:
     name = received.path["name"]
-    return _existing(context.media.document(_KIND, name), name)
+    return _existing(context.media.documents.get(_KIND, name), name)
 
 
 def _update(context: Context, received: Received) -> Json:
     name = received.path["name"]
-    context.media.change_document(
+    context.media.documents.change(
         _KIND, name, lambda preset: _changed(_existing(preset, name), received.params)
     )
     return {"message": "updated"}
@@ -82,7 +82,7 @@ def _delete(context: Context, received: Received) -> Json:
     def delete(preset: Json | None) -> None:
         _existing(preset, name)
 
-    context.media.change_document(_KIND, name, delete)
+    context.media.documents.change(_KIND, name, delete)
     return {"message": "deleted"}
 
 
