@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from facelabel.adapters.store import forgetting, schema, values
 from facelabel.adapters.store.database import PAGE, batches
@@ -30,24 +30,33 @@ _TAGS = (
     .where(_TAG.asset_id.in_(bindparam("asset_ids", expanding=True)))
     .order_by(_TAG.asset_id, _TAG.position)
 )
+#: The same of what most calls begin with; where several assets match, the uploaded one.
+_ONE = select(schema.asset).order_by(_ASSET.type.desc()).limit(1)
+_NAMED = _ONE.where(
+    *(_ASSET[name] == bindparam(name) for name in ("public_id", "resource_type", "type"))
+)
+_OF_ID = _ONE.where(_ASSET.asset_id == bindparam("asset_id"))
 _COLUMNS = tuple(_ASSET.keys())
 #: Columns with words of people's.
 _WRITTEN = ("public_id", "folder", "filename", "display_name")
 
 
-def is_named(key: AssetKey) -> ColumnElement[bool]:
-    """The condition for a row to be the asset of that name."""
-    return and_(
-        _ASSET.public_id == key.public_id,
-        _ASSET.resource_type == key.resource_type,
-        _ASSET.type == key.type,
-    )
+def named(connection: Connection, key: AssetKey) -> Asset | None:
+    """Return the asset of that name."""
+    name = {"public_id": key.public_id, "resource_type": key.resource_type, "type": key.type}
+    rows = connection.execute(_NAMED, name).mappings().all()
+    return read(connection, rows)[0] if rows else None
+
+
+def of_id(connection: Connection, asset_id: str) -> Asset | None:
+    """Return the asset of that id."""
+    rows = connection.execute(_OF_ID, {"asset_id": asset_id}).mappings().all()
+    return read(connection, rows)[0] if rows else None
 
 
 def found(connection: Connection, condition: ColumnElement[bool]) -> Asset | None:
     """Return the asset for which the condition holds: where several do, the uploaded one."""
-    this = select(schema.asset).where(condition).order_by(_ASSET.type.desc()).limit(1)
-    rows = connection.execute(this).mappings().all()
+    rows = connection.execute(_ONE.where(condition)).mappings().all()
     return read(connection, rows)[0] if rows else None
 
 

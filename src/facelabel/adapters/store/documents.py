@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from facelabel.adapters.store import forgetting, rules, schema
 from facelabel.errors import Rejected
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 _DOCUMENT = schema.document.c
 #: Of one kind.
 _MOST = 1000
+#: Made once: they are read with every upload.
+_ALL = (
+    select(_DOCUMENT.name, _DOCUMENT.body)
+    .where(_DOCUMENT.kind == bindparam("kind"))
+    .order_by(_DOCUMENT.position)
+)
+_ONE = select(_DOCUMENT.body).where(
+    _DOCUMENT.kind == bindparam("kind"), _DOCUMENT.name == bindparam("name")
+)
 
 
 class StoreDocuments:
@@ -38,7 +47,8 @@ class StoreDocuments:
     def all(self, kind: DocumentKind) -> Mapping[str, Json]:
         """Every document of a kind by name, in the order made."""
         with self._database.read() as connection:
-            return _read_all(connection, kind)
+            rows = connection.execute(_ALL, {"kind": kind})
+            return {row.name: row.body for row in rows}
 
     def change(
         self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
@@ -55,14 +65,7 @@ def read(connection: Connection, kind: str, name: str) -> Json | None:
     sought = rules.sought(name)
     if sought is None:
         return None
-    return connection.execute(select(_DOCUMENT.body).where(_is(kind, sought))).scalar()
-
-
-def _read_all(connection: Connection, kind: str) -> dict[str, Json]:
-    """Every document of a kind by name, in the order made."""
-    some = select(_DOCUMENT.name, _DOCUMENT.body).where(_DOCUMENT.kind == kind)
-    rows = connection.execute(some.order_by(_DOCUMENT.position))
-    return {row.name: row.body for row in rows}
+    return connection.execute(_ONE, {"kind": kind, "name": sought}).scalar()
 
 
 def write(connection: Connection, kind: str, name: str, body: Json | None) -> None:

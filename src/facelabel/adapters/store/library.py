@@ -111,7 +111,7 @@ class LocalLibrary:
         if not is_asset_id(asset_id):
             return None
         with self._database.read() as connection:
-            return assets.found(connection, _ASSET.asset_id == asset_id)
+            return assets.of_id(connection, asset_id)
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
@@ -119,7 +119,7 @@ class LocalLibrary:
         if sought is None:
             return None
         with self._database.read() as connection:
-            return assets.found(connection, assets.is_named(sought))
+            return assets.named(connection, sought)
 
     def find(self, public_id: str) -> Asset | None:
         """Return the image of that public_id, whatever its delivery type."""
@@ -267,7 +267,7 @@ class LocalLibrary:
             self._originals.staged(etag, upload.data) as original,
             self._steps.begin(origin) as step,
         ):
-            standing = assets.found(step.connection, assets.is_named(upload.key))
+            standing = assets.named(step.connection, upload.key)
             if standing and not upload.overwrite:
                 return standing, True
             after = editing.uploaded(standing, upload, etag, step.now)
@@ -328,7 +328,7 @@ class LocalLibrary:
             asset = backups.take(step.connection, sought) if sought else None
             if asset is None:
                 return None
-            if assets.found(step.connection, assets.is_named(AssetKey.of(asset))):
+            if assets.named(step.connection, AssetKey.of(asset)):
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             return step.store(None, asset)
 

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from facelabel.ports import Clock
 
 _DOCUMENT = schema.document.c
+#: Made once: it is asked with every change.
+_TRIGGERS = (
+    select(_DOCUMENT.body)
+    .where(_DOCUMENT.kind == DocumentKind.TRIGGER)
+    .order_by(_DOCUMENT.position)
+)
 
 
 _ABOUT_FOLDERS = frozenset({
@@ -52,9 +58,9 @@ def requests(change: Change, change_id: str) -> Iterator[JobRequest]:
         asset = one.before if change.kind is ChangeKind.DELETE else one.after
         if asset is None or asset.resource_type != "image":
             continue
-        added, removed = one.added_tags, one.removed_tags
-        if change.kind is ChangeKind.TAGS and (added or removed):
-            payload: Json = {"asset_id": asset.asset_id, "added": [*added], "removed": [*removed]}
+        if change.kind is ChangeKind.TAGS and (one.added_tags or one.removed_tags):
+            tags: Json = {"added": [*one.added_tags], "removed": [*one.removed_tags]}
+            payload = {"asset_id": asset.asset_id} | tags
             yield JobRequest(JobKind.TAGS, f"{change_id}:{number}", payload)
         else:
             yield JobRequest(JobKind.ASSET, asset.asset_id)
@@ -113,14 +119,9 @@ def _signed(content: Json, timestamp: str, key: ApiKey) -> Signed:
 def _destinations(connection: Connection, change: Change) -> list[str]:
     """Where to send it: URLs given with the call stand in for triggers that are not additive."""
     own = change.origin.notification_urls
-    triggers = connection.execute(
-        select(_DOCUMENT.body)
-        .where(_DOCUMENT.kind == DocumentKind.TRIGGER)
-        .order_by(_DOCUMENT.position)
-    ).scalars()
     subscribed = [
         trigger["uri"]
-        for trigger in triggers
+        for trigger in connection.execute(_TRIGGERS).scalars()
         if trigger["event_type"] in {"all", change.kind} and (not own or trigger.get("additive"))
     ]
     return list(dict.fromkeys([*own, *subscribed]))

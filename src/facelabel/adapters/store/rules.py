@@ -31,7 +31,10 @@ VALUES_LENGTH = 1_000_000
 
 _FORBIDDEN = "?&#\\%<>+"
 _CLEANED = re.compile(f"[{re.escape(_FORBIDDEN)}]")
-_UNPRINTABLE = {"Cc", "Cs"}  # control characters, halves of surrogate pairs
+#: Control characters, and halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+#: What a text of several lines may have.
+_LINES = str.maketrans("", "", "\n\t")
 #: In a delivery URL such a beginning is the version.
 _VERSION = re.compile(r"v\d+/")
 
@@ -85,7 +88,7 @@ def folder(text: str) -> str:
 def file_name(text: str) -> str:
     """The last part of a path of any system, fit to be kept; this one never refuses."""
     name = unicodedata.normalize("NFC", re.split(r"[/\\]", text)[-1])
-    return "".join("_" if _is_unprintable(char) else char for char in name)[:MAX_NAME]
+    return _UNPRINTABLE.sub("_", name)[:MAX_NAME]
 
 
 def document_name(text: str) -> str:
@@ -172,16 +175,13 @@ def _context_key(text: str) -> str:
 def _context_value(key: str, value: str | None) -> str | None:
     if value is not None:
         _require(len(value) <= CONTEXT_VALUE, f"context {key!r} exceeds {CONTEXT_VALUE} characters")
-        _require(_is_printable(value, "\n\t"), f"context {key!r} has a control character in it")
+        line = value.translate(_LINES)
+        _require(_is_printable(line), f"context {key!r} has a control character in it")
     return value
 
 
-def _is_printable(text: str, allowed: str = "") -> bool:
-    return not any(_is_unprintable(char) for char in text if char not in allowed)
-
-
-def _is_unprintable(char: str) -> bool:
-    return unicodedata.category(char) in _UNPRINTABLE
+def _is_printable(text: str) -> bool:
+    return not _UNPRINTABLE.search(text)
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion

@@ -59,7 +59,8 @@ class Step:
 
         Raises AlreadyExists if a new name is taken, unless who has it may be overwritten.
         """
-        edits = [(before, self._placed(before, after)) for before, after in edits]
+        if self.fixed_folders:
+            edits = [(before, in_fixed_folder(before, after)) for before, after in edits]
         self._make_way(edits, overwrite=overwrite)
         edited, changes = self._write(edits)
         for kind, concerned in told(changes):
@@ -96,23 +97,21 @@ class Step:
             change = Change(kind, tuple(changes), from_path, to_path, self.origin)
             self.on_change(self.connection, change)
 
-    def _placed(self, before: Asset | None, after: Asset) -> Asset:
-        return in_fixed_folder(before, after) if self.fixed_folders else after
-
     def _write(
         self, edits: Sequence[tuple[Asset | None, Asset]]
     ) -> tuple[tuple[Asset, ...], tuple[AssetChange, ...]]:
         """Write what differs; return all assets as they now are, and the real changes."""
-        after = tuple(self._dated(old, self._placed(old, new)) for old, new in edits)
-        pairs = list(zip((old for old, _ in edits), after, strict=True))
-        changes = tuple(AssetChange(old, new) for old, new in pairs if old != new)
+        after, changes = [], []
+        for old, new in edits:
+            placed = in_fixed_folder(old, new) if self.fixed_folders else new
+            if placed != old:
+                placed = dataclasses.replace(placed, updated_at=self.now)
+                changes.append(AssetChange(old, placed))
+                if old and old.etag != placed.etag:
+                    self.freed.add(old.etag)
+            after.append(placed)
         assets.write(self.connection, changes)
-        replaced = [old.etag for old, new in pairs if old and old.etag != new.etag]
-        self.freed.update(replaced)
-        return after, changes
-
-    def _dated(self, before: Asset | None, after: Asset) -> Asset:
-        return after if before == after else dataclasses.replace(after, updated_at=self.now)
+        return tuple(after), tuple(changes)
 
     def _make_way(self, edits: Sequence[Pair], *, overwrite: bool) -> None:
         """See to it that the new names are free."""
@@ -121,7 +120,7 @@ class Step:
         if len(set(renamed)) < len(renamed):
             raise AlreadyExists(f"two assets cannot both be {renamed[0].public_id!r}")
         for key in renamed:
-            holder = assets.found(self.connection, assets.is_named(key))
+            holder = assets.named(self.connection, key)
             if holder and not overwrite:
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             if holder:
