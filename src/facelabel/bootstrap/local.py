@@ -81,7 +81,7 @@ def build(
     clock = SystemClock()
     keys.ensure()
     derived = DerivedCache(settings.data / "derived", settings.derived_mb << 20)
-    intake = Intake(lambda: [*keys(), *settings.more_keys], clock)
+    intake = Intake(keys, clock, more_keys=settings.more_keys)
 
     def check(data: bytes) -> ImageHeader:
         return ImageHeader(*images.inspect(data, allowed))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from starlette.requests import Request
-    from starlette.types import Message
 
     from facelabel.web.budget import Body
 
@@ -96,7 +95,7 @@ class Incoming:
         """All of it, in memory."""
         pieces = []
         async for piece in self.pieces():
-            await self.keep_in_memory(len(piece))
+            await self._body.keep(len(piece), self.limits.budget.memory)
             pieces.append(piece)
         return b"".join(pieces)
 
@@ -106,10 +105,8 @@ class Incoming:
         Raises TooLarge, TooSlow, Crowded, or ClientDisconnect.
         """
         while not self._is_complete:
-            message = await self._next_in_time()
-            piece = message.get("body", b"")
+            piece = await self._next_in_time()
             self._taken += len(piece)
-            self._body.pace.add(len(piece))
             if self._taken > self.limits.body:
                 raise TooLarge(self.limits.body)
             if piece:
@@ -135,47 +132,44 @@ class Incoming:
             pass
         return self._is_complete
 
-    async def _next_in_time(self) -> Message:
+    async def _next_in_time(self) -> bytes:
         """The next piece; TooSlow if too little came, Crowded if somebody else needs the room."""
         while True:
-            start = self._clock()
-            message = await self._next_or_none()
+            start, piece = self._clock(), None
+            left = min(self.limits.window - self._waited, self._end - start)
+            try:
+                async with asyncio.timeout(left) as waiting:
+                    self._body.on_drop = partial(_end, waiting)
+                    piece = await self._next()
+            except TimeoutError:
+                pass
+            finally:
+                self._body.on_drop = None
             if self._body.is_dropped:
                 raise Crowded
-            self._waited += self._clock() - start
-            self._came += len(message.get("body", b"")) if message else 0
-            self._check_pace()
-            if message:
-                return message
+            if not self._is_complete:
+                self._check_pace(self._clock() - start, len(piece or b""))
+            if piece is not None:
+                return piece
 
-    async def _next_or_none(self) -> Message | None:
-        try:
-            async with asyncio.timeout(self._seconds_left()) as waiting:
-                self._body.on_drop = partial(_end, waiting)
-                return await self._next()
-        except TimeoutError:
-            return None
-        finally:
-            self._body.on_drop = None
-
-    def _seconds_left(self) -> float:
-        return min(self.limits.window - self._waited, self._end - self._clock())
-
-    def _check_pace(self) -> None:
-        if self._is_complete:
-            return
+    def _check_pace(self, waited: float, came: int) -> None:
+        """Note how long a piece was waited for; TooSlow if it was for too little."""
+        self._body.pace.add(came)
+        self._waited += waited
+        self._came += came
         is_over = self._waited >= self.limits.window
         if self._clock() >= self._end or (is_over and self._came < self.limits.least):
             raise TooSlow
         if is_over:
             self._waited, self._came = 0.0, 0
 
-    async def _next(self) -> Message:
+    async def _next(self) -> bytes:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         self._is_complete = self._body.is_complete = not message.get("more_body", False)
-        return message
+        piece: bytes = message.get("body", b"")
+        return piece
 
 
 def _end(waiting: asyncio.Timeout) -> None:

@@ -1,10 +1,12 @@
 """The gate before the application: it asks the policy, and tells browsers what pages may do.
 
-Who is refused is refused before the body is read.
+Who is refused is refused before the body is read, and so is a request that others could read
+differently.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
@@ -12,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from facelabel.web import entry, framing, http, sharing
+from facelabel.web import entry, http, sharing
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Door, Entry, Standing
 from facelabel.web.refusals import ApiError
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     #: Makes the answer that tells of a refusal, in the words of a door's clients.
     Refuse: TypeAlias = Callable[[ApiError], Response]
 
+#: Calls of the Upload API, however many slashes there are.
+_UPLOADING = re.compile(r"/+v1_1/+([^/]+)/+(image|video|raw|auto|asset)/+([^/]+)/*")
+_LENGTH, _CODING = b"content-length", b"transfer-encoding"
 #: "Misdirected Request".
 MISDIRECTED = 421
 _FORBIDDEN, _NO_CONTENT = 403, 204
@@ -76,12 +81,15 @@ class Gate:
         if scope["type"] != "http":
             await self._site(scope, receive, send)
             return
-        scope = framing.tidied(scope)
-        if framing.is_ambiguous(scope):
+        found = _UPLOADING.fullmatch(scope["path"])
+        if found:  # clients put slashes behind it, or too many
+            scope = {**scope, "path": "/".join(["/v1_1", *found.groups()])}
+        if _is_ambiguous(scope):
             await http.failed(ApiError(400, _AMBIGUOUS, _CLOSE), "")(scope, receive, send)
             return
         caller, policy = entry.Caller.of(scope), self._policy
-        standing, first = policy.standing(caller), _asked_first(scope)
+        standing = policy.standing(caller)
+        first = _asked_first(scope) if caller.method == "OPTIONS" else ""
         if standing is Standing.MISDIRECTED:
             refusal = ApiError(MISDIRECTED, _MISDIRECTED)
             await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
@@ -93,7 +101,7 @@ class Gate:
             await Response(status_code=status, headers=told)(scope, receive, send)
             return
         send = _telling(send, sharing.headers(policy, door, caller))
-        asked = policy.entry(door, caller) if door else Entry.KEY
+        asked = policy.entry(door, standing) if door else Entry.KEY
         if asked is Entry.REFUSED:
             refusal = ApiError(_FORBIDDEN, _REASONS[standing])
             await (await self._refused(scope, receive, refusal, door))(scope, receive, send)
@@ -103,7 +111,7 @@ class Gate:
 
     def _door(self, scope: Scope) -> Door | None:
         """The door that a request comes to; None if there is nothing of that name and method."""
-        for route in self.routes:
+        for route in self._site.routes:
             if isinstance(route, DoorRoute) and route.matches(scope)[0] is Match.FULL:
                 return route.door
         return None
@@ -119,10 +127,18 @@ class Gate:
             return make(error) if make else http.failed(error, "")
 
 
+def _is_ambiguous(scope: Scope) -> bool:
+    """Whether a proxy before us may have seen the request end elsewhere (RFC 9112, 6.1).
+
+    Everything else of the kind (several lengths, several codings, unknown ones, a space before a
+    colon) h11 refuses by itself.
+    """
+    names = {name for name, _ in scope["headers"]}
+    return _CODING in names and (_LENGTH in names or scope["http_version"] == "1.0")
+
+
 def _asked_first(scope: Scope) -> str:
     """The method that a browser asks leave for; "" where it does not."""
-    if scope["method"] != "OPTIONS":
-        return ""
     found = dict(scope["headers"]).get(b"access-control-request-method", b"")
     return str(found.decode("latin-1"))
 

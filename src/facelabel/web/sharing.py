@@ -35,7 +35,7 @@ def headers(policy: Policy, door: Door | None, caller: Caller) -> dict[str, str]
     if is_shared:
         told["Access-Control-Expose-Headers"] = ", ".join(READ)
     # The URL that was signed is what lets in, wherever the picture is shown.
-    is_by_url = door is Door.DELIVERY and policy.entry(door, caller) is Entry.KEY
+    is_by_url = door is Door.DELIVERY and policy.entry(door, policy.standing(caller)) is Entry.KEY
     site = "cross-origin" if is_shared or is_by_url else "same-origin"
     told["Cross-Origin-Resource-Policy"] = site
     told["X-Content-Type-Options"] = "nosniff"
@@ -59,7 +59,7 @@ def preflight(policy: Policy, door: Door | None, caller: Caller, method: str) ->
 def _readers(policy: Policy, door: Door | None, caller: Caller) -> dict[str, str]:
     """Whose pages may read the answer; nothing where none may but our own."""
     is_same_for_all = door is Door.DELIVERY and door in policy.shared_doors
-    if policy.allows(caller.origin) and not is_same_for_all:
+    if caller.origin in policy.allowed_origins and not is_same_for_all:
         return {
             ALLOWED: caller.origin,
             "Access-Control-Allow-Credentials": "true",
