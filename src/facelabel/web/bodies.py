@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: int() would take any number of digits, and those of other scripts.
 _LENGTH = re.compile(r"[0-9]{1,15}")
+#: Bytes of a body that is hashed or parsed on the spot; a larger one is not to hold up others.
+ON_THE_SPOT = 64 << 10
 
 
 def _spool() -> BinaryIO:

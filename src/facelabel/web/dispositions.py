@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 #: What forms and file names come in. Python knows others, one of which takes minutes for a megabyte
@@ -45,12 +46,15 @@ def parse(header: bytes, charset: str) -> Disposition:
         name = parameter["name"].lower()
         if name in found:
             raise ValueError(f"the Content-Disposition of a part has several {name[:40]}")
-        found[name] = _value(parameter)
+        quoted = parameter["quoted"]
+        plain = parameter["plain"].strip() if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
+        found[name] = plain
     if "name" not in found:
         raise ValueError('The Content-Disposition header field "name" must be provided.')
     return Disposition(found["name"], _filename(found))
 
 
+@lru_cache(64)
 def known_charset(name: str) -> str | None:
     """Python's name of a charset that is read here; None of others."""
     try:
@@ -71,12 +75,6 @@ def decoded(data: bytes | bytearray, charset: str) -> str:
 def base_name(path: str) -> str:
     """The last part of a path of any system: some clients send where the file lay."""
     return re.split(r"[/\\]", path)[-1]
-
-
-def _value(parameter: re.Match[str]) -> str:
-    if parameter["quoted"] is None:
-        return parameter["plain"].strip()
-    return _QUOTED_PAIR.sub(r"\1", parameter["quoted"])
 
 
 def _filename(found: dict[str, str]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -19,12 +20,10 @@ from facelabel.web.storing import storing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
     from facelabel.model import JsonValue
     from facelabel.web.bodies import Incoming
-    from facelabel.web.dispositions import Disposition
 
 #: The one field that may be a file, or a text of any length: an URL, or a whole file in base64.
 FILE = "file"
@@ -34,6 +33,8 @@ _MAX_FILES = 1
 #: Bytes of a part's header, and headers of a part.
 _MAX_HEADER = 4096
 _MAX_HEADERS = 8
+#: What of a body is kept on disk, in the words of an error.
+_KEPT = "a file that is being uploaded"
 #: Parts of one piece that are read on the spot; more are read where they hold up nobody else.
 _FEW = 20
 _LOUD = logging.getLogger("python_multipart.multipart")
@@ -122,12 +123,11 @@ class _Reader:
         self.texts = self.files = 0
         try:
             self._parser = MultipartParser(boundary, {
-                "on_part_begin": self._begin,
-                "on_header_field": lambda data, start, end: self._note(0, data[start:end]),
-                "on_header_value": lambda data, start, end: self._note(1, data[start:end]),
+                "on_header_field": partial(self._note, 0),
+                "on_header_value": partial(self._note, 1),
                 "on_header_end": self._end_header,
-                "on_headers_finished": self._name,
-                "on_part_data": lambda data, start, end: self._add(data[start:end]),
+                "on_headers_finished": self._begin,
+                "on_part_data": self._add,
                 "on_end": self._end,
             })  # fmt: skip
         except FormParserError as error:
@@ -170,11 +170,8 @@ class _Reader:
             if part.file:
                 part.file.close()
 
-    def _begin(self) -> None:
-        self._headers = {}
-
-    def _note(self, place: int, data: bytes) -> None:
-        self._header[place].extend(data)
+    def _note(self, place: int, data: bytes, start: int, end: int) -> None:
+        self._header[place].extend(data[start:end])
         if len(self._header[place]) > _MAX_HEADER:
             raise ApiError(400, f"A header of a part has more than {_MAX_HEADER} bytes")
 
@@ -186,13 +183,18 @@ class _Reader:
         self._headers[name.lower()] = value
         self._count(len(name) + len(value))
 
-    def _name(self) -> None:
-        header = self._headers.get(b"content-disposition", b"")
+    def _begin(self) -> None:
+        """A part whose headers have come."""
+        headers, self._headers = self._headers, {}
         try:
-            found = dispositions.parse(header, self._charset)
+            found = dispositions.parse(headers.get(b"content-disposition", b""), self._charset)
         except ValueError as error:
             raise ApiError(400, str(error)) from None
-        part = _Part(found.name, _filename(found, self._headers.get(b"content-type", b"")))
+        part = _Part(found.name, found.filename)
+        if part.filename is None and part.name == FILE:
+            kind = headers.get(b"content-type", b"")
+            if kind and not kind.lstrip().lower().startswith(b"text/"):
+                part.filename = ""  # some clients send a file without any name
         is_file = part.filename is not None or part.name == FILE
         self._files += is_file
         if self._files > _MAX_FILES:
@@ -201,19 +203,19 @@ class _Reader:
             raise ApiError(400, f"A request has at most {MAX_PAIRS} parameters")
         self._parts.append(part)
         if is_file:
-            with _temporary():
+            with storing(_KEPT, tempfile.gettempdir()):
                 part.file = self._spool()
 
-    def _add(self, data: bytes) -> None:
+    def _add(self, data: bytes, start: int, end: int) -> None:
         part = self._parts[-1]
-        part.size += len(data)
+        part.size += end - start
         if part.file:
-            self.files += len(data)
-            with _temporary():
-                part.file.write(data)
+            self.files += end - start
+            with storing(_KEPT, tempfile.gettempdir()):
+                part.file.write(data[start:end])
             return
-        self._count(len(data))
-        part.text += data
+        self._count(end - start)
+        part.text += data[start:end]
 
     def _count(self, size: int) -> None:
         self.texts += size
@@ -222,15 +224,3 @@ class _Reader:
 
     def _end(self) -> None:
         self._is_complete = True
-
-
-def _temporary() -> AbstractContextManager[None]:
-    return storing("a file that is being uploaded", tempfile.gettempdir())
-
-
-def _filename(found: Disposition, content_type: bytes) -> str | None:
-    """Some clients send a file without any name; what it is then tells it from a text."""
-    is_text = not content_type or content_type.lstrip().lower().startswith(b"text/")
-    if found.filename is None and found.name == FILE and not is_text:
-        return ""
-    return found.filename

@@ -100,12 +100,14 @@ def read(connection: Connection, rows: Sequence[RowMapping]) -> list[Asset]:
 
 def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     """Make the rows of the assets before those of the assets after."""
-    if any(map(_forgets, changes)):
+    if any(_forgets(change.before, change.after) for change in changes if change.before):
         forgetting.note(connection)
     gone = [change.before.asset_id for change in changes if change.before and not change.after]
     for some in batches(gone):
         connection.execute(delete(schema.asset).where(_ASSET.asset_id.in_(some)))
-    _update(connection, changes)
+    changed = [(one.before, one.after) for one in changes if one.before and one.after]
+    if changed:
+        _update(connection, changed)
     new = [_row(change.after) for change in changes if change.after and not change.before]
     if new:
         connection.execute(insert(schema.asset), new)
@@ -113,10 +115,9 @@ def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     values.write(connection, [change for change in changes if change.after])
 
 
-def _forgets(change: AssetChange) -> bool:
+def _forgets(before: Asset, after: Asset | None) -> bool:
     """Whether words of somebody's go, that may be a name: those of an asset, or a tag of it."""
-    before, after = change.before, change.after
-    return before is not None and (after is None or bool(_words(before) - _words(after)))
+    return after is None or bool(_words(before) - _words(after))
 
 
 def _words(asset: Asset) -> set[tuple[str, str]]:
@@ -129,24 +130,20 @@ def _words(asset: Asset) -> set[tuple[str, str]]:
     return words - {(name, "") for name in _WRITTEN}
 
 
-def _update(connection: Connection, changes: Sequence[AssetChange]) -> None:
+def _update(connection: Connection, changes: Sequence[tuple[Asset, Asset]]) -> None:
     """Write the columns that differ, those of one sort together."""
     rows: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for change in changes:
-        if change.before and change.after:
-            before, after = _row(change.before), _row(change.after)
-            new = {name: value for name, value in after.items() if value != before[name]}
-            if new:
-                rows[tuple(new)].append(_bound(new) | {"this": change.after.asset_id})
+    for before, after in changes:
+        old = _row(before)
+        new = {name: value for name, value in _row(after).items() if value != old[name]}
+        if new:
+            # By names that an UPDATE does not take for its columns.
+            bound = {f"new_{name}": value for name, value in new.items()}
+            rows[tuple(new)].append(bound | {"this": after.asset_id})
     for names, parameters in rows.items():
         this = update(schema.asset).where(_ASSET.asset_id == bindparam("this"))
-        bound = {name: bindparam(f"new_{name}", type_=_ASSET[name].type) for name in names}
-        connection.execute(this.values(bound), parameters)
-
-
-def _bound(values: dict[str, Any]) -> dict[str, Any]:
-    """The values by names that an UPDATE does not take for its columns."""
-    return {f"new_{name}": value for name, value in values.items()}
+        set_ = {name: bindparam(f"new_{name}", type_=_ASSET[name].type) for name in names}
+        connection.execute(this.values(set_), parameters)
 
 
 def _row(asset: Asset) -> dict[str, Any]:

@@ -45,14 +45,6 @@ class Originals:
             files.folder(self.root)
             self._mark = self._marked()
 
-    def check(self) -> None:
-        """Raise Unavailable if the folder is not what it was."""
-        if not self.is_there():
-            raise Unavailable(
-                f"originals: {self.root} is not what it was: is its disk mounted? After `facelabel"
-                " adopt` this program has to be started anew"
-            )
-
     def is_there(self) -> bool:
         """Whether the folder is what it was, by the id in it."""
         if self._mark is None:
@@ -72,8 +64,15 @@ class Originals:
 
     @contextmanager
     def staged(self, digest: str, data: bytes) -> Iterator[Staged]:
-        """A file on disk, ready to be put in its place, and gone if it was not."""
-        self.check()
+        """A file on disk, ready to be put in its place, and gone if it was not.
+
+        Raises Unavailable if the folder is not what it was.
+        """
+        if not self.is_there():
+            raise Unavailable(
+                f"originals: {self.root} is not what it was: is its disk mounted? After `facelabel"
+                " adopt` this program has to be started anew"
+            )
         with _translated():
             staged = Staged(self.path(digest), data, self._make_folder)
         try:

@@ -60,7 +60,7 @@ class UnusedOriginals:
         None where the folder of the originals is not there: the notes stay. Looked up anew under
         the lock: since the row went, another upload may have come to rely on the file.
         """
-        if not etags or not self._originals.is_there():
+        if not self._originals.is_there():
             return 0
         with self._database.transaction(alone="library") as connection:
             unused = _unused(connection, etags)

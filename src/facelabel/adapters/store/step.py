@@ -154,4 +154,5 @@ class Steps:
             step = Step(connection, now, origin, self._on_change, fixed)
             yield step
             freed = self._unused.note(connection, step.freed) if step.freed else []
-        self._unused.remove(freed)
+        if freed:
+            self._unused.remove(freed)

@@ -50,7 +50,8 @@ def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     """Write the lines that differ for assets that are there afterwards."""
     old = {line for change in changes if change.before for line in _lines(change.before)}
     new = {line for change in changes if change.after for line in _lines(change.after)}
-    _delete(connection, old - new)
+    if old - new:
+        _delete(connection, old - new)
     _insert(connection, new - old)
 
 
@@ -65,8 +66,7 @@ def _delete(connection: Connection, lines: Iterable[_Line]) -> None:
     key = (_VALUE.asset_id, _VALUE.field, _VALUE.position)
     this = and_(*(column == bindparam(f"this_{column.name}") for column in key))
     rows = [{f"this_{column.name}": getattr(line, column.name) for column in key} for line in lines]
-    if rows:
-        connection.execute(delete(schema.asset_value).where(this), rows)
+    connection.execute(delete(schema.asset_value).where(this), rows)
 
 
 def _insert(connection: Connection, lines: Iterable[_Line]) -> None:

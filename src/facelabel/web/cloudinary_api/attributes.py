@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from facelabel.cloudinary import metadata_fields
 from facelabel.cloudinary import params as wire
+from facelabel.errors import NotFound
 from facelabel.media import DELIVERY_TYPES, AssetKey, DocumentKind
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from facelabel.model import Asset, Json, JsonValue
+    from facelabel.ports import MediaLibrary
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 
@@ -73,7 +76,42 @@ def context(params: Params) -> dict[str, str] | None:
 def metadata(params: Params) -> Mapping[str, JsonValue]:
     """Structured metadata as it came."""
     value = params.values.get("metadata")
-    return value if isinstance(value, dict) else {**wire.metadata(wire.text(value))}
+    if value is None or isinstance(value, dict):
+        return value or {}
+    return {**wire.metadata(wire.text(value))}
+
+
+def settled_metadata(
+    media: MediaLibrary,
+    values: Mapping[str, JsonValue],
+    *,
+    clear_invalid: bool = False,
+    of: AssetKey | None = None,
+) -> Mapping[str, JsonValue]:
+    """What to set on an asset, checked; a list that is open for new values has them afterwards.
+
+    See :func:`facelabel.cloudinary.metadata_fields.checked`, which this stores the result of.
+    ``of``: what is uploaded; if there is none of that name it gets the fields' defaults.
+    """
+    if not values and not of:
+        return {}
+    fields = media.documents.all(DocumentKind.METADATA_FIELD)
+    if not values and not fields:
+        return {}
+    is_new = of is not None and media.get(of) is None
+    found = metadata_fields.checked(values, fields, clear_invalid=clear_invalid, is_new=is_new)
+    for name, entries in found.new_entries.items():
+        _grow(media, name, entries)
+    return found.values
+
+
+def _grow(media: MediaLibrary, name: str, entries: Sequence[str]) -> None:
+    def change(field: Json | None) -> Json:
+        if field is None:
+            raise NotFound(f"Metadata field {name} does not exist")
+        return metadata_fields.grown(field, entries)
+
+    media.documents.change(DocumentKind.METADATA_FIELD, name, change)
 
 
 def details(params: Params) -> Json:

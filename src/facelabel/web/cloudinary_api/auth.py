@@ -118,12 +118,9 @@ def _meant(received: Received) -> Received:
     """
     if "authorization" in received.headers:
         return received
-    given = {name: v for name, v in received.params.values.items() if not _is_empty(v)}
+    values = received.params.values
+    given = {name: value for name, value in values.items() if value not in (None, "", [], {})}
     return replace(received, params=Params(given))
-
-
-def _is_empty(value: JsonValue) -> bool:
-    return value is None or value in ("", [], {})
 
 
 def _check_cloud(context: Context, received: Received) -> None:
@@ -186,7 +183,9 @@ def _signing_key(context: Context, received: Received, unsigned: frozenset[str])
         raise ApiError(401, f"Unknown API key {name[:40]}")
     if not _is_signed_whole(params.values, params.text("signature"), key.secret, unsigned):
         _check_told(context, params.text("notification_url"))
-    _check_timestamp(params.needed("timestamp"), context.clock.now())
+    time = params.needed("timestamp")
+    if not _TIMESTAMP.fullmatch(time) or abs(context.clock.now() - int(time)) > WINDOW:
+        raise ApiError(400, f"Stale request - reported time {time[:20]} is more than 1 hour off")
     return key
 
 
@@ -194,7 +193,11 @@ def _is_signed_whole(
     values: Mapping[str, JsonValue], signature: str, secret: str, unsigned: frozenset[str]
 ) -> bool:
     """Whether the signature is about all there is; without ``unsigned`` it has to be good, too."""
-    values = {name: _text(value) for name, value in values.items()}
+    # As they would stand in a form: JSON's 0 and false say something, and have to be signed.
+    values = {
+        name: wire.text(value) if isinstance(value, (bool, int, float)) else value
+        for name, value in values.items()
+    }
     if signing.is_signed(values, signature, secret):
         return True
     signed = {name: value for name, value in values.items() if name not in unsigned}
@@ -213,16 +216,6 @@ def _check_told(context: Context, url: str) -> None:
     if url and host not in context.notified_hosts:
         message = f"notification_url is not part of the signature: its host {host[:100]} would have"
         raise ApiError(400, f"{message} to be in the setting notification_hosts")
-
-
-def _text(value: JsonValue) -> JsonValue:
-    """As it would stand in a form: JSON's 0 and false say something, and have to be signed."""
-    return wire.text(value) if isinstance(value, (bool, int, float)) else value
-
-
-def _check_timestamp(text: str, now: float) -> None:
-    if not _TIMESTAMP.fullmatch(text) or abs(now - int(text)) > WINDOW:
-        raise ApiError(400, f"Stale request - reported time {text[:20]} is more than 1 hour off")
 
 
 def _check_preset(context: Context, name: str) -> None:

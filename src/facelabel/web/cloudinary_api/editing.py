@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
 from facelabel.media import MODERATION_STATUSES, Edit
-from facelabel.web.cloudinary_api import attributes, calls, listing, metadata_values, resources
+from facelabel.web.cloudinary_api import attributes, calls, listing, resources
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _edit(context: Context, asset: Asset, params: Params) -> Edit:
     return Edit(
         tags=attributes.tags(params),
         context=attributes.context(params),
-        set_metadata=metadata_values.settled(
+        set_metadata=attributes.settled_metadata(
             context.media,
             attributes.metadata(params),
             clear_invalid=params.flag("clear_invalid"),

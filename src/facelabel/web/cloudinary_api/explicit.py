@@ -12,8 +12,6 @@ from facelabel.web.cloudinary_api import (
     auth,
     breakpoints,
     listing,
-    metadata_values,
-    responses,
     upload,
 )
 from facelabel.web.entry import Door
@@ -51,13 +49,13 @@ def _explicit(context: Context, received: Received, *, resource_type: str) -> Js
     edit = Edit(
         tags=attributes.tags(params),
         context=attributes.context(params),
-        set_metadata=metadata_values.settled(context.media, attributes.metadata(params)),
+        set_metadata=attributes.settled_metadata(context.media, attributes.metadata(params)),
         folder=_folder(context, params),
         display_name=params.text("display_name") or None,
         set_details=attributes.details(params),
     )
     asset, derived = upload.with_derived(context, _edited(context, received, asset, edit), received)
-    answer = responses.uploaded(context, asset, params, received.key, derived)
+    answer = listing.uploaded(context, asset, params, received.key, derived)
     return answer | breakpoints.answer(context, asset, params)
 
 

@@ -36,11 +36,21 @@ class Naming:
 
 def naming(params: Params, filename: str, *, is_raw: bool, fixed_folders: bool) -> Naming:
     """Decide by what the call asks for and by the file's own name."""
-    public_id = _prefixed(params, last_part(params, filename, is_raw=is_raw))
+    name = last_part(params, filename, is_raw=is_raw)
+    prefix = params.text("public_id_prefix") or params.text("folder")
+    if not prefix and params.flag("use_asset_folder_as_public_id_prefix"):
+        prefix = params.text("asset_folder")
+    prefix = prefix.strip("/")
     filename = _original(params, filename)
-    folder = "" if fixed_folders else params.text("asset_folder", params.text("folder"))
-    kept = "" if params.flag("discard_original_filename") else filename
-    return Naming(public_id, folder, kept, _title(params, filename))
+    title = params.text("display_name")
+    if not title and params.flag("use_filename_as_display_name"):
+        title = PurePosixPath(filename).stem
+    return Naming(
+        public_id=f"{prefix}/{name}" if prefix else name,
+        folder="" if fixed_folders else params.text("asset_folder", params.text("folder")),
+        filename="" if params.flag("discard_original_filename") else filename,
+        display_name=title,
+    )
 
 
 def last_part(params: Params, filename: str, *, is_raw: bool) -> str:
@@ -66,18 +76,3 @@ def _original(params: Params, filename: str) -> str:
     """The file's name; one that overrides it may lack the extension."""
     override = base_name(params.text("filename_override"))
     return override or filename
-
-
-def _prefixed(params: Params, name: str) -> str:
-    prefix = params.text("public_id_prefix") or params.text("folder")
-    if not prefix and params.flag("use_asset_folder_as_public_id_prefix"):
-        prefix = params.text("asset_folder")
-    prefix = prefix.strip("/")
-    return f"{prefix}/{name}" if prefix else name
-
-
-def _title(params: Params, filename: str) -> str:
-    if params.text("display_name"):
-        return params.text("display_name")
-    use_filename = params.flag("use_filename_as_display_name")
-    return PurePosixPath(filename).stem if use_filename else ""

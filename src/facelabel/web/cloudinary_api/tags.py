@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
 from facelabel.media import RESOURCE_TYPES, Compare, Edit, Every, Where
-from facelabel.web.cloudinary_api import attributes, auth, metadata_values
+from facelabel.web.cloudinary_api import attributes, auth
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
@@ -109,7 +109,7 @@ def _context(context: Context, received: Received, *, resource_type: str) -> Jso
 
 def _metadata(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
-    values = metadata_values.settled(
+    values = attributes.settled_metadata(
         context.media, attributes.metadata(params), clear_invalid=params.flag("clear_invalid")
     )
     found = _named(context, params, resource_type)

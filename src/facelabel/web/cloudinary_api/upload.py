@@ -19,11 +19,9 @@ from facelabel.web.cloudinary_api import (
     breakpoints,
     chunks,
     listing,
-    metadata_values,
-    presets,
     public_ids,
-    responses,
     sources,
+    upload_presets,
 )
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -87,7 +85,7 @@ def _refuse(_context: Context, _received: Received, *, name: str) -> Json:
 
 
 def _upload(context: Context, received: Received, *, resource_type: str) -> Json:
-    received = presets.applied(context, received)
+    received = upload_presets.applied(context, received)
     params = received.params
     attributes.check_addons(params)
     source = sources.whole(context, received)
@@ -129,8 +127,10 @@ def _content(
             return _unreadable(source, str(error))
         raise ApiError(400, f"Invalid image file: {error}") from None
     image = Content(source.data, "image", header.format, header.width, header.height)
-    image = _transformed(context, image, params)
-    _check_format(image.format, params)
+    if "transformation" in params or "format" in params:
+        image = _transformed(context, image, params)
+    if "allowed_formats" in params:
+        _check_format(image.format, params)
     return image
 
 
@@ -178,13 +178,10 @@ def _stored(
 ) -> tuple[Asset, bool]:
     params = received.params
     key = AssetKey(name.public_id, content.resource_type, attributes.delivery_type(params))
-    standing = context.media.get(key)
     overwrite = params.flag("overwrite", default=True)
-    if standing and not overwrite:
+    if not overwrite and (standing := context.media.get(key)):
         return standing, True
-    metadata = metadata_values.settled(
-        context.media, attributes.metadata(params), is_new=standing is None
-    )
+    metadata = attributes.settled_metadata(context.media, attributes.metadata(params), of=key)
     return context.media.put(
         Upload(
             key=key,
@@ -207,8 +204,8 @@ def _stored(
 
 def _details(params: Params, content: Content) -> Json:
     details = attributes.details(params)
-    faces = wire.coordinates(params.text("face_coordinates"))
-    if faces and content.resource_type == "image":
+    if details.get("face_coordinates") and content.resource_type == "image":
+        faces = wire.coordinates(params.text("face_coordinates"))
         clipped = wire.clipped(faces, content.width, content.height)
         details["face_coordinates"] = [[*region] for region in clipped]
     return details
@@ -231,8 +228,9 @@ def _answer(context: Context, received: Received, asset: Asset, *, existed: bool
         described = listing.described(context, asset)
         return {name: described[name] for name in _OPEN} | {"existing": True}
     asset, derived = with_derived(context, asset, received)
-    answer = responses.uploaded(context, asset, received.params, received.key, derived)
-    answer |= breakpoints.answer(context, asset, received.params)
+    answer = listing.uploaded(context, asset, received.params, received.key, derived)
+    if "responsive_breakpoints" in received.params:
+        answer |= breakpoints.answer(context, asset, received.params)
     if existed:
         overwrite = received.params.flag("overwrite", default=True)
         answer |= {"overwritten": True} if overwrite else {"existing": True}
@@ -245,7 +243,9 @@ def with_derived(
     context: Context, asset: Asset, received: Received
 ) -> tuple[Asset, list[JsonValue]]:
     """Note on the asset which derived images were asked for."""
-    derived = responses.eager(context, asset, received.params)
+    if not received.params.text("eager"):
+        return asset, []
+    derived = listing.eager(context, asset, received.params)
     if not derived:
         return asset, derived
     edit = Edit(set_details=listing.derived_details(derived))
