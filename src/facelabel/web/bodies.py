@@ -97,7 +97,7 @@ class Incoming:
         """All of it, in memory."""
         pieces = []
         async for piece in self.pieces():
-            await self._body.keep(len(piece), self.limits.budget.memory)
+            await self.keep(len(piece))
             pieces.append(piece)
         return b"".join(pieces)
 
@@ -114,13 +114,11 @@ class Incoming:
             if piece:
                 yield piece
 
-    async def keep_in_memory(self, size: int) -> None:
-        """Count bytes that stay in memory until the request is answered. Raises Crowded."""
-        await self._body.keep(size, self.limits.budget.memory)
-
-    async def keep_on_disk(self, size: int) -> None:
-        """Count bytes that stay on disk until the request is answered. Raises Crowded."""
-        await self._body.keep(size, self.limits.budget.disk)
+    async def keep(self, memory: int = 0, disk: int = 0) -> None:
+        """Count bytes that stay until the request is answered. Raises Crowded."""
+        await self._body.keep(memory, self.limits.budget.memory)
+        if disk:
+            await self._body.keep(disk, self.limits.budget.disk)
 
     async def is_drained(self, reason: Exception) -> bool:
         """Read what is left, for a moment; whether that was all."""

@@ -35,9 +35,8 @@ from facelabel.errors import (
 from facelabel.media import Origin
 from facelabel.web import entry, multipart
 from facelabel.web.bodies import ON_THE_SPOT, Limits, bounded
-from facelabel.web.dispositions import base_name
 from facelabel.web.entry import Entry
-from facelabel.web.multipart import FilePart, Form
+from facelabel.web.multipart import FilePart, Form, base_name
 from facelabel.web.refusals import ApiError
 
 if TYPE_CHECKING:

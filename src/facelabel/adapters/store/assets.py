@@ -103,7 +103,7 @@ def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     if any(_forgets(change.before, change.after) for change in changes if change.before):
         forgetting.note(connection)
     gone = [change.before.asset_id for change in changes if change.before and not change.after]
-    for some in batches(gone):
+    for some in batches(gone) if gone else ():
         connection.execute(delete(schema.asset).where(_ASSET.asset_id.in_(some)))
     changed = [(one.before, one.after) for one in changes if one.before and one.after]
     if changed:
@@ -111,7 +111,10 @@ def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     new = [_row(change.after) for change in changes if change.after and not change.before]
     if new:
         connection.execute(insert(schema.asset), new)
-    _write_tags(connection, changes)
+    former = [(one.before, one.after) for one in changes if one.after]
+    tagged = [(old, new) for old, new in former if new.tags != (old.tags if old else ())]
+    if tagged:
+        _write_tags(connection, tagged)
     values.write(connection, [change for change in changes if change.after])
 
 
@@ -150,13 +153,8 @@ def _row(asset: Asset) -> dict[str, Any]:
     return {name: getattr(asset, name) for name in _COLUMNS}
 
 
-def _write_tags(connection: Connection, changes: Sequence[AssetChange]) -> None:
+def _write_tags(connection: Connection, retagged: Sequence[tuple[Asset | None, Asset]]) -> None:
     """Write the tags anew where they differ: their order is kept, too."""
-    retagged = [
-        (change.before, change.after)
-        for change in changes
-        if change.after and change.after.tags != (change.before.tags if change.before else ())
-    ]
     for some in batches(before.asset_id for before, _ in retagged if before):
         connection.execute(delete(schema.asset_tag).where(_TAG.asset_id.in_(some)))
     rows = [

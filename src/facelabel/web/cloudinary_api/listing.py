@@ -86,8 +86,14 @@ def described(context: Context, asset: Asset) -> Json:
         cloud_name=context.cloud_name,
         base_url=context.base_url,
         fixed_folders=context.fixed_folders,
-        secret=context.delivery_secret(asset.type),
+        secret=_secret(context, asset),
     )
+
+
+def _secret(context: Context, asset: Asset) -> str:
+    """What signs the delivery URLs of an asset; "" where they need no signature."""
+    is_open = asset.type == "upload" and not context.signs_urls
+    return "" if is_open else context.keys()[0].secret
 
 
 def detailed(context: Context, asset: Asset, params: Params) -> Json:
@@ -201,7 +207,7 @@ def derived_url(context: Context, asset: Asset, steps: str, format_: str) -> str
         cloud_name=context.cloud_name,
         base_url=context.base_url,
         steps=steps,
-        secret=context.delivery_secret(asset.type),
+        secret=_secret(context, asset),
     )
 
 

@@ -41,7 +41,7 @@ def naming(params: Params, filename: str, *, is_raw: bool, fixed_folders: bool) 
     if not prefix and params.flag("use_asset_folder_as_public_id_prefix"):
         prefix = params.text("asset_folder")
     prefix = prefix.strip("/")
-    filename = _original(params, filename)
+    filename = base_name(params.text("filename_override")) or filename
     title = params.text("display_name")
     if not title and params.flag("use_filename_as_display_name"):
         title = PurePosixPath(filename).stem
@@ -57,7 +57,8 @@ def last_part(params: Params, filename: str, *, is_raw: bool) -> str:
     """The public_id without the prefix that the call asks for."""
     if params.text("public_id"):
         return params.text("public_id")
-    path = PurePosixPath(_original(params, filename))
+    # What overrides the file's name may lack the extension.
+    path = PurePosixPath(base_name(params.text("filename_override")) or filename)
     extension = _FORBIDDEN.sub("_", path.suffix) if is_raw else ""
     if not (params.flag("use_filename") and path.stem):
         return random_id() + extension
@@ -70,9 +71,3 @@ def last_part(params: Params, filename: str, *, is_raw: bool) -> str:
 def random_id(length: int = _RANDOM) -> str:
     """Lower-case letters and digits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _original(params: Params, filename: str) -> str:
-    """The file's name; one that overrides it may lack the extension."""
-    override = base_name(params.text("filename_override"))
-    return override or filename

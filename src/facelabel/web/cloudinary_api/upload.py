@@ -85,7 +85,8 @@ def _refuse(_context: Context, _received: Received, *, name: str) -> Json:
 
 
 def _upload(context: Context, received: Received, *, resource_type: str) -> Json:
-    received = upload_presets.applied(context, received)
+    if received.key is None or received.params.text("upload_preset"):
+        received = upload_presets.applied(context, received)
     params = received.params
     attributes.check_addons(params)
     source = sources.whole(context, received)
