@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from facelabel.media import AssetChange, AssetKey
 
+#: Held by who changes the library: no two changes of it happen at once.
+LOCK = "library"
 _ASSET = schema.asset.c
 _TAG = schema.asset_tag.c
 #: Made once: it is asked with every asset.

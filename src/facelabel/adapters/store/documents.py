@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from facelabel.adapters.store import forgetting, rules, schema
+from facelabel.adapters.store.assets import LOCK
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class StoreDocuments:
         self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
     ) -> Json | None:
         """Make of a document (None: there is none) another one (None: delete it), in one step."""
-        with self._database.transaction(alone="library") as connection:
+        with self._database.transaction(alone=LOCK) as connection:
             changed = change(read(connection, kind, name))
             write(connection, kind, name, changed)
         return changed

@@ -27,6 +27,7 @@ from facelabel.adapters.store import (
     schema,
     values,
 )
+from facelabel.adapters.store.assets import LOCK
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.documents import StoreDocuments
 from facelabel.adapters.store.folders import StoreFolders
@@ -362,7 +363,7 @@ def _bring_into_line(database: Database, *, fixed_folders: bool) -> None:
     with database.read() as connection:
         if documents.read(connection, *_STATE) == wanted:
             return
-    with database.transaction(alone="library") as connection:
+    with database.transaction(alone=LOCK) as connection:
         for some in assets.every(connection):
             placed: Sequence[Asset] = some
             if fixed_folders:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from facelabel.adapters.store import needed, schema
+from facelabel.adapters.store.assets import LOCK
 from facelabel.adapters.store.database import PAGE, batches
 from facelabel.losses import bearable
 
@@ -62,7 +63,7 @@ class UnusedOriginals:
         """
         if not self._originals.is_there():
             return 0
-        with self._database.transaction(alone="library") as connection:
+        with self._database.transaction(alone=LOCK) as connection:
             unused = _unused(connection, etags)
             with self._originals.removed(unused):
                 for etag in unused:
@@ -98,7 +99,7 @@ class UnusedOriginals:
         if len(unused) > bearable(len(settled)):
             self._tell(len(unused))
         elif unused:
-            with self._database.transaction(alone="library") as connection:
+            with self._database.transaction(alone=LOCK) as connection:
                 note(self._database, connection, unused)
             log.warning(
                 "%d files in %s belong to no picture and are deleted: an upload was killed before"

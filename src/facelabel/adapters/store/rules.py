@@ -60,7 +60,7 @@ def delivery_type(text: str) -> str:
 
 def sought(text: str) -> str | None:
     """What to look for where somebody names something; None if nothing can have that name."""
-    return unicodedata.normalize("NFC", text) if _is_printable(text) else None
+    return None if _UNPRINTABLE.search(text) else unicodedata.normalize("NFC", text)
 
 
 def sought_key(key: AssetKey) -> AssetKey | None:
@@ -75,7 +75,7 @@ def display_name(text: str) -> str:
     """The display name, normalised."""
     name = unicodedata.normalize("NFC", text).strip()
     _require(len(name) <= MAX_NAME, f"a display name is longer than {MAX_NAME} characters")
-    _require(_is_printable(name), f"display name {name!r} has a control character in it")
+    _require(not _UNPRINTABLE.search(name), f"display name {name!r} has a control character in it")
     return name
 
 
@@ -95,7 +95,7 @@ def document_name(text: str) -> str:
     """The name of a document, normalised."""
     name = unicodedata.normalize("NFC", text)
     _require(0 < len(name) <= MAX_NAME, f"a name has 1 to {MAX_NAME} characters")
-    _require(_is_printable(name), f"the name {name!r} has a control character in it")
+    _require(not _UNPRINTABLE.search(name), f"the name {name!r} has a control character in it")
     return name
 
 
@@ -141,13 +141,16 @@ def merged_values(
 
 def _value_key(text: str) -> str:
     _require(0 < len(text) <= MAX_NAME, f"a metadata field's id has 1 to {MAX_NAME} characters")
-    _require(_is_printable(text), f"a metadata field's id has a control character in it: {text!r}")
+    _require(
+        not _UNPRINTABLE.search(text),
+        f"a metadata field's id has a control character in it: {text!r}",
+    )
     return text
 
 
 def _path(path: str, what: str) -> str:
     _require(len(path) <= MAX_NAME, f"{what} is longer than {MAX_NAME} characters")
-    _require(_is_printable(path), f"{what} {path!r} has a control character in it")
+    _require(not _UNPRINTABLE.search(path), f"{what} {path!r} has a control character in it")
     bad = sorted(set(path) & set(_FORBIDDEN))
     _require(not bad, f"{what} {path!r} may not contain {' '.join(bad)}")
     for part in path.split("/"):
@@ -161,14 +164,14 @@ def _tag(text: str) -> str:
     _require(bool(tag), "a tag is empty")
     _require(len(tag) <= MAX_NAME, f"a tag is longer than {MAX_NAME} characters: {tag[:40]}…")
     _require("," not in tag, f"a tag may not contain a comma: {tag!r}")
-    _require(_is_printable(tag), f"a tag has a control character in it: {tag!r}")
+    _require(not _UNPRINTABLE.search(tag), f"a tag has a control character in it: {tag!r}")
     return tag
 
 
 def _context_key(text: str) -> str:
     key = unicodedata.normalize("NFC", text).strip()
     _require(0 < len(key) <= MAX_NAME, f"a context key has 1 to {MAX_NAME} characters")
-    _require(_is_printable(key), f"a context key has a control character in it: {key!r}")
+    _require(not _UNPRINTABLE.search(key), f"a context key has a control character in it: {key!r}")
     return key
 
 
@@ -176,12 +179,8 @@ def _context_value(key: str, value: str | None) -> str | None:
     if value is not None:
         _require(len(value) <= CONTEXT_VALUE, f"context {key!r} exceeds {CONTEXT_VALUE} characters")
         line = value.translate(_LINES)
-        _require(_is_printable(line), f"context {key!r} has a control character in it")
+        _require(not _UNPRINTABLE.search(line), f"context {key!r} has a control character in it")
     return value
-
-
-def _is_printable(text: str) -> bool:
-    return not _UNPRINTABLE.search(text)
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facelabel.adapters.store import assets
+from facelabel.adapters.store.assets import LOCK
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.editing import in_fixed_folder, told
 from facelabel.errors import AlreadyExists
@@ -149,7 +150,7 @@ class Steps:
     @contextmanager
     def begin(self, origin: Origin = NOBODY) -> Iterator[Step]:
         """A change that commits at the end of the block; until then it holds the library's lock."""
-        with self._database.transaction(alone="library") as connection:
+        with self._database.transaction(alone=LOCK) as connection:
             now, fixed = self._clock.now(), self._fixed_folders
             step = Step(connection, now, origin, self._on_change, fixed)
             yield step
