@@ -22,13 +22,14 @@ from sqlalchemy.pool import NullPool
 
 from facelabel.adapters import files
 from facelabel.adapters.store import postgresql
-from facelabel.adapters.store.faults import Who, translated
+from facelabel.adapters.store.faults import translated
 from facelabel.adapters.store.forgetting import Eraser, keep_copies_in
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import URL, Column, Connection, Engine, RowMapping, Select, Table
     from sqlalchemy.dialects.postgresql import Insert
@@ -92,7 +93,7 @@ class Database:
         process but not a power cut, and does not wait for the disk; a later durable transaction
         makes it so, too.
         """
-        with translated(self._who), self._writers[durable].begin() as connection:
+        with self._translated(), self._writers[durable].begin() as connection:
             if not self._sqlite:
                 postgresql.prepare(connection, alone, durable=durable)
             yield connection
@@ -100,7 +101,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read: the whole block sees the database as of one moment."""
-        with translated(self._who), self._reader.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
             yield connection
 
     def pages(
@@ -144,14 +145,14 @@ class Database:
         apart = self._engine
         if self._sqlite:
             apart = _sqlite_engine(self._url, self._busy_timeout, pooled=False)
-        with translated(self._who), apart.connect() as connection:
+        with self._translated(), apart.connect() as connection:
             _revision(connection)
 
     def unkept(self) -> Sequence[str]:
         """Statements that give our role what a pooler between does not let us set for ourselves."""
         if self._sqlite:
             return ()
-        with translated(self._who):
+        with self._translated():
             role = postgresql.who(self._engine, self._url)
             return postgresql.unkept(self._engine, self._busy_timeout, role)
 
@@ -167,8 +168,8 @@ class Database:
         """As a user wrote it."""
         return self._url.set(drivername=self._url.get_backend_name())
 
-    def _who(self) -> Who:
-        return postgresql.who(self._engine, self._url)
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(lambda: postgresql.who(self._engine, self._url))
 
     def _connected(self, *, migrating: bool = False) -> Engine:
         try:
@@ -200,7 +201,7 @@ class Database:
     def _migrate(self) -> None:
         engine = self._connected(migrating=True)
         try:
-            with translated(self._who), engine.execution_options(writes=True).begin() as connection:
+            with self._translated(), engine.execution_options(writes=True).begin() as connection:
                 if not self._sqlite:
                     postgresql.check_encoding(connection)
                     postgresql.prepare(connection, "migration")
