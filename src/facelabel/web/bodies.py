@@ -29,9 +29,8 @@ _LENGTH = re.compile(r"[0-9]{1,15}")
 ON_THE_SPOT = 64 << 10
 
 
-def _spool() -> BinaryIO:
-    """A file of what is small in memory, else on disk."""
-    return cast("BinaryIO", SpooledTemporaryFile(SMALL))
+#: Makes a file of what is small in memory, else on disk.
+_SPOOL = cast("Callable[[], BinaryIO]", partial(SpooledTemporaryFile, SMALL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Limits:
     #: Shared by all requests.
     budget: Budget = field(default_factory=Budget)
     #: Makes the file that an uploaded one is kept in.
-    spool: Callable[[], BinaryIO] = _spool
+    spool: Callable[[], BinaryIO] = _SPOOL
 
 
 @asynccontextmanager

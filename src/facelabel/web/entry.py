@@ -176,12 +176,6 @@ class Caller:
         )
 
     @property
-    def is_near(self) -> bool:
-        """Whether nothing speaks against a program on this computer."""
-        local = is_loopback(self.peer) and is_loopback(self.host)
-        return local and self.is_modern and not (self.is_forwarded or self.is_others)
-
-    @property
     def follows_link(self) -> bool:
         """Whether a browser's window, not a page in it, shows the answer."""
         is_shown = self.mode == "navigate" and self.destination == "document"
@@ -231,7 +225,9 @@ class Policy:
             return Standing.MISDIRECTED
         if self._is_foreign(caller):
             return Standing.LINK if caller.follows_link else Standing.FOREIGN
-        if not (self.serves_only_here and caller.is_near):
+        # Nothing may speak against a program on this computer.
+        is_near = is_loopback(caller.peer) and is_loopback(caller.host) and caller.is_modern
+        if not (self.serves_only_here and is_near) or caller.is_forwarded or caller.is_others:
             return Standing.REMOTE
         return Standing.GUEST if caller.origin in self.allowed_origins else Standing.LOCAL
 

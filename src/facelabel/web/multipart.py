@@ -37,8 +37,6 @@ _MAX_FILES = 1
 #: Bytes of a part's header, and headers of a part.
 _MAX_HEADER = 4096
 _MAX_HEADERS = 8
-#: What of a body is kept on disk, in the words of an error.
-_KEPT = "a file that is being uploaded"
 #: Parts of one piece that are read on the spot; more are read where they hold up nobody else.
 _FEW = 20
 #: What forms and file names come in. Python knows others, one of which takes minutes for a megabyte
@@ -161,7 +159,8 @@ class _Reader:
     def write(self, piece: bytes) -> None:
         """Read a piece. Raises ApiError, NoRoom."""
         try:
-            self._parser.write(piece)
+            with storing("a file that is being uploaded", tempfile.gettempdir()):
+                self._parser.write(piece)
         except FormParserError:
             raise ApiError(400, "Invalid multipart data.") from None
 
@@ -220,16 +219,14 @@ class _Reader:
             raise ApiError(400, f"A request has at most {MAX_PAIRS} parameters")
         self._parts.append(part)
         if is_file:
-            with storing(_KEPT, tempfile.gettempdir()):
-                part.file = self._spool()
+            part.file = self._spool()
 
     def _add(self, data: bytes, start: int, end: int) -> None:
         part = self._parts[-1]
         part.size += end - start
         if part.file:
             self.files += end - start
-            with storing(_KEPT, tempfile.gettempdir()):
-                part.file.write(data[start:end])
+            part.file.write(data[start:end])
             return
         self._count(end - start)
         part.text += data[start:end]
