@@ -186,7 +186,7 @@ class LocalLibrary:
         """Return the file; NotFound, OriginalMissing, or Rejected if it is damaged."""
         data = self._originals.read(asset.etag)
         if data is None:
-            raise self._missing(asset)
+            raise _missing(asset, self._originals.root, self.unused)
         if hashlib.sha256(data).hexdigest() != asset.etag:
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
@@ -195,7 +195,7 @@ class LocalLibrary:
         """Return these bytes, unverified; NotFound, OriginalMissing, or Rejected if short."""
         data = self._originals.read(asset.etag, part)
         if data is None:
-            raise self._missing(asset)
+            raise _missing(asset, self._originals.root, self.unused)
         if len(data) < len(part):
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
@@ -333,21 +333,21 @@ class LocalLibrary:
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             return step.store(None, asset)
 
-    def _missing(self, asset: Asset) -> NotFound | OriginalMissing:
-        if self.unused.among([asset.etag]):
-            return NotFound(f"the original of {asset.public_id!r} is gone")
-        return OriginalMissing(
-            f"the original of {asset.public_id!r} is not in {self._originals.root}: is that the"
-            " right folder, and its disk mounted? If the file is lost, upload the picture again,"
-            " or delete it"
-        )
-
     def _edit(self, asset_id: str, edit: Edit) -> Asset:
         """Change an asset that must exist."""
         edited = self.edit([asset_id], edit)
         if not edited:
             raise NotFound(f"there is no asset {asset_id!r}")
         return edited[0]
+
+
+def _missing(asset: Asset, root: Path, unused: UnusedOriginals) -> NotFound | OriginalMissing:
+    if unused.among([asset.etag]):
+        return NotFound(f"the original of {asset.public_id!r} is gone")
+    return OriginalMissing(
+        f"the original of {asset.public_id!r} is not in {root}: is that the right folder, and its"
+        " disk mounted? If the file is lost, upload the picture again, or delete it"
+    )
 
 
 def _required(connection: Connection, asset_id: str) -> Asset:
