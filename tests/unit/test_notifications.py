@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.store import outbox
+from facelabel.adapters.store.library import outbox
 from facelabel.cloudinary import notifications
+from facelabel.core.model import Asset, JobKind, JobRequest
 from facelabel.errors import Rejected
-from facelabel.media import AssetChange, Change, ChangeKind, Origin
-from facelabel.model import Asset, JobKind, JobRequest
+from facelabel.media.types import AssetChange, Change, ChangeKind, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
 
 AT = 1_719_310_887.272126
 JEANS = Asset(

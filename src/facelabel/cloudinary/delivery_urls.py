@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from facelabel.cloudinary import transformations
 from facelabel.errors import NotFound, Rejected
-from facelabel.media import DELIVERY_TYPES, RESOURCE_TYPES, AssetKey
+from facelabel.media.types import DELIVERY_TYPES, RESOURCE_TYPES, AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

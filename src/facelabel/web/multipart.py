@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from facelabel.scanning import MAX_PAIRS
+from facelabel.inputs.scanning import MAX_PAIRS
 from facelabel.web.budget import SMALL
 from facelabel.web.refusals import ApiError
 from facelabel.web.storing import storing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import BinaryIO
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
     from facelabel.web.bodies import Incoming
 
 #: The one field that may be a file, or a text of any length: an URL, or a whole file in base64.

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from facelabel.cloudinary.intake import PATHS, Unverified
 from facelabel.errors import Busy, FacelabelError, Rejected
-from facelabel.intake import PATHS, Unverified
 from facelabel.web.bodies import ON_THE_SPOT, Limits, bounded
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from facelabel.intake import Intake
-    from facelabel.media import Delivery
+    from facelabel.cloudinary.intake import Intake
+    from facelabel.media.types import Delivery
     from facelabel.ports import Inbox
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import assets
-from facelabel.media import RESOURCE_TYPES
+from facelabel.media.types import RESOURCE_TYPES
 from facelabel.web.cloudinary_api import (
     auth,
     calls,
@@ -27,7 +27,7 @@ from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Received
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from facelabel.cloudinary import metadata_fields
 from facelabel.cloudinary import params as wire
 from facelabel.errors import NotFound
-from facelabel.media import DELIVERY_TYPES, AssetKey, DocumentKind
+from facelabel.media.types import DELIVERY_TYPES, AssetKey, DocumentKind
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
     from facelabel.ports import MediaLibrary
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media import (
+from facelabel.media.types import (
     MODERATION_STATUSES,
     RESOURCE_TYPES,
     AssetKey,
@@ -18,8 +18,8 @@ from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.media import Condition
-    from facelabel.model import Asset, Json
+    from facelabel.core.model import Asset, Json
+    from facelabel.media.types import Condition
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

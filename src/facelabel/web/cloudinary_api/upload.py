@@ -12,7 +12,7 @@ from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import transformations
 from facelabel.cloudinary.transformations import plain_format
 from facelabel.errors import UnreadableImage
-from facelabel.media import RESOURCE_TYPES, AssetKey, Edit, Upload
+from facelabel.media.types import RESOURCE_TYPES, AssetKey, Edit, Upload
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
@@ -28,7 +28,7 @@ from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.cloudinary_api.public_ids import Naming
     from facelabel.web.http import Params, Received

@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import MAX_NAME, DocumentKind
+from facelabel.media.types import MAX_NAME, DocumentKind
 from facelabel.web.cloudinary_api import attributes, calls, listing, teaching
 from facelabel.web.cloudinary_api.public_ids import random_id
 from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Received

@@ -1,0 +1,375 @@
+"""The local library: pictures and other files on this computer, with Cloudinary's words and rules.
+
+Rows are in the database, files in :mod:`~facelabel.adapters.store.library.originals`. Whoever changes the
+library holds its lock, so a change and what follows it up are one transaction, and what is
+decided from a row (is the name free, is this the original's last user) still holds when it is
+written. That is also why an edit may read an asset, work out in plain Python what becomes of it,
+and write the difference.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import func, select
+
+from facelabel.adapters.store.library import (
+    assets,
+    backups,
+    documents,
+    editing,
+    people_fields,
+    placing,
+    validation,
+    values,
+)
+from facelabel.adapters.store.library.assets import LOCK
+from facelabel.adapters.store.library.documents import StoreDocuments
+from facelabel.adapters.store.library.folders import StoreFolders
+from facelabel.adapters.store.library.originals import Originals
+from facelabel.adapters.store.library.paging import Paging
+from facelabel.adapters.store.library.released import UnusedOriginals
+from facelabel.adapters.store.library.selection import tallied, where
+from facelabel.adapters.store.library.step import Steps
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import batches
+from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
+from facelabel.media.types import (
+    NOBODY,
+    AssetChange,
+    AssetKey,
+    Compare,
+    DocumentKind,
+    Edit,
+    Every,
+    Order,
+    Page,
+    Upload,
+    Where,
+    is_asset_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from facelabel.adapters.store.library.step import OnChange
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Asset, Json
+    from facelabel.media.types import Condition, ImageHeader, Origin
+    from facelabel.ports import Clock
+
+_ASSET = schema.asset.c
+#: The document that says how the rows were last written.
+_STATE = ("library", "state")
+
+
+class Check(Protocol):
+    """Reads an image's header."""
+
+    def __call__(self, data: bytes, /) -> ImageHeader:
+        """Format, width and height in pixels; raises UnreadableImage."""
+
+
+class LocalLibrary:
+    """The files in the data folder; implements :class:`facelabel.ports.MediaLibrary`."""
+
+    def __init__(
+        self,
+        database: Database,
+        root: Path,
+        clock: Clock,
+        *,
+        on_change: OnChange | None,
+        check: Check,
+        fixed_folders: bool = False,
+        on_removed: Callable[[str], None] = lambda _etag: None,
+    ) -> None:
+        """``root``: folder of the originals. Without ``on_change`` nothing follows a change.
+
+        ``fixed_folders``: an asset's folder is the beginning of its public_id, not a thing of its
+        own. A library that was kept otherwise before is brought into line here.
+        ``on_removed``: told of every original that is gone, by its SHA-256.
+        """
+        self._database = database
+        self._originals = Originals(root)
+        self._originals.make()
+        self._check = check
+        #: What deletes the originals that nobody needs any more.
+        self.unused = UnusedOriginals(database, self._originals, on_removed)
+        self._steps = Steps(database, clock, self.unused, on_change, fixed_folders=fixed_folders)
+        self.folders = StoreFolders(database, self._steps)
+        self.documents = StoreDocuments(database)
+        _bring_into_line(database, fixed_folders=fixed_folders)
+
+    def asset(self, asset_id: str) -> Asset | None:
+        """Return the asset as it is now, None if there is none."""
+        if not is_asset_id(asset_id):
+            return None
+        with self._database.read() as connection:
+            return assets.of_id(connection, asset_id)
+
+    def get(self, key: AssetKey) -> Asset | None:
+        """Return the asset of that name."""
+        sought = validation.sought_key(key)
+        if sought is None:
+            return None
+        with self._database.read() as connection:
+            return assets.named(connection, sought)
+
+    def find(self, public_id: str) -> Asset | None:
+        """Return the image of that public_id, whatever its delivery type."""
+        sought = validation.sought(public_id)
+        if sought is None:
+            return None
+        is_it = (_ASSET.public_id == sought) & (_ASSET.resource_type == "image")
+        with self._database.read() as connection:
+            return assets.found(connection, is_it)
+
+    def assets(self, folder: str) -> Iterator[Asset]:
+        """Every image in ``folder`` and below, by folder and public_id, fetched page by page."""
+        inside = Where("folder", Compare.PREFIX, validation.folder(folder))
+        images = Every((Where("resource_type", Compare.EQUALS, "image"), inside))
+        by_folder = [Order("folder"), Order("public_id")]
+        cursor = None
+        while True:
+            page = self.select(images, by_folder, limit=self._database.page, cursor=cursor)
+            yield from page.assets
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def select(
+        self,
+        condition: Condition,
+        order: Sequence[Order] = (),
+        *,
+        limit: int,
+        cursor: str | None = None,
+        count: bool = False,
+    ) -> Page:
+        """One page of the assets for which the condition holds; default order: newest first.
+
+        Raises Rejected for a cursor that is none of ours, or a field that is unknown.
+        """
+        holds, paging = where(condition), Paging(order)
+        counted = select(func.count()).select_from(schema.asset).where(holds)
+        with self._database.read() as connection:
+            rows = connection.execute(paging.page(holds, limit, cursor)).mappings().all()
+            found = [a for some in batches(rows[:limit]) for a in assets.read(connection, some)]
+            total = connection.execute(counted).scalar_one() if count else -1
+        following = paging.cursor(rows[limit - 1]) if len(rows) > limit else None
+        return Page(tuple(found), following, total)
+
+    def tally(self, condition: Condition, field: str) -> Mapping[str, int]:
+        """How many of these assets have each value of a field."""
+        with self._database.read() as connection:
+            return {str(value): n for value, n in connection.execute(tallied(condition, field))}
+
+    def tags(self, resource_type: str, prefix: str = "") -> Sequence[str]:
+        """Every tag in use, by the alphabet."""
+        those = Where("resource_type", Compare.EQUALS, resource_type)
+        return [tag for tag in self.tally(those, "tags") if tag.startswith(prefix)]
+
+    def usage(self) -> Mapping[str, int]:
+        """How many "objects", and "bytes" of originals, there are."""
+        with self._database.read() as connection:
+            count, size = connection.execute(select(func.count(), func.sum(_ASSET.bytes))).one()
+        return {"objects": count, "bytes": int(size or 0)}
+
+    def fetch(self, asset: Asset) -> bytes:
+        """Return the file; NotFound, OriginalMissing, or Rejected if it is damaged."""
+        data = self._originals.read(asset.etag)
+        if data is None:
+            raise _missing(asset, self._originals.root, self.unused)
+        if hashlib.sha256(data).hexdigest() != asset.etag:
+            raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
+        return data
+
+    def fetch_part(self, asset: Asset, part: range) -> bytes:
+        """Return these bytes, unverified; NotFound, OriginalMissing, or Rejected if short."""
+        data = self._originals.read(asset.etag, part)
+        if data is None:
+            raise _missing(asset, self._originals.root, self.unused)
+        if len(data) < len(part):
+            raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
+        return data
+
+    def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
+        """Add tags atomically; those already there stay. NotFound if the asset is gone."""
+        self._edit(asset_id, Edit(add_tags=tags))
+
+    def remove_tags(self, asset_id: str, tags: Sequence[str]) -> None:
+        """Remove tags atomically; those not there are no error. NotFound if the asset is gone."""
+        self._edit(asset_id, Edit(remove_tags=tags))
+
+    def set_context(self, asset_id: str, values: Mapping[str, str | None]) -> None:
+        """Set contextual metadata keys; None removes a key. NotFound if the asset is gone."""
+        self._edit(asset_id, Edit(set_context=values))
+
+    def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
+        """Make these the values of a structured metadata field; none clears it.
+
+        A field that does not exist is made, and so are choices where it is open for new ones.
+        """
+        kind = DocumentKind.METADATA_FIELD
+        with self._steps.begin() as step:
+            before = _required(step.connection, asset_id)
+            definition = documents.read(step.connection, kind, field)
+            opened, value = people_fields.taking(
+                definition or people_fields.new_field(field), values
+            )
+            if opened != definition:
+                documents.write(step.connection, kind, field, opened)
+            step.edit([(before, editing.edited(before, Edit(set_metadata={field: value})))])
+
+    def upload(
+        self,
+        data: bytes,
+        *,
+        folder: str = "",
+        filename: str = "",
+        public_id: str | None = None,
+        tags: Sequence[str] | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> Asset:
+        """Store an image; same public_id replaces content, and tags where given.
+
+        Without a public_id one is made from folder and file name, made unique unless the same
+        content already stands there; that asset gets the tags in addition. An asset that stands
+        there keeps the folder and the file name that are not given.
+        """
+        etag = hashlib.sha256(data).hexdigest()
+        wanted = Upload(
+            AssetKey(""),
+            data,
+            **asdict(self._check(data)),
+            folder=folder,
+            filename=filename,
+            tags=tags,
+            context=context,
+        )
+        names = placing.names(public_id, validation.folder(folder), filename, etag)
+        with self._originals.staged(etag, data) as original, self._steps.begin() as step:
+            standing, name = placing.standing(step.connection, names, etag)
+            upload = placing.addressed(wanted, standing, name, adds_tags=public_id is None)
+            stored = step.store(standing, editing.uploaded(standing, upload, etag, step.now))
+            original.place()
+        return stored
+
+    def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
+        """Store a file; also say whether an asset of that name stood there."""
+        upload = dataclasses.replace(upload, key=validation.key(upload.key))
+        etag = hashlib.sha256(upload.data).hexdigest()
+        with (
+            self._originals.staged(etag, upload.data) as original,
+            self._steps.begin(origin) as step,
+        ):
+            standing = assets.named(step.connection, upload.key)
+            if standing and not upload.overwrite:
+                return standing, True
+            after = editing.uploaded(standing, upload, etag, step.now)
+            stored = step.store(standing, after)
+            original.place()
+        return stored, standing is not None
+
+    def edit(
+        self, asset_ids: Sequence[str], edit: Edit, *, origin: Origin = NOBODY
+    ) -> tuple[Asset, ...]:
+        """Change assets in one step; those that are not there are left out of the answer.
+
+        Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
+        """
+        with self._steps.begin(origin) as step:
+            before = assets.of_ids(step.connection, asset_ids)
+            edits = [(asset, editing.edited(asset, edit)) for asset in before]
+            return step.edit(edits, overwrite=edit.overwrite)
+
+    def move(self, asset_id: str, folder: str) -> Asset:
+        """Put the asset into another folder; its asset_id stays.
+
+        Its public_id stays, too, unless the folder is a part of it.
+        """
+        return self._edit(asset_id, Edit(folder=folder))
+
+    def rename(self, asset_id: str, public_id: str) -> Asset:
+        """Give the asset another public_id; AlreadyExists if it is taken."""
+        return self._edit(asset_id, Edit(public_id=public_id))
+
+    def delete(self, asset_id: str) -> None:
+        """Delete the asset and, with its last user, the original; no error if it is gone."""
+        self.delete_all([asset_id])
+
+    def delete_all(
+        self, asset_ids: Sequence[str], *, keep_backup: bool = False, origin: Origin = NOBODY
+    ) -> tuple[Asset, ...]:
+        """Delete assets in one step; return those that were there."""
+        with self._steps.begin(origin) as step:
+            gone = assets.of_ids(step.connection, asset_ids)
+            if keep_backup:
+                step.freed |= backups.keep(step.connection, gone)
+            step.delete(gone)
+        return tuple(gone)
+
+    def backup(self, key: AssetKey) -> Asset | None:
+        """What a deleted asset of that name was; None without a backup."""
+        sought = validation.sought_key(key)
+        if sought is None:
+            return None
+        with self._database.read() as connection:
+            return backups.read(connection, sought)
+
+    def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
+        """Bring a deleted asset back; AlreadyExists if another one has its name."""
+        with self._steps.begin(origin) as step:
+            sought = validation.sought_key(key)
+            asset = backups.take(step.connection, sought) if sought else None
+            if asset is None:
+                return None
+            if assets.named(step.connection, AssetKey.of(asset)):
+                raise AlreadyExists(f"there is an asset {key.public_id!r} already")
+            return step.store(None, asset)
+
+    def _edit(self, asset_id: str, edit: Edit) -> Asset:
+        """Change an asset that must exist."""
+        edited = self.edit([asset_id], edit)
+        if not edited:
+            raise NotFound(f"there is no asset {asset_id!r}")
+        return edited[0]
+
+
+def _missing(asset: Asset, root: Path, unused: UnusedOriginals) -> NotFound | OriginalMissing:
+    if unused.among([asset.etag]):
+        return NotFound(f"the original of {asset.public_id!r} is gone")
+    return OriginalMissing(
+        f"the original of {asset.public_id!r} is not in {root}: is that the right folder, and its"
+        " disk mounted? If the file is lost, upload the picture again, or delete it"
+    )
+
+
+def _required(connection: Connection, asset_id: str) -> Asset:
+    found = assets.of_ids(connection, [asset_id])
+    if not found:
+        raise NotFound(f"there is no asset {asset_id!r}")
+    return found[0]
+
+
+def _bring_into_line(database: Database, *, fixed_folders: bool) -> None:
+    """See to it that the rows are kept the way this code, so set up, keeps them."""
+    wanted: Json = {"fixed_folders": fixed_folders, "values": values.EDITION}
+    with database.read() as connection:
+        if documents.read(connection, *_STATE) == wanted:
+            return
+    with database.transaction(alone=LOCK) as connection:
+        for some in assets.every(connection):
+            placed: Sequence[Asset] = some
+            if fixed_folders:
+                placed = [editing.in_fixed_folder(None, one) for one in some]
+                assets.write(connection, list(map(AssetChange, some, placed)))
+            values.derive(connection, placed)
+        documents.write(connection, *_STATE, wanted)
