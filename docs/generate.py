@@ -15,7 +15,7 @@ import click
 from facelabel import settings as configuration
 from facelabel.cli import cli
 from facelabel.engine.models.manifest_file import json_schema
-from facelabel.web import entry, sharing
+from facelabel.web import entry, gate
 from facelabel.web.entry import Door, Entry, Standing
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def security_page() -> str:
     generated = {
         "doors": "\n".join(head + rows),
         "forwarding": _listed([*sorted(entry.FORWARDING), *beginnings]),
-        "sent": _listed(sharing.SENT),
-        "read": _listed(sharing.READ),
+        "sent": _listed(gate.SENT),
+        "read": _listed(gate.READ),
     }
     text = (REFERENCE / "security.md").read_text("utf-8")
     for name, value in generated.items():

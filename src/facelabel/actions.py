@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel.bootstrap.core import USUAL_FACES
+from facelabel.cloudinary import intake
 from facelabel.core import names
 from facelabel.core.model import JobKind, JobRequest, JobState, Outcome
 from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
 
-#: Where notifications are taken; the second path is the original app's.
-WEBHOOK_PATHS = ("/webhook", "/cloudinary-rekog")
 #: Pictures enqueued at a time.
 PAGE = 100
 #: More jobs than any queue holds.
@@ -333,7 +332,7 @@ def _connected(report: Report, *, poll: bool) -> Iterator[str]:
 
 def tells_us(trigger: Trigger) -> bool:
     """Whether a trigger of the account reaches an installation of ours, by its address."""
-    return trigger.uri.startswith("poll://") or trigger.uri.endswith(WEBHOOK_PATHS)
+    return trigger.uri.startswith("poll://") or trigger.uri.endswith(intake.PATHS)
 
 
 def _told(trigger: Trigger) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from facelabel.media.types import NOBODY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -130,14 +132,57 @@ class EditableLibrary(Library, Protocol):
         """Delete the asset and, with its last user, the original; no error if it is gone."""
 
 
+class Folders(Protocol):
+    """The folders of a library: those that were made, and those that something lies in."""
+
+    def below(self, parent: str = "") -> Sequence[Folder]:
+        """The folders right below a parent, by name; NotFound if there is no such parent."""
+
+    def all(self) -> Sequence[Folder]:
+        """Every folder, by path."""
+
+    def create(self, path: str, *, origin: Origin = NOBODY) -> Folder:
+        """Make a folder; no error if it exists."""
+
+    def rename(self, path: str, to: str, *, origin: Origin = NOBODY) -> Folder:
+        """Move a folder with all that is in it; NotFound, AlreadyExists."""
+
+    def delete(self, path: str, *, origin: Origin = NOBODY) -> Sequence[Folder]:
+        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
+
+
+class Documents(Protocol):
+    """Small things of a library that are kept as they came, by kind and name."""
+
+    def get(self, kind: DocumentKind, name: str) -> Json | None:
+        """Return a document."""
+
+    def all(self, kind: DocumentKind) -> Mapping[str, Json]:
+        """Every document of a kind by name, in the order made."""
+
+    def change(
+        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
+    ) -> Json | None:
+        """Make of a document (None: there is none) another one (None: delete it), in one step.
+
+        What ``change`` raises goes through, and nothing was changed.
+        """
+
+
 class MediaLibrary(EditableLibrary, Protocol):
     """A library of its own: everything Cloudinary's API can ask for.
 
-    Every change is told, in its own transaction, to whoever the library was built with.
+    Every change is told, in its own transaction, to whoever the library was built with; its
+    ``origin`` says on whose behalf it is made.
     """
 
-    def acting(self, origin: Origin) -> MediaLibrary:
-        """The same library, changed on behalf of somebody."""
+    @property
+    def folders(self) -> Folders:
+        """Its folders."""
+
+    @property
+    def documents(self) -> Documents:
+        """Its documents."""
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
@@ -145,28 +190,30 @@ class MediaLibrary(EditableLibrary, Protocol):
     def fetch_part(self, asset: Asset, part: range) -> bytes:
         """Return these bytes of the file, unverified; Rejected if short, else as :meth:`fetch`."""
 
-    def put(self, upload: Upload) -> tuple[Asset, bool]:
+    def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there.
 
         The content of one that stands there is replaced, its asset_id stays. Raises Rejected for
         a name, a tag … that is not allowed.
         """
 
-    def edit(self, asset_ids: Sequence[str], edit: Edit) -> tuple[Asset, ...]:
+    def edit(
+        self, asset_ids: Sequence[str], edit: Edit, *, origin: Origin = NOBODY
+    ) -> tuple[Asset, ...]:
         """Change assets in one step; those that are not there are left out of the answer.
 
         Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
         """
 
     def delete_all(
-        self, asset_ids: Sequence[str], *, keep_backup: bool = False
+        self, asset_ids: Sequence[str], *, keep_backup: bool = False, origin: Origin = NOBODY
     ) -> tuple[Asset, ...]:
         """Delete assets in one step; return those that were there."""
 
     def backup(self, key: AssetKey) -> Asset | None:
         """What a deleted asset of that name was when it went; None without a backup."""
 
-    def restore(self, key: AssetKey) -> Asset | None:
+    def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
         """Bring a deleted asset back from its backup; None if there is none."""
 
     def select(
@@ -188,38 +235,6 @@ class MediaLibrary(EditableLibrary, Protocol):
 
     def tags(self, resource_type: str, prefix: str = "") -> Sequence[str]:
         """Every tag in use, by the alphabet."""
-
-    def folders(self, parent: str = "") -> Sequence[Folder]:
-        """The folders right below a parent, by name; NotFound if there is no such parent.
-
-        A folder exists when it was made, or when an asset lies in it or below.
-        """
-
-    def all_folders(self) -> Sequence[Folder]:
-        """Every folder, by path."""
-
-    def create_folder(self, path: str) -> Folder:
-        """Make a folder; no error if it exists."""
-
-    def rename_folder(self, path: str, to: str) -> Folder:
-        """Move a folder with all that is in it; NotFound, AlreadyExists."""
-
-    def delete_folder(self, path: str) -> Sequence[Folder]:
-        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
-
-    def document(self, kind: DocumentKind, name: str) -> Json | None:
-        """Return a document."""
-
-    def documents(self, kind: DocumentKind) -> Mapping[str, Json]:
-        """Every document of a kind by name, in the order made."""
-
-    def change_document(
-        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
-    ) -> Json | None:
-        """Make of a document (None: there is none) another one (None: delete it), in one step.
-
-        What ``change`` raises goes through, and nothing was changed.
-        """
 
     def usage(self) -> Mapping[str, int]:
         """How many "objects", and "bytes" of originals, there are."""

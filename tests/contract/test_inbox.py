@@ -18,6 +18,10 @@ from facelabel.media.types import Delivery
 from facelabel.testing import ManualClock, MemoryInbox, MemoryQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
     from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Inbox, Queue
 
@@ -124,15 +128,19 @@ class StoreInboxTests(InboxContract):
             return connection.execute(select(func.count(schema.receipt.c.digest))).scalar_one()
 
     def test_receipt_and_jobs_are_one_step(
-        self, database: Database, inbox: StoreInbox, queue: StoreQueue
+        self, database: Database, inbox: StoreInbox, queue: StoreQueue, clock: ManualClock
     ) -> None:
-        def take_and_fail() -> None:
-            with database.transaction() as connection:
-                inbox.take_in(connection, [delivery("a")])
+        class Failing(StoreQueue):
+            """Breaks down when it has written the jobs."""
+
+            def enqueue_all_in(
+                self, connection: Connection, requests: Iterable[JobRequest]
+            ) -> None:
+                super().enqueue_all_in(connection, requests)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            take_and_fail()
+            StoreInbox(database, Failing(database, clock), clock).take([delivery("a")])
         assert keys(queue) == []
         inbox.take([delivery("a")])
         assert keys(queue) == ["a"]

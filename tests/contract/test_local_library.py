@@ -15,7 +15,9 @@ from tests.contract.test_library import NearLibraryContract, ids, now
 
 from facelabel.adapters.store.library import assets
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.originals import MARK
+from facelabel.adapters.store.library.originals import MARK, Originals
+from facelabel.adapters.store.library.released import UnusedOriginals
+from facelabel.adapters.store.library.step import Steps
 from facelabel.adapters.store.sql.database import PAGE
 from facelabel.errors import (
     NotFound,
@@ -40,6 +42,20 @@ if TYPE_CHECKING:
 
 class Killed(BaseException):
     """The process is no more."""
+
+
+class Dying(UnusedOriginals):
+    """Its process is killed when the row is gone and the file is not."""
+
+    def remove(self, etags: Sequence[str]) -> int:
+        """Never returns."""
+        raise Killed(etags)
+
+
+def delete(asset: Asset, database: Database, clock: ManualClock, unused: UnusedOriginals) -> None:
+    """Delete an asset as the library does, and its original as ``unused`` does."""
+    with Steps(database, clock, unused, None, fixed_folders=False).begin() as step:
+        step.delete([asset])
 
 
 def check(data: bytes) -> ImageHeader:
@@ -118,7 +134,7 @@ class LocalLibraryContract(NearLibraryContract):
             with pytest.raises(ZeroDivisionError):
                 change()
         assert list(library.assets("")) == [ann]
-        assert library.document(DocumentKind.METADATA_FIELD, "people") is None
+        assert library.documents.get(DocumentKind.METADATA_FIELD, "people") is None
         assert self.files(root) == [ann.etag]
         assert library.fetch(ann) == self.ANN
 
@@ -167,7 +183,7 @@ class LocalLibraryContract(NearLibraryContract):
             library.upload(self.BOB, folder="training", filename="bob.jpg")
         with pytest.raises(OriginalMissing):
             library.fetch(ann)
-        assert library.sweep_orphans(-1) == 0
+        assert library.unused.sweep(-1) == 0
         if mount_point:
             root.rmdir()
         away.rename(root)
@@ -181,10 +197,10 @@ class LocalLibraryContract(NearLibraryContract):
         orphan.parent.mkdir()
         for path in (orphan, unplaced):
             path.write_bytes(b"{}")
-        assert library.sweep_orphans() == 0
+        assert library.unused.sweep() == 0
         for path in (orphan, unplaced, root / ann.etag[:2] / ann.etag):
             os.utime(path, (0, 0))
-        assert library.sweep_orphans() == 2
+        assert library.unused.sweep() == 2
         assert self.files(root) == [ann.etag]
 
     def test_many_files_without_an_asset_are_kept_and_told_of_once(
@@ -196,14 +212,14 @@ class LocalLibraryContract(NearLibraryContract):
         for digest in others:
             (root / "ab" / digest).write_bytes(b"{}")
             os.utime(root / "ab" / digest, (0, 0))
-        assert (library.sweep_orphans(), library.sweep_orphans()) == (0, 0)
+        assert (library.unused.sweep(), library.unused.sweep()) == (0, 0)
         assert self.files(root) == sorted([ann.etag, *others])
         (record,) = caplog.records
         for words in (f"12 files in {root}", "none is deleted", "facelabel adopt --force"):
             assert words in record.getMessage()
         for digest in others[:4]:
             (root / "ab" / digest).unlink()
-        assert library.sweep_orphans() == 8
+        assert library.unused.sweep() == 8
         assert f"8 files in {root}" in caplog.records[-1].getMessage()
 
     @pytest.mark.parametrize("point", ["before", "during", "aside"])
@@ -219,39 +235,25 @@ class LocalLibraryContract(NearLibraryContract):
         def killed(*_: object) -> None:
             raise Killed
 
-        class Dying(LocalLibrary):
-            """Its process is killed when the row is gone and the file is not."""
-
-            def _release(self, etags: Sequence[str]) -> int:
-                if point == "before":
-                    raise Killed
-                return super()._release(etags)
-
-        dying = Dying(database, root, clock, on_change=None, check=check, on_removed=killed)
+        kind = Dying if point == "before" else UnusedOriginals
         with pytest.raises(Killed):
-            dying.delete(ann.asset_id)
+            delete(ann, database, clock, kind(database, Originals(root), killed))
         place = root / ann.etag[:2] / ann.etag
         if point == "aside":  # where nobody was left to put it back
             place.rename(place.with_name(f"{ann.etag}.0123.tmp"))
-        assert living.sweep_orphans() == 1
+        assert living.unused.sweep() == 1
         assert (self.files(root), derived) == ([], set())
-        assert living.release() == 0
+        assert living.unused.release() == 0
 
     def test_what_was_noted_to_go_and_came_back_stays(
         self, database: Database, root: Path, clock: ManualClock, ann: Asset
     ) -> None:
-        class Dying(LocalLibrary):
-            """As before."""
-
-            def _release(self, etags: Sequence[str]) -> int:
-                raise Killed
-
-        library = Dying(database, root, clock, on_change=None, check=check)
+        dying = Dying(database, Originals(root), lambda _: None)
         with pytest.raises(Killed):
-            library.delete(ann.asset_id)
+            delete(ann, database, clock, dying)
         living = LocalLibrary(database, root, clock, on_change=None, check=check)
         again = living.upload(self.ANN, public_id="again")
-        assert living.release() == 0
+        assert living.unused.release() == 0
         assert living.fetch(again) == self.ANN
 
     def test_what_is_deleted_while_the_disk_is_away_goes_once_it_is_back(
@@ -261,9 +263,9 @@ class LocalLibraryContract(NearLibraryContract):
         library = LocalLibrary(database, root, clock, on_change=None, check=check)
         away = root.rename(root.parent / "away")
         library.delete(ann.asset_id)
-        assert library.sweep_orphans() == 0
+        assert library.unused.sweep() == 0
         away.rename(root)
-        assert library.sweep_orphans() == 1
+        assert library.unused.sweep() == 1
         assert self.files(root) == [MARK]
 
     def test_a_large_folder_is_moved_page_by_page(
@@ -285,7 +287,7 @@ class LocalLibraryContract(NearLibraryContract):
 
         event.listen(Engine, "before_cursor_execute", count)
         try:
-            library.rename_folder("old", "new")
+            library.folders.rename("old", "new")
         finally:
             event.remove(Engine, "before_cursor_execute", count)
         assert written == [PAGE, 1]
@@ -423,7 +425,7 @@ class LocalLibraryContract(NearLibraryContract):
             {"external_id": name, "value": name, "state": "active"}
             for name in ("Ann", "Bob", "Cid")
         ]
-        assert library.document(DocumentKind.METADATA_FIELD, "people") == {
+        assert library.documents.get(DocumentKind.METADATA_FIELD, "people") == {
             "external_id": "people",
             "label": "people",
             "type": "set",
@@ -443,7 +445,7 @@ class LocalLibraryContract(NearLibraryContract):
         if kind in {"set", "enum"}:
             field["datasource"] = {"values": choices}
             field["allow_dynamic_list_values"] = is_open
-        library.change_document(DocumentKind.METADATA_FIELD, "people", lambda _: field)
+        library.documents.change(DocumentKind.METADATA_FIELD, "people", lambda _: field)
 
     @pytest.mark.parametrize(
         ("kind", "names", "kept"),

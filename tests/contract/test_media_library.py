@@ -154,7 +154,7 @@ class TestPut:
         assert bench.library.put(upload)[1] is False
 
     def test_an_upload_is_told_once(self, bench: Bench) -> None:
-        asset = bench.library.acting(SECRETARY).put(Upload(AssetKey("me"), b"1", "jpg"))[0]
+        asset = bench.library.put(Upload(AssetKey("me"), b"1", "jpg"), origin=SECRETARY)[0]
         (change,) = bench.told
         assert (change.kind, change.origin) == (ChangeKind.UPLOAD, SECRETARY)
         assert [(pair.before, pair.after) for pair in change.assets] == [(None, asset)]
@@ -242,7 +242,7 @@ class TestEdit:
                            (("1", ["x"]), ("2", []), ("3", [])))  # fmt: skip
         bench.told.clear()
         ids = [three.asset_id, "0" * 32, "nonsense\0", one.asset_id, two.asset_id, one.asset_id]
-        edited = bench.library.acting(SECRETARY).edit(ids, Edit(add_tags=["x"]))
+        edited = bench.library.edit(ids, Edit(add_tags=["x"]), origin=SECRETARY)
         assert [asset.public_id for asset in edited] == ["3", "1", "2"]
         (change,) = bench.told
         assert (change.kind, change.origin) == (ChangeKind.TAGS, SECRETARY)
@@ -317,7 +317,7 @@ class TestDelete:
         assets = [bench.put(name, name.encode()) for name in NAMES]
         bench.told.clear()
         ids = [asset.asset_id for asset in assets[:3]]
-        gone = bench.library.acting(SECRETARY).delete_all([*ids, "f" * 32, "nonsense"])
+        gone = bench.library.delete_all([*ids, "f" * 32, "nonsense"], origin=SECRETARY)
         assert gone == tuple(assets[:3])
         (change,) = bench.told
         assert (change.kind, change.origin) == (ChangeKind.DELETE, SECRETARY)
@@ -334,7 +334,7 @@ class TestDelete:
         assert bench.library.backup(AssetKey("me")) == asset
         assert bench.library.backup(AssetKey("me", "raw")) is None
         assert bench.library.backup(AssetKey("me\0")) is None
-        assert bench.library.sweep_orphans(min_age=-60) == 0
+        assert bench.library.unused.sweep(min_age=-60) == 0
         bench.told.clear()
         restored = bench.library.restore(AssetKey("me"))
         assert restored == asset == bench.library.asset(asset.asset_id)

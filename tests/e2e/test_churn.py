@@ -76,7 +76,7 @@ def _assert_whole(database: Database, data: Path) -> None:
         database, data / "originals", SystemClock(), on_change=None,
         check=lambda _: ImageHeader("png", 1, 1),
     )  # fmt: skip
-    orphans = library.sweep_orphans(min_age=0)
+    orphans = library.unused.sweep(min_age=0)
     print(f"{len(assets)} pictures, {orphans} orphans of killed servers")  # noqa: T201
     assert {path.name for path in (data / "originals").glob("*/*")} == etags
 

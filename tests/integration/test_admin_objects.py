@@ -223,7 +223,7 @@ def test_fields_stay_in_the_order_they_were_put(sdk: dict[str, Any]) -> None:
 def test_there_is_an_end_to_fields(context: Context, client: httpx.Client) -> None:
     for number in range(500):
         field: Any = {"external_id": f"f{number}", "label": "f", "type": "string"}
-        context.media.change_document(DocumentKind.METADATA_FIELD, f"f{number}", lambda _: field)  # noqa: B023 - called at once
+        context.media.documents.change(DocumentKind.METADATA_FIELD, f"f{number}", lambda _: field)  # noqa: B023 - called at once
     answer = client.post("metadata_fields", json={"external_id": "one", "type": "string"})
     assert answer.status_code == 400
     assert "500 metadata fields" in answer.json()["error"]["message"]

@@ -546,7 +546,7 @@ def test_coordinates_of_faces_and_ones_own_count_first(site: Site) -> None:
 
 def test_a_named_transformation(site: Site) -> None:
     site.put("ann", file_of(striped()))
-    site.library.change_document(
+    site.library.documents.change(
         DocumentKind.TRANSFORMATION, "small", lambda _: {"transformation": "c_fit,w_40"}
     )
 

@@ -12,6 +12,8 @@ from sqlalchemy import text
 from facelabel.adapters.store.installation import NEWEST, Installation
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.originals import MARK, Originals
+from facelabel.adapters.store.library.released import UnusedOriginals
+from facelabel.adapters.store.library.step import Steps
 from facelabel.adapters.store.sql.database import Database
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected, Unavailable
 from facelabel.media.types import ImageHeader
@@ -146,7 +148,7 @@ def test_an_adoption_by_force_has_the_others_deleted(database: Database, here: P
     for path in others:
         path.write_bytes(b"of nobody")
     assert pair(database, here).adopt(force=True).others == 30
-    assert library(database, here).sweep_orphans() == 30
+    assert library(database, here).unused.sweep() == 30
     assert not any(path.exists() for path in others)
     assert library(database, here).fetch(kept) == b"kept"
 
@@ -263,9 +265,10 @@ def test_an_upload_that_lost_the_lock_takes_nobodys_original(
                 library(other, here).upload(b"picture", filename="two.jpg")
             return super().removed(digests)
 
-    ours._originals = Stopped(here / "originals")  # noqa: SLF001 - where the process is stopped
-    with pytest.raises(Unavailable):
-        ours.delete(asset.asset_id)
+    unused = UnusedOriginals(postgresql, Stopped(here / "originals"), lambda _: None)
+    steps = Steps(postgresql, ManualClock(), unused, None, fixed_folders=False)
+    with pytest.raises(Unavailable), steps.begin() as step:
+        step.delete([asset])
     (left,) = ours.assets("")
     assert left.public_id == "two"
     assert library(postgresql, here).fetch(left) == b"picture"

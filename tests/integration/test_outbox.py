@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cloudinary
@@ -14,13 +15,14 @@ from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.library.messages import StoreMessages
 from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.adapters.store.sql import schema
-from facelabel.cloudinary.intake import Intake
 from facelabel.core.model import Asset, Job, JobKind
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ApiKey, AssetChange, Change, ChangeKind, DocumentKind, Origin
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Json
 
@@ -47,13 +49,15 @@ def queue(database: Database, clock: ManualClock) -> StoreQueue:
 
 @pytest.fixture
 def outbox(queue: StoreQueue, clock: ManualClock) -> Outbox:
-    return made(queue, clock, Intake(lambda: KEYS, clock))
+    return made(queue, clock, looks=True)
 
 
-def made(queue: StoreQueue, clock: ManualClock, intake: Intake | None = None) -> Outbox:
+def made(
+    queue: StoreQueue, clock: ManualClock, *, looks: bool = False, keys: Sequence[ApiKey] = KEYS
+) -> Outbox:
     return Outbox(
-        queue, clock, keys=lambda: KEYS, cloud_name="local", base_url="http://127.0.0.1:8765",
-        fixed_folders=False, intake=intake,
+        queue, clock, keys=lambda: keys, cloud_name="local", base_url="http://127.0.0.1:8765",
+        fixed_folders=False, looks=looks,
     )  # fmt: skip
 
 
@@ -82,14 +86,14 @@ def urls(queue: StoreQueue) -> list[str]:
     return sorted(str(job.payload["url"]) for job in notices(queue))
 
 
-def test_our_own_webhook_hears_of_a_change_in_process(
+def test_a_picture_that_changed_is_looked_at(
     database: Database, queue: StoreQueue, outbox: Outbox
 ) -> None:
     tell(database, outbox, change())
     assert [(job.kind, job.key) for job in queue.jobs()] == [(JobKind.ASSET, PICTURE.asset_id)]
 
 
-def test_it_hears_of_the_same_change_as_often_as_it_happens(
+def test_it_is_looked_at_as_often_as_it_changes(
     database: Database, queue: StoreQueue, outbox: Outbox
 ) -> None:
     for _ in range(2):  # within one tick of the clock
@@ -114,7 +118,7 @@ def test_change_and_jobs_are_one_step(
     assert queue.jobs() == []
 
 
-def test_without_an_intake_only_subscribers_are_told(
+def test_where_nobody_looks_only_subscribers_are_told(
     database: Database, queue: StoreQueue, clock: ManualClock
 ) -> None:
     subscribe(database, HOOK, "upload")
@@ -141,11 +145,29 @@ def test_the_oldest_key_signs_and_the_official_sdk_verifies(
 def test_without_any_key_nothing_can_be_signed(
     database: Database, queue: StoreQueue, clock: ManualClock
 ) -> None:
-    outbox = Outbox(
-        queue, clock, keys=list, cloud_name="local", base_url="", fixed_folders=False
-    )  # fmt: skip
+    subscribe(database, HOOK, "upload")
+    outbox = made(queue, clock, looks=True, keys=[])
     with pytest.raises(ConfigurationError, match="key"):
         tell(database, outbox, change())
+    assert queue.jobs() == []
+
+
+def test_without_any_key_pictures_are_looked_at_where_nobody_is_told(
+    database: Database, queue: StoreQueue, clock: ManualClock
+) -> None:
+    subscribe(database, HOOK, "delete")
+    tell(database, made(queue, clock, looks=True, keys=[]), change())
+    assert [(job.kind, job.key) for job in queue.jobs()] == [(JobKind.ASSET, PICTURE.asset_id)]
+
+
+def test_each_change_of_tags_is_a_job_of_its_own(
+    database: Database, queue: StoreQueue, outbox: Outbox
+) -> None:
+    retagged = AssetChange(PICTURE, replace(PICTURE, tags=("new",)))
+    for _ in range(2):  # within one tick of the clock
+        tell(database, outbox, Change(ChangeKind.TAGS, (retagged,)))
+    payload = {"asset_id": PICTURE.asset_id, "added": ["new"], "removed": []}
+    assert [(job.kind, job.payload) for job in queue.jobs()] == [(JobKind.TAGS, payload)] * 2
 
 
 def test_who_subscribed_to_what_happened_is_told(

@@ -334,7 +334,7 @@ def _open_set(client: Client, name: str) -> None:
         "datasource": {"values": []},
     }  # fmt: skip
     media = client.server.context.media
-    media.change_document(DocumentKind.METADATA_FIELD, name, lambda _: field)
+    media.documents.change(DocumentKind.METADATA_FIELD, name, lambda _: field)
 
 
 def test_changes_in_one_call_have_a_limit(client: Client) -> None:

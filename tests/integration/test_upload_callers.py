@@ -166,7 +166,7 @@ def _post(client: Client, given: Json, file: Path) -> Any:  # noqa: ANN401 - as 
 def _preset(client: Client, name: str, *, unsigned: bool, settings: Json) -> None:
     preset: Json = {"name": name, "unsigned": unsigned, "settings": settings}
     media = client.server.context.media
-    media.change_document(DocumentKind.UPLOAD_PRESET, name, lambda _: preset)
+    media.documents.change(DocumentKind.UPLOAD_PRESET, name, lambda _: preset)
 
 
 # ---- who may call

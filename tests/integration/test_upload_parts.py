@@ -88,7 +88,7 @@ def test_who_has_no_key_leaves_room_for_the_others(
     client = Client(serve(replace(context, max_file_bytes=6 << 20)))
     preset: dict[str, JsonValue] = {"name": "open", "unsigned": True, "settings": {}}
     media = client.server.context.media
-    media.change_document(DocumentKind.UPLOAD_PRESET, "open", lambda _: preset)
+    media.documents.change(DocumentKind.UPLOAD_PRESET, "open", lambda _: preset)
     part = b"x" * (5 << 20)
     said = f"bytes 0-{len(part) - 1}/-1"
     for number in range(2):

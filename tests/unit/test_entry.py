@@ -131,7 +131,8 @@ def test_asked_for_under_another_name(host: str) -> None:
     assert HERE.standing(caller(host=host)) is Standing.MISDIRECTED
     assert all(TERMS[door][Standing.MISDIRECTED] is Entry.REFUSED for door in Door)
     open_to_all = Policy(public_delivery=True)
-    assert open_to_all.entry(Door.DELIVERY, caller(host=host)) is Entry.REFUSED
+    assert open_to_all.standing(caller(host=host)) is Standing.MISDIRECTED
+    assert open_to_all.entry(Door.DELIVERY, Standing.MISDIRECTED) is Entry.REFUSED
 
 
 def test_the_public_name_is_ours_and_needs_keys() -> None:
@@ -221,8 +222,8 @@ def test_following_a_link(method: str) -> None:
 def test_public_pictures_are_there_for_all() -> None:
     policy = Policy(host="0.0.0.0", public_delivery=True)
     for asks in (caller(), caller(Origin="http://evil.example"), caller(Via="x")):
-        assert policy.entry(Door.DELIVERY, asks) is Entry.OPEN
-        assert policy.entry(Door.ADMIN, asks) is not Entry.OPEN
+        assert policy.entry(Door.DELIVERY, policy.standing(asks)) is Entry.OPEN
+        assert policy.entry(Door.ADMIN, policy.standing(asks)) is not Entry.OPEN
 
 
 def test_where_nothing_was_decided_a_key_is_needed() -> None:

@@ -16,8 +16,7 @@ from facelabel.errors import NoRoom
 from facelabel.web import multipart
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.budget import SMALL, Budget
-from facelabel.web.dispositions import Disposition, known_charset, parse
-from facelabel.web.multipart import MAX_TEXTS
+from facelabel.web.multipart import MAX_TEXTS, Disposition, disposition, known_charset
 from facelabel.web.refusals import ApiError
 
 if TYPE_CHECKING:
@@ -310,7 +309,7 @@ def test_a_bug_is_no_full_disk() -> None:
 
 
 def test_a_disposition_of_nothing() -> None:
-    assert parse(b"form-data; name=a", "utf-8") == Disposition("a")
-    assert parse(b"name=a; name=b", "utf-8") == Disposition("b")
+    assert disposition(b"form-data; name=a", "utf-8") == Disposition("a")
+    assert disposition(b"name=a; name=b", "utf-8") == Disposition("b")
     with pytest.raises(ValueError, match='field "name" must be provided'):
-        parse(b"", "utf-8")
+        disposition(b"", "utf-8")

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facelabel.adapters.store.library import outbox
 from facelabel.cloudinary import notifications
 from facelabel.core.model import Asset, JobKind, JobRequest
 from facelabel.errors import Rejected
 from facelabel.media.types import AssetChange, Change, ChangeKind, Origin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from facelabel.core.model import Json
 
 AT = 1_719_310_887.272126
@@ -293,8 +296,70 @@ class TestTelling:
         assert found == [JEANS.asset_id, VIDEO.asset_id, private.asset_id]
 
 
+#: Assets as they may be before or after a change: whatever a job may depend on differs.
+ASSETS = st.builds(
+    replace,
+    st.just(JEANS),
+    resource_type=st.sampled_from(["image", "video", "raw"]),
+    type=st.sampled_from(["upload", "private", "authenticated"]),
+    public_id=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=255),
+    folder=st.sampled_from(["", "training", "a/b"]),
+    tags=st.lists(st.sampled_from(["a", "b", "faceLabel:Ann", "ñ"]), unique=True).map(tuple),
+    display_name=st.sampled_from(["", "Blue jeans"]),
+)
+#: One asset before and after; the name that it has in the end is no other's.
+PAIRS = st.lists(
+    st.tuples(st.none() | ASSETS, ASSETS) | st.tuples(ASSETS, st.none()),
+    max_size=5,
+    unique_by=lambda pair: _name(pair[1] or pair[0] or JEANS),
+)
+
+
+def _name(asset: Asset) -> tuple[str, str, str]:
+    return asset.public_id, asset.resource_type, asset.type
+
+
+def _named(pairs: Sequence[tuple[Asset | None, Asset | None]]) -> tuple[AssetChange, ...]:
+    """Pairs of one and the same asset, each pair of another."""
+    return tuple(
+        AssetChange(*(one and replace(one, asset_id=f"{number:032x}") for one in pair))
+        for number, pair in enumerate(pairs)
+    )
+
+
+def _without_keys_of_tags(requests: Iterable[JobRequest]) -> list[tuple[JobKind, str, Json]]:
+    """What is asked for, in an order; a change of tags is a job of its own, however it is named."""
+    named = ((one.kind, one.key, one.payload) for one in requests)
+    plain = ((k, "" if k is JobKind.TAGS else key, payload) for k, key, payload in named)
+    return sorted(plain, key=repr)
+
+
 class TestRoundTrip:
     """What we tell is what we read: the local library takes the way of the real one."""
+
+    @pytest.mark.parametrize("kind", ChangeKind)
+    @given(pairs=PAIRS, fixed_folders=st.booleans())
+    def test_the_library_asks_for_what_its_notifications_ask_for(
+        self,
+        kind: ChangeKind,
+        pairs: list[tuple[Asset | None, Asset | None]],
+        *,
+        fixed_folders: bool,
+    ) -> None:
+        change = Change(kind, _named(pairs), "a", "b/c", ORIGIN)
+        bodies = notifications.build(
+            change, cloud_name="local", base_url="http://127.0.0.1:8765", api_key="oldest", at=AT,
+            fixed_folders=fixed_folders,
+        )  # fmt: skip
+        read = [request for body in bodies for request in asked(body)]
+        direct = [*outbox.requests(change, "this change")]
+        assert _without_keys_of_tags(direct) == _without_keys_of_tags(read)
+        assert len({(one.kind, one.key) for one in direct}) == len(direct)
+
+    def test_no_two_changes_of_tags_are_one_job(self) -> None:
+        change = Change(ChangeKind.TAGS, _named([(JEANS, replace(JEANS, tags=()))] * 2))
+        names = {one.key for name in ("1", "2") for one in outbox.requests(change, name)}
+        assert len(names) == 4
 
     @pytest.mark.parametrize(
         "kind",

@@ -8,9 +8,8 @@ import time
 class SystemClock:
     """Wall-clock time; implements :class:`facelabel.ports.Clock`."""
 
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
+    #: Seconds since the epoch.
+    now = staticmethod(time.time)
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -81,25 +81,25 @@ def build(
     clock = SystemClock()
     keys.ensure()
     derived = DerivedCache(settings.data / "derived", settings.derived_mb << 20)
-    intake = Intake(lambda: [*keys(), *settings.more_keys], clock)
+    intake = Intake(keys, clock, more_keys=settings.more_keys)
 
     def check(data: bytes) -> ImageHeader:
         return ImageHeader(*images.inspect(data, allowed))
 
-    def library(*, followed_up: bool) -> LocalLibrary:
+    def library(*, looks: bool) -> LocalLibrary:
         outbox = Outbox(
             queue, clock, keys=keys, cloud_name=settings.cloud_name, base_url=base_url(settings),
-            fixed_folders=fixed, intake=intake if followed_up else None,
+            fixed_folders=fixed, looks=looks,
         )  # fmt: skip
         return LocalLibrary(
             database, settings.data / ORIGINALS, clock, on_change=outbox, check=check,
             fixed_folders=fixed, on_removed=derived.drop,
         )  # fmt: skip
 
-    media = library(followed_up=True)
+    media = library(looks=True)
     return Local(
         library=media,
-        quiet=library(followed_up=False),
+        quiet=library(looks=False),
         intake=intake,
         messages=StoreMessages(database, clock),
         keys=keys,
@@ -107,8 +107,8 @@ def build(
         derived=derived,
         inspect=check,
         detect=engines.detect,
-        release=media.release,
-        tidy=media.sweep_orphans,
+        release=media.unused.release,
+        tidy=media.unused.sweep,
         installation=pair,
         identity=identity,
         base_url=base_url(settings),

@@ -37,7 +37,6 @@ def describe(
         "public_id": asset.public_id,
         "version": asset.version,
         "version_id": version_id(asset),
-        **_content(asset),
         "resource_type": asset.resource_type,
         "created_at": iso(asset.created_at),
         "tags": list(asset.tags),
@@ -48,7 +47,7 @@ def describe(
         "url": url,
         "secure_url": url,
         **place(asset, fixed_folders=fixed_folders),
-        **_annotations(asset),
+        **_optional(asset),
     }
 
 
@@ -81,14 +80,12 @@ def delivery_url(
     if asset.resource_type != "raw":  # a raw file's public_id has its extension
         name = f"{name}.{asset.format}"
     name = escaped(name)
-    signature = signing.sign_delivery("/".join(filter(None, [steps, name])), secret)
-    parts = [
-        *(base_url, cloud_name, asset.resource_type, asset.type),
-        *([signature] if secret else []),
-        *([quote(steps, safe=_STEPS)] if steps else []),
-        *(f"v{asset.version}", name),
-    ]
-    return "/".join(parts)
+    parts = [base_url, cloud_name, asset.resource_type, asset.type]
+    if secret:
+        parts.append(signing.sign_delivery("/".join(filter(None, [steps, name])), secret))
+    if steps:
+        parts.append(quote(steps, safe=_STEPS))
+    return "/".join([*parts, f"v{asset.version}", name])
 
 
 def escaped(public_id: str) -> str:
@@ -101,15 +98,12 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _content(asset: Asset) -> Json:
-    values: Json = {"width": asset.width, "height": asset.height, "format": asset.format}
-    return {key: value for key, value in values.items() if value}
-
-
-def _annotations(asset: Asset) -> Json:
-    stem = PurePosixPath(asset.filename).stem
+def _optional(asset: Asset) -> Json:
     optional: Json = {
-        "original_filename": stem,
+        "width": asset.width,
+        "height": asset.height,
+        "format": asset.format,
+        "original_filename": PurePosixPath(asset.filename).stem,
         "context": {"custom": dict(asset.context)} if asset.context else None,
         "metadata": dict(asset.metadata),
     }

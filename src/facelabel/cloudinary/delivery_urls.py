@@ -18,15 +18,13 @@ from urllib.parse import quote
 
 from facelabel.cloudinary import transformations
 from facelabel.errors import NotFound, Rejected
-from facelabel.media.types import AssetKey
+from facelabel.media.types import DELIVERY_TYPES, RESOURCE_TYPES, AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Characters of a path, percent-decoded.
 MAX_LENGTH = 8192
-RESOURCE_TYPES = frozenset({"image", "video", "raw"})
-TYPES = frozenset({"upload", "private", "authenticated"})
 
 _SIGNATURE = re.compile(r"s--.*--")
 _VERSION = re.compile(r"v(\d{1,18})", re.ASCII)
@@ -72,7 +70,7 @@ def parse(path: str) -> Address:
     segments = [part for part in path.split("/") if part]
     kind, rest = segments[:2], segments[2:]
     signature = rest.pop(0) if rest and _SIGNATURE.fullmatch(rest[0]) else ""
-    if not rest or kind[0] not in RESOURCE_TYPES or kind[1] not in TYPES:
+    if not rest or kind[0] not in RESOURCE_TYPES or kind[1] not in DELIVERY_TYPES:
         raise NotFound("there is nothing at this address")
     return Address(signature, tuple(_readings(rest, *kind)))
 

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from facelabel.ports import Clock
 
 
+#: Where notifications are taken; the second path is the original app's.
+PATHS = ("/webhook", "/cloudinary-rekog")
+
+
 class Unverified(Rejected):
     """The notification is not signed with a key of ours, or not of about now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Verifies notifications and reads them; the same for the web, for polling, and in process."""
+    """Verifies notifications and reads them; the same for the web and for polling."""
 
     #: Every key whose signature is accepted; asked each time, as keys may be rotated. All are
     #: tried, whichever one the body names: it is not to be believed before it is verified.
@@ -31,6 +35,8 @@ class Intake:
     algorithm: signing.Algorithm | None = None
     #: Seconds a notification may be old, or ahead of our clock.
     window: float = signing.WINDOW
+    #: Keys that never change, besides those.
+    more_keys: Sequence[ApiKey] = ()
 
     def read(self, body: bytes, timestamp: str, signature: str) -> Delivery:
         """Return what the notification asks for.
@@ -38,7 +44,7 @@ class Intake:
         ``body`` is what came, byte by byte. Raises Unverified without telling what is wrong,
         Rejected for a signed body that is none of Cloudinary's.
         """
-        secrets = [key.secret for key in self.keys()]
+        secrets = [key.secret for key in (*self.keys(), *self.more_keys)]
         if not signing.is_notification(
             body,
             timestamp,

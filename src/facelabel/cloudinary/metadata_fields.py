@@ -17,6 +17,7 @@ from uuid import uuid4
 from facelabel.cloudinary import metadata_rules as rules
 from facelabel.errors import NotFound, Rejected
 from facelabel.inputs import scanning
+from facelabel.media.types import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 MAX_FIELDS = 500
 #: Values of one field's list, deleted ones included.
 MAX_ENTRIES = 3000
-#: Characters of an external_id, of a label, of one value of a list.
-MAX_NAME = 255
 #: Characters of a text, values of a set on one asset.
 MAX_TEXT = 4096
 MAX_CHOSEN = 1000

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.core.model import Asset, Json, JsonValue
-    from facelabel.media.types import Change
+    from facelabel.media.types import AssetChange, Change
 
 #: Bytes of a body, and assets in one notification, that are read.
 MAX_BODY = 10 << 20
@@ -164,7 +164,8 @@ def _renames(event: _Event) -> Iterator[Json]:
 
 
 def _changes_of_tags(event: _Event) -> Iterator[Json]:
-    yield event.source | {"resources": [_tags(before, after) for before, after in event.pairs]}
+    tagged = [_tags(one, one.after) for one in event.change.assets if one.after]
+    yield event.source | {"resources": [*tagged]}
 
 
 def _changes_of_context(event: _Event) -> Iterator[Json]:
@@ -225,11 +226,9 @@ def _named(asset: Asset) -> Json:
     return _identity(asset) | {"public_id": asset.public_id}
 
 
-def _tags(before: Asset | None, after: Asset) -> Json:
-    former = before.tags if before else ()
-    added: list[JsonValue] = [tag for tag in after.tags if tag not in former]
-    removed: list[JsonValue] = [tag for tag in former if tag not in after.tags]
-    return _named(after) | {"added": added, "removed": removed, "updated": []}
+def _tags(change: AssetChange, after: Asset) -> Json:
+    changed: Json = {"added": [*change.added_tags], "removed": [*change.removed_tags]}
+    return _named(after) | changed | {"updated": []}
 
 
 def _context(before: Asset | None, after: Asset) -> Json:
@@ -279,7 +278,12 @@ def read(body: bytes) -> Delivery:
     """
     if len(body) > MAX_BODY:
         raise Rejected(f"the notification is larger than {MAX_BODY:,} bytes")
-    content = _parsed(body)
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):  # from None: its message would repeat the body
+        raise Rejected("the notification is not JSON") from None
+    if not isinstance(content, dict):
+        raise Rejected("the notification is no JSON object")
     kind = content.get("notification_type")
     if not isinstance(kind, str):
         raise Rejected(
@@ -291,31 +295,17 @@ def read(body: bytes) -> Delivery:
     return Delivery(digest, tuple(requests.values()))
 
 
-def _parsed(body: bytes) -> Mapping[str, Any]:
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):  # from None: its message would repeat the body
-        raise Rejected("the notification is not JSON") from None
-    if not isinstance(content, dict):
-        raise Rejected("the notification is no JSON object")
-    return content
-
-
 def _requests(kind: str, content: Mapping[str, Any], digest: str) -> Iterator[JobRequest]:
-    if kind in _ABOUT_ASSETS:
-        yield from (request for one in _images(content) for request in _look(one))
-    elif kind == ChangeKind.TAGS:
-        for number, one in enumerate(_images(content)):
-            yield from _look_at_tags(one, f"{digest}:{number}")
+    if kind in _ABOUT_ASSETS or kind == ChangeKind.TAGS:
+        resources = _resources(content)
+        images = [one for one in resources if _text(one, "resource_type") in {"", "image"}]
+        for number, one in enumerate(images):
+            is_tagged = kind == ChangeKind.TAGS
+            yield from _look_at_tags(one, f"{digest}:{number}") if is_tagged else _look(one)
     elif kind == ChangeKind.MOVE_FOLDER:
         path = _text(content, "to_path").strip("/")
         if path:
             yield JobRequest(JobKind.FOLDER, path)
-
-
-def _images(content: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The assets a notification is about, without those that are no images."""
-    return [one for one in _resources(content) if _text(one, "resource_type") in {"", "image"}]
 
 
 def _resources(content: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

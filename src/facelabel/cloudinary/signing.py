@@ -78,7 +78,8 @@ def is_signed(parameters: Mapping[str, JsonValue], signature: str, secret: str) 
     """
     if not all(map(_can_be_signed, parameters, parameters.values())):
         return False
-    versions = (2,) if any(map(_poses, parameters.values())) else (1, 2)
+    poses = any(_POSES.search(_text(value)) for value in parameters.values())
+    versions = (2,) if poses else (1, 2)
     texts = {_encoded(string_to_sign(parameters, version)) for version in versions}
     return _matches(signature, texts, [secret], _ALGORITHMS)
 
@@ -88,10 +89,6 @@ def _can_be_signed(name: str, value: JsonValue) -> bool:
     return bool(_WELL_NAMED.fullmatch(name)) and not any(
         isinstance(item, (dict, list)) for item in items
     )
-
-
-def _poses(value: JsonValue) -> bool:
-    return bool(_POSES.search(_text(value)))
 
 
 def sign_answer(public_id: str, version: int, secret: str, algorithm: Algorithm = "sha1") -> str:

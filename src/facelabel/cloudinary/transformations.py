@@ -41,6 +41,7 @@ _NAME = re.compile(r"(\$[a-z]\w*|[a-z]{1,3})_(.+)", re.IGNORECASE | re.DOTALL)
 _FILE_NAME = re.compile(r"[\w -]{1,100}")
 
 
+_SAME_FORMATS = {"jpeg": "jpg", "jpe": "jpg", "tiff": "tif", "heif": "heic"}
 _FORMATS = ("auto", "jpg", "png", "webp", "gif", "avif")
 #: Strengths: lowest, highest.
 _STRENGTHS = {
@@ -188,6 +189,12 @@ class Rendered:
     format: str
     width: int
     height: int
+
+
+def plain_format(name: str) -> str:
+    """A format, or the extension of a file, by the one name that it has here."""
+    lower = name.lower()
+    return _SAME_FORMATS.get(lower, lower)
 
 
 def parse(text: str, named: Callable[[str], str | None] = lambda _: None) -> Transformation:
@@ -400,10 +407,11 @@ def _formats(value: str) -> dict[str, Any]:
 
 
 def _format(name: str) -> str:
-    name = {"jpeg": "jpg", "jpe": "jpg"}.get(name.lower(), name.lower())
-    if name not in _FORMATS:
-        raise Rejected(f"the format {name[:20]!r} is unsupported; there are {', '.join(_FORMATS)}")
-    return name
+    plain = plain_format(name)
+    if plain not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise Rejected(f"the format {name.lower()[:20]!r} is unsupported; there are {known}")
+    return plain
 
 
 def _placeholder(value: str) -> dict[str, Any]:

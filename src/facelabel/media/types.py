@@ -7,13 +7,29 @@ fills and searches a library. Frozen values, no input or output.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from facelabel.core.names import MAX_TAG_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from facelabel.core.model import Asset, JobRequest, Json, JsonValue
+
+RESOURCE_TYPES = ("image", "raw", "video")
+#: Of what lies in the library, in the order we look for one.
+DELIVERY_TYPES = ("upload", "private", "authenticated")
+MODERATION_STATUSES = ("pending", "approved", "rejected")
+#: Characters of a public_id, a folder, a key, the name of anything, as of a tag.
+MAX_NAME = MAX_TAG_LENGTH
+_ASSET_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def is_asset_id(text: str) -> bool:
+    """Whether it can be an asset_id, whatever was typed: a driver may choke on the rest."""
+    return bool(_ASSET_ID.fullmatch(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,11 @@ class AssetKey:
     resource_type: str = "image"
     #: Delivery type: upload, private or authenticated.
     type: str = "upload"
+
+    @classmethod
+    def of(cls, asset: Asset) -> AssetKey:
+        """What names the asset."""
+        return cls(asset.public_id, asset.resource_type, asset.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +74,10 @@ class Origin:
     batch_id: str = ""
 
 
+#: Of a change that nobody is named for.
+NOBODY = Origin()
+
+
 class ChangeKind(enum.StrEnum):
     """What happened, by the notification_type that tells of it."""
 
@@ -76,6 +101,18 @@ class AssetChange:
     before: Asset | None
     after: Asset | None
 
+    @property
+    def added_tags(self) -> list[str]:
+        """Those that it did not have before, in their order."""
+        former = self.before.tags if self.before else ()
+        return [tag for tag in self.after.tags if tag not in former] if self.after else []
+
+    @property
+    def removed_tags(self) -> list[str]:
+        """Those that it has no longer, in their order."""
+        kept = self.after.tags if self.after else ()
+        return [tag for tag in self.before.tags if tag not in kept] if self.before else []
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -87,7 +124,7 @@ class Change:
     from_path: str = ""
     #: … and is.
     to_path: str = ""
-    origin: Origin = field(default_factory=Origin)
+    origin: Origin = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

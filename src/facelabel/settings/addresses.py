@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(64)
 def is_loopback(host: str) -> bool:
     """Whether a host is this computer, and reached from nowhere else."""
     try:

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from starlette.requests import Request
-    from starlette.types import Message
 
     from facelabel.web.budget import Body
 
 #: int() would take any number of digits, and those of other scripts.
 _LENGTH = re.compile(r"[0-9]{1,15}")
+#: Bytes of a body that is hashed or parsed on the spot; a larger one is not to hold up others.
+ON_THE_SPOT = 64 << 10
 
 
-def _spool() -> BinaryIO:
-    """A file of what is small in memory, else on disk."""
-    return cast("BinaryIO", SpooledTemporaryFile(SMALL))
+#: Makes a file of what is small in memory, else on disk.
+_SPOOL = cast("Callable[[], BinaryIO]", partial(SpooledTemporaryFile, SMALL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Limits:
     #: Shared by all requests.
     budget: Budget = field(default_factory=Budget)
     #: Makes the file that an uploaded one is kept in.
-    spool: Callable[[], BinaryIO] = _spool
+    spool: Callable[[], BinaryIO] = _SPOOL
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ class Incoming:
         """All of it, in memory."""
         pieces = []
         async for piece in self.pieces():
-            await self.keep_in_memory(len(piece))
+            await self.keep(len(piece))
             pieces.append(piece)
         return b"".join(pieces)
 
@@ -106,22 +106,18 @@ class Incoming:
         Raises TooLarge, TooSlow, Crowded, or ClientDisconnect.
         """
         while not self._is_complete:
-            message = await self._next_in_time()
-            piece = message.get("body", b"")
+            piece = await self._next_in_time()
             self._taken += len(piece)
-            self._body.pace.add(len(piece))
             if self._taken > self.limits.body:
                 raise TooLarge(self.limits.body)
             if piece:
                 yield piece
 
-    async def keep_in_memory(self, size: int) -> None:
-        """Count bytes that stay in memory until the request is answered. Raises Crowded."""
-        await self._body.keep(size, self.limits.budget.memory)
-
-    async def keep_on_disk(self, size: int) -> None:
-        """Count bytes that stay on disk until the request is answered. Raises Crowded."""
-        await self._body.keep(size, self.limits.budget.disk)
+    async def keep(self, memory: int = 0, disk: int = 0) -> None:
+        """Count bytes that stay until the request is answered. Raises Crowded."""
+        await self._body.keep(memory, self.limits.budget.memory)
+        if disk:
+            await self._body.keep(disk, self.limits.budget.disk)
 
     async def is_drained(self, reason: Exception) -> bool:
         """Read what is left, for a moment; whether that was all."""
@@ -135,47 +131,44 @@ class Incoming:
             pass
         return self._is_complete
 
-    async def _next_in_time(self) -> Message:
+    async def _next_in_time(self) -> bytes:
         """The next piece; TooSlow if too little came, Crowded if somebody else needs the room."""
         while True:
-            start = self._clock()
-            message = await self._next_or_none()
+            start, piece = self._clock(), None
+            left = min(self.limits.window - self._waited, self._end - start)
+            try:
+                async with asyncio.timeout(left) as waiting:
+                    self._body.on_drop = partial(_end, waiting)
+                    piece = await self._next()
+            except TimeoutError:
+                pass
+            finally:
+                self._body.on_drop = None
             if self._body.is_dropped:
                 raise Crowded
-            self._waited += self._clock() - start
-            self._came += len(message.get("body", b"")) if message else 0
-            self._check_pace()
-            if message:
-                return message
+            if not self._is_complete:
+                self._check_pace(self._clock() - start, len(piece or b""))
+            if piece is not None:
+                return piece
 
-    async def _next_or_none(self) -> Message | None:
-        try:
-            async with asyncio.timeout(self._seconds_left()) as waiting:
-                self._body.on_drop = partial(_end, waiting)
-                return await self._next()
-        except TimeoutError:
-            return None
-        finally:
-            self._body.on_drop = None
-
-    def _seconds_left(self) -> float:
-        return min(self.limits.window - self._waited, self._end - self._clock())
-
-    def _check_pace(self) -> None:
-        if self._is_complete:
-            return
+    def _check_pace(self, waited: float, came: int) -> None:
+        """Note how long a piece was waited for; TooSlow if it was for too little."""
+        self._body.pace.add(came)
+        self._waited += waited
+        self._came += came
         is_over = self._waited >= self.limits.window
         if self._clock() >= self._end or (is_over and self._came < self.limits.least):
             raise TooSlow
         if is_over:
             self._waited, self._came = 0.0, 0
 
-    async def _next(self) -> Message:
+    async def _next(self) -> bytes:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         self._is_complete = self._body.is_complete = not message.get("more_body", False)
-        return message
+        piece: bytes = message.get("body", b"")
+        return piece
 
 
 def _end(waiting: asyncio.Timeout) -> None:

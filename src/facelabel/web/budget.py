@@ -76,22 +76,20 @@ class Pool:
         self._share = share or limit // _SHARES
         self._bodies: Counter[Body] = Counter()
         self._peers: Counter[str] = Counter()
-
-    @property
-    def held(self) -> int:
-        """Bytes of all."""
-        return self._peers.total()
+        #: Bytes of all.
+        self.held = 0
 
     def take(self, body: Body, size: int) -> bool:
         """Count bytes of a body; False where there is no room, and none can be made."""
-        while (rivals := self._rivals(body.peer, size)) is not None:
-            slow = min((one for one in rivals if one is not body and one.is_slow),
+        while self._peers[body.peer] + size > self._share or self.held + size > self._limit:
+            slow = min((one for one in self._rivals(body, size) if one.is_slow),
                        key=lambda one: one.pace.rate, default=None)  # fmt: skip
             if slow is None:
                 return False
             slow.drop()
         self._bodies[body] += size
         self._peers[body.peer] += size
+        self.held += size
         return True
 
     def of(self, body: Body) -> int:
@@ -100,15 +98,17 @@ class Pool:
 
     def release(self, body: Body) -> None:
         """Forget a body."""
-        self._peers[body.peer] -= self._bodies.pop(body, 0)
+        size = self._bodies.pop(body, 0)
+        self.held -= size
+        self._peers[body.peer] -= size
         if not self._peers[body.peer]:
             del self._peers[body.peer]
 
-    def _rivals(self, peer: str, size: int) -> Iterable[Body] | None:
-        """Whose bytes are in the way of more; None if nobody's."""
-        if self._peers[peer] + size > self._share:
-            return [body for body in self._bodies if body.peer == peer]
-        return self._bodies if self.held + size > self._limit else None
+    def _rivals(self, body: Body, size: int) -> Iterable[Body]:
+        """Whose bytes are in the way of more: those of its own client, if that has its share."""
+        is_shared_out = self._peers[body.peer] + size > self._share
+        others = (one for one in self._bodies if one is not body)
+        return [one for one in others if one.peer == body.peer] if is_shared_out else [*others]
 
 
 @dataclass(eq=False)
@@ -208,13 +208,9 @@ class Budget:
         self.disk = disk or Pool(DISK)
         self.looks = looks
         self.clock = clock
+        self.pools = (self.small, self.memory, self.disk)
         #: How many bodies of each client wait for room.
         self.waiting: Counter[str] = Counter()
-
-    @property
-    def pools(self) -> tuple[Pool, Pool, Pool]:
-        """Every pool."""
-        return self.small, self.memory, self.disk
 
     def body(self, peer: str) -> Body:
         """One that begins to arrive."""

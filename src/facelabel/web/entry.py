@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -131,7 +132,9 @@ class Caller:
     is_modern: bool
     #: Whether another user's program is at the other end, as far as the system tells.
     is_others: bool
-    #: The host asked for, with its port if one was named; "" if there is none.
+    #: The host asked for, without a port; what is no host stays as it came …
+    host: str
+    #: … and with its port if one was named; "" if there is none.
     authority: str
     #: Whether a proxy says that it passes somebody on.
     is_forwarded: bool
@@ -149,30 +152,28 @@ class Caller:
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
             headers[name] = f"{headers[name]},{value}" if name in headers else value
+        authority = headers.get("host", "").lower()
+        found = _AUTHORITY.fullmatch(authority)
+        # Browsers leave Origin out of simple GETs; where the page is, Referer says then.
+        page = headers.get("origin", headers.get("referer", ""))
+        origin = origin_of(page) if page else ""
+        if not origin and "origin" in headers:
+            origin = "null"
         return cls(
             method=scope["method"],
             peer=(scope.get("client") or ("",))[0] or "",
             is_modern=scope.get("http_version", "") not in {"", "0.9", "1.0"},
             is_others=bool(scope.get("state", {}).get(OTHERS)),
-            authority=headers.get("host", "").lower(),
-            is_forwarded=any(map(_is_forwarding, headers)),
-            origin=_origin(headers),
+            host=found["host"].strip("[]") if found else authority,
+            authority=authority,
+            is_forwarded=any(
+                name in FORWARDING or name.startswith(FORWARDING_BEGINNINGS) for name in headers
+            ),
+            origin=origin,
             site=headers.get("sec-fetch-site", "").lower(),
             mode=headers.get("sec-fetch-mode", "").lower(),
             destination=headers.get("sec-fetch-dest", "").lower(),
         )
-
-    @property
-    def host(self) -> str:
-        """The host asked for, without a port; what is no host stays as it came."""
-        found = _AUTHORITY.fullmatch(self.authority)
-        return found["host"].strip("[]") if found else self.authority
-
-    @property
-    def is_near(self) -> bool:
-        """Whether nothing speaks against a program on this computer."""
-        local = is_loopback(self.peer) and is_loopback(self.host)
-        return local and self.is_modern and not (self.is_forwarded or self.is_others)
 
     @property
     def follows_link(self) -> bool:
@@ -181,18 +182,7 @@ class Caller:
         return self.method in _SAFE and is_shown
 
 
-def _is_forwarding(name: str) -> bool:
-    return name in FORWARDING or name.startswith(FORWARDING_BEGINNINGS)
-
-
-def _origin(headers: Mapping[str, str]) -> str:
-    """Browsers leave Origin out of simple GETs; where the page is, Referer says then."""
-    if "origin" in headers:
-        return origin_of(headers["origin"]) or "null"
-    return origin_of(headers.get("referer", ""))
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """Who may do what at this server."""
 
@@ -218,14 +208,13 @@ class Policy:
             public_delivery=settings.public_delivery,
         )
 
-    @property
+    @cached_property
     def serves_only_here(self) -> bool:
         """Whether there is anybody who needs no key."""
         return is_only_here(self.host, self.public_url) and not self.require_keys
 
-    def entry(self, door: Door, caller: Caller) -> Entry:
-        """What is asked of somebody at a door."""
-        standing = self.standing(caller)
+    def entry(self, door: Door, standing: Standing) -> Entry:
+        """What is asked at a door of who stands so to us."""
         if door is Door.DELIVERY and self.public_delivery and standing is not Standing.MISDIRECTED:
             return Entry.OPEN
         return TERMS[door][standing]
@@ -236,15 +225,13 @@ class Policy:
             return Standing.MISDIRECTED
         if self._is_foreign(caller):
             return Standing.LINK if caller.follows_link else Standing.FOREIGN
-        if not (self.serves_only_here and caller.is_near):
+        # Nothing may speak against a program on this computer.
+        is_near = is_loopback(caller.peer) and is_loopback(caller.host) and caller.is_modern
+        if not (self.serves_only_here and is_near) or caller.is_forwarded or caller.is_others:
             return Standing.REMOTE
-        return Standing.GUEST if self.allows(caller.origin) else Standing.LOCAL
+        return Standing.GUEST if caller.origin in self.allowed_origins else Standing.LOCAL
 
-    def allows(self, origin: str) -> bool:
-        """Whether pages of an origin are let in."""
-        return origin in self.allowed_origins
-
-    @property
+    @cached_property
     def shared_doors(self) -> frozenset[Door]:
         """Whose answers the pages of every origin may read, as Cloudinary's."""
         return frozenset({Door.UPLOAD, Door.DELIVERY} if self.public_delivery else {Door.UPLOAD})
@@ -257,11 +244,14 @@ class Policy:
 
     def _is_foreign(self, caller: Caller) -> bool:
         """Whether the page of another site asks, that nobody allowed."""
-        if self.allows(caller.origin):
+        if caller.origin in self.allowed_origins:
+            return False
+        if caller.site not in _NOT_FOREIGN:
+            return True
+        if not caller.origin:
             return False
         own = {origin_of(f"{scheme}://{caller.authority}") for scheme in ("http", "https")}
-        own |= {"", origin_of(self.public_url)}
-        return caller.site not in _NOT_FOREIGN or caller.origin not in own
+        return caller.origin not in own | {origin_of(self.public_url)}
 
 
 def note(scope: Scope, entry: Entry) -> None:

@@ -32,11 +32,11 @@ from facelabel.errors import (
     Unavailable,
 )
 from facelabel.inputs import scanning
+from facelabel.media.types import Origin
 from facelabel.web import entry, multipart
-from facelabel.web.bodies import Limits, bounded
-from facelabel.web.dispositions import base_name
+from facelabel.web.bodies import ON_THE_SPOT, Limits, bounded
 from facelabel.web.entry import Entry
-from facelabel.web.multipart import FilePart, Form
+from facelabel.web.multipart import FilePart, Form, base_name
 from facelabel.web.refusals import ApiError
 
 if TYPE_CHECKING:
@@ -80,8 +80,6 @@ MAX_FIELDS = scanning.MAX_PAIRS
 MAX_TEXT = 2 << 20
 #: Bytes of a body that is parsed in one go: JSON, a plain form.
 MAX_PLAIN = 8 << 20
-#: Bytes of a body that is parsed on the spot; a larger one is not to hold up others.
-_SMALL = 64 << 10
 #: What a full disk is answered with.
 INSUFFICIENT_STORAGE = 507
 _MULTIPART = "multipart/form-data"
@@ -108,6 +106,8 @@ class Params:
     def text(self, name: str, default: str = "") -> str:
         """A value as text."""
         value = self.values.get(name)
+        if isinstance(value, str):
+            return value
         if value is None:
             return default
         if isinstance(value, (list, dict)):
@@ -160,6 +160,17 @@ class Received:
     entry: Entry = Entry.KEY
     #: … and with whose key it came, once that is known; None in a call that needs none.
     key: ApiKey | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """On whose behalf the library is changed, and who else is to hear of it."""
+        url = self.params.text("notification_url")
+        return Origin(
+            id=self.key.key if self.key else "",
+            request_id=self.request_id,
+            notification_urls=(url,) if url else (),
+            batch_id=self.params.text("batch_id"),
+        )
 
 
 def _anybody(_: Headers) -> None:
@@ -221,23 +232,20 @@ def endpoint(
     async def answer(request: Request) -> Response:
         request_id = uuid.uuid4().hex
         try:
-            response = await _answered(request, request_id)
+            async with receiving(request, limits, request_id, admit) as received:
+                own = lanes(received)
+                if own:
+                    client = limits.budget.peers.of(request.scope)
+                    answered = await own.run(client, partial(action, received))
+                else:
+                    answered = await run_in_threadpool(action, received)
+            response = answered if isinstance(answered, Response) else JSONResponse(answered)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             response = failed(error, request_id, unavailable=unavailable)
         response.headers.update({"X-Request-Id": request_id, **headers()})
         return response
-
-    async def _answered(request: Request, request_id: str) -> Response:
-        async with receiving(request, limits, request_id, admit) as received:
-            own = lanes(received)
-            if own:
-                client = limits.budget.peers.of(request.scope)
-                answered = await own.run(client, partial(action, received))
-            else:
-                answered = await run_in_threadpool(action, received)
-        return answered if isinstance(answered, Response) else JSONResponse(answered)
 
     return answer
 
@@ -301,7 +309,7 @@ async def _form(incoming: Incoming, request: Request, kind: str) -> Form:
         return await multipart.read(incoming, request.headers["content-type"])
     body = await incoming.read()
     _check_kind(kind, len(body))
-    if len(body) > _SMALL:
+    if len(body) > ON_THE_SPOT:
         return Form(await run_in_threadpool(_pairs, kind, body))
     return Form(_pairs(kind, body))
 
@@ -331,7 +339,7 @@ def _merged(pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         raise ApiError(400, f"A request has at most {MAX_FIELDS} parameters")
     merged: dict[str, JsonValue] = {}
     for given, value in pairs:
-        name = _list_name(given)
+        name = _list_name(given) if "[" in given else given
         if name.endswith("[]") and not isinstance(value, list):
             items = merged.setdefault(name, [])
             assert isinstance(items, list)
@@ -340,7 +348,10 @@ def _merged(pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
             raise ApiError(400, f"Parameter {name[:100]} was given twice")
         else:
             merged[name] = value
-    return _without_brackets(merged)
+    plain = {name.removesuffix("[]"): value for name, value in merged.items()}
+    if len(plain) < len(merged):
+        raise ApiError(400, "A parameter was given both as a list and alone")
+    return plain
 
 
 def _list_name(name: str) -> str:
@@ -353,28 +364,18 @@ def _list_name(name: str) -> str:
     return f"{found['list']}[]"
 
 
-def _without_brackets(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    plain = {name.removesuffix("[]"): value for name, value in values.items()}
-    if len(plain) < len(values):
-        raise ApiError(400, "A parameter was given both as a list and alone")
-    return plain
-
-
 def _check_texts(values: Mapping[str, JsonValue]) -> None:
-    for name, value in values.items():
-        for text in _texts(name, value):
-            _check_text(name, text)
-
-
-def _check_text(name: str, text: str) -> None:
-    if "\0" in text:
-        raise ApiError(400, f"Parameter {name[:100]!a} has a NUL character in it")
-    if len(text) > MAX_TEXT and name != "file":
-        raise ApiError(400, f"Parameter {name[:100]!a} is longer than {MAX_TEXT} characters")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ApiError(400, f"Parameter {name[:100]!a} is not Unicode text") from None
+    texts = ((name, text) for name, value in values.items() for text in _texts(name, value))
+    for name, text in texts:
+        what = f"Parameter {name[:100]!a}"
+        if "\0" in text:
+            raise ApiError(400, f"{what} has a NUL character in it")
+        if len(text) > MAX_TEXT and name != "file":
+            raise ApiError(400, f"{what} is longer than {MAX_TEXT} characters")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ApiError(400, f"{what} is not Unicode text") from None
 
 
 def _texts(*values: JsonValue) -> Iterator[str]:

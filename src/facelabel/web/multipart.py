@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
+import re
 import tempfile
 from dataclasses import dataclass, field
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from facelabel.inputs.scanning import MAX_PAIRS
-from facelabel.web import dispositions
 from facelabel.web.budget import SMALL
 from facelabel.web.refusals import ApiError
 from facelabel.web.storing import storing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
     from facelabel.core.model import JsonValue
     from facelabel.web.bodies import Incoming
-    from facelabel.web.dispositions import Disposition
 
 #: The one field that may be a file, or a text of any length: an URL, or a whole file in base64.
 FILE = "file"
@@ -36,6 +39,20 @@ _MAX_HEADER = 4096
 _MAX_HEADERS = 8
 #: Parts of one piece that are read on the spot; more are read where they hold up nobody else.
 _FEW = 20
+#: What forms and file names come in. Python knows others, one of which takes minutes for a megabyte
+#: (punycode), and some are no encodings of text at all.
+_CHARSETS = re.compile(
+    r"utf-8|utf-16(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-[ru]"
+    r"|big5|euc_jp|euc_kr|gb18030|gb2312|gbk|iso2022_jp|shift_jis"
+)
+_PARAMETER = re.compile(
+    r';\s*(?P<name>[^\s=;"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^;]*))', re.DOTALL
+)
+_QUOTED_PAIR = re.compile(r'\\(["\\])')
+#: ``utf-8'en'M%C3%BCller.jpg`` of RFC 5987.
+_EXTENDED = re.compile(r"(?P<charset>[\w!#$%&+^`{}~-]*)'[^']*'(?P<text>.*)", re.DOTALL)
+#: ``=?utf-8?B?TcO8bGxlci5qcGc=?=`` of RFC 2047, as .NET writes what is not ASCII.
+_ENCODED_WORDS = re.compile(r"(=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=\s*)+")
 _LOUD = logging.getLogger("python_multipart.multipart")
 _LOUD.setLevel(logging.ERROR)  # it warns of every malformed body; its sender is told
 
@@ -80,8 +97,7 @@ async def read(incoming: Incoming, content_type: str) -> Form:
                 await run_in_threadpool(reader.write, piece)
             else:
                 reader.write(piece)
-            await incoming.keep_in_memory(reader.texts - texts)
-            await incoming.keep_on_disk(reader.files - files)
+            await incoming.keep(memory=reader.texts - texts, disk=reader.files - files)
         return await run_in_threadpool(reader.form)
     except BaseException:
         reader.close()
@@ -122,12 +138,11 @@ class _Reader:
         self.texts = self.files = 0
         try:
             self._parser = MultipartParser(boundary, {
-                "on_part_begin": self._begin,
-                "on_header_field": lambda data, start, end: self._note(0, data[start:end]),
-                "on_header_value": lambda data, start, end: self._note(1, data[start:end]),
+                "on_header_field": partial(self._note, 0),
+                "on_header_value": partial(self._note, 1),
                 "on_header_end": self._end_header,
-                "on_headers_finished": self._name,
-                "on_part_data": lambda data, start, end: self._add(data[start:end]),
+                "on_headers_finished": self._begin,
+                "on_part_data": self._add,
                 "on_end": self._end,
             })  # fmt: skip
         except FormParserError as error:
@@ -144,7 +159,8 @@ class _Reader:
     def write(self, piece: bytes) -> None:
         """Read a piece. Raises ApiError, NoRoom."""
         try:
-            self._parser.write(piece)
+            with storing("a file that is being uploaded", tempfile.gettempdir()):
+                self._parser.write(piece)
         except FormParserError:
             raise ApiError(400, "Invalid multipart data.") from None
 
@@ -157,11 +173,11 @@ class _Reader:
         for part in self._parts:
             if part.file:
                 part.file.seek(0)
-                name = dispositions.base_name(part.filename or "")
+                name = base_name(part.filename or "")
                 is_text = part.filename is None
                 files[part.name] = FilePart(name, part.file, part.size, is_text)
             else:
-                pairs.append((part.name, dispositions.decoded(part.text, self._charset)))
+                pairs.append((part.name, _decoded(part.text, self._charset)))
         return Form(pairs, files)
 
     def close(self) -> None:
@@ -170,11 +186,8 @@ class _Reader:
             if part.file:
                 part.file.close()
 
-    def _begin(self) -> None:
-        self._headers = {}
-
-    def _note(self, place: int, data: bytes) -> None:
-        self._header[place].extend(data)
+    def _note(self, place: int, data: bytes, start: int, end: int) -> None:
+        self._header[place].extend(data[start:end])
         if len(self._header[place]) > _MAX_HEADER:
             raise ApiError(400, f"A header of a part has more than {_MAX_HEADER} bytes")
 
@@ -186,13 +199,18 @@ class _Reader:
         self._headers[name.lower()] = value
         self._count(len(name) + len(value))
 
-    def _name(self) -> None:
-        header = self._headers.get(b"content-disposition", b"")
+    def _begin(self) -> None:
+        """A part whose headers have come."""
+        headers, self._headers = self._headers, {}
         try:
-            found = dispositions.parse(header, self._charset)
+            found = disposition(headers.get(b"content-disposition", b""), self._charset)
         except ValueError as error:
             raise ApiError(400, str(error)) from None
-        part = _Part(found.name, _filename(found, self._headers.get(b"content-type", b"")))
+        part = _Part(found.name, found.filename)
+        if part.filename is None and part.name == FILE:
+            kind = headers.get(b"content-type", b"")
+            if kind and not kind.lstrip().lower().startswith(b"text/"):
+                part.filename = ""  # some clients send a file without any name
         is_file = part.filename is not None or part.name == FILE
         self._files += is_file
         if self._files > _MAX_FILES:
@@ -201,19 +219,17 @@ class _Reader:
             raise ApiError(400, f"A request has at most {MAX_PAIRS} parameters")
         self._parts.append(part)
         if is_file:
-            with _temporary():
-                part.file = self._spool()
+            part.file = self._spool()
 
-    def _add(self, data: bytes) -> None:
+    def _add(self, data: bytes, start: int, end: int) -> None:
         part = self._parts[-1]
-        part.size += len(data)
+        part.size += end - start
         if part.file:
-            self.files += len(data)
-            with _temporary():
-                part.file.write(data)
+            self.files += end - start
+            part.file.write(data[start:end])
             return
-        self._count(len(data))
-        part.text += data
+        self._count(end - start)
+        part.text += data[start:end]
 
     def _count(self, size: int) -> None:
         self.texts += size
@@ -224,13 +240,86 @@ class _Reader:
         self._is_complete = True
 
 
-def _temporary() -> AbstractContextManager[None]:
-    return storing("a file that is being uploaded", tempfile.gettempdir())
+# ---- ``Content-Disposition`` of a part, in all the forms that clients send it in
 
 
-def _filename(found: Disposition, content_type: bytes) -> str | None:
-    """Some clients send a file without any name; what it is then tells it from a text."""
-    is_text = not content_type or content_type.lstrip().lower().startswith(b"text/")
-    if found.filename is None and found.name == FILE and not is_text:
-        return ""
-    return found.filename
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """What a part of a form is called."""
+
+    name: str
+    #: None of a part that is no file.
+    filename: str | None = None
+
+
+def disposition(header: bytes, charset: str) -> Disposition:
+    """Read the header; ValueError where it names no field, or several.
+
+    Bytes are in ``charset``, else in Latin-1. A file's name in several forms is taken from
+    ``filename*``, unless that cannot be read.
+    """
+    found: dict[str, str] = {}
+    for parameter in _PARAMETER.finditer(";" + _decoded(header, charset).partition(";")[2]):
+        name = parameter["name"].lower()
+        if name in found:
+            raise ValueError(f"the Content-Disposition of a part has several {name[:40]}")
+        quoted = parameter["quoted"]
+        plain = parameter["plain"].strip() if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
+        found[name] = plain
+    if "name" not in found:
+        raise ValueError('The Content-Disposition header field "name" must be provided.')
+    return Disposition(found["name"], _filename(found))
+
+
+@lru_cache(64)
+def known_charset(name: str) -> str | None:
+    """Python's name of a charset that is read here; None of others."""
+    try:
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return None
+    return found if _CHARSETS.fullmatch(found) else None
+
+
+def _decoded(data: bytes | bytearray, charset: str) -> str:
+    """Text of a part; in Latin-1 where it is not in ``charset``."""
+    try:
+        return data.decode(known_charset(charset) or "latin-1")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def base_name(path: str) -> str:
+    """The last part of a path of any system: some clients send where the file lay."""
+    return re.split(r"[/\\]", path)[-1]
+
+
+def _filename(found: dict[str, str]) -> str | None:
+    plain, extended = found.get("filename"), found.get("filename*")
+    if extended is not None:
+        text = _extended(extended)
+        if text is not None or plain is None:
+            return extended if text is None else text
+    return _unworded(plain) if plain and "=?" in plain else plain
+
+
+def _extended(value: str) -> str | None:
+    """What RFC 5987 encoded; None if it did not."""
+    parts = _EXTENDED.fullmatch(value)
+    charset = known_charset(parts["charset"] or "utf-8") if parts else None
+    if not parts or not charset:
+        return None
+    try:
+        return unquote_to_bytes(parts["text"]).decode(charset)
+    except UnicodeDecodeError:
+        return None
+
+
+def _unworded(value: str) -> str:
+    """What RFC 2047 encoded, and everything else as it is."""
+    if not _ENCODED_WORDS.fullmatch(value):
+        return value
+    try:
+        return str(make_header(decode_header(value))) or value
+    except (HeaderParseError, UnicodeDecodeError, LookupError, ValueError):
+        return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Peers:
         """Who sent a request; "" where the connection has no address, as a socket file."""
         client = scope.get("client")
         host = client[0] if client else ""
-        if not self.is_proxy(host):
+        if not self._proxies or not self.is_proxy(host):
             return peer(host)
         hops = [text for name, text in scope["headers"] if name == _FORWARDED]
         for hop in reversed(b",".join(hops).decode("latin-1").split(",")):
@@ -47,6 +48,7 @@ class Peers:
         return address is not None and any(address in network for network in self._proxies)
 
 
+@lru_cache(1024)
 def peer(host: str) -> str:
     """The address that stands for a host; of IPv6 the customer's network. "" for no address."""
     address = _address(host)

@@ -135,7 +135,8 @@ class _Server(uvicorn.Server):
 def check_keys(app: App) -> None:
     """ConfigurationError where keys are needed and there is none."""
     settings = app.settings
-    if not settings.serves_only_here and not app.intake.keys():
+    keys = (*app.intake.keys(), *app.intake.more_keys)
+    if not settings.serves_only_here and not keys:
         where = settings.public_url or settings.host
         raise ConfigurationError(f"{where} needs keys, and there is no key: `facelabel keys add`")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import to_thread
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,17 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from facelabel.cloudinary.intake import Unverified
+from facelabel.cloudinary.intake import PATHS, Unverified
 from facelabel.errors import Busy, FacelabelError, Rejected
-from facelabel.web.bodies import Limits, bounded
+from facelabel.web.bodies import ON_THE_SPOT, Limits, bounded
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
 from facelabel.web.refusals import ApiError, Crowded, TooLarge, TooSlow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from starlette.datastructures import Headers
     from starlette.requests import Request
 
     from facelabel.cloudinary.intake import Intake
@@ -35,14 +35,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The second path is the original app's.
-PATHS = ("/webhook", "/cloudinary-rekog")
 #: What a notification may take; its sender is verified after its body was read, and not before.
 LIMITS = Limits(body=10 << 20, window=10.0, patience=20.0, linger=0.0)
 #: Deliveries that wait for their transaction.
 MAX_WAITING = 2_000
-#: Bytes of a body that is hashed and parsed on the spot; a larger one is not to hold up others.
-_SMALL = 64 << 10
 
 
 def routes(intake: Intake, inbox: Inbox, limits: Limits = LIMITS) -> list[DoorRoute]:
@@ -76,9 +72,15 @@ class Gatherer:
         await taken
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
             group, self._waiting = self._waiting, []
-            error = await self._commit([delivery for delivery, _ in group])
+            error: Exception | None = None
+            deliveries = [delivery for delivery, _ in group]
+            try:
+                await loop.run_in_executor(self._thread, self._inbox.take, deliveries)
+            except Exception as caught:  # noqa: BLE001 - it is raised again where each is waited for
+                error = caught
             for _, taken in group:
                 if taken.done():  # whoever waited was cancelled
                     continue
@@ -87,14 +89,6 @@ class Gatherer:
                 else:
                     taken.set_result(None)
         self._work = None
-
-    async def _commit(self, deliveries: Sequence[Delivery]) -> Exception | None:
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._thread, self._inbox.take, deliveries)
-        except Exception as error:  # noqa: BLE001 - it is raised again where each one is waited for
-            return error
-        return None
 
 
 class _Webhook:
@@ -107,25 +101,18 @@ class _Webhook:
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 once the jobs are on disk."""
+        signed = [request.headers.get(f"x-cld-{name}", "") for name in ("timestamp", "signature")]
+        read = self._intake.read
         try:
-            await self._take(request)
+            async with bounded(request, self._limits) as incoming:
+                body = await incoming.read()
+                is_small = len(body) <= ON_THE_SPOT
+                delivery = read(body, *signed) if is_small else await to_thread(read, body, *signed)
+            if delivery.requests:
+                await self._gatherer.take(delivery)
         except _REFUSED as error:
             return _refused(error)
         return JSONResponse({"status": "ok"})
-
-    async def _take(self, request: Request) -> None:
-        async with bounded(request, self._limits) as incoming:
-            delivery = await self._read(await incoming.read(), request.headers)
-        if delivery.requests:
-            await self._gatherer.take(delivery)
-
-    async def _read(self, body: bytes, headers: Headers) -> Delivery:
-        """Verify and read; what takes long does so where it holds up nobody else."""
-        timestamp = headers.get("x-cld-timestamp", "")
-        signature = headers.get("x-cld-signature", "")
-        if len(body) > _SMALL:
-            return await asyncio.to_thread(self._intake.read, body, timestamp, signature)
-        return self._intake.read(body, timestamp, signature)
 
 
 class _Refusal(NamedTuple):

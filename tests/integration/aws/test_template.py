@@ -35,11 +35,11 @@ from facelabel.adapters.aws.sqs_messages import to_message
 from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
 from facelabel.bootstrap import functions
+from facelabel.cloudinary.intake import PATHS
 from facelabel.core.model import JobKind, JobRequest
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.settings import Settings, load, variables
 from facelabel.web.server import RECONCILE_KEY
-from facelabel.web.webhook import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -13,7 +12,7 @@ from cloudinary import api
 from facelabel.adapters.cloudinary import parse
 from facelabel.adapters.cloudinary.metadata import MetadataFields
 from facelabel.errors import NotFound
-from facelabel.media.types import AssetKey
+from facelabel.media.types import DELIVERY_TYPES, AssetKey, is_asset_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,12 +23,9 @@ if TYPE_CHECKING:
 
 FolderMode: TypeAlias = Literal["auto", "fixed", "dynamic"]
 
-#: Delivery types of images that lie in the library, in the order we look for one.
-TYPES = ("upload", "private", "authenticated")
 #: Seconds for which we take it that an asset still has the public_id we saw.
 KEY_SECONDS = 60.0
 KEYS = 10_000
-_ID = re.compile(r"[0-9a-f]{32}")
 _DETAILS = {"tags": True, "context": True, "metadata": True}
 
 
@@ -86,7 +82,9 @@ class Catalogue:
 
     def find(self, public_id: str) -> Asset | None:
         """Return the image of that public_id, whatever its delivery type."""
-        for kind in TYPES if public_id.strip() else ():  # nameless, it would be a list of all
+        if not public_id.strip():  # nameless, it would be a list of all
+            return None
+        for kind in DELIVERY_TYPES:
             found = self._client.admin(api.resources_by_ids, [public_id], type=kind, **_DETAILS)
             for raw in filter(parse.is_there, found.get("resources", ())):
                 return self.read(raw)
@@ -107,7 +105,7 @@ class Catalogue:
     def _beginning(self, folder: str) -> Iterator[Raw]:
         """Images whose public_id begins with a folder; of the root: all there are."""
         prefix = {"prefix": f"{folder}/"} if folder else {}
-        for kind in TYPES:
+        for kind in DELIVERY_TYPES:
             yield from self._pages("resources", api.resources, type=kind, **prefix, **_DETAILS)
 
     def _below(self, folder: str) -> Iterator[Raw]:
@@ -130,16 +128,6 @@ class Catalogue:
             cursor = {"next_cursor": page["next_cursor"]}
 
 
-def is_asset_id(text: str) -> bool:
-    """Whether a text can be an asset_id."""
-    return bool(_ID.fullmatch(text))
-
-
-def key_of(asset: Asset) -> AssetKey:
-    """What the Upload API names an asset by."""
-    return AssetKey(asset.public_id, asset.resource_type, asset.type)
-
-
 def escaped(name: str) -> str:
     """A public_id or folder as part of a path; the SDK unquotes before it quotes."""
     return quote(name, safe="/")
@@ -155,7 +143,7 @@ class _Keys:
 
     def remember(self, asset: Asset) -> None:
         with self._lock:
-            self._seen[asset.asset_id] = (key_of(asset), self._clock.now() + KEY_SECONDS)
+            self._seen[asset.asset_id] = (AssetKey.of(asset), self._clock.now() + KEY_SECONDS)
             self._seen.move_to_end(asset.asset_id)
             while len(self._seen) > KEYS:
                 self._seen.popitem(last=False)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from cloudinary import api, uploader
 
 from facelabel.adapters.cloudinary import limits
-from facelabel.adapters.cloudinary.catalogue import Catalogue, escaped, is_asset_id, key_of
+from facelabel.adapters.cloudinary.catalogue import Catalogue, escaped
 from facelabel.adapters.cloudinary.client import Api
 from facelabel.adapters.cloudinary.delivery import delivery_url, recognition_steps
 from facelabel.adapters.cloudinary.uploads import Picture, Uploads
 from facelabel.errors import AlreadyExists, Denied, NotFound, OriginalMissing
+from facelabel.media.types import AssetKey, is_asset_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from facelabel.adapters.cloudinary.catalogue import FolderMode
     from facelabel.adapters.cloudinary.client import Client, SdkCall
     from facelabel.core.model import Asset
-    from facelabel.media.types import AssetKey
     from facelabel.ports import Clock
 
 #: Tags in one call; tags times assets may be 1000.
@@ -205,7 +205,7 @@ class CloudinaryLibrary:
         if known and self._reached(known, command, values):
             return
         asset = self._catalogue.required(asset_id)
-        if not self._reached(key_of(asset), command, values):
+        if not self._reached(AssetKey.of(asset), command, values):
             raise NotFound(f"there is no asset {asset_id!r} any more")
 
     def _reached(self, key: AssetKey, command: SdkCall, values: object) -> bool:

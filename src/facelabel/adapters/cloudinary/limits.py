@@ -7,12 +7,11 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Rejected
+from facelabel.media.types import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: Characters in a tag, and in a public_id.
-LENGTH = 255
 _FORBIDDEN_IN_NAMES = re.compile(r"[?&#\\%<>+\x00-\x1f]")
 
 
@@ -41,8 +40,8 @@ def _tag(text: str) -> str:
         raise Rejected("a tag is empty")
     if "," in text:
         raise Rejected(f"a tag may not contain a comma, at which Cloudinary splits tags: {text!r}")
-    if len(text) > LENGTH:
-        raise Rejected(f"a tag is longer than {LENGTH} characters: {text[:40]}…")
+    if len(text) > MAX_NAME:
+        raise Rejected(f"a tag is longer than {MAX_NAME} characters: {text[:40]}…")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
         raise Rejected(f"a tag has a control character in it: {text!r}")
     return text

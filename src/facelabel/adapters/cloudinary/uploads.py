@@ -10,6 +10,7 @@ from cloudinary import uploader
 
 from facelabel.adapters.cloudinary import limits
 from facelabel.errors import AlreadyExists
+from facelabel.media.types import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ class Picture:
             yield self.public_id
             return
         path = "/".join(filter(None, [self.folder, limits.file_stem(self.filename)]))
-        name = path[: limits.LENGTH - _SUFFIX - 1].rstrip()
+        name = path[: MAX_NAME - _SUFFIX - 1].rstrip()
         yield name
         for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX):
             yield f"{name}_{self._digest[at : at + _SUFFIX]}"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import assets
+from facelabel.media.types import RESOURCE_TYPES
 from facelabel.web.cloudinary_api import (
     auth,
     calls,
@@ -110,7 +111,7 @@ def _usage(context: Context, received: Received) -> Json:
 
 def _tags(context: Context, received: Received) -> Json:
     resource_type = received.path["resource_type"]
-    if resource_type not in calls.RESOURCE_TYPES:
+    if resource_type not in RESOURCE_TYPES:
         raise ApiError(400, f"Invalid resource type {resource_type[:40]}")
     found = context.media.tags(resource_type, received.params.text("prefix"))
     names, cursor = calls.cut(found, received.params)

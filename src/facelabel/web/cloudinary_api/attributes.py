@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from facelabel.cloudinary import metadata_fields
 from facelabel.cloudinary import params as wire
-from facelabel.media.types import AssetKey, DocumentKind
+from facelabel.errors import NotFound
+from facelabel.media.types import DELIVERY_TYPES, AssetKey, DocumentKind
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.ports import MediaLibrary
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 
-TYPES = frozenset({"upload", "private", "authenticated"})
 #: What a call would have done by a service that is not here. The texts are Cloudinary's.
 _REFUSED = {
     "raw_convert": "Raw convert is invalid",
@@ -38,7 +40,7 @@ def key(params: Params, public_id: str, resource_type: str) -> AssetKey:
 def delivery_type(params: Params, name: str = "type") -> str:
     """The delivery type, "upload" if there is none; ApiError for one that is not kept here."""
     value = params.text(name) or "upload"
-    if value not in TYPES:
+    if value not in DELIVERY_TYPES:
         raise ApiError(400, f"Invalid {name} - {value[:40]}")
     return value
 
@@ -74,7 +76,42 @@ def context(params: Params) -> dict[str, str] | None:
 def metadata(params: Params) -> Mapping[str, JsonValue]:
     """Structured metadata as it came."""
     value = params.values.get("metadata")
-    return value if isinstance(value, dict) else {**wire.metadata(wire.text(value))}
+    if value is None or isinstance(value, dict):
+        return value or {}
+    return {**wire.metadata(wire.text(value))}
+
+
+def settled_metadata(
+    media: MediaLibrary,
+    values: Mapping[str, JsonValue],
+    *,
+    clear_invalid: bool = False,
+    of: AssetKey | None = None,
+) -> Mapping[str, JsonValue]:
+    """What to set on an asset, checked; a list that is open for new values has them afterwards.
+
+    See :func:`facelabel.cloudinary.metadata_fields.checked`, which this stores the result of.
+    ``of``: what is uploaded; if there is none of that name it gets the fields' defaults.
+    """
+    if not values and not of:
+        return {}
+    fields = media.documents.all(DocumentKind.METADATA_FIELD)
+    if not values and not fields:
+        return {}
+    is_new = of is not None and media.get(of) is None
+    found = metadata_fields.checked(values, fields, clear_invalid=clear_invalid, is_new=is_new)
+    for name, entries in found.new_entries.items():
+        _grow(media, name, entries)
+    return found.values
+
+
+def _grow(media: MediaLibrary, name: str, entries: Sequence[str]) -> None:
+    def change(field: Json | None) -> Json:
+        if field is None:
+            raise NotFound(f"Metadata field {name} does not exist")
+        return metadata_fields.grown(field, entries)
+
+    media.documents.change(DocumentKind.METADATA_FIELD, name, change)
 
 
 def details(params: Params) -> Json:
@@ -89,7 +126,7 @@ def details(params: Params) -> Json:
 
 def named_transformation(context: Context, name: str) -> str | None:
     """The text of a transformation that was given a name; None if there is none."""
-    found = context.media.document(DocumentKind.TRANSFORMATION, name) or {}
+    found = context.media.documents.get(DocumentKind.TRANSFORMATION, name) or {}
     text = found.get("transformation")
     return text if isinstance(text, str) else None
 

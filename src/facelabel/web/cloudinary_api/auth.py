@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
-from facelabel.media.types import DocumentKind, Origin
+from facelabel.media.types import DocumentKind
 from facelabel.web import http
 from facelabel.web.cloudinary_api import sources
 from facelabel.web.entry import Entry
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from facelabel.web.http import Answer, Endpoint, Received
     from facelabel.web.lanes import Lanes
 
-    #: What an endpoint does, once it is known who asks: ``context.media`` acts on their behalf.
+    #: What an endpoint does, once it is known who asks.
     Action: TypeAlias = Callable[[Context, Received], Answer]
 
 #: Seconds that the timestamp of a signed call may be off.
@@ -54,7 +54,8 @@ def admin(context: Context, action: Action) -> Endpoint:
 
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
-        return _act(context, received, action, _basic_key(context, received.headers))
+        key = _basic_key(context, received.headers)
+        return action(context, replace(received, key=key))
 
     return http.endpoint(
         run,
@@ -70,9 +71,8 @@ def listing(context: Context, action: Action) -> Endpoint:
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
         is_open = received.entry is Entry.OPEN
-        return _act(
-            context, received, action, None if is_open else _basic_key(context, received.headers)
-        )
+        key = None if is_open else _basic_key(context, received.headers)
+        return action(context, replace(received, key=key))
 
     return http.endpoint(run, _limits(context))
 
@@ -93,7 +93,7 @@ def uploading(
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
         key = _caller(context, received, unsigned, presets=presets)
-        return _act(context, _meant(received), action, key)
+        return action(context, replace(_meant(received), key=key))
 
     def admit(headers: Headers) -> None:
         if "authorization" in headers:
@@ -111,23 +111,6 @@ def _limits(context: Context) -> http.Limits:
     return http.Limits(context.max_body_bytes, budget=context.budget)
 
 
-def acting(context: Context, received: Received) -> Context:
-    """The context whose library acts for who asks, as their parameters say."""
-    url = received.params.text("notification_url")
-    origin = Origin(
-        id=received.key.key if received.key else "",
-        request_id=received.request_id,
-        notification_urls=(url,) if url else (),
-        batch_id=received.params.text("batch_id"),
-    )
-    return replace(context, media=context.media.acting(origin))
-
-
-def _act(context: Context, received: Received, action: Action, key: ApiKey | None) -> Answer:
-    known = replace(received, key=key)
-    return action(acting(context, known), known)
-
-
 def _meant(received: Received) -> Received:
     """The call without what is empty: no signature says anything of that, so others could add it.
 
@@ -135,12 +118,9 @@ def _meant(received: Received) -> Received:
     """
     if "authorization" in received.headers:
         return received
-    given = {name: v for name, v in received.params.values.items() if not _is_empty(v)}
+    values = received.params.values
+    given = {name: value for name, value in values.items() if value not in (None, "", [], {})}
     return replace(received, params=Params(given))
-
-
-def _is_empty(value: JsonValue) -> bool:
-    return value is None or value in ("", [], {})
 
 
 def _check_cloud(context: Context, received: Received) -> None:
@@ -203,7 +183,9 @@ def _signing_key(context: Context, received: Received, unsigned: frozenset[str])
         raise ApiError(401, f"Unknown API key {name[:40]}")
     if not _is_signed_whole(params.values, params.text("signature"), key.secret, unsigned):
         _check_told(context, params.text("notification_url"))
-    _check_timestamp(params.needed("timestamp"), context.clock.now())
+    time = params.needed("timestamp")
+    if not _TIMESTAMP.fullmatch(time) or abs(context.clock.now() - int(time)) > WINDOW:
+        raise ApiError(400, f"Stale request - reported time {time[:20]} is more than 1 hour off")
     return key
 
 
@@ -211,7 +193,11 @@ def _is_signed_whole(
     values: Mapping[str, JsonValue], signature: str, secret: str, unsigned: frozenset[str]
 ) -> bool:
     """Whether the signature is about all there is; without ``unsigned`` it has to be good, too."""
-    values = {name: _text(value) for name, value in values.items()}
+    # As they would stand in a form: JSON's 0 and false say something, and have to be signed.
+    values = {
+        name: wire.text(value) if isinstance(value, (bool, int, float)) else value
+        for name, value in values.items()
+    }
     if signing.is_signed(values, signature, secret):
         return True
     signed = {name: value for name, value in values.items() if name not in unsigned}
@@ -232,20 +218,10 @@ def _check_told(context: Context, url: str) -> None:
         raise ApiError(400, f"{message} to be in the setting notification_hosts")
 
 
-def _text(value: JsonValue) -> JsonValue:
-    """As it would stand in a form: JSON's 0 and false say something, and have to be signed."""
-    return wire.text(value) if isinstance(value, (bool, int, float)) else value
-
-
-def _check_timestamp(text: str, now: float) -> None:
-    if not _TIMESTAMP.fullmatch(text) or abs(now - int(text)) > WINDOW:
-        raise ApiError(400, f"Stale request - reported time {text[:20]} is more than 1 hour off")
-
-
 def _check_preset(context: Context, name: str) -> None:
     if not name:
         raise ApiError(400, "Upload preset must be specified when using unsigned upload")
-    preset = context.media.document(DocumentKind.UPLOAD_PRESET, name)
+    preset = context.media.documents.get(DocumentKind.UPLOAD_PRESET, name)
     if preset is None:
         raise ApiError(400, "Upload preset not found")
     if not preset.get("unsigned"):

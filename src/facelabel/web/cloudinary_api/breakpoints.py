@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import transformations
 from facelabel.inputs import scanning
-from facelabel.web.cloudinary_api import attributes, responses
+from facelabel.web.cloudinary_api import attributes, listing
 from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class _Picture:
         """How large the picture of a width is, and where it is found."""
         steps = "/".join(filter(None, [self.transformation, f"c_scale,w_{width}"]))
         result = self.rendered(steps)
-        url = responses.derived_url(self.context, self.asset, steps, self.format)
+        url = listing.derived_url(self.context, self.asset, steps, self.format)
         size = {"width": result.width, "height": result.height, "bytes": len(result.data)}
         return {**size, "url": url, "secure_url": url}
 

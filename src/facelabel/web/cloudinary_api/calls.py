@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 
-RESOURCE_TYPES = ("image", "raw", "video")
 #: Results of one page: unless asked for otherwise, and at most.
 PAGE = 10
 MAX_PAGE = 500

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from facelabel.cloudinary import assets
-from facelabel.media.types import Compare, Every, Order, Where
+from facelabel.media.types import RESOURCE_TYPES, Compare, Every, Order, Where
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Received
 
-_KINDS = ("image", "raw", "video")
 #: Pictures in a list, the newest first.
 LONGEST = 1000
 _VERSION = re.compile(r"v\d{1,18}/", re.ASCII)
@@ -44,7 +43,7 @@ def routes(context: Context) -> list[DoorRoute]:
             auth.listing(context, partial(_list, resource_type=kind)),
             methods=["GET"],
         )
-        for kind in _KINDS
+        for kind in RESOURCE_TYPES
     ]
 
 

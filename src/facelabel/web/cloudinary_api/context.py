@@ -74,9 +74,3 @@ class Context:
     scheme: Scheme = field(default_factory=Scheme)
     #: Hosts that a notification_url may name which the call's signature says nothing of.
     notified_hosts: frozenset[str] = frozenset()
-
-    def delivery_secret(self, type_: str) -> str:
-        """What signs the delivery URLs of assets of a type; "" where they need no signature."""
-        if type_ == "upload" and not self.signs_urls:
-            return ""
-        return self.keys()[0].secret

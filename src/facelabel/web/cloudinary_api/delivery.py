@@ -24,10 +24,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from facelabel.cloudinary import delivery_urls, signing, transformations
-from facelabel.cloudinary.transformations import Regions
+from facelabel.cloudinary.transformations import Regions, plain_format
 from facelabel.core.model import Box
 from facelabel.errors import NotFound, Rejected
-from facelabel.media.types import AssetKey
+from facelabel.media.types import RESOURCE_TYPES, AssetKey
 from facelabel.web import entry, http, representation
 from facelabel.web.cloudinary_api import attributes
 from facelabel.web.cloudinary_api.render_queue import RenderQueue
@@ -77,7 +77,6 @@ _TYPES: Mapping[str, str] = {
     "webm": "video/webm",
     "webp": "image/webp",
 }
-_SAME = {"jpeg": "jpg", "jpe": "jpg", "tiff": "tif", "heif": "heic"}
 _SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
     "jpg": re.compile(rb"\xff\xd8\xff"),
     "png": re.compile(rb"\x89PNG"),
@@ -97,7 +96,7 @@ def routes(context: Context) -> list[DoorRoute]:
             partial(endpoint, kind),
             methods=["GET"],
         )
-        for kind in sorted(delivery_urls.RESOURCE_TYPES)
+        for kind in sorted(RESOURCE_TYPES)
     ]
 
 
@@ -250,8 +249,8 @@ def _asked(context: Context, reading: Reading) -> Transformation:
 
 def _in_format(asked: Transformation, extension: str, asset: Asset) -> Transformation:
     """The extension counts where no step names a format."""
-    name = _plain(extension)
-    if asked.format or name in {"", _plain(asset.format)}:
+    name = plain_format(extension)
+    if asked.format or name in {"", plain_format(asset.format)}:
         return asked
     return asked.in_format(name)
 
@@ -261,11 +260,6 @@ def _check_kind(asset: Asset, wanted: Transformation) -> None:
         raise Rejected(
             f"transformations of the resource type {asset.resource_type} are unsupported"
         )
-
-
-def _plain(extension: str) -> str:
-    lower = extension.lower()
-    return _SAME.get(lower, lower)
 
 
 # ---- originals
@@ -373,7 +367,7 @@ def _media_type(asset: Asset) -> str:
     """Of an original; whatever a browser may run or has to guess is only a file."""
     is_raw = asset.resource_type == "raw"
     extension = asset.public_id.rpartition(".")[2] if is_raw else asset.format
-    return _TYPES.get(_plain(extension), _BINARY)
+    return _TYPES.get(plain_format(extension), _BINARY)
 
 
 def _sniffed(data: bytes) -> str:

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
-from facelabel.media.types import Edit
-from facelabel.web.cloudinary_api import attributes, calls, listing, metadata_values, resources
+from facelabel.media.types import MODERATION_STATUSES, Edit
+from facelabel.web.cloudinary_api import attributes, calls, listing, resources
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _REFUSED = (
     *("similarity_search", "background_removal", "auto_tagging", "access_control"),
     "regions",
 )
-_STATUSES = frozenset({"pending", "approved", "rejected"})
 
 
 def routes(context: Context) -> list[DoorRoute]:
@@ -39,7 +38,7 @@ def routes(context: Context) -> list[DoorRoute]:
 def _update(context: Context, received: Received) -> Json:
     asset = resources.named(context, received)
     edit = _edit(context, asset, received.params)
-    changed = context.media.edit([asset.asset_id], edit)
+    changed = context.media.edit([asset.asset_id], edit, origin=received.origin)
     if not changed:
         raise ApiError(404, f"Resource not found - {asset.public_id}")
     return listing.detailed(context, changed[0], received.params)
@@ -51,7 +50,7 @@ def _edit(context: Context, asset: Asset, params: Params) -> Edit:
     return Edit(
         tags=attributes.tags(params),
         context=attributes.context(params),
-        set_metadata=metadata_values.settled(
+        set_metadata=attributes.settled_metadata(
             context.media,
             attributes.metadata(params),
             clear_invalid=params.flag("clear_invalid"),
@@ -83,7 +82,7 @@ def _moderated(asset: Asset, params: Params) -> Json:
     status = params.text("moderation_status")
     if not status:
         return {}
-    if status not in _STATUSES:
+    if status not in MODERATION_STATUSES:
         raise ApiError(400, f"Illegal value {status[:40]} for moderation_status")
     kind = str(asset.details.get("moderation_kind") or "manual")
     return {
@@ -101,7 +100,8 @@ def _restore(context: Context, received: Received) -> Json:
 
 def _restored(context: Context, received: Received, public_id: str) -> Json:
     try:
-        asset = context.media.restore(resources.key(received, public_id))
+        key = resources.key(received, public_id)
+        asset = context.media.restore(key, origin=received.origin)
     except AlreadyExists:
         return {"error": "already_exists"}
     if asset is None:

@@ -6,14 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
-from facelabel.media.types import Edit
+from facelabel.media.types import RESOURCE_TYPES, Edit
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
     breakpoints,
     listing,
-    metadata_values,
-    responses,
     upload,
 )
 from facelabel.web.entry import Door
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from facelabel.core.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
-
-_KINDS = ("image", "video", "raw")
 
 
 def routes(context: Context) -> list[DoorRoute]:
@@ -38,7 +34,7 @@ def routes(context: Context) -> list[DoorRoute]:
             auth.uploading(context, partial(action, resource_type=kind)),
             methods=["POST"],
         )
-        for kind in _KINDS
+        for kind in RESOURCE_TYPES
         for name, action in actions.items()
     ]
     by_id = auth.uploading(context, _destroy_by_id)
@@ -53,13 +49,13 @@ def _explicit(context: Context, received: Received, *, resource_type: str) -> Js
     edit = Edit(
         tags=attributes.tags(params),
         context=attributes.context(params),
-        set_metadata=metadata_values.settled(context.media, attributes.metadata(params)),
+        set_metadata=attributes.settled_metadata(context.media, attributes.metadata(params)),
         folder=_folder(context, params),
         display_name=params.text("display_name") or None,
         set_details=attributes.details(params),
     )
-    asset, derived = upload.with_derived(context, _edited(context, asset, edit), params)
-    answer = responses.uploaded(context, asset, params, received.key, derived)
+    asset, derived = upload.with_derived(context, _edited(context, received, asset, edit), received)
+    answer = listing.uploaded(context, asset, params, received.key, derived)
     return answer | breakpoints.answer(context, asset, params)
 
 
@@ -68,8 +64,8 @@ def _folder(context: Context, params: Params) -> str | None:
     return params.text("asset_folder") if is_given else None
 
 
-def _edited(context: Context, asset: Asset, edit: Edit) -> Asset:
-    edited = context.media.edit([asset.asset_id], edit)
+def _edited(context: Context, received: Received, asset: Asset, edit: Edit) -> Asset:
+    edited = context.media.edit([asset.asset_id], edit, origin=received.origin)
     if not edited:
         raise ApiError(404, f"Resource not found - {asset.public_id}")
     return edited[0]
@@ -86,7 +82,7 @@ def _rename(context: Context, received: Received, *, resource_type: str) -> Json
         overwrite=params.flag("overwrite"),
     )
     try:
-        return listing.described(context, _edited(context, asset, edit))
+        return listing.described(context, _edited(context, received, asset, edit))
     except AlreadyExists:
         raise ApiError(400, f"Resource {to} already exists") from None
 
@@ -94,16 +90,17 @@ def _rename(context: Context, received: Received, *, resource_type: str) -> Json
 def _destroy(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
     key = attributes.key(params, params.needed("public_id"), resource_type)
-    return _deleted(context, context.media.get(key))
+    return _deleted(context, received, context.media.get(key))
 
 
 def _destroy_by_id(context: Context, received: Received) -> Json:
-    return _deleted(context, context.media.asset(received.params.needed("asset_id")))
+    asset = context.media.asset(received.params.needed("asset_id"))
+    return _deleted(context, received, asset)
 
 
-def _deleted(context: Context, asset: Asset | None) -> Json:
+def _deleted(context: Context, received: Received, asset: Asset | None) -> Json:
     if asset is None:
         return {"result": "not found"}
     keep = bool(asset.details.get("backup"))
-    gone = context.media.delete_all([asset.asset_id], keep_backup=keep)
+    gone = context.media.delete_all([asset.asset_id], keep_backup=keep, origin=received.origin)
     return {"result": "ok" if gone else "not found"}

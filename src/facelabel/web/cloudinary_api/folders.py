@@ -60,26 +60,26 @@ def _passes(folder: Folder, where: Where) -> bool:
 
 
 def _roots(context: Context, received: Received) -> Json:
-    return _page(context.media.folders(), received.params)
+    return _page(context.media.folders.below(), received.params)
 
 
 def _below(context: Context, received: Received) -> Json:
     path = _path(received)
     try:
-        return _page(context.media.folders(path), received.params)
+        return _page(context.media.folders.below(path), received.params)
     except NotFound:
         raise _missing(path) from None
 
 
 def _create(context: Context, received: Received) -> Json:
-    folder = context.media.create_folder(_path(received))
+    folder = context.media.folders.create(_path(received), origin=received.origin)
     return {"success": True, **_shown(folder)}
 
 
 def _rename(context: Context, received: Received) -> Json:
     path, to = _path(received), received.params.needed("to_folder").strip("/")
     try:
-        folder = context.media.rename_folder(path, to)
+        folder = context.media.folders.rename(path, to, origin=received.origin)
     except NotFound:
         raise _missing(path) from None
     return {"from": {"name": path.rpartition("/")[2], "path": path}, "to": _shown(folder)}
@@ -88,14 +88,15 @@ def _rename(context: Context, received: Received) -> Json:
 def _delete(context: Context, received: Received) -> Json:
     path = _path(received)
     try:
-        return {"deleted": [folder.path for folder in context.media.delete_folder(path)]}
+        gone = context.media.folders.delete(path, origin=received.origin)
+        return {"deleted": [folder.path for folder in gone]}
     except NotFound:
         raise _missing(path) from None
 
 
 def _search(context: Context, received: Received) -> Json:
     condition = expressions.parsed_for_folders(received.params.text("expression"))
-    found = [folder for folder in context.media.all_folders() if matches(folder, condition)]
+    found = [folder for folder in context.media.folders.all() if matches(folder, condition)]
     return _page(found, received.params, search.orders(received.params))
 
 

@@ -1,11 +1,13 @@
-"""Assets as the Admin API lists them, shows them in detail, and finds them."""
+"""Assets in answers: as they are uploaded, listed, shown in detail, and found."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel.cloudinary import assets
+from facelabel.cloudinary import assets, signing
 from facelabel.media.types import Order
 from facelabel.web.cloudinary_api import calls
 from facelabel.web.http import ApiError
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from facelabel.core.model import Asset, Json, JsonValue
-    from facelabel.media.types import Condition
+    from facelabel.media.types import ApiKey, Condition
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 
@@ -28,6 +30,10 @@ _ALWAYS = frozenset({"asset_id", "public_id", "folder", "asset_folder"})
 _ANNOTATIONS = ("tags", "context", "metadata", "moderations")
 #: Texts of the transformations of an asset's derived images, among its details.
 TRANSFORMATIONS = "transformations"
+#: Derived images that one call may name.
+_EAGER = 100
+#: Steps, and a format at their end; "/" alone at the end is the original's format.
+_STEPS = re.compile(r"(?P<steps>.*?)(?:/(?P<format>[a-z0-9]{0,5}))?")
 _DESCENDING = {"asc": False, "1": False, "desc": True, "-1": True}
 
 
@@ -80,8 +86,14 @@ def described(context: Context, asset: Asset) -> Json:
         cloud_name=context.cloud_name,
         base_url=context.base_url,
         fixed_folders=context.fixed_folders,
-        secret=context.delivery_secret(asset.type),
+        secret=_secret(context, asset),
     )
+
+
+def _secret(context: Context, asset: Asset) -> str:
+    """What signs the delivery URLs of an asset; "" where they need no signature."""
+    is_open = asset.type == "upload" and not context.signs_urls
+    return "" if is_open else context.keys()[0].secret
 
 
 def detailed(context: Context, asset: Asset, params: Params) -> Json:
@@ -162,3 +174,51 @@ def _version(detail: Json) -> JsonValue:
 def with_cursor(answer: Json, cursor: str | None) -> Json:
     """The answer, with the cursor that continues it if there is more."""
     return answer | ({"next_cursor": cursor} if cursor else {})
+
+
+def uploaded(
+    context: Context, asset: Asset, params: Params, key: ApiKey | None, derived: list[JsonValue]
+) -> Json:
+    """The answer to upload and explicit, signed with the key of the call, else the oldest one."""
+    key = key or context.keys()[0]
+    answer = described(context, asset)
+    answer["signature"] = signing.sign_answer(asset.public_id, asset.version, key.secret)
+    answer["api_key"] = key.key
+    if params.flag("faces") or "face_coordinates" in params:
+        answer["faces"] = faces(context, asset)
+    if asset.details.get("moderation"):
+        answer["moderation"] = asset.details["moderation"]
+    return answer | ({"eager": derived} if derived else {})
+
+
+def eager(context: Context, asset: Asset, params: Params) -> list[JsonValue]:
+    """Where the derived images are that a call wants; each is made when it is first asked for."""
+    wanted = [text for text in params.text("eager").split("|") if text]
+    if len(wanted) > _EAGER:
+        raise ApiError(400, f"There may be {_EAGER} eager transformations")
+    return [_made(context, asset, text) for text in wanted]
+
+
+def derived_url(context: Context, asset: Asset, steps: str, format_: str) -> str:
+    """Where an image made of an asset is delivered; format "" is the asset's own."""
+    shown = replace(asset, format=format_ or asset.format)
+    return assets.delivery_url(
+        shown,
+        cloud_name=context.cloud_name,
+        base_url=context.base_url,
+        steps=steps,
+        secret=_secret(context, asset),
+    )
+
+
+def _made(context: Context, asset: Asset, text: str) -> Json:
+    found = _STEPS.fullmatch(text)
+    steps, format_ = (found["steps"], found["format"] or "") if found else (text, "")
+    url = derived_url(context, asset, steps, format_)
+    return {
+        "id": hashlib.sha256(f"{asset.asset_id}/{text}".encode()).hexdigest()[:32],
+        "transformation": text,
+        "format": format_ or asset.format,
+        "url": url,
+        "secure_url": url,
+    }

@@ -43,14 +43,14 @@ def routes(context: Context) -> list[DoorRoute]:
 
 
 def _list(context: Context, _received: Received) -> Json:
-    documents = context.media.documents(_KIND).values()
+    documents = context.media.documents.all(_KIND).values()
     ordered = sorted(documents, key=lambda field: int(str(field.get("_position", 0))))
     return {"metadata_fields": [fields.shown(field) for field in ordered]}
 
 
 def _create(context: Context, received: Received) -> Json:
     new = fields.created(received.params.values)
-    if len(context.media.documents(_KIND)) >= fields.MAX_FIELDS:
+    if len(context.media.documents.all(_KIND)) >= fields.MAX_FIELDS:
         raise ApiError(400, f"There may be {fields.MAX_FIELDS} metadata fields")
 
     def create(standing: Json | None) -> Json:
@@ -77,10 +77,11 @@ def _delete(context: Context, received: Received) -> Json:
         if field is None:
             raise _missing(name)
 
-    context.media.change_document(_KIND, name, delete)
+    context.media.documents.change(_KIND, name, delete)
     having = Where(f"metadata.{name}", Compare.EXISTS)
     while assets := context.media.select(having, limit=calls.MAX_PAGE).assets:
-        context.media.edit([a.asset_id for a in assets], Edit(set_metadata={name: None}))
+        ids = [asset.asset_id for asset in assets]
+        context.media.edit(ids, Edit(set_metadata={name: None}), origin=received.origin)
     return {"message": "ok"}
 
 
@@ -88,7 +89,7 @@ def _order(context: Context, received: Received) -> Json:
     """Put all fields into an order, which new ones follow."""
     key = fields.order_key(received.params.needed("order_by"))
     descending = fields.is_descending(received.params.text("direction", "asc"))
-    ordered = sorted(context.media.documents(_KIND).values(), key=key, reverse=descending)
+    ordered = sorted(context.media.documents.all(_KIND).values(), key=key, reverse=descending)
     for position, field in enumerate(ordered, -len(ordered)):
         _place(context, str(field["external_id"]), position)
     return _list(context, received)
@@ -98,7 +99,7 @@ def _place(context: Context, name: str, position: int) -> None:
     def place(field: Json | None) -> Json | None:
         return field and {**field, "_position": position}
 
-    context.media.change_document(_KIND, name, place)
+    context.media.documents.change(_KIND, name, place)
 
 
 def _list_entries(context: Context, received: Received) -> Json:
@@ -150,13 +151,13 @@ def _changed(context: Context, received: Received, change: Callable[[Json], Json
 
 
 def _stored(context: Context, name: str, change: Callable[[Json | None], Json]) -> Json:
-    stored = context.media.change_document(_KIND, name, change)
+    stored = context.media.documents.change(_KIND, name, change)
     return fields.shown(stored or {})
 
 
 def _field(context: Context, received: Received) -> Json:
     name = received.path["external_id"]
-    field = context.media.document(_KIND, name)
+    field = context.media.documents.get(_KIND, name)
     if field is None:
         raise _missing(name)
     return field

@@ -36,18 +36,29 @@ class Naming:
 
 def naming(params: Params, filename: str, *, is_raw: bool, fixed_folders: bool) -> Naming:
     """Decide by what the call asks for and by the file's own name."""
-    public_id = _prefixed(params, last_part(params, filename, is_raw=is_raw))
-    filename = _original(params, filename)
-    folder = "" if fixed_folders else params.text("asset_folder", params.text("folder"))
-    kept = "" if params.flag("discard_original_filename") else filename
-    return Naming(public_id, folder, kept, _title(params, filename))
+    name = last_part(params, filename, is_raw=is_raw)
+    prefix = params.text("public_id_prefix") or params.text("folder")
+    if not prefix and params.flag("use_asset_folder_as_public_id_prefix"):
+        prefix = params.text("asset_folder")
+    prefix = prefix.strip("/")
+    filename = base_name(params.text("filename_override")) or filename
+    title = params.text("display_name")
+    if not title and params.flag("use_filename_as_display_name"):
+        title = PurePosixPath(filename).stem
+    return Naming(
+        public_id=f"{prefix}/{name}" if prefix else name,
+        folder="" if fixed_folders else params.text("asset_folder", params.text("folder")),
+        filename="" if params.flag("discard_original_filename") else filename,
+        display_name=title,
+    )
 
 
 def last_part(params: Params, filename: str, *, is_raw: bool) -> str:
     """The public_id without the prefix that the call asks for."""
     if params.text("public_id"):
         return params.text("public_id")
-    path = PurePosixPath(_original(params, filename))
+    # What overrides the file's name may lack the extension.
+    path = PurePosixPath(base_name(params.text("filename_override")) or filename)
     extension = _FORBIDDEN.sub("_", path.suffix) if is_raw else ""
     if not (params.flag("use_filename") and path.stem):
         return random_id() + extension
@@ -60,24 +71,3 @@ def last_part(params: Params, filename: str, *, is_raw: bool) -> str:
 def random_id(length: int = _RANDOM) -> str:
     """Lower-case letters and digits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _original(params: Params, filename: str) -> str:
-    """The file's name; one that overrides it may lack the extension."""
-    override = base_name(params.text("filename_override"))
-    return override or filename
-
-
-def _prefixed(params: Params, name: str) -> str:
-    prefix = params.text("public_id_prefix") or params.text("folder")
-    if not prefix and params.flag("use_asset_folder_as_public_id_prefix"):
-        prefix = params.text("asset_folder")
-    prefix = prefix.strip("/")
-    return f"{prefix}/{name}" if prefix else name
-
-
-def _title(params: Params, filename: str) -> str:
-    if params.text("display_name"):
-        return params.text("display_name")
-    use_filename = params.flag("use_filename_as_display_name")
-    return PurePosixPath(filename).stem if use_filename else ""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media.types import AssetKey, Compare, Every, Some, Where
+from facelabel.media.types import (
+    MODERATION_STATUSES,
+    RESOURCE_TYPES,
+    AssetKey,
+    Compare,
+    Every,
+    Some,
+    Where,
+)
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
@@ -15,8 +23,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received
-
-_MODERATION = frozenset({"pending", "approved", "rejected"})
 
 
 def routes(context: Context) -> list[DoorRoute]:
@@ -51,7 +57,7 @@ def key(received: Received, public_id: str) -> AssetKey:
 def of_kind(received: Received) -> tuple[Condition, ...]:
     """Of the path's resource type and, where it has one, delivery type."""
     resource_type = received.path["resource_type"]
-    if resource_type not in calls.RESOURCE_TYPES:
+    if resource_type not in RESOURCE_TYPES:
         raise ApiError(400, f"Invalid resource type {resource_type[:40]}")
     fields = [("resource_type", resource_type)]
     kind = received.path.get("type") or received.params.text("type")
@@ -65,11 +71,11 @@ def any_of(field: str, names: list[str]) -> Condition:
 
 
 def _resource_types(_context: Context, _received: Received) -> Json:
-    return {"resource_types": [*calls.RESOURCE_TYPES]}
+    return {"resource_types": [*RESOURCE_TYPES]}
 
 
 def _by_type_or_one(context: Context, received: Received) -> Json:
-    if received.path["resource_type"] in calls.RESOURCE_TYPES:
+    if received.path["resource_type"] in RESOURCE_TYPES:
         return _by_type(context, received)
     return _details(context, received)
 
@@ -128,7 +134,7 @@ def _by_context(context: Context, received: Received) -> Json:
 
 def _by_moderation(context: Context, received: Received) -> Json:
     kind, status = received.path["kind"], received.path["status"]
-    if status not in _MODERATION:
+    if status not in MODERATION_STATUSES:
         raise ApiError(400, f"Invalid moderation status {status[:40]}")
     tests = (
         Where("details.moderation_kind", Compare.EQUALS, kind),

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media.types import Compare, Edit, Every, Where
-from facelabel.web.cloudinary_api import attributes, auth, metadata_values
+from facelabel.media.types import RESOURCE_TYPES, Compare, Edit, Every, Where
+from facelabel.web.cloudinary_api import attributes, auth
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
-_KINDS = ("image", "video", "raw")
 #: Assets in one call, times tags where there are tags.
 MAX_CHANGES = 1000
 _PAGE = 500
@@ -39,7 +38,7 @@ def routes(context: Context) -> list[DoorRoute]:
             auth.uploading(context, partial(action, resource_type=kind), unsigned=auth.UNSIGNED),
             methods=["POST"],
         )
-        for kind in _KINDS
+        for kind in RESOURCE_TYPES
         for name, action in actions.items()
     ]
 
@@ -52,8 +51,8 @@ def _tags(context: Context, received: Received, *, resource_type: str) -> Json:
         raise ApiError(400, "Missing required parameter - tag")
     found = _named(context, params, resource_type, changes=len(tags))
     if command == "set_exclusive":
-        _take_from_others(context, tags, found)
-    return _edited(context, found, _tag_edit(command, tags))
+        _take_from_others(context, received, tags, found)
+    return _edited(context, received, found, _tag_edit(command, tags))
 
 
 def _tag_edit(command: str, tags: Sequence[str]) -> Edit:
@@ -69,7 +68,9 @@ def _tag_edit(command: str, tags: Sequence[str]) -> Edit:
     raise ApiError(400, f"Invalid command - {command[:40]}")
 
 
-def _take_from_others(context: Context, tags: Sequence[str], found: Sequence[Asset]) -> None:
+def _take_from_others(
+    context: Context, received: Received, tags: Sequence[str], found: Sequence[Asset]
+) -> None:
     """Remove the tags from all assets of the same kind that were not named."""
     ours = {asset.asset_id for asset in found}
     for asset in found[:1]:
@@ -80,7 +81,7 @@ def _take_from_others(context: Context, tags: Sequence[str], found: Sequence[Ass
         for tag in tags:
             holders = _all(context, Every((*kind, Where("tags", Compare.EQUALS, tag))))
             others = [asset_id for asset_id in holders if asset_id not in ours]
-            context.media.edit(others, Edit(remove_tags=[tag]))
+            context.media.edit(others, Edit(remove_tags=[tag]), origin=received.origin)
 
 
 def _all(context: Context, condition: Every) -> Iterator[str]:
@@ -98,19 +99,21 @@ def _context(context: Context, received: Received, *, resource_type: str) -> Jso
     command = params.text("command", "add")
     found = _named(context, params, resource_type)
     if command == "remove_all":
-        return _edited(context, found, Edit(context={}))
+        return _edited(context, received, found, Edit(context={}))
     if command != "add":
         raise ApiError(400, f"Invalid command - {command[:40]}")
     params.needed("context")
-    return _edited(context, found, Edit(set_context={**(attributes.context(params) or {})}))
+    edit = Edit(set_context={**(attributes.context(params) or {})})
+    return _edited(context, received, found, edit)
 
 
 def _metadata(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
-    values = metadata_values.settled(
+    values = attributes.settled_metadata(
         context.media, attributes.metadata(params), clear_invalid=params.flag("clear_invalid")
     )
-    return _edited(context, _named(context, params, resource_type), Edit(set_metadata=values))
+    found = _named(context, params, resource_type)
+    return _edited(context, received, found, Edit(set_metadata=values))
 
 
 def _named(
@@ -126,6 +129,7 @@ def _named(
     return [asset for key in keys if (asset := context.media.get(key))]
 
 
-def _edited(context: Context, found: Sequence[Asset], edit: Edit) -> Json:
-    edited = context.media.edit([asset.asset_id for asset in found], edit)
+def _edited(context: Context, received: Received, found: Sequence[Asset], edit: Edit) -> Json:
+    ids = [asset.asset_id for asset in found]
+    edited = context.media.edit(ids, edit, origin=received.origin)
     return {"public_ids": [asset.public_id for asset in edited]}

@@ -69,7 +69,7 @@ def _list_or_show(context: Context, received: Received) -> Json:
 def _list(context: Context, params: Params) -> Json:
     """Named ones and those in use, or only one of the two."""
     only = params.flag("named") if "named" in params else None
-    named = {f"t_{name}": doc for name, doc in context.media.documents(_KIND).items()}
+    named = {f"t_{name}": doc for name, doc in context.media.documents.all(_KIND).items()}
     used = context.media.tally(Every(), _USED)
     known = {**(named if only is not False else {}), **(dict.fromkeys(used) if not only else {})}
     names, cursor = calls.cut(known, params)
@@ -79,7 +79,7 @@ def _list(context: Context, params: Params) -> Json:
 
 def _show(context: Context, received: Received) -> Json:
     name = received.params.text("transformation")
-    document = context.media.document(_KIND, _bare(name))
+    document = context.media.documents.get(_KIND, _bare(name))
     users = _users(context, f"t_{_bare(name)}" if document else name)
     if document is None and not users:
         raise _missing(name)
@@ -93,7 +93,7 @@ def _create(context: Context, received: Received) -> Json:
     name, text = _bare(received.params.needed("name")), received.params.needed("transformation")
     if not _NAME.fullmatch(name):
         raise ApiError(400, f"Invalid name of a transformation: {name[:80]}")
-    if len(context.media.documents(_KIND)) >= MAX_NAMED:
+    if len(context.media.documents.all(_KIND)) >= MAX_NAMED:
         raise ApiError(400, f"There may be {MAX_NAMED} named transformations")
     _check(context, text)
     strict = received.params.flag("allowed_for_strict")
@@ -103,7 +103,7 @@ def _create(context: Context, received: Received) -> Json:
             raise ApiError(409, f"Transformation {name} already exists")
         return {"transformation": text, "allowed_for_strict": strict}
 
-    context.media.change_document(_KIND, name, create)
+    context.media.documents.change(_KIND, name, create)
     return {"message": "created"}
 
 
@@ -122,7 +122,7 @@ def _update(context: Context, received: Received) -> Json:
             "allowed_for_strict": strict,
         }
 
-    context.media.change_document(_KIND, _bare(name), change)
+    context.media.documents.change(_KIND, _bare(name), change)
     return {"message": "updated"}
 
 
@@ -133,7 +133,7 @@ def _delete(context: Context, received: Received) -> Json:
         if standing is None:
             raise _missing(name)
 
-    context.media.change_document(_KIND, _bare(name), delete)
+    context.media.documents.change(_KIND, _bare(name), delete)
     return {"message": "deleted"}
 
 

@@ -54,7 +54,7 @@ def routes(context: Context) -> list[DoorRoute]:
 
 def _list(context: Context, received: Received) -> Json:
     kind = received.params.text("event_type")
-    every = context.media.documents(_KIND).values()
+    every = context.media.documents.all(_KIND).values()
     found = [trigger for trigger in every if not kind or trigger["event_type"] == kind]
     return {"triggers": [*found], "total": len(found)}
 
@@ -62,7 +62,7 @@ def _list(context: Context, received: Received) -> Json:
 def _create(context: Context, received: Received) -> Json:
     params = received.params
     _refuse_unsupported(params)
-    if len(context.media.documents(_KIND)) >= MAX_TRIGGERS:
+    if len(context.media.documents.all(_KIND)) >= MAX_TRIGGERS:
         raise ApiError(400, f"There may be {MAX_TRIGGERS} triggers in a product environment")
     uri = params.needed("uri")
     now = assets.iso(context.clock.now())
@@ -77,12 +77,12 @@ def _create(context: Context, received: Received) -> Json:
         "created_at": now,
         "updated_at": now,
     }
-    context.media.change_document(_KIND, str(trigger["id"]), lambda _: trigger)
+    context.media.documents.change(_KIND, str(trigger["id"]), lambda _: trigger)
     return trigger
 
 
 def _show(context: Context, received: Received) -> Json:
-    return _existing(context.media.document(_KIND, received.path["id"]), received.path["id"])
+    return _existing(context.media.documents.get(_KIND, received.path["id"]), received.path["id"])
 
 
 def _update(context: Context, received: Received) -> Json:
@@ -100,7 +100,7 @@ def _update(context: Context, received: Received) -> Json:
             "updated_at": assets.iso(context.clock.now()),
         }
 
-    return context.media.change_document(_KIND, name, change) or {}
+    return context.media.documents.change(_KIND, name, change) or {}
 
 
 def _delete(context: Context, received: Received) -> Json:
@@ -109,7 +109,7 @@ def _delete(context: Context, received: Received) -> Json:
     def delete(trigger: Json | None) -> None:
         _existing(trigger, name)
 
-    context.media.change_document(_KIND, name, delete)
+    context.media.documents.change(_KIND, name, delete)
     return {"message": "deleted"}
 
 

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import transformations
+from facelabel.cloudinary.transformations import plain_format
 from facelabel.errors import UnreadableImage
-from facelabel.media.types import AssetKey, Edit, Upload
+from facelabel.media.types import RESOURCE_TYPES, AssetKey, Edit, Upload
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
     breakpoints,
     chunks,
     listing,
-    metadata_values,
-    presets,
     public_ids,
-    responses,
     sources,
+    upload_presets,
 )
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from facelabel.web.http import Params, Received
 
 _LOG = logging.getLogger(__name__)
-_KINDS = ("image", "video", "raw", "auto")
+_KINDS = (*RESOURCE_TYPES, "auto")
 #: What somebody without a key is told of an asset that others put there.
 _OPEN = ("public_id", "resource_type", "type", "version", "created_at")
 #: Calls of Cloudinary's Upload API that this library does not have.
@@ -43,7 +42,6 @@ _UNSUPPORTED = ("text", "sprite", "multi", "explode", "generate_archive", "creat
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,10})")
 #: Files that are kept as they are, for they play no part in recognition.
 _VIDEOS = frozenset({"mp4", "mov", "webm", "avi", "mkv", "ogv", "m4v", "mpg", "mpeg", "mp3", "wav"})
-_SAME = {"jpeg": "jpg", "jpe": "jpg", "tiff": "tif", "heif": "heic"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ def _refuse(_context: Context, _received: Received, *, name: str) -> Json:
 
 
 def _upload(context: Context, received: Received, *, resource_type: str) -> Json:
-    received = presets.applied(context, received)
-    context = auth.acting(context, received)  # a preset may say who is to hear of it
+    if received.key is None or received.params.text("upload_preset"):
+        received = upload_presets.applied(context, received)
     params = received.params
     attributes.check_addons(params)
     source = sources.whole(context, received)
@@ -101,7 +99,7 @@ def _upload(context: Context, received: Received, *, resource_type: str) -> Json
         is_raw=content.resource_type == "raw",
         fixed_folders=context.fixed_folders,
     )
-    asset, existed = _stored(context, params, name, content)
+    asset, existed = _stored(context, received, name, content)
     why = {"not_an_image": content.not_an_image} if content.not_an_image else {}
     if params.flag("async"):
         return _pending(asset, params) | why
@@ -130,8 +128,10 @@ def _content(
             return _unreadable(source, str(error))
         raise ApiError(400, f"Invalid image file: {error}") from None
     image = Content(source.data, "image", header.format, header.width, header.height)
-    image = _transformed(context, image, params)
-    _check_format(image.format, params)
+    if "transformation" in params or "format" in params:
+        image = _transformed(context, image, params)
+    if "allowed_formats" in params:
+        _check_format(image.format, params)
     return image
 
 
@@ -157,7 +157,10 @@ def _extension(filename: str) -> str:
 
 def _transformed(context: Context, image: Content, params: Params) -> Content:
     """The image as it is to be kept: an incoming transformation and a format that is asked for."""
-    text, wanted = params.text("transformation"), _format(params.text("format"))
+    text, wanted = (
+        params.text("transformation"),
+        plain_format(params.text("format")),
+    )
     if not text and wanted in {"", image.format}:
         return image
     steps = transformations.parse(text, partial(attributes.named_transformation, context))
@@ -165,26 +168,21 @@ def _transformed(context: Context, image: Content, params: Params) -> Content:
     return Content(result.data, "image", result.format, result.width, result.height)
 
 
-def _format(name: str) -> str:
-    lower = name.lower()
-    return _SAME.get(lower, lower)
-
-
 def _check_format(name: str, params: Params) -> None:
-    allowed = {_format(item) for item in wire.tags(params.values.get("allowed_formats"))}
+    allowed = {plain_format(item) for item in wire.tags(params.values.get("allowed_formats"))}
     if allowed and name not in allowed:
         raise ApiError(400, f"Image file format {name} not allowed")
 
 
-def _stored(context: Context, params: Params, name: Naming, content: Content) -> tuple[Asset, bool]:
+def _stored(
+    context: Context, received: Received, name: Naming, content: Content
+) -> tuple[Asset, bool]:
+    params = received.params
     key = AssetKey(name.public_id, content.resource_type, attributes.delivery_type(params))
-    standing = context.media.get(key)
     overwrite = params.flag("overwrite", default=True)
-    if standing and not overwrite:
+    if not overwrite and (standing := context.media.get(key)):
         return standing, True
-    metadata = metadata_values.settled(
-        context.media, attributes.metadata(params), is_new=standing is None
-    )
+    metadata = attributes.settled_metadata(context.media, attributes.metadata(params), of=key)
     return context.media.put(
         Upload(
             key=key,
@@ -200,14 +198,15 @@ def _stored(context: Context, params: Params, name: Naming, content: Content) ->
             metadata=metadata,
             details=_details(params, content),
             overwrite=overwrite,
-        )
+        ),
+        origin=received.origin,  # a preset, too, may say who is to hear of it
     )
 
 
 def _details(params: Params, content: Content) -> Json:
     details = attributes.details(params)
-    faces = wire.coordinates(params.text("face_coordinates"))
-    if faces and content.resource_type == "image":
+    if details.get("face_coordinates") and content.resource_type == "image":
+        faces = wire.coordinates(params.text("face_coordinates"))
         clipped = wire.clipped(faces, content.width, content.height)
         details["face_coordinates"] = [[*region] for region in clipped]
     return details
@@ -229,9 +228,10 @@ def _answer(context: Context, received: Received, asset: Asset, *, existed: bool
     if existed and received.key is None:
         described = listing.described(context, asset)
         return {name: described[name] for name in _OPEN} | {"existing": True}
-    asset, derived = with_derived(context, asset, received.params)
-    answer = responses.uploaded(context, asset, received.params, received.key, derived)
-    answer |= breakpoints.answer(context, asset, received.params)
+    asset, derived = with_derived(context, asset, received)
+    answer = listing.uploaded(context, asset, received.params, received.key, derived)
+    if "responsive_breakpoints" in received.params:
+        answer |= breakpoints.answer(context, asset, received.params)
     if existed:
         overwrite = received.params.flag("overwrite", default=True)
         answer |= {"overwritten": True} if overwrite else {"existing": True}
@@ -240,12 +240,15 @@ def _answer(context: Context, received: Received, asset: Asset, *, existed: bool
     return answer
 
 
-def with_derived(context: Context, asset: Asset, params: Params) -> tuple[Asset, list[JsonValue]]:
+def with_derived(
+    context: Context, asset: Asset, received: Received
+) -> tuple[Asset, list[JsonValue]]:
     """Note on the asset which derived images were asked for."""
-    derived = responses.eager(context, asset, params)
+    if not received.params.text("eager"):
+        return asset, []
+    derived = listing.eager(context, asset, received.params)
     if not derived:
         return asset, derived
-    edited = context.media.edit(
-        [asset.asset_id], Edit(set_details=listing.derived_details(derived))
-    )
+    edit = Edit(set_details=listing.derived_details(derived))
+    edited = context.media.edit([asset.asset_id], edit, origin=received.origin)
     return (edited[0] if edited else asset), derived

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from facelabel.adapters.store.sql.schema import receipt as table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Delete
 
     from facelabel.adapters.store.jobs.queue import StoreQueue
     from facelabel.adapters.store.sql.database import Database
@@ -38,36 +38,33 @@ class StoreInbox:
         self._queue = queue
         self._clock = clock
         self._remember = remember
+        # Made once: they are written with every notification.
+        self._insert = database.insert(table).on_conflict_do_nothing().returning(table.c.digest)
+        self._forget = _forget()
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Enqueue the jobs of each delivery that did not come before; on return all is on disk."""
-        with self._database.transaction() as connection:
-            self.take_in(connection, deliveries)
-
-    def take_in(self, connection: Connection, deliveries: Sequence[Delivery]) -> None:
-        """Do so in the caller's transaction."""
-        self._forget(connection, len(deliveries))
-        new = self._new(connection, {one.digest: one for one in deliveries})
-        self._queue.enqueue_all_in(connection, [request for one in new for request in one.requests])
-
-    def _new(self, connection: Connection, deliveries: Mapping[str, Delivery]) -> list[Delivery]:
-        """Write receipts; return the deliveries that had none, in their order."""
-        if not deliveries:
-            return []
-        now = self._clock.now()
+        came, now = {one.digest: one for one in deliveries}, self._clock.now()
+        if not came:
+            return
         # Sorted: two transactions with the same receipts must not wait for each other.
-        rows = [{"digest": digest, "received_at": now} for digest in sorted(deliveries)]
-        insert = self._database.insert(table).on_conflict_do_nothing().returning(table.c.digest)
-        new = set(connection.execute(insert, rows).scalars())
-        return [one for digest, one in deliveries.items() if digest in new]
+        receipts = [{"digest": digest, "received_at": now} for digest in sorted(came)]
+        # More than come, and never many at once.
+        old = {"before": now - self._remember, "number": 2 * len(came)}
+        with self._database.transaction() as connection:
+            connection.execute(self._forget, old)
+            new = set(connection.execute(self._insert, receipts).scalars())
+            requests = [request for one in came.values() if one.digest in new
+                        for request in one.requests]  # fmt: skip
+            self._queue.enqueue_all_in(connection, requests)
 
-    def _forget(self, connection: Connection, number: int) -> None:
-        """Delete some receipts that are old enough: more than come, and never many at once."""
-        before = self._clock.now() - self._remember
-        old = (
-            select(table.c.digest)
-            .where(table.c.received_at < before)
-            .limit(2 * number)
-            .with_for_update(skip_locked=True)
-        )
-        connection.execute(delete(table).where(table.c.digest.in_(old.scalar_subquery())))
+
+def _forget() -> Delete:
+    """DELETE of some receipts that are old enough."""
+    old = (
+        select(table.c.digest)
+        .where(table.c.received_at < bindparam("before"))
+        .limit(bindparam("number"))
+        .with_for_update(skip_locked=True)
+    )
+    return delete(table).where(table.c.digest.in_(old.scalar_subquery()))

@@ -10,6 +10,7 @@ waited for: if a power cut takes it back, the job is claimed again, as after any
 from __future__ import annotations
 
 import uuid
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, delete, func, or_, select, true, update
@@ -111,7 +112,7 @@ class StoreQueue:
         # In one order, so that two callers with the same keys do not wait for each other.
         rows = [
             {"kind": request.kind, "key": request.key, "payload": request.payload} | due
-            for request in sorted(requests, key=lambda request: (request.kind, request.key))
+            for request in sorted(requests, key=attrgetter("kind", "key"))
         ]
         if rows:
             connection.execute(self._enqueue, rows)

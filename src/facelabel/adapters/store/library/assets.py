@@ -5,25 +5,26 @@ Only to be written by who holds the library's lock: what is replaced was read un
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from facelabel.adapters.store.library import values
 from facelabel.adapters.store.sql import forgetting, schema
 from facelabel.adapters.store.sql.database import PAGE, batches
 from facelabel.core.model import Asset
-from facelabel.media.types import AssetKey
+from facelabel.media.types import is_asset_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
-    from facelabel.media.types import AssetChange
+    from facelabel.media.types import AssetChange, AssetKey
 
+#: Held by who changes the library: no two changes of it happen at once.
+LOCK = "library"
 _ASSET = schema.asset.c
 _TAG = schema.asset_tag.c
 #: Made once: it is asked with every asset.
@@ -32,47 +33,45 @@ _TAGS = (
     .where(_TAG.asset_id.in_(bindparam("asset_ids", expanding=True)))
     .order_by(_TAG.asset_id, _TAG.position)
 )
+#: The same of what most calls begin with; where several assets match, the uploaded one.
+_ONE = select(schema.asset).order_by(_ASSET.type.desc()).limit(1)
+_NAMED = _ONE.where(
+    *(_ASSET[name] == bindparam(name) for name in ("public_id", "resource_type", "type"))
+)
+_OF_ID = _ONE.where(_ASSET.asset_id == bindparam("asset_id"))
 _COLUMNS = tuple(_ASSET.keys())
 #: Columns with words of people's.
 _WRITTEN = ("public_id", "folder", "filename", "display_name")
-_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def key_of(asset: Asset) -> AssetKey:
-    """What names the asset."""
-    return AssetKey(asset.public_id, asset.resource_type, asset.type)
+def named(connection: Connection, key: AssetKey) -> Asset | None:
+    """Return the asset of that name."""
+    name = {"public_id": key.public_id, "resource_type": key.resource_type, "type": key.type}
+    rows = connection.execute(_NAMED, name).mappings().all()
+    return read(connection, rows)[0] if rows else None
 
 
-def is_named(key: AssetKey) -> ColumnElement[bool]:
-    """The condition for a row to be the asset of that name."""
-    return and_(
-        _ASSET.public_id == key.public_id,
-        _ASSET.resource_type == key.resource_type,
-        _ASSET.type == key.type,
-    )
+def of_id(connection: Connection, asset_id: str) -> Asset | None:
+    """Return the asset of that id."""
+    rows = connection.execute(_OF_ID, {"asset_id": asset_id}).mappings().all()
+    return read(connection, rows)[0] if rows else None
 
 
 def found(connection: Connection, condition: ColumnElement[bool]) -> Asset | None:
     """Return the asset for which the condition holds: where several do, the uploaded one."""
-    this = select(schema.asset).where(condition).order_by(_ASSET.type.desc()).limit(1)
-    rows = connection.execute(this).mappings().all()
+    rows = connection.execute(_ONE.where(condition)).mappings().all()
     return read(connection, rows)[0] if rows else None
 
 
 def of_ids(connection: Connection, asset_ids: Iterable[str]) -> list[Asset]:
     """The assets of these ids that exist, each once, in the order of the ids."""
-    wanted = [asset_id for asset_id in dict.fromkeys(asset_ids) if is_id(asset_id)]
+    wanted = [asset_id for asset_id in dict.fromkeys(asset_ids) if is_asset_id(asset_id)]
     assets = {
         asset.asset_id: asset
         for some in batches(wanted)
         for asset in matching(connection, _ASSET.asset_id.in_(some))
     }
     return [assets[asset_id] for asset_id in wanted if asset_id in assets]
-
-
-def is_id(text: str) -> bool:
-    """Whether it can be an asset_id, whatever was typed: a driver may choke on the rest."""
-    return bool(_ID.fullmatch(text))
 
 
 def matching(connection: Connection, condition: ColumnElement[bool]) -> list[Asset]:
@@ -104,23 +103,27 @@ def read(connection: Connection, rows: Sequence[RowMapping]) -> list[Asset]:
 
 def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     """Make the rows of the assets before those of the assets after."""
-    if any(map(_forgets, changes)):
+    if any(_forgets(change.before, change.after) for change in changes if change.before):
         forgetting.note(connection)
     gone = [change.before.asset_id for change in changes if change.before and not change.after]
-    for some in batches(gone):
+    for some in batches(gone) if gone else ():
         connection.execute(delete(schema.asset).where(_ASSET.asset_id.in_(some)))
-    _update(connection, changes)
+    changed = [(one.before, one.after) for one in changes if one.before and one.after]
+    if changed:
+        _update(connection, changed)
     new = [_row(change.after) for change in changes if change.after and not change.before]
     if new:
         connection.execute(insert(schema.asset), new)
-    _write_tags(connection, changes)
+    former = [(one.before, one.after) for one in changes if one.after]
+    tagged = [(old, new) for old, new in former if new.tags != (old.tags if old else ())]
+    if tagged:
+        _write_tags(connection, tagged)
     values.write(connection, [change for change in changes if change.after])
 
 
-def _forgets(change: AssetChange) -> bool:
+def _forgets(before: Asset, after: Asset | None) -> bool:
     """Whether words of somebody's go, that may be a name: those of an asset, or a tag of it."""
-    before, after = change.before, change.after
-    return before is not None and (after is None or bool(_words(before) - _words(after)))
+    return after is None or bool(_words(before) - _words(after))
 
 
 def _words(asset: Asset) -> set[tuple[str, str]]:
@@ -133,37 +136,28 @@ def _words(asset: Asset) -> set[tuple[str, str]]:
     return words - {(name, "") for name in _WRITTEN}
 
 
-def _update(connection: Connection, changes: Sequence[AssetChange]) -> None:
+def _update(connection: Connection, changes: Sequence[tuple[Asset, Asset]]) -> None:
     """Write the columns that differ, those of one sort together."""
     rows: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for change in changes:
-        if change.before and change.after:
-            before, after = _row(change.before), _row(change.after)
-            new = {name: value for name, value in after.items() if value != before[name]}
-            if new:
-                rows[tuple(new)].append(_bound(new) | {"this": change.after.asset_id})
+    for before, after in changes:
+        old = _row(before)
+        new = {name: value for name, value in _row(after).items() if value != old[name]}
+        if new:
+            # By names that an UPDATE does not take for its columns.
+            bound = {f"new_{name}": value for name, value in new.items()}
+            rows[tuple(new)].append(bound | {"this": after.asset_id})
     for names, parameters in rows.items():
         this = update(schema.asset).where(_ASSET.asset_id == bindparam("this"))
-        bound = {name: bindparam(f"new_{name}", type_=_ASSET[name].type) for name in names}
-        connection.execute(this.values(bound), parameters)
-
-
-def _bound(values: dict[str, Any]) -> dict[str, Any]:
-    """The values by names that an UPDATE does not take for its columns."""
-    return {f"new_{name}": value for name, value in values.items()}
+        set_ = {name: bindparam(f"new_{name}", type_=_ASSET[name].type) for name in names}
+        connection.execute(this.values(set_), parameters)
 
 
 def _row(asset: Asset) -> dict[str, Any]:
     return {name: getattr(asset, name) for name in _COLUMNS}
 
 
-def _write_tags(connection: Connection, changes: Sequence[AssetChange]) -> None:
+def _write_tags(connection: Connection, retagged: Sequence[tuple[Asset | None, Asset]]) -> None:
     """Write the tags anew where they differ: their order is kept, too."""
-    retagged = [
-        (change.before, change.after)
-        for change in changes
-        if change.after and change.after.tags != (change.before.tags if change.before else ())
-    ]
     for some in batches(before.asset_id for before, _ in retagged if before):
         connection.execute(delete(schema.asset_tag).where(_TAG.asset_id.in_(some)))
     rows = [

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
-from facelabel.adapters.store.library.assets import key_of
 from facelabel.adapters.store.sql import schema
 from facelabel.core.model import Asset
+from facelabel.media.types import AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import ColumnElement, Connection
 
-    from facelabel.media.types import AssetKey
 
 _BACKUP = schema.backup.c
 
 
 def keep(connection: Connection, assets: Iterable[Asset]) -> set[str]:
     """Keep assets that are being deleted; return the etags of what they take the place of."""
-    replaced = {former.etag for asset in assets if (former := take(connection, key_of(asset)))}
+    named = [(asset, AssetKey.of(asset)) for asset in assets]
+    replaced = {former.etag for _, key in named if (former := take(connection, key))}
     rows = [
-        dataclasses.asdict(key_of(asset)) | {"etag": asset.etag, "body": dataclasses.asdict(asset)}
-        for asset in assets
+        dataclasses.asdict(key) | {"etag": asset.etag, "body": dataclasses.asdict(asset)}
+        for asset, key in named
     ]
     if rows:
         connection.execute(insert(schema.backup), rows)

@@ -4,20 +4,62 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from facelabel.adapters.store.library import validation
+from facelabel.adapters.store.library.assets import LOCK
 from facelabel.adapters.store.sql import forgetting, schema
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from sqlalchemy import ColumnElement, Connection
 
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Json
+    from facelabel.media.types import DocumentKind
 
 _DOCUMENT = schema.document.c
 #: Of one kind.
 _MOST = 1000
+#: Made once: they are read with every upload.
+_ALL = (
+    select(_DOCUMENT.name, _DOCUMENT.body)
+    .where(_DOCUMENT.kind == bindparam("kind"))
+    .order_by(_DOCUMENT.position)
+)
+_ONE = select(_DOCUMENT.body).where(
+    _DOCUMENT.kind == bindparam("kind"), _DOCUMENT.name == bindparam("name")
+)
+
+
+class StoreDocuments:
+    """The documents of the local library; implements :class:`facelabel.ports.Documents`."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in this database."""
+        self._database = database
+
+    def get(self, kind: DocumentKind, name: str) -> Json | None:
+        """Return a document."""
+        with self._database.read() as connection:
+            return read(connection, kind, name)
+
+    def all(self, kind: DocumentKind) -> Mapping[str, Json]:
+        """Every document of a kind by name, in the order made."""
+        with self._database.read() as connection:
+            rows = connection.execute(_ALL, {"kind": kind})
+            return {row.name: row.body for row in rows}
+
+    def change(
+        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
+    ) -> Json | None:
+        """Make of a document (None: there is none) another one (None: delete it), in one step."""
+        with self._database.transaction(alone=LOCK) as connection:
+            changed = change(read(connection, kind, name))
+            write(connection, kind, name, changed)
+        return changed
 
 
 def read(connection: Connection, kind: str, name: str) -> Json | None:
@@ -25,14 +67,7 @@ def read(connection: Connection, kind: str, name: str) -> Json | None:
     sought = validation.sought(name)
     if sought is None:
         return None
-    return connection.execute(select(_DOCUMENT.body).where(_is(kind, sought))).scalar()
-
-
-def read_all(connection: Connection, kind: str) -> dict[str, Json]:
-    """Every document of a kind by name, in the order made."""
-    some = select(_DOCUMENT.name, _DOCUMENT.body).where(_DOCUMENT.kind == kind)
-    rows = connection.execute(some.order_by(_DOCUMENT.position))
-    return {row.name: row.body for row in rows}
+    return connection.execute(_ONE, {"kind": kind, "name": sought}).scalar()
 
 
 def write(connection: Connection, kind: str, name: str, body: Json | None) -> None:

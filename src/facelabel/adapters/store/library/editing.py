@@ -21,11 +21,6 @@ def parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def last_part(path: str) -> str:
-    """The name at the end of a path."""
-    return path.rpartition("/")[2]
-
-
 def uploaded(before: Asset | None, upload: Upload, etag: str, now: float) -> Asset:
     """The asset after an upload; new content grows the version."""
     base = before or _blank(upload.key, now)
@@ -80,7 +75,7 @@ def edited(asset: Asset, edit: Edit) -> Asset:
 def in_fixed_folder(before: Asset | None, after: Asset) -> Asset:
     """The asset where the folder is a part of the public_id: whichever changed decides."""
     if before and before.public_id == after.public_id and before.folder != after.folder:
-        name = "/".join(filter(None, [after.folder, last_part(after.public_id)]))
+        name = "/".join(filter(None, [after.folder, after.public_id.rpartition("/")[2]]))
         return dataclasses.replace(after, public_id=validation.public_id(name))
     return dataclasses.replace(after, folder=parent(after.public_id))
 
@@ -105,7 +100,7 @@ def _blank(key: AssetKey, now: float) -> Asset:
         created_at=now,
         resource_type=key.resource_type,
         type=key.type,
-        display_name=last_part(key.public_id),
+        display_name=key.public_id.rpartition("/")[2],
     )
 
 

@@ -8,21 +8,87 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
 
-from facelabel.adapters.store.library.editing import parent
+from facelabel.adapters.store.library import assets, editing, validation
+from facelabel.adapters.store.library.editing import parent as parent_of
 from facelabel.adapters.store.library.selection import is_inside
 from facelabel.adapters.store.sql import schema
-from facelabel.media.types import Folder
+from facelabel.errors import AlreadyExists, NotFound, Rejected
+from facelabel.media.types import NOBODY, ChangeKind, Edit, Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
+
+    from facelabel.adapters.store.library.step import Steps
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Asset
+    from facelabel.media.types import Origin
 
 _ASSET = schema.asset.c
 _FOLDER = schema.folder.c
 
 
-def below(connection: Connection, root: str) -> list[Folder]:
+class StoreFolders:
+    """The folders of the local library; implements :class:`facelabel.ports.Folders`."""
+
+    def __init__(self, database: Database, steps: Steps) -> None:
+        """``steps``: how the library is changed."""
+        self._database = database
+        self._steps = steps
+
+    def below(self, parent: str = "") -> Sequence[Folder]:
+        """The folders right below a parent, by name; NotFound if there is no such parent."""
+        parent = validation.folder(parent)
+        with self._database.read() as connection:
+            below = _below(connection, parent)
+        if parent and not below:
+            raise NotFound(f"Can't find folder with path {parent}")
+        return [one for one in below if one.path != parent and parent_of(one.path) == parent]
+
+    def all(self) -> Sequence[Folder]:
+        """Every folder, by path."""
+        with self._database.read() as connection:
+            return _below(connection, "")
+
+    def create(self, path: str, *, origin: Origin = NOBODY) -> Folder:
+        """Make a folder, and those it lies in; no error if it exists."""
+        path = _named(path)
+        with self._steps.begin(origin) as step:
+            for made in _make(step.connection, path):
+                step.tell(ChangeKind.CREATE_FOLDER, to_path=made)
+            return _below(step.connection, path)[0]
+
+    def rename(self, path: str, to: str, *, origin: Origin = NOBODY) -> Folder:
+        """Move a folder with all that is in it; NotFound, AlreadyExists."""
+        path, to = _named(path), _named(to)
+        if to.startswith(f"{path}/"):
+            raise Rejected(f"the folder {path} cannot be moved into itself")
+        with self._steps.begin(origin) as step:
+            if not _exists(step.connection, path):
+                raise NotFound(f"Can't find folder with path {path}")
+            if _exists(step.connection, to):
+                raise AlreadyExists(f"there is a folder {to} already")
+            inside = assets.matching(step.connection, is_inside(_ASSET.folder, path))
+            _move(step.connection, path, to)
+            step.move(((asset, _moved(asset, path, to)) for asset in inside), path, to)
+            return _below(step.connection, to)[0]
+
+    def delete(self, path: str, *, origin: Origin = NOBODY) -> Sequence[Folder]:
+        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
+        path = _named(path)
+        with self._steps.begin(origin) as step:
+            gone = _below(step.connection, path)
+            if not gone:
+                raise NotFound(f"Can't find folder with path {path}")
+            if assets.found(step.connection, is_inside(_ASSET.folder, path)):
+                raise Rejected("Folder is not empty")
+            _drop(step.connection, path)
+            step.tell(ChangeKind.DELETE_FOLDER, from_path=path)
+        return gone
+
+
+def _below(connection: Connection, root: str) -> list[Folder]:
     """The folder itself and all below that exist, by path; without the root of the library."""
     made = select(_FOLDER.path, _FOLDER.external_id).where(is_inside(_FOLDER.path, root))
     ids = {row.path: row.external_id for row in connection.execute(made)}
@@ -36,19 +102,14 @@ def below(connection: Connection, root: str) -> list[Folder]:
     return [Folder(path, ids.get(path) or _external_id(path)) for path in sorted(paths)]
 
 
-def right_below(folders: Iterable[Folder], root: str) -> list[Folder]:
-    """Those of the folders that lie in the root itself."""
-    return [folder for folder in folders if folder.path != root and parent(folder.path) == root]
-
-
-def exists(connection: Connection, path: str) -> bool:
+def _exists(connection: Connection, path: str) -> bool:
     """Whether there is such a folder; the root is always there."""
-    return not path or bool(below(connection, path))
+    return not path or bool(_below(connection, path))
 
 
-def make(connection: Connection, path: str) -> list[str]:
+def _make(connection: Connection, path: str) -> list[str]:
     """Make the folder and those above it; return the paths that were not there."""
-    new = [one for one in reversed(_with_parents(path)) if not exists(connection, one)]
+    new = [one for one in reversed(_with_parents(path)) if not _exists(connection, one)]
     made = set(connection.execute(select(_FOLDER.path)).scalars())
     rows = [
         {"path": one, "external_id": uuid.uuid4().hex if one in new else _external_id(one)}
@@ -60,17 +121,17 @@ def make(connection: Connection, path: str) -> list[str]:
     return new
 
 
-def move(connection: Connection, path: str, to: str) -> None:
+def _move(connection: Connection, path: str, to: str) -> None:
     """Give the made folders of a tree their new paths; they keep their ids."""
     rows = [
         {"path": to + folder.path.removeprefix(path), "external_id": folder.external_id}
-        for folder in below(connection, path)
+        for folder in _below(connection, path)
     ]
-    drop(connection, path)
+    _drop(connection, path)
     connection.execute(insert(schema.folder), rows)
 
 
-def drop(connection: Connection, path: str) -> None:
+def _drop(connection: Connection, path: str) -> None:
     """Delete the made folder and those below."""
     connection.execute(delete(schema.folder).where(is_inside(_FOLDER.path, path)))
 
@@ -84,3 +145,14 @@ def _with_parents(path: str) -> list[str]:
 def _external_id(path: str) -> str:
     """The id of a folder nobody made: the same whenever somebody looks."""
     return hashlib.sha256(path.encode()).hexdigest()[:32]
+
+
+def _named(path: str) -> str:
+    folder = validation.folder(path)
+    if not folder:
+        raise Rejected("a folder has a name")
+    return folder
+
+
+def _moved(asset: Asset, path: str, to: str) -> Asset:
+    return editing.edited(asset, Edit(folder=to + asset.folder.removeprefix(path)))

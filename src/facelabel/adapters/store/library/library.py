@@ -9,12 +9,8 @@ of it, and write the difference.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import hashlib
-import logging
-import time
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,41 +21,39 @@ from facelabel.adapters.store.library import (
     backups,
     documents,
     editing,
-    folders,
-    needed,
     people_fields,
     placing,
-    released,
     validation,
     values,
 )
+from facelabel.adapters.store.library.assets import LOCK
+from facelabel.adapters.store.library.documents import StoreDocuments
+from facelabel.adapters.store.library.folders import StoreFolders
 from facelabel.adapters.store.library.originals import Originals
 from facelabel.adapters.store.library.paging import Paging
-from facelabel.adapters.store.library.selection import is_inside, tallied, where
-from facelabel.adapters.store.library.step import Step
+from facelabel.adapters.store.library.released import UnusedOriginals
+from facelabel.adapters.store.library.selection import tallied, where
+from facelabel.adapters.store.library.step import Steps
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import batches
-from facelabel.core.losses import bearable
 from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
 from facelabel.media.types import (
+    NOBODY,
     AssetChange,
     AssetKey,
-    ChangeKind,
     Compare,
     DocumentKind,
     Edit,
     Every,
-    Folder,
     Order,
-    Origin,
     Page,
     Upload,
     Where,
+    is_asset_id,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -67,13 +61,10 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.library.step import OnChange
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Asset, Json
-    from facelabel.media.types import Condition, ImageHeader
+    from facelabel.media.types import Condition, ImageHeader, Origin
     from facelabel.ports import Clock
 
-log = logging.getLogger(__name__)
-
 _ASSET = schema.asset.c
-_DAY = 86_400.0
 #: The document that says how the rows were last written.
 _STATE = ("library", "state")
 
@@ -108,28 +99,20 @@ class LocalLibrary:
         self._database = database
         self._originals = Originals(root)
         self._originals.make()
-        self._clock = clock
-        self._on_change = on_change
         self._check = check
-        self._fixed_folders = fixed_folders
-        self._on_removed = on_removed
-        #: How many files of no picture somebody was told of.
-        self._told = 0
-        self._origin = Origin()
-        self._bring_into_line()
-
-    def acting(self, origin: Origin) -> LocalLibrary:
-        """The same library, changed on behalf of somebody."""
-        acting = copy.copy(self)
-        acting._origin = origin  # noqa: SLF001 - our own copy
-        return acting
+        #: What deletes the originals that nobody needs any more.
+        self.unused = UnusedOriginals(database, self._originals, on_removed)
+        self._steps = Steps(database, clock, self.unused, on_change, fixed_folders=fixed_folders)
+        self.folders = StoreFolders(database, self._steps)
+        self.documents = StoreDocuments(database)
+        _bring_into_line(database, fixed_folders=fixed_folders)
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
-        if not assets.is_id(asset_id):
+        if not is_asset_id(asset_id):
             return None
         with self._database.read() as connection:
-            return assets.found(connection, _ASSET.asset_id == asset_id)
+            return assets.of_id(connection, asset_id)
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
@@ -137,7 +120,7 @@ class LocalLibrary:
         if sought is None:
             return None
         with self._database.read() as connection:
-            return assets.found(connection, assets.is_named(sought))
+            return assets.named(connection, sought)
 
     def find(self, public_id: str) -> Asset | None:
         """Return the image of that public_id, whatever its delivery type."""
@@ -203,7 +186,7 @@ class LocalLibrary:
         """Return the file; NotFound, OriginalMissing, or Rejected if it is damaged."""
         data = self._originals.read(asset.etag)
         if data is None:
-            raise self._missing(asset)
+            raise _missing(asset, self._originals.root, self.unused)
         if hashlib.sha256(data).hexdigest() != asset.etag:
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
@@ -212,7 +195,7 @@ class LocalLibrary:
         """Return these bytes, unverified; NotFound, OriginalMissing, or Rejected if short."""
         data = self._originals.read(asset.etag, part)
         if data is None:
-            raise self._missing(asset)
+            raise _missing(asset, self._originals.root, self.unused)
         if len(data) < len(part):
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
@@ -235,7 +218,7 @@ class LocalLibrary:
         A field that does not exist is made, and so are choices where it is open for new ones.
         """
         kind = DocumentKind.METADATA_FIELD
-        with self._step() as step:
+        with self._steps.begin() as step:
             before = _required(step.connection, asset_id)
             definition = documents.read(step.connection, kind, field)
             opened, value = people_fields.taking(
@@ -272,19 +255,22 @@ class LocalLibrary:
             context=context,
         )
         names = placing.names(public_id, validation.folder(folder), filename, etag)
-        with self._originals.staged(etag, data) as original, self._step() as step:
+        with self._originals.staged(etag, data) as original, self._steps.begin() as step:
             standing, name = placing.standing(step.connection, names, etag)
             upload = placing.addressed(wanted, standing, name, adds_tags=public_id is None)
             stored = step.store(standing, editing.uploaded(standing, upload, etag, step.now))
             original.place()
         return stored
 
-    def put(self, upload: Upload) -> tuple[Asset, bool]:
+    def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there."""
         upload = dataclasses.replace(upload, key=validation.key(upload.key))
         etag = hashlib.sha256(upload.data).hexdigest()
-        with self._originals.staged(etag, upload.data) as original, self._step() as step:
-            standing = assets.found(step.connection, assets.is_named(upload.key))
+        with (
+            self._originals.staged(etag, upload.data) as original,
+            self._steps.begin(origin) as step,
+        ):
+            standing = assets.named(step.connection, upload.key)
             if standing and not upload.overwrite:
                 return standing, True
             after = editing.uploaded(standing, upload, etag, step.now)
@@ -292,12 +278,14 @@ class LocalLibrary:
             original.place()
         return stored, standing is not None
 
-    def edit(self, asset_ids: Sequence[str], edit: Edit) -> tuple[Asset, ...]:
+    def edit(
+        self, asset_ids: Sequence[str], edit: Edit, *, origin: Origin = NOBODY
+    ) -> tuple[Asset, ...]:
         """Change assets in one step; those that are not there are left out of the answer.
 
         Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
         """
-        with self._step() as step:
+        with self._steps.begin(origin) as step:
             before = assets.of_ids(step.connection, asset_ids)
             edits = [(asset, editing.edited(asset, edit)) for asset in before]
             return step.edit(edits, overwrite=edit.overwrite)
@@ -318,10 +306,10 @@ class LocalLibrary:
         self.delete_all([asset_id])
 
     def delete_all(
-        self, asset_ids: Sequence[str], *, keep_backup: bool = False
+        self, asset_ids: Sequence[str], *, keep_backup: bool = False, origin: Origin = NOBODY
     ) -> tuple[Asset, ...]:
         """Delete assets in one step; return those that were there."""
-        with self._step() as step:
+        with self._steps.begin(origin) as step:
             gone = assets.of_ids(step.connection, asset_ids)
             if keep_backup:
                 step.freed |= backups.keep(step.connection, gone)
@@ -336,149 +324,16 @@ class LocalLibrary:
         with self._database.read() as connection:
             return backups.read(connection, sought)
 
-    def restore(self, key: AssetKey) -> Asset | None:
+    def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
         """Bring a deleted asset back; AlreadyExists if another one has its name."""
-        with self._step() as step:
+        with self._steps.begin(origin) as step:
             sought = validation.sought_key(key)
             asset = backups.take(step.connection, sought) if sought else None
             if asset is None:
                 return None
-            if assets.found(step.connection, assets.is_named(assets.key_of(asset))):
+            if assets.named(step.connection, AssetKey.of(asset)):
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             return step.store(None, asset)
-
-    def folders(self, parent: str = "") -> Sequence[Folder]:
-        """The folders right below a parent, by name; NotFound if there is no such parent."""
-        parent = validation.folder(parent)
-        with self._database.read() as connection:
-            below = folders.below(connection, parent)
-        if parent and not below:
-            raise NotFound(f"Can't find folder with path {parent}")
-        return folders.right_below(below, parent)
-
-    def all_folders(self) -> Sequence[Folder]:
-        """Every folder, by path."""
-        with self._database.read() as connection:
-            return folders.below(connection, "")
-
-    def create_folder(self, path: str) -> Folder:
-        """Make a folder, and those it lies in; no error if it exists."""
-        path = _folder_path(path)
-        with self._step() as step:
-            for made in folders.make(step.connection, path):
-                step.tell(ChangeKind.CREATE_FOLDER, to_path=made)
-            return folders.below(step.connection, path)[0]
-
-    def rename_folder(self, path: str, to: str) -> Folder:
-        """Move a folder with all that is in it; NotFound, AlreadyExists."""
-        path, to = _folder_path(path), _folder_path(to)
-        if to.startswith(f"{path}/"):
-            raise Rejected(f"the folder {path} cannot be moved into itself")
-        with self._step() as step:
-            if not folders.exists(step.connection, path):
-                raise NotFound(f"Can't find folder with path {path}")
-            if folders.exists(step.connection, to):
-                raise AlreadyExists(f"there is a folder {to} already")
-            inside = assets.matching(step.connection, is_inside(_ASSET.folder, path))
-            folders.move(step.connection, path, to)
-            step.move(((asset, _moved(asset, path, to)) for asset in inside), path, to)
-            return folders.below(step.connection, to)[0]
-
-    def delete_folder(self, path: str) -> Sequence[Folder]:
-        """Delete a folder and those below; NotFound, or Rejected while an asset is in one."""
-        path = _folder_path(path)
-        with self._step() as step:
-            gone = folders.below(step.connection, path)
-            if not gone:
-                raise NotFound(f"Can't find folder with path {path}")
-            if assets.found(step.connection, is_inside(_ASSET.folder, path)):
-                raise Rejected("Folder is not empty")
-            folders.drop(step.connection, path)
-            step.tell(ChangeKind.DELETE_FOLDER, from_path=path)
-        return gone
-
-    def document(self, kind: DocumentKind, name: str) -> Json | None:
-        """Return a document."""
-        with self._database.read() as connection:
-            return documents.read(connection, kind, name)
-
-    def documents(self, kind: DocumentKind) -> Mapping[str, Json]:
-        """Every document of a kind by name, in the order made."""
-        with self._database.read() as connection:
-            return documents.read_all(connection, kind)
-
-    def change_document(
-        self, kind: DocumentKind, name: str, change: Callable[[Json | None], Json | None]
-    ) -> Json | None:
-        """Make of a document (None: there is none) another one (None: delete it), in one step."""
-        with self._alone() as connection:
-            changed = change(documents.read(connection, kind, name))
-            documents.write(connection, kind, name, changed)
-        return changed
-
-    def sweep_orphans(self, min_age: float = _DAY) -> int:
-        """Delete files of no asset that dead processes left; returns how many.
-
-        Where there are many, none is: dead processes leave few, and a database that is older than
-        the files does not know the newest of them.
-
-        ``min_age``: seconds; an upload that is under way has files without an asset, too.
-        """
-        removed = self.release()
-        before = time.time() - min_age  # the file system's clock, whatever ours says
-        settled = list(self._originals.settled(before))
-        unused = [etag for some in batches(settled) for etag in self._unused(some)]
-        if len(unused) > bearable(len(settled)):
-            self._tell(len(unused))
-        elif unused:
-            with self._alone() as connection:
-                released.note(self._database, connection, unused)
-            log.warning(
-                "%d files in %s belong to no picture and are deleted: an upload was killed before"
-                " it was done, or the database is older than they are",
-                len(unused),
-                self._originals.root,
-            )
-            removed += self.release()
-        return removed + self._originals.remove_unplaced(before)
-
-    def release(self) -> int:
-        """Delete the originals that are noted to go, and were not yet; returns how many."""
-        removed = 0
-        while self._originals.is_there():
-            with self._database.read() as connection:
-                noted = released.page(connection)
-            if not noted:
-                break
-            removed += self._release(noted)
-        return removed
-
-    def _tell(self, unused: int) -> None:
-        """Say once what the files of no picture are likely to be, and what helps."""
-        if unused != self._told:
-            log.warning(
-                "%d files in %s belong to no picture, as if the database were older than they are:"
-                " none is deleted. Put the newer database back, or `facelabel upload` the files"
-                " again; if nobody wants them, `facelabel adopt --force` has them deleted",
-                unused,
-                self._originals.root,
-            )
-        self._told = unused
-
-    def _alone(self) -> AbstractContextManager[Connection]:
-        return self._database.transaction(alone="library")
-
-    @contextmanager
-    def _step(self) -> Iterator[Step]:
-        """A change; the originals it leaves without a user go after it."""
-        with self._alone() as connection:
-            now, fixed = self._clock.now(), self._fixed_folders
-            step = Step(connection, now, self._origin, self._on_change, fixed)
-            yield step
-            freed = _unused(connection, step.freed)
-            released.note(self._database, connection, freed)
-        if freed and self._originals.is_there():
-            self._release(freed)
 
     def _edit(self, asset_id: str, edit: Edit) -> Asset:
         """Change an asset that must exist."""
@@ -487,67 +342,14 @@ class LocalLibrary:
             raise NotFound(f"there is no asset {asset_id!r}")
         return edited[0]
 
-    def _bring_into_line(self) -> None:
-        """See to it that the rows are kept the way this code, so set up, keeps them."""
-        wanted: Json = {"fixed_folders": self._fixed_folders, "values": values.EDITION}
-        with self._database.read() as connection:
-            if documents.read(connection, *_STATE) == wanted:
-                return
-        with self._alone() as connection:
-            for some in assets.every(connection):
-                values.derive(connection, self._placed(connection, some))
-            documents.write(connection, *_STATE, wanted)
 
-    def _placed(self, connection: Connection, some: Sequence[Asset]) -> Sequence[Asset]:
-        """Make the folders those of the public_ids, where that is what they are."""
-        if not self._fixed_folders:
-            return some
-        placed = [editing.in_fixed_folder(None, asset) for asset in some]
-        assets.write(connection, list(map(AssetChange, some, placed)))
-        return placed
-
-    def _missing(self, asset: Asset) -> NotFound | OriginalMissing:
-        if self._unused([asset.etag]):
-            return NotFound(f"the original of {asset.public_id!r} is gone")
-        return OriginalMissing(
-            f"the original of {asset.public_id!r} is not in {self._originals.root}: is that the"
-            " right folder, and its disk mounted? If the file is lost, upload the picture again,"
-            " or delete it"
-        )
-
-    def _unused(self, etags: Sequence[str]) -> list[str]:
-        with self._database.read() as connection:
-            return needed.unused(connection, etags)
-
-    def _release(self, etags: Sequence[str]) -> int:
-        """Remove those of the noted originals that no asset uses; returns how many.
-
-        Looked up anew under the lock: since the row went, another upload may have come to
-        rely on the file.
-        """
-        with self._alone() as connection:
-            unused = _unused(connection, etags)
-            with self._originals.removed(unused):
-                for etag in unused:
-                    self._on_removed(etag)
-                # Fails if we were stopped, and others have the lock.
-                released.forget(connection, etags)
-        return len(unused)
-
-
-def _unused(connection: Connection, etags: Iterable[str]) -> list[str]:
-    return [etag for some in batches(etags) for etag in needed.unused(connection, some)]
-
-
-def _folder_path(path: str) -> str:
-    folder = validation.folder(path)
-    if not folder:
-        raise Rejected("a folder has a name")
-    return folder
-
-
-def _moved(asset: Asset, path: str, to: str) -> Asset:
-    return editing.edited(asset, Edit(folder=to + asset.folder.removeprefix(path)))
+def _missing(asset: Asset, root: Path, unused: UnusedOriginals) -> NotFound | OriginalMissing:
+    if unused.among([asset.etag]):
+        return NotFound(f"the original of {asset.public_id!r} is gone")
+    return OriginalMissing(
+        f"the original of {asset.public_id!r} is not in {root}: is that the right folder, and its"
+        " disk mounted? If the file is lost, upload the picture again, or delete it"
+    )
 
 
 def _required(connection: Connection, asset_id: str) -> Asset:
@@ -555,3 +357,19 @@ def _required(connection: Connection, asset_id: str) -> Asset:
     if not found:
         raise NotFound(f"there is no asset {asset_id!r}")
     return found[0]
+
+
+def _bring_into_line(database: Database, *, fixed_folders: bool) -> None:
+    """See to it that the rows are kept the way this code, so set up, keeps them."""
+    wanted: Json = {"fixed_folders": fixed_folders, "values": values.EDITION}
+    with database.read() as connection:
+        if documents.read(connection, *_STATE) == wanted:
+            return
+    with database.transaction(alone=LOCK) as connection:
+        for some in assets.every(connection):
+            placed: Sequence[Asset] = some
+            if fixed_folders:
+                placed = [editing.in_fixed_folder(None, one) for one in some]
+                assets.write(connection, list(map(AssetChange, some, placed)))
+            values.derive(connection, placed)
+        documents.write(connection, *_STATE, wanted)

@@ -21,7 +21,7 @@ from facelabel import files
 from facelabel.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _SETTINGS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
@@ -36,20 +36,14 @@ class Originals:
         """Keep the files below ``root``."""
         self.root = root
         self._mark: str | None = None
+        #: Folders whose names are known to be on disk.
+        self._durable: set[Path] = set()
 
     def make(self) -> None:
         """Make the folder if it is not there; from now on it has to stay."""
         with _translated():
             files.folder(self.root)
             self._mark = self._marked()
-
-    def check(self) -> None:
-        """Raise Unavailable if the folder is not what it was."""
-        if not self.is_there():
-            raise Unavailable(
-                f"originals: {self.root} is not what it was: is its disk mounted? After `facelabel"
-                " adopt` this program has to be started anew"
-            )
 
     def is_there(self) -> bool:
         """Whether the folder is what it was, by the id in it."""
@@ -70,14 +64,31 @@ class Originals:
 
     @contextmanager
     def staged(self, digest: str, data: bytes) -> Iterator[Staged]:
-        """A file on disk, ready to be put in its place, and gone if it was not."""
-        self.check()
+        """A file on disk, ready to be put in its place, and gone if it was not.
+
+        Raises Unavailable if the folder is not what it was.
+        """
+        if not self.is_there():
+            raise Unavailable(
+                f"originals: {self.root} is not what it was: is its disk mounted? After `facelabel"
+                " adopt` this program has to be started anew"
+            )
         with _translated():
-            staged = Staged(self.root, self.path(digest), data)
+            staged = Staged(self.path(digest), data, self._make_folder)
         try:
             yield staged
         finally:
             staged.discard()
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder of files, durably; whoever made it or the root may have got less far."""
+        if not folder.is_dir():
+            self._durable.discard(folder)
+        if folder not in self._durable:
+            files.folder(folder)
+            for above in (self.root, self.root.parent):
+                files.sync(above)
+            self._durable.add(folder)
 
     def read(self, digest: str, part: range | None = None) -> bytes | None:
         """The content, or as much of that part as there is; None if there is no such file."""
@@ -136,11 +147,11 @@ class Originals:
 class Staged:
     """A file waiting beside its place, unless the same content stands there already."""
 
-    def __init__(self, root: Path, path: Path, data: bytes) -> None:
+    def __init__(self, path: Path, data: bytes, make_folder: Callable[[Path], None]) -> None:
         """Write the file, as long as that may take, before anybody is made to wait."""
-        self._root = root
         self._path = path
         self._data = data
+        self._make_folder = make_folder
         self._temporary = files.temporary_beside(path)
         self._written = False
         if not _stands(path):
@@ -164,9 +175,7 @@ class Staged:
                 self._temporary.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        files.folder(self._path.parent)
-        for folder in (self._root, self._root.parent):  # whoever made them may not have got so far
-            files.sync(folder)
+        self._make_folder(self._path.parent)
         self._written = True
         files.create(self._temporary, self._data)
 

@@ -1,8 +1,8 @@
-"""The outbox: tells of changes of the library, in the transaction of the change.
+"""The outbox: follows changes of the library up, in the transaction of the change.
 
-A change is told in Cloudinary's words and signed like Cloudinary's. Our own webhook gets it in
-process, verified and read as if it had come from outside; so pictures are worked in one way only.
-Whoever else subscribed gets it over HTTP, by a job that is retried, or fetches it.
+Pictures are looked at by the same jobs that a notification of Cloudinary's asks for. Whoever
+subscribed is told in Cloudinary's words, signed like Cloudinary's, over HTTP, by a job that is
+retried, or fetches it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -20,31 +20,56 @@ from facelabel.adapters.store.sql import schema
 from facelabel.cloudinary import notifications, signing
 from facelabel.core.model import JobKind, JobRequest
 from facelabel.errors import ConfigurationError
-from facelabel.media.types import DocumentKind
+from facelabel.media.types import ChangeKind, DocumentKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
     from facelabel.adapters.store.jobs.queue import StoreQueue
     from facelabel.core.model import Json
-    from facelabel.media.types import ApiKey, Change, Delivery
+    from facelabel.media.types import ApiKey, Change
     from facelabel.ports import Clock
 
 _DOCUMENT = schema.document.c
+#: Made once: it is asked with every change.
+_TRIGGERS = (
+    select(_DOCUMENT.body)
+    .where(_DOCUMENT.kind == DocumentKind.TRIGGER)
+    .order_by(_DOCUMENT.position)
+)
 
 
-class Intake(Protocol):
-    """Verifies and reads a notification."""
+_ABOUT_FOLDERS = frozenset({
+    ChangeKind.MOVE_FOLDER, ChangeKind.CREATE_FOLDER, ChangeKind.DELETE_FOLDER
+})  # fmt: skip
 
-    def read(self, body: bytes, timestamp: str, signature: str, /) -> Delivery:
-        """Return what it asks for."""
+
+def requests(change: Change, change_id: str) -> Iterator[JobRequest]:
+    """The jobs that a change calls for: those that the notifications of it would ask for.
+
+    ``change_id`` tells this change from all others: each change of tags is a job of its own.
+    """
+    if change.kind is ChangeKind.MOVE_FOLDER:
+        yield JobRequest(JobKind.FOLDER, change.to_path)
+    if change.kind in _ABOUT_FOLDERS:
+        return
+    for number, one in enumerate(change.assets):
+        asset = one.before if change.kind is ChangeKind.DELETE else one.after
+        if asset is None or asset.resource_type != "image":
+            continue
+        if change.kind is ChangeKind.TAGS and (one.added_tags or one.removed_tags):
+            tags: Json = {"added": [*one.added_tags], "removed": [*one.removed_tags]}
+            payload = {"asset_id": asset.asset_id} | tags
+            yield JobRequest(JobKind.TAGS, f"{change_id}:{number}", payload)
+        else:
+            yield JobRequest(JobKind.ASSET, asset.asset_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """Tells of every change: what a local library is built with."""
+    """Follows every change up: what a local library is built with."""
 
     queue: StoreQueue
     clock: Clock
@@ -55,20 +80,21 @@ class Outbox:
     #: Where the library's files are delivered from.
     base_url: str
     fixed_folders: bool
-    #: Our own webhook's; None where nobody here works the pictures.
-    intake: Intake | None = None
+    #: Whether pictures that changed are to be looked at; else only subscribers are told.
+    looks: bool = False
 
     def __call__(self, connection: Connection, change: Change, /) -> None:
         """Put everything that a change calls for into its own transaction."""
-        told = self._told(change)
+        jobs = [*requests(change, uuid.uuid4().hex)] if self.looks else []
         urls = _destinations(connection, change)
-        channels = [url.removeprefix(POLL) for url in urls if url.startswith(POLL)]
-        addresses = [url for url in urls if not url.startswith(POLL)]
-        asked = [request for one in told for request in self._asked(one)]
-        sent = [_sending(one, url) for one in told for url in addresses]
-        self.queue.enqueue_all_in(connection, [*asked, *sent])
-        for channel in channels:
-            messages.add(connection, channel, told, self.clock.now(), change.origin.batch_id)
+        told = self._told(change) if urls else []
+        for url in urls:
+            if url.startswith(POLL):
+                batch, now = change.origin.batch_id, self.clock.now()
+                messages.add(connection, url.removeprefix(POLL), told, now, batch)
+            else:
+                jobs += [_sending(one, url) for one in told]
+        self.queue.enqueue_all_in(connection, jobs)
 
     def _told(self, change: Change) -> list[Signed]:
         key = next(iter(self.keys()), None)
@@ -85,12 +111,6 @@ class Outbox:
         )
         return [_signed(body, str(int(at)), key) for body in bodies]
 
-    def _asked(self, told: Signed) -> Sequence[JobRequest]:
-        """What our own webhook makes of it; there is no receipt, as it comes exactly once."""
-        if self.intake is None:
-            return ()
-        return self.intake.read(told.body, told.timestamp, told.signature).requests
-
 
 def _signed(content: Json, timestamp: str, key: ApiKey) -> Signed:
     body = json.dumps(content, separators=(",", ":")).encode()
@@ -100,14 +120,9 @@ def _signed(content: Json, timestamp: str, key: ApiKey) -> Signed:
 def _destinations(connection: Connection, change: Change) -> list[str]:
     """Where to send it: URLs given with the call stand in for triggers that are not additive."""
     own = change.origin.notification_urls
-    triggers = connection.execute(
-        select(_DOCUMENT.body)
-        .where(_DOCUMENT.kind == DocumentKind.TRIGGER)
-        .order_by(_DOCUMENT.position)
-    ).scalars()
     subscribed = [
         trigger["uri"]
-        for trigger in triggers
+        for trigger in connection.execute(_TRIGGERS).scalars()
         if trigger["event_type"] in {"all", change.kind} and (not own or trigger.get("additive"))
     ]
     return list(dict.fromkeys([*own, *subscribed]))

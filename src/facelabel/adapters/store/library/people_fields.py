@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from facelabel.cloudinary.metadata_fields import MAX_ENTRIES, MAX_NAME
+from facelabel.cloudinary.metadata_fields import MAX_ENTRIES
 from facelabel.errors import Rejected
+from facelabel.media.types import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

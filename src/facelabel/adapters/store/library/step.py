@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facelabel.adapters.store.library import assets
+from facelabel.adapters.store.library.assets import LOCK
 from facelabel.adapters.store.library.editing import in_fixed_folder, told
 from facelabel.adapters.store.sql.database import batches
 from facelabel.errors import AlreadyExists
-from facelabel.media.types import AssetChange, Change, ChangeKind
+from facelabel.media.types import NOBODY, AssetChange, AssetKey, Change, ChangeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
+    from facelabel.adapters.store.library.released import UnusedOriginals
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Asset
     from facelabel.media.types import Origin
+    from facelabel.ports import Clock
 
 #: An asset before and after an edit.
 Pair: TypeAlias = "tuple[Asset, Asset]"
@@ -55,7 +60,8 @@ class Step:
 
         Raises AlreadyExists if a new name is taken, unless who has it may be overwritten.
         """
-        edits = [(before, self._placed(before, after)) for before, after in edits]
+        if self.fixed_folders:
+            edits = [(before, in_fixed_folder(before, after)) for before, after in edits]
         self._make_way(edits, overwrite=overwrite)
         edited, changes = self._write(edits)
         for kind, concerned in told(changes):
@@ -92,33 +98,62 @@ class Step:
             change = Change(kind, tuple(changes), from_path, to_path, self.origin)
             self.on_change(self.connection, change)
 
-    def _placed(self, before: Asset | None, after: Asset) -> Asset:
-        return in_fixed_folder(before, after) if self.fixed_folders else after
-
     def _write(
         self, edits: Sequence[tuple[Asset | None, Asset]]
     ) -> tuple[tuple[Asset, ...], tuple[AssetChange, ...]]:
         """Write what differs; return all assets as they now are, and the real changes."""
-        after = tuple(self._dated(old, self._placed(old, new)) for old, new in edits)
-        pairs = list(zip((old for old, _ in edits), after, strict=True))
-        changes = tuple(AssetChange(old, new) for old, new in pairs if old != new)
+        after, changes = [], []
+        for old, new in edits:
+            placed = in_fixed_folder(old, new) if self.fixed_folders else new
+            if placed != old:
+                placed = dataclasses.replace(placed, updated_at=self.now)
+                changes.append(AssetChange(old, placed))
+                if old and old.etag != placed.etag:
+                    self.freed.add(old.etag)
+            after.append(placed)
         assets.write(self.connection, changes)
-        replaced = [old.etag for old, new in pairs if old and old.etag != new.etag]
-        self.freed.update(replaced)
-        return after, changes
-
-    def _dated(self, before: Asset | None, after: Asset) -> Asset:
-        return after if before == after else dataclasses.replace(after, updated_at=self.now)
+        return tuple(after), tuple(changes)
 
     def _make_way(self, edits: Sequence[Pair], *, overwrite: bool) -> None:
         """See to it that the new names are free."""
-        keys = [(assets.key_of(before), assets.key_of(after)) for before, after in edits]
+        keys = [(AssetKey.of(before), AssetKey.of(after)) for before, after in edits]
         renamed = [new for old, new in keys if new != old]
         if len(set(renamed)) < len(renamed):
             raise AlreadyExists(f"two assets cannot both be {renamed[0].public_id!r}")
         for key in renamed:
-            holder = assets.found(self.connection, assets.is_named(key))
+            holder = assets.named(self.connection, key)
             if holder and not overwrite:
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             if holder:
                 self.delete([holder])
+
+
+class Steps:
+    """Begins changes: one at a time, and what a change leaves without a user goes after it."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        unused: UnusedOriginals,
+        on_change: OnChange | None,
+        *,
+        fixed_folders: bool,
+    ) -> None:
+        """``fixed_folders``: whether an asset's folder is a part of its public_id."""
+        self._database = database
+        self._clock = clock
+        self._unused = unused
+        self._on_change = on_change
+        self._fixed_folders = fixed_folders
+
+    @contextmanager
+    def begin(self, origin: Origin = NOBODY) -> Iterator[Step]:
+        """A change that commits at the end of the block; until then it holds the library's lock."""
+        with self._database.transaction(alone=LOCK) as connection:
+            now, fixed = self._clock.now(), self._fixed_folders
+            step = Step(connection, now, origin, self._on_change, fixed)
+            yield step
+            freed = self._unused.note(connection, step.freed) if step.freed else []
+        if freed:
+            self._unused.remove(freed)

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Rejected
+from facelabel.media.types import DELIVERY_TYPES, MAX_NAME, RESOURCE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from facelabel.core.model import JsonValue
     from facelabel.media.types import AssetKey
 
-#: Characters in a public_id, a folder, a tag, a context key.
-LENGTH = 255
 TAGS = 1000
 CONTEXT_KEYS = 1000
 CONTEXT_VALUE = 1024
@@ -32,11 +31,12 @@ VALUES_LENGTH = 1_000_000
 
 _FORBIDDEN = "?&#\\%<>+"
 _CLEANED = re.compile(f"[{re.escape(_FORBIDDEN)}]")
-_UNPRINTABLE = {"Cc", "Cs"}  # control characters, halves of surrogate pairs
+#: Control characters, and halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+#: What a text of several lines may have.
+_LINES = str.maketrans("", "", "\n\t")
 #: In a delivery URL such a beginning is the version.
 _VERSION = re.compile(r"v\d+/")
-_RESOURCE_TYPES = {"image", "video", "raw"}
-_TYPES = {"upload", "private", "authenticated"}
 
 
 def public_id(text: str) -> str:
@@ -48,25 +48,25 @@ def public_id(text: str) -> str:
 
 def key(key: AssetKey) -> AssetKey:
     """The name of an asset to be, normalised."""
-    _require(key.resource_type in _RESOURCE_TYPES, f"no resource_type: {key.resource_type!r}")
+    _require(key.resource_type in RESOURCE_TYPES, f"no resource_type: {key.resource_type!r}")
     return replace(key, public_id=public_id(key.public_id), type=delivery_type(key.type))
 
 
 def delivery_type(text: str) -> str:
     """The delivery type."""
-    _require(text in _TYPES, f"no delivery type: {text!r}")
+    _require(text in DELIVERY_TYPES, f"no delivery type: {text!r}")
     return text
 
 
 def sought(text: str) -> str | None:
     """What to look for where somebody names something; None if nothing can have that name."""
-    return unicodedata.normalize("NFC", text) if _is_printable(text) else None
+    return None if _UNPRINTABLE.search(text) else unicodedata.normalize("NFC", text)
 
 
 def sought_key(key: AssetKey) -> AssetKey | None:
     """What to look for where somebody names an asset; None if none can have that name."""
     name = sought(key.public_id)
-    if name is None or key.resource_type not in _RESOURCE_TYPES or key.type not in _TYPES:
+    if name is None or key.resource_type not in RESOURCE_TYPES or key.type not in DELIVERY_TYPES:
         return None
     return replace(key, public_id=name)
 
@@ -74,8 +74,8 @@ def sought_key(key: AssetKey) -> AssetKey | None:
 def display_name(text: str) -> str:
     """The display name, normalised."""
     name = unicodedata.normalize("NFC", text).strip()
-    _require(len(name) <= LENGTH, f"a display name is longer than {LENGTH} characters")
-    _require(_is_printable(name), f"display name {name!r} has a control character in it")
+    _require(len(name) <= MAX_NAME, f"a display name is longer than {MAX_NAME} characters")
+    _require(not _UNPRINTABLE.search(name), f"display name {name!r} has a control character in it")
     return name
 
 
@@ -88,14 +88,14 @@ def folder(text: str) -> str:
 def file_name(text: str) -> str:
     """The last part of a path of any system, fit to be kept; this one never refuses."""
     name = unicodedata.normalize("NFC", re.split(r"[/\\]", text)[-1])
-    return "".join("_" if _is_unprintable(char) else char for char in name)[:LENGTH]
+    return _UNPRINTABLE.sub("_", name)[:MAX_NAME]
 
 
 def document_name(text: str) -> str:
     """The name of a document, normalised."""
     name = unicodedata.normalize("NFC", text)
-    _require(0 < len(name) <= LENGTH, f"a name has 1 to {LENGTH} characters")
-    _require(_is_printable(name), f"the name {name!r} has a control character in it")
+    _require(0 < len(name) <= MAX_NAME, f"a name has 1 to {MAX_NAME} characters")
+    _require(not _UNPRINTABLE.search(name), f"the name {name!r} has a control character in it")
     return name
 
 
@@ -105,7 +105,7 @@ def default_public_id(in_folder: str, filename: str, suffix: int) -> str:
     stem = stem if stem not in {"", "..", "."} else "image"
     path = f"{in_folder}/{stem}" if in_folder else stem
     path = f"_{path}" if _VERSION.match(path) else path
-    return public_id(path[: LENGTH - suffix].rstrip())
+    return public_id(path[: MAX_NAME - suffix].rstrip())
 
 
 def tags(texts: Iterable[str]) -> list[str]:
@@ -140,14 +140,17 @@ def merged_values(
 
 
 def _value_key(text: str) -> str:
-    _require(0 < len(text) <= LENGTH, f"a metadata field's id has 1 to {LENGTH} characters")
-    _require(_is_printable(text), f"a metadata field's id has a control character in it: {text!r}")
+    _require(0 < len(text) <= MAX_NAME, f"a metadata field's id has 1 to {MAX_NAME} characters")
+    _require(
+        not _UNPRINTABLE.search(text),
+        f"a metadata field's id has a control character in it: {text!r}",
+    )
     return text
 
 
 def _path(path: str, what: str) -> str:
-    _require(len(path) <= LENGTH, f"{what} is longer than {LENGTH} characters")
-    _require(_is_printable(path), f"{what} {path!r} has a control character in it")
+    _require(len(path) <= MAX_NAME, f"{what} is longer than {MAX_NAME} characters")
+    _require(not _UNPRINTABLE.search(path), f"{what} {path!r} has a control character in it")
     bad = sorted(set(path) & set(_FORBIDDEN))
     _require(not bad, f"{what} {path!r} may not contain {' '.join(bad)}")
     for part in path.split("/"):
@@ -159,32 +162,25 @@ def _path(path: str, what: str) -> str:
 def _tag(text: str) -> str:
     tag = unicodedata.normalize("NFC", text).strip()
     _require(bool(tag), "a tag is empty")
-    _require(len(tag) <= LENGTH, f"a tag is longer than {LENGTH} characters: {tag[:40]}…")
+    _require(len(tag) <= MAX_NAME, f"a tag is longer than {MAX_NAME} characters: {tag[:40]}…")
     _require("," not in tag, f"a tag may not contain a comma: {tag!r}")
-    _require(_is_printable(tag), f"a tag has a control character in it: {tag!r}")
+    _require(not _UNPRINTABLE.search(tag), f"a tag has a control character in it: {tag!r}")
     return tag
 
 
 def _context_key(text: str) -> str:
     key = unicodedata.normalize("NFC", text).strip()
-    _require(0 < len(key) <= LENGTH, f"a context key has 1 to {LENGTH} characters")
-    _require(_is_printable(key), f"a context key has a control character in it: {key!r}")
+    _require(0 < len(key) <= MAX_NAME, f"a context key has 1 to {MAX_NAME} characters")
+    _require(not _UNPRINTABLE.search(key), f"a context key has a control character in it: {key!r}")
     return key
 
 
 def _context_value(key: str, value: str | None) -> str | None:
     if value is not None:
         _require(len(value) <= CONTEXT_VALUE, f"context {key!r} exceeds {CONTEXT_VALUE} characters")
-        _require(_is_printable(value, "\n\t"), f"context {key!r} has a control character in it")
+        line = value.translate(_LINES)
+        _require(not _UNPRINTABLE.search(line), f"context {key!r} has a control character in it")
     return value
-
-
-def _is_printable(text: str, allowed: str = "") -> bool:
-    return not any(_is_unprintable(char) for char in text if char not in allowed)
-
-
-def _is_unprintable(char: str) -> bool:
-    return unicodedata.category(char) in _UNPRINTABLE
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion

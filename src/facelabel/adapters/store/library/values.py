@@ -15,11 +15,11 @@ from sqlalchemy import and_, bindparam, delete, insert
 from facelabel.adapters.store.sql import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
-    from facelabel.core.model import Asset, JsonValue
+    from facelabel.core.model import Asset
     from facelabel.media.types import AssetChange
 
 #: Grows whenever other lines are derived from the same asset: all are then derived anew.
@@ -50,7 +50,8 @@ def write(connection: Connection, changes: Sequence[AssetChange]) -> None:
     """Write the lines that differ for assets that are there afterwards."""
     old = {line for change in changes if change.before for line in _lines(change.before)}
     new = {line for change in changes if change.after for line in _lines(change.after)}
-    _delete(connection, old - new)
+    if old - new:
+        _delete(connection, old - new)
     _insert(connection, new - old)
 
 
@@ -65,8 +66,7 @@ def _delete(connection: Connection, lines: Iterable[_Line]) -> None:
     key = (_VALUE.asset_id, _VALUE.field, _VALUE.position)
     this = and_(*(column == bindparam(f"this_{column.name}") for column in key))
     rows = [{f"this_{column.name}": getattr(line, column.name) for column in key} for line in lines]
-    if rows:
-        connection.execute(delete(schema.asset_value).where(this), rows)
+    connection.execute(delete(schema.asset_value).where(this), rows)
 
 
 def _insert(connection: Connection, lines: Iterable[_Line]) -> None:
@@ -76,26 +76,23 @@ def _insert(connection: Connection, lines: Iterable[_Line]) -> None:
 
 
 def _lines(asset: Asset) -> Iterator[_Line]:
+    for field, position, value in _fields(asset):
+        text = _text(value)
+        yield _Line(asset.asset_id, field, position, text, _number(text), words(text))
+
+
+def _fields(asset: Asset) -> Iterator[tuple[str, int, bool | float | str]]:
+    """What can be looked for: a field, the place in its list, and a plain value."""
     for name in WORDED:
-        yield _line(asset.asset_id, name, 0, getattr(asset, name))
+        yield name, 0, getattr(asset, name)
     for position, tag in enumerate(asset.tags):
-        yield _line(asset.asset_id, "tags", position, tag)
+        yield "tags", position, tag
     for group in ("context", "metadata", "details"):
-        for key, value in _items(getattr(asset, group)):
-            for position, item in enumerate(value):
-                yield _line(asset.asset_id, f"{group}.{key}", position, item)
-
-
-def _items(values: Mapping[str, JsonValue]) -> Iterator[tuple[str, list[bool | float | str]]]:
-    """The values, each as a list, without what is no plain value."""
-    for key, value in values.items():
-        items = value if isinstance(value, list) else [value]
-        yield key, [item for item in items if isinstance(item, bool | int | float | str)]
-
-
-def _line(asset_id: str, field: str, position: int, value: bool | float | str) -> _Line:  # noqa: FBT001 - any JSON
-    text = _text(value)
-    return _Line(asset_id, field, position, text, _number(text), words(text))
+        for key, value in getattr(asset, group).items():
+            items = value if isinstance(value, list) else [value]
+            plain = (item for item in items if isinstance(item, bool | int | float | str))
+            for position, item in enumerate(plain):
+                yield f"{group}.{key}", position, item
 
 
 def _text(value: bool | float | str) -> str:  # noqa: FBT001 - any JSON
