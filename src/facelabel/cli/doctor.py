@@ -221,7 +221,7 @@ def _account(remote: Remote) -> Finding:
 
 def _rekognition(app: App, amazon: Amazon) -> Iterator[Finding]:
     """Whether we may ask, and whether the collection is there."""
-    live = app.pipeline.ledger.collection()
+    live = app.ledger.collection()
     try:
         there = amazon.recognizer.collections()
     except FacelabelError as error:
@@ -261,10 +261,10 @@ def _device(app: App) -> Finding:
 
 def _better_models(app: App) -> Iterator[Finding]:
     """The live collection may have been made with the weaker pack, or an uncalibrated one."""
-    live = app.pipeline.ledger.collection()
-    if live is None or live not in app.pipeline.recognizer.collections():
+    live = app.ledger.collection()
+    if live is None or live not in app.recognizer.collections():
         return
-    model = app.pipeline.recognizer.model(live)
+    model = app.recognizer.model(live)
     pack = next((pack for pack in app.engines.packs() if pack.model == model), None)
     if app.settings.pack != "auto" and (wanted := app.engines.default_pack().model) != model:
         says = f"the setting pack asks for {wanted}, {live} was made with {model}"
@@ -294,7 +294,7 @@ def _gain(pack: PackState, best: PackState) -> str:
 
 
 def _index(app: App) -> Finding:
-    if app.pipeline.ledger.collection() is None:
+    if app.ledger.collection() is None:
         advice = "`facelabel index FOLDER` learns from labelled portraits"
         return Finding("index", good=True, says="nobody is known yet", advice=advice)
     try:
@@ -304,7 +304,7 @@ def _index(app: App) -> Finding:
     enrolled = actions.enrolments(app)
     people = len({line.person for line in enrolled})
     says = f"{people} people from {len(enrolled)} images"
-    if app.pipeline.queue.pending() or drift.clean:
+    if app.queue.pending() or drift.clean:
         return Finding("index", good=True, says=says)
     return Finding("index", good=False, says=f"{says}; it differs from the training folder",
                    advice="`facelabel index --check` mends it")  # fmt: skip
@@ -312,8 +312,7 @@ def _index(app: App) -> Finding:
 
 def _threshold(app: App) -> Iterator[Finding]:
     """What is asked of a face, and whether strangers may be named too often."""
-    pipe = app.pipeline
-    portraits, rules = pipe.portraits(), pipe.rules()
+    portraits, rules = app.pipeline.portraits(), app.pipeline.rules()
     if portraits is None:
         return
     if rules.strangers:
@@ -327,7 +326,7 @@ def _threshold(app: App) -> Iterator[Finding]:
     if named < 100 * _STRANGERS_TOLD:
         return
     strict = replace(rules, strangers=chance.STRANGERS)
-    go = actions.names_too_many(app, strict, pipe.ledger.searched())
+    go = actions.names_too_many(app, strict, app.ledger.searched())
     says = f"at {rules.threshold:g} about {named:.0f} of 100 strangers are given a name"
     advice = (
         f"FACELABEL_STRANGER_CHANCE=1 has it be one ({report.asked(strict, portraits)}): {go} names"
@@ -338,14 +337,14 @@ def _threshold(app: App) -> Iterator[Finding]:
 
 def _doubts(app: App) -> Iterator[Finding]:
     """People who may be one: by the look of their names, or of their portraits."""
-    pipe, live = app.pipeline, app.pipeline.ledger.collection()
-    if live is None or live not in pipe.recognizer.collections():
+    live = app.ledger.collection()
+    if live is None or live not in app.recognizer.collections():
         return
     for said in doubts.spellings(actions.portraits_by_person(app)):
         advice = "give all portraits the same label: tag-add and tag-remove, or rename the folder"
         yield Finding("names", good=False, says=said, advice=advice)
-    lines, threshold = actions.enrolments(app), pipe.scheme.rules.threshold
-    found = list(doubts.rivalries(pipe.recognizer, live, lines, threshold))
+    lines, threshold = actions.enrolments(app), app.scheme.rules.threshold
+    found = list(doubts.rivalries(app.recognizer, live, lines, threshold))
     if found:
         line, said = found[0]
         more = f", and {len(found) - 1} portraits more" if len(found) > 1 else ""
@@ -354,7 +353,7 @@ def _doubts(app: App) -> Iterator[Finding]:
 
 
 def _queue(app: App) -> Finding:
-    pending, dead = app.pipeline.queue.pending(), actions.failed_jobs(app)
+    pending, dead = app.queue.pending(), actions.failed_jobs(app)
     advice = "`facelabel jobs list` says why" if dead else ""
     if pending and not advice:
         advice = "`facelabel worker` works them"

@@ -50,8 +50,8 @@ def worker(settings: Settings, *, once: bool) -> None:
     """
     with application(settings) as app:
         if once:
-            with bar("working", app.pipeline.queue.pending()) as advance:
-                tally = report.Tally(advance, app.pipeline.queue.pending)
+            with bar("working", app.queue.pending()) as advance:
+                tally = report.Tally(advance, app.queue.pending)
                 report.drain(app, tally)
             out.print(tally.summary())
             finish(refused=tally.refused, waiting=tally.waiting)
@@ -91,9 +91,9 @@ def jobs() -> None:
 def list_(settings: Settings, *, everything: bool, limit: int | None, as_json: bool) -> None:
     """List the jobs that failed for good, with the reason."""
     with application(settings) as app:
-        every = app.pipeline.queue.jobs(None if everything else JobState.DEAD, actions.ALL)
+        every = app.queue.jobs(None if everything else JobState.DEAD, actions.ALL)
         found = every[: limit or (None if as_json else SHOWN)]
-        pending = app.pipeline.queue.pending()
+        pending = app.queue.pending()
         titles = {job.job_id: _title(app, job) for job in found}
     if as_json:
         print_json([{"job": job, "asset": titles[job.job_id]} for job in found])
@@ -118,7 +118,7 @@ def _title(app: App, job: Job) -> str:
 
     An account is not asked: that would cost a call for every job, and fail just when jobs do.
     """
-    known = app.pipeline.ledger.search(job.key) if app.remote else app.library.asset(job.key)
+    known = app.ledger.search(job.key) if app.remote else app.library.asset(job.key)
     return known.public_id if known else f"{job.kind} {job.key}"
 
 
@@ -140,7 +140,7 @@ def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> 
     chosen = _chosen(job_ids, everything=everything)
     with application(settings) as app:
         chosen, unknown = _sorted_out(app, chosen)
-        count = app.pipeline.queue.revive(chosen)
+        count = app.queue.revive(chosen)
     out.print(f"{count} jobs will be tried again")
     _finish(unknown)
 
@@ -154,7 +154,7 @@ def drop(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> N
     chosen = _chosen(job_ids, everything=everything)
     with application(settings) as app:
         chosen, unknown = _sorted_out(app, chosen)
-        count = app.pipeline.queue.drop(chosen)
+        count = app.queue.drop(chosen)
     out.print(f"{count} jobs dropped")
     _finish(unknown)
 

@@ -102,7 +102,7 @@ def _warnings(app: App, label: str) -> list[str]:
 
 def _other_spellings(app: App, label: str) -> Iterator[str]:
     """Whether somebody is known under a name that looks the same."""
-    person = names.normalise(label.removeprefix(f"{app.pipeline.scheme.prefix}:"))
+    person = names.normalise(label.removeprefix(f"{app.scheme.prefix}:"))
     known = {person: [], **actions.portraits_by_person(app)}
     look = names.skeleton(person)
     return doubts.spellings({n: p for n, p in known.items() if names.skeleton(n) == look})
@@ -163,8 +163,8 @@ def _place(settings: Settings, folder: str | None, label: str | None) -> str:
 
 
 def _work(app: App, assets: list[Asset]) -> list[Outcome]:
-    with bar("working", app.pipeline.queue.pending()) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+    with bar("working", app.queue.pending()) as advance:
+        tally = report.Tally(advance, app.queue.pending, quiet=True)
         return actions.work(app, [asset.asset_id for asset in assets], tally)
 
 
@@ -226,7 +226,7 @@ def library(
 ) -> None:
     """List the pictures of the library, or of a FOLDER, with tags and what was found."""
     with application(settings) as app:
-        rows = [(asset, app.pipeline.ledger.search(asset.asset_id))
+        rows = [(asset, app.ledger.search(asset.asset_id))
                 for asset in app.library.assets((folder or "").strip("/"))]  # fmt: skip
     wanted = {names.normalise(person) for person in people}
     rows = [row for row in rows if _shows(row, wanted, only=only)]
@@ -285,8 +285,8 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
     """
     with application(settings) as app:
         asset = actions.find(app, ident)
-        search = app.pipeline.ledger.search(asset.asset_id)
-        marks = app.pipeline.ledger.names(asset.asset_id)
+        search = app.ledger.search(asset.asset_id)
+        marks = app.ledger.names(asset.asset_id)
         enrolments, rules = actions.enrolments(app), app.pipeline.rules()
         own = actions.calibration(app, search) if search else None
     enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)

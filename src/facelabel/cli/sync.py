@@ -50,8 +50,8 @@ def _print_missed(missed: Missed) -> None:
 
 
 def _work(app: App, *, as_json: bool) -> None:
-    with bar("working", app.pipeline.queue.pending()) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending)
+    with bar("working", app.queue.pending()) as advance:
+        tally = report.Tally(advance, app.queue.pending)
         report.drain(app, tally)
     if tally.kinds and not as_json:
         out.print(tally.summary())

@@ -356,7 +356,7 @@ def test_no_stack_may_touch_the_collection_of_another(made: Node) -> None:
     assert len(patterns) == 2
     reached = [name for name in OURS + OTHERS if any(fnmatchcase(name, p) for p in patterns)]
     assert reached == OURS
-    scheme = Reconciler(Bench().pipeline).request_rebuild()
+    scheme = Reconciler.of(Bench().pipeline).request_rebuild()
     assert any(fnmatchcase(scheme, pattern) for pattern in patterns)
 
 
