@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.cli.framework import advice_on
 from facelabel.cli.report import IN_A_ROW, Tally, remarks
+from facelabel.cli.terminal import advice_on
 from facelabel.errors import Unavailable
 from facelabel.model import Job, JobKind, JobState, Outcome
 from facelabel.worker import Done

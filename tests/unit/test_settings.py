@@ -28,7 +28,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting from outside: an empty working folder and no variables of ours."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    for name in settings.Settings.model_fields:
+    for name in settings.SETTINGS:
         for variable in settings.variables(name):
             monkeypatch.delenv(variable, raising=False)
 

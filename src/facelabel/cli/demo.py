@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from facelabel import actions
 from facelabel.cli import report
-from facelabel.cli.framework import Command, application, bar, finish, out
+from facelabel.cli.framework import Command, finish
+from facelabel.cli.terminal import application, bar, out
 from facelabel.errors import Rejected
 from facelabel.portraits import Portrait
 from facelabel.portraits import read as read_portraits

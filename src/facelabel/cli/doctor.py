@@ -12,14 +12,8 @@ import click
 from facelabel import actions, chance, doubts
 from facelabel.bootstrap import data_folder
 from facelabel.cli import report
-from facelabel.cli.framework import (
-    EXIT_REJECTED,
-    Command,
-    application,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli.framework import EXIT_REJECTED, Command, json_option
+from facelabel.cli.terminal import application, out, print_json
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.losses import bearable
 

@@ -13,17 +13,8 @@ from rich.table import Table
 
 from facelabel import actions, chance
 from facelabel.cli import report
-from facelabel.cli.framework import (
-    Command,
-    Group,
-    application,
-    bar,
-    err,
-    finish,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli.framework import Command, Group, finish, json_option
+from facelabel.cli.terminal import application, bar, err, out, print_json
 from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:

@@ -12,18 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel import actions, doubts, names, reading
-from facelabel.cli import report
-from facelabel.cli.framework import (
-    Command,
-    application,
-    bar,
-    confirm,
-    err,
-    finish,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli import completion, report
+from facelabel.cli.framework import Command, confirm, finish, json_option
+from facelabel.cli.terminal import application, bar, err, out, print_json
 from facelabel.errors import Rejected, Unavailable
 from facelabel.walking import Walk
 
@@ -42,11 +33,13 @@ if TYPE_CHECKING:
         "upload party.jpg --folder assets",
     ],
 )
-@click.argument("sources", nargs=-1, required=True, metavar="FILE_OR_URL...")
+@click.argument("sources", nargs=-1, required=True, metavar="FILE_OR_URL...",
+                shell_complete=completion.files)  # fmt: skip
 @click.option(
     "--folder", help="Folder of the library, / its root [default: the recognition folder]."
 )
-@click.option("--label", help="Whom a training image shows; its folder is then the training one.")
+@click.option("--label", help="Whom a training image shows; its folder is then the training one.",
+              shell_complete=completion.people)  # fmt: skip
 @click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
 @click.option("--public-id", help="Name in the library; default: folder and file name.")
 @click.option("--now", is_flag=True, help="Also work the queue now, instead of a worker later.")
@@ -217,7 +210,8 @@ def _became(outcome: Outcome | None) -> dict[str, object]:
 
 @click.command(cls=Command, examples=['library assets --person "John Doe" --person "Mary Roe"'])
 @click.argument("folder", required=False)
-@click.option("--person", "people", multiple=True, help="Only with this person; several: together.")
+@click.option("--person", "people", multiple=True, help="Only with this person; several: together.",
+              shell_complete=completion.people)  # fmt: skip
 @click.option("--only", is_flag=True, help="With --person: with nobody else who is known.")
 @json_option
 @click.pass_obj
@@ -275,7 +269,7 @@ def _public(asset: Asset) -> dict[str, object]:
 
 
 @click.command(cls=Command)
-@click.argument("ident", metavar="ID")
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
 @json_option
 @click.pass_obj
 def show(settings: Settings, ident: str, *, as_json: bool) -> None:
@@ -321,8 +315,8 @@ def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
 
 
 @click.command("tag-add", cls=Command, examples=['tag-add assets/party "John Doe"'])
-@click.argument("ident", metavar="ID")
-@click.argument("tags", nargs=-1, required=True)
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
+@click.argument("tags", nargs=-1, required=True, shell_complete=completion.people)
 @click.pass_obj
 def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     """Add tags to a picture."""
@@ -332,8 +326,8 @@ def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
 
 
 @click.command("tag-remove", cls=Command, examples=['tag-remove assets/party "John Doe"'])
-@click.argument("ident", metavar="ID")
-@click.argument("tags", nargs=-1, required=True)
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
+@click.argument("tags", nargs=-1, required=True, shell_complete=completion.people)
 @click.pass_obj
 def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     """Remove tags from a picture.
@@ -351,7 +345,8 @@ def _print_tags(app: App, ident: str) -> None:
 
 
 @click.command(cls=Command, examples=["move training/me assets"])
-@click.argument("idents", metavar="ID...", nargs=-1, required=True)
+@click.argument("idents", metavar="ID...", nargs=-1, required=True,
+                shell_complete=completion.public_ids)  # fmt: skip
 @click.argument("folder")
 @click.pass_obj
 def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
@@ -363,7 +358,7 @@ def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
 
 
 @click.command(cls=Command, examples=["rename assets/img_1 assets/party"])
-@click.argument("ident", metavar="ID")
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
 @click.argument("public_id", metavar="NEW_ID")
 @click.pass_obj
 def rename(settings: Settings, ident: str, public_id: str) -> None:
@@ -374,7 +369,8 @@ def rename(settings: Settings, ident: str, public_id: str) -> None:
 
 
 @click.command(cls=Command, examples=["rm training/me"])
-@click.argument("idents", metavar="ID...", nargs=-1, required=True)
+@click.argument("idents", metavar="ID...", nargs=-1, required=True,
+                shell_complete=completion.public_ids)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:

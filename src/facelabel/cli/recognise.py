@@ -11,16 +11,8 @@ from rich.table import Table
 
 from facelabel import actions, doubts, portraits
 from facelabel.cli import report
-from facelabel.cli.framework import (
-    Command,
-    application,
-    bar,
-    err,
-    finish,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli.framework import Command, finish, json_option
+from facelabel.cli.terminal import application, bar, err, out, print_json
 from facelabel.errors import Rejected, Unavailable
 from facelabel.model import JobKind, Outcome
 from facelabel.walking import Walk

@@ -8,7 +8,8 @@ import click
 
 from facelabel import actions
 from facelabel.cli import report
-from facelabel.cli.framework import Command, application, bar, finish, json_option, out, print_json
+from facelabel.cli.framework import Command, finish, json_option
+from facelabel.cli.terminal import application, bar, out, print_json
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:

@@ -37,7 +37,8 @@ from facelabel.adapters.rekognition import rate
 from facelabel.bootstrap import functions
 from facelabel.model import JobKind, JobRequest
 from facelabel.reconcile import Reconciler
-from facelabel.settings import Settings, load, variables
+from facelabel.settings import SETTINGS, load, variables
+from facelabel.settings.typed import Settings
 from facelabel.web.server import RECONCILE_KEY
 from facelabel.web.webhook import PATHS
 
@@ -278,7 +279,7 @@ def _loaded(
     made: Node, function: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str
 ) -> Settings:
     """The settings that a function reads, with nothing in them that is none."""
-    known = {variable for name in Settings.model_fields for variable in variables(name)}
+    known = {variable for name in SETTINGS for variable in variables(name)}
     environment = _environment(made, function)
     assert environment.keys() - known == {"CLOUDINARY_URL_SECRET"}
     monkeypatch.chdir(folder)
