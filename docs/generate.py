@@ -119,9 +119,7 @@ def settings_page() -> str:
         default = "computed" if field.default_factory else f"`{field.default}`"
         if field.default is None:
             default = "none"
-        parts.append(
-            f"| `{configuration.flag(name)}` | {variables} | {default} | {setting.help} |"
-        )
+        parts.append(f"| `{configuration.flag(name)}` | {variables} | {default} | {setting.help} |")
     return "\n".join(parts) + "\n"
 
 

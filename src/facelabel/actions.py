@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.calibrations import OwnCalibration
+    from facelabel.bootstrap.records import Records
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.matching import Rules
     from facelabel.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting
@@ -146,18 +147,18 @@ def work(
     return [results.get(asset_id, rest) for asset_id in asset_ids]
 
 
-def failed_jobs(app: App) -> Sequence[Job]:
+def failed_jobs(app: App | Records) -> Sequence[Job]:
     """Every job that failed for good, the oldest first."""
     return app.queue.jobs(JobState.DEAD, ALL)
 
 
-def enrolments(app: App) -> list[Enrolment]:
+def enrolments(app: App | Records) -> list[Enrolment]:
     """What the live collection was learnt from; nothing while there is none."""
     live = app.ledger.collection()
     return list(app.ledger.enrolments(live)) if live else []
 
 
-def portraits_by_person(app: App) -> dict[str, list[str]]:
+def portraits_by_person(app: App | Records) -> dict[str, list[str]]:
     """Everybody who is known, with the public_ids of the portraits."""
     photos: dict[str, list[str]] = {}
     for line in enrolments(app):

@@ -27,8 +27,9 @@ MAY_BE_EMPTY = {
 
 def texts(command: click.Command) -> list[click.Parameter]:
     """The parameters that take a text or a path."""
-    numbers = (click.types.BoolParamType, click.types.IntParamType, click.types.FloatParamType)
-    found = [param for param in command.params if not isinstance(param.type, numbers)]
+    others = (click.types.BoolParamType, click.types.IntParamType, click.types.FloatParamType,
+              click.Choice)  # fmt: skip
+    found = [param for param in command.params if not isinstance(param.type, others)]
     return [param for param in found if not MAY_BE_EMPTY & {*param.opts}]
 
 
@@ -109,6 +110,7 @@ def test_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 STRANGER = """
 import os, pwd
 from facelabel import errors, settings
+from facelabel.settings import typed  # while its files may be read
 os.chdir("/")
 os.environ.clear()
 os.setuid(12345)
@@ -170,6 +172,6 @@ def test_where_may_stand_anywhere(tmp_path: Path, arguments: str) -> None:
 
 def test_every_command_takes_every_setting() -> None:
     """And so does every group."""
-    flags = {settings.flag(name) for name in settings.Settings.model_fields}
+    flags = {settings.flag(name) for name in settings.SETTINGS}
     for _, command in commands():
         assert flags <= {name for param in command.params for name in param.opts}, command.name

@@ -14,7 +14,7 @@ from rich.table import Table
 from facelabel import actions, doubts, names, reading
 from facelabel.cli import completion, report
 from facelabel.cli.framework import Command, confirm, finish, json_option
-from facelabel.cli.terminal import application, bar, err, out, print_json
+from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.errors import Rejected, Unavailable
 from facelabel.walking import Walk
 
@@ -219,9 +219,9 @@ def library(
     settings: Settings, folder: str | None, people: tuple[str, ...], *, only: bool, as_json: bool
 ) -> None:
     """List the pictures of the library, or of a FOLDER, with tags and what was found."""
-    with application(settings) as app:
-        rows = [(asset, app.ledger.search(asset.asset_id))
-                for asset in app.library.assets((folder or "").strip("/"))]  # fmt: skip
+    with records(settings) as kept:
+        rows = [(asset, kept.ledger.search(asset.asset_id))
+                for asset in kept.library().assets((folder or "").strip("/"))]  # fmt: skip
     wanted = {names.normalise(person) for person in people}
     rows = [row for row in rows if _shows(row, wanted, only=only)]
     if as_json:

@@ -12,7 +12,7 @@ from rich.table import Table
 from facelabel import actions, doubts, portraits
 from facelabel.cli import report
 from facelabel.cli.framework import Command, finish, json_option
-from facelabel.cli.terminal import application, bar, err, out, print_json
+from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.errors import Rejected, Unavailable
 from facelabel.model import JobKind, Outcome
 from facelabel.walking import Walk
@@ -383,9 +383,9 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
 @click.pass_obj
 def people(settings: Settings, *, as_json: bool) -> None:
     """List who is known, and from how many photos."""
-    with application(settings) as app:
-        photos = actions.portraits_by_person(app)
-        refused = len(actions.failed_jobs(app))
+    with records(settings) as kept:
+        photos = actions.portraits_by_person(kept)
+        refused = len(actions.failed_jobs(kept))
     if as_json:
         print_json([{"name": name, "photos": photos[name]} for name in sorted(photos)])
         return

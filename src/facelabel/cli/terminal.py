@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import gc
 import json
 import os
 import sys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.records import Records
     from facelabel.settings import Settings
 
 #: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
@@ -74,17 +76,37 @@ def application(settings: Settings) -> Iterator[App]:
 
     with contextlib.ExitStack() as stack:
         stack.callback(bars.stop)
-        try:
+        with _advised(settings):
             app = stack.enter_context(opened(settings, progress, notice))
-        except ConfigurationError as error:
-            if advice := advice_on(settings.data):
-                raise ConfigurationError(f"{error}; {advice}") from error
-            raise
+        gc.enable()  # see __main__
         try:
             yield app
         finally:
             if bill := actions.spent(app):
                 err.print(bill, style="dim", markup=False)
+
+
+@contextmanager
+def records(settings: Settings) -> Iterator[Records]:
+    """What is kept, for commands that only look at it: they need no face model."""
+    from facelabel.bootstrap.records import opened  # noqa: PLC0415 - help needs no database
+
+    with contextlib.ExitStack() as stack:
+        with _advised(settings):
+            kept = stack.enter_context(opened(settings))
+        gc.enable()  # see __main__
+        yield kept
+
+
+@contextmanager
+def _advised(settings: Settings) -> Iterator[None]:
+    """Say what helps, where the data folder is the reason for an error."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if advice := advice_on(settings.data):
+            raise ConfigurationError(f"{error}; {advice}") from error
+        raise
 
 
 def advice_on(data: Path) -> str:
