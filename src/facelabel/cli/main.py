@@ -84,7 +84,11 @@ for command in (
     Deferred(
         "adopt", "adopt.adopt", "Make this data folder the one of the store, after moving either."
     ),
-    Deferred("completion", "completion.completion", "Print what a shell needs to complete."),
+    Deferred(
+        "completion",
+        "completion.completion",
+        "Print what a shell needs to complete commands, options, names and public_ids.",
+    ),
 ):
     cli.add_command(command)
 

@@ -76,7 +76,9 @@ def _reading(url: str, read: Callable[[Ask], list[str]]) -> list[str]:
 
 def _reading_sqlite(url: str, read: Callable[[Ask], list[str]]) -> list[str]:
     path = Path(url.removeprefix(_SQLITE)).absolute()
-    file = f"{path.as_uri()}?mode=ro"
+    # Without a log nobody has it open, and no file beside it has to be made for those who write.
+    alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    file = f"{path.as_uri()}?mode=ro{alone}"
     with closing(sqlite3.connect(file, uri=True, timeout=_PATIENCE)) as connection:
         return read(lambda sql, values: [text for (text,) in connection.execute(sql, values)])
 
