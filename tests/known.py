@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sqlalchemy
-
 from facelabel.adapters.store import schema
 
 if TYPE_CHECKING:
@@ -43,6 +41,4 @@ def fill(database: Database, public_ids: Iterable[str]) -> None:
 def go_live(database: Database, collection: str = "live") -> None:
     """Make a collection the one that counts."""
     with database.transaction() as connection:
-        connection.execute(sqlalchemy.delete(schema.gallery))
-        row = {"id": 1, "collection": collection, "generation": 1}
-        connection.execute(schema.gallery.insert(), row)
+        connection.execute(schema.gallery.update().values(collection=collection))

@@ -220,8 +220,9 @@ def library(
 ) -> None:
     """List the pictures of the library, or of a FOLDER, with tags and what was found."""
     with records(settings) as kept:
-        rows = [(asset, kept.ledger.search(asset.asset_id))
-                for asset in kept.library().assets((folder or "").strip("/"))]  # fmt: skip
+        listed = list(kept.library().assets((folder or "").strip("/")))
+        searches = kept.ledger.searches([asset.asset_id for asset in listed])
+    rows = [(asset, searches.get(asset.asset_id)) for asset in listed]
     wanted = {names.normalise(person) for person in people}
     rows = [row for row in rows if _shows(row, wanted, only=only)]
     if as_json:
