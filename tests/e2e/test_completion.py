@@ -34,6 +34,7 @@ PICTURES = (
     "日本/富士山",
     "a:b c",
     "x=y",
+    "c, d",
 )
 #: Tells what it was called with; completes as the program does.
 STAND_IN = """\
@@ -164,6 +165,26 @@ def test_zsh_and_fish_are_told(site: Program) -> None:
     assert "plain\npeople\nList who is known, and from how many photos.\n" in told(
         site, "zsh", "facelabel peo", 1
     )
+
+
+def test_a_tab_in_fish(site: Program) -> None:
+    """What it offers; it quotes that by itself."""
+    fish = shutil.which("fish")
+    if not fish:
+        pytest.skip("no fish on this machine: nobody types there")
+    script = "facelabel completion fish | source; complete --do-complete $argv[1]"
+    for typed, offered in (
+        ("peo", "people\tList who is known, and from how many photos."),
+        ("library --person Zo", "Zoë Müller"),
+        ("library --person 'John D", "John Doe"),
+        ("show assets/it", "assets/it's $5 & more"),
+        ("show c", "c, d"),
+    ):
+        done = subprocess.run(
+            [fish, "--no-config", "--command", script, f"facelabel {typed}"], cwd=site.folder,
+            env=site.environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.splitlines() == [offered]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -91,12 +91,12 @@ def _divided(line: str) -> tuple[list[str], str]:
     """The words of an unfinished line, "" as the last where one is to begin; the open quote."""
     lexer = shlex.shlex(f"{line}.", posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters = True, ""
-    words, quote = [], ""
+    words, quote = list[str](), ""
     try:
         words.extend(lexer)
     except ValueError:  # at its end a quotation mark is open
         words.append(lexer.token)
-        quote = str(lexer.state)
+        quote = vars(lexer)["state"]  # which its types do not know
     words[-1] = words[-1][:-1]
     return words, quote
 

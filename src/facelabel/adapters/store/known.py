@@ -94,7 +94,7 @@ def _reading_postgresql(url: str, read: Callable[[Ask], list[str]]) -> list[str]
         connection.execute(f"SET LOCAL statement_timeout = '{_PATIENCE}s'")
 
         def ask(sql: str, values: Sequence[object]) -> list[str]:
-            rows = connection.execute(sql.replace("?", "%s"), values)  # type: ignore[call-overload]
+            rows = connection.execute(sql.replace("?", "%s"), values)
             return [text for (text,) in rows]
 
         return read(ask)
