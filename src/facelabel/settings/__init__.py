@@ -191,11 +191,14 @@ SETTINGS = {
 }
 
 
-def load(flags: Mapping[str, object] | None = None) -> Settings:
+def load(
+    flags: Mapping[str, object] | None = None, secret: Mapping[str, str] | None = None
+) -> Settings:
     """Read all sources once.
 
     Args:
         flags: settings given on the command line, by name; they win.
+        secret: environment variables that are kept somewhere else; they win over the environment.
 
     Raises:
         ConfigurationError: naming the variable, the value and what is allowed.
@@ -203,7 +206,13 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
     """
     from facelabel.settings import typed  # noqa: PLC0415 - pydantic, which help does without
 
-    return typed.read(flags or {})
+    return typed.read(flags or {}, secret or {})
+
+
+def unknown(secret: Mapping[str, str]) -> list[str]:
+    """The environment variables that are no setting's."""
+    known = {one.lower() for name in SETTINGS for one in variables(name)}
+    return sorted(name for name in secret if name.lower() not in known)
 
 
 def variables(name: str) -> tuple[str, ...]:

@@ -31,7 +31,9 @@ class Given:
     source: str
 
 
-def settings(flags: Mapping[str, object]) -> dict[str, Given]:
+def settings(
+    flags: Mapping[str, object], secret: Mapping[str, str] | None = None
+) -> dict[str, Given]:
     """The settings that are given, by name, each from the first source that has it.
 
     ConfigurationError where a file cannot be read, or has a key that would do nothing.
@@ -40,7 +42,10 @@ def settings(flags: Mapping[str, object]) -> dict[str, Given]:
         path = config_file()
         table = _table(path)
         _refuse_unknown(table, path)
-        sources = (_flags(flags), _environment(), _env_file(), _toml(table, path))
+        sources = (
+            _flags(flags), _environment(secret or {}), _environment(os.environ), _env_file(),
+            _toml(table, path),
+        )  # fmt: skip
         found: dict[str, Given] = {}
         for source in sources:
             for name, one in source:
@@ -58,9 +63,9 @@ def _flags(flags: Mapping[str, object]) -> Iterator[tuple[str, Given]]:
             yield name, Given(value, flag(name))
 
 
-def _environment() -> Iterator[tuple[str, Given]]:
+def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
     """Variables in capitals or small letters; an empty one is none."""
-    kept = {key.lower(): (key, value) for key, value in os.environ.items() if value}
+    kept = {key.lower(): (key, value) for key, value in environment.items() if value}
     for name in SETTINGS:
         for variable in variables(name):
             if variable.lower() in kept:

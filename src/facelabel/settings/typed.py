@@ -183,22 +183,22 @@ def _is_own(url: str) -> bool:
     return is_loopback(urlsplit(prefix).hostname or "")
 
 
-def read(flags: Mapping[str, object]) -> Settings:
+def read(flags: Mapping[str, object], secret: Mapping[str, str]) -> Settings:
     """What :func:`facelabel.settings.load` says."""
-    found = given.settings(flags)
+    found = given.settings(flags, secret)
     try:
         return Settings.model_validate({name: one.value for name, one in found.items()})
     except ValidationError as error:
-        lines = [_explained(detail, found) for detail in error.errors()]
+        lines = [_explained(detail, found, secret) for detail in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
 
 
-def _explained(detail: ErrorDetails, found: Mapping[str, Given]) -> str:
+def _explained(detail: ErrorDetails, found: Mapping[str, Given], secret: Mapping[str, str]) -> str:
     """One sentence: which variable, which value, what is allowed."""
     allowed = detail["msg"].removeprefix("Value error, ")
     if not detail["loc"]:
         return allowed
     name = str(detail["loc"][0])
     one, setting = found[name], SETTINGS[name]
-    shown = "**********" if setting.is_secret else one.value
+    shown = "**********" if setting.is_secret or one.source in secret else one.value
     return f"{one.source}={shown!s} is refused: {allowed} ({setting.help.rstrip('.')})"
