@@ -46,10 +46,10 @@ def fill(folder: Path, people: int, pictures: int) -> None:
     from sqlalchemy import select  # noqa: PLC0415 - see above
 
     from facelabel.adapters.clock import SystemClock  # noqa: PLC0415
-    from facelabel.adapters.store import schema  # noqa: PLC0415
-    from facelabel.adapters.store.database import Database  # noqa: PLC0415
-    from facelabel.adapters.store.library import LocalLibrary  # noqa: PLC0415
-    from facelabel.media import ImageHeader  # noqa: PLC0415
+    from facelabel.adapters.store.library.library import LocalLibrary  # noqa: PLC0415
+    from facelabel.adapters.store.sql import schema  # noqa: PLC0415
+    from facelabel.adapters.store.sql.database import Database  # noqa: PLC0415
+    from facelabel.media.types import ImageHeader  # noqa: PLC0415
 
     folder.mkdir(mode=0o700)
     portraits = [

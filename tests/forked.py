@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FORKED = multiprocessing.get_context("forkserver")
 # Not Lambda's own runtime client: it looks for the runtime's address when it is loaded.
 _FORKED.set_forkserver_preload([
-    "alembic.command", "boto3", "cloudinary", "facelabel.adapters.engine.rendering.renderer",
+    "alembic.command", "boto3", "cloudinary", "facelabel.rendering.renderer",
     "facelabel.adapters.fetcher", "facelabel.bootstrap.amazon", "facelabel.bootstrap.app",
     "facelabel.bootstrap.functions", "facelabel.bootstrap.records", "facelabel.settings.typed",
     "facelabel.bootstrap.local", "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote",

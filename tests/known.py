@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.store import schema
+from facelabel.adapters.store.sql import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
 
 
 def learn(database: Database, people: Iterable[str], collection: str = "live") -> None:

@@ -17,7 +17,7 @@ from tests.e2e.conftest import program_in
 from tests.known import fill, go_live, learn
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.sql.database import Database
 from facelabel.cli import cli
 
 if TYPE_CHECKING:

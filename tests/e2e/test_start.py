@@ -111,7 +111,7 @@ def test_commands_that_only_look(program: Program, command: str) -> None:
     assert packages(names) <= RECORDS
     dialects = {name for name in names if name.startswith("sqlalchemy.dialects.")}
     assert {name.split(".")[2] for name in dialects} <= {"sqlite", "_typing"}
-    faces = ("facelabel.adapters.engine", "facelabel.adapters.vectors", "facelabel.web")
+    faces = ("facelabel.engine", "facelabel.gallery.matrix_index", "facelabel.web")
     assert not [name for name in names if name.startswith(faces)]
 
 

@@ -14,7 +14,7 @@ from facelabel.adapters.store import known
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
 
 PEOPLE = ("John Doe", "Jöhn Ångström", "Joe's", "100%", "日本 太郎", "John O_x")
 PICTURES = (

@@ -12,8 +12,8 @@ from facelabel.bootstrap import data_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facelabel.adapters.store.database import Database
-    from facelabel.model import Asset
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Asset
     from facelabel.ports import Ledger, Queue
     from facelabel.settings import Settings
 
@@ -68,9 +68,9 @@ def opened(settings: Settings) -> Iterator[Records]:
         stores = aws.build(settings, clock)
         yield Records(settings, stores.ledger, stores.queue, None)
         return
-    from facelabel.adapters.store.database import Database  # noqa: PLC0415 - SQLAlchemy
-    from facelabel.adapters.store.ledger import StoreLedger  # noqa: PLC0415 - same
-    from facelabel.adapters.store.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.jobs.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.ledger.ledger import StoreLedger  # noqa: PLC0415 - same
+    from facelabel.adapters.store.sql.database import Database  # noqa: PLC0415 - SQLAlchemy
 
     with closing(Database(settings.store_url)) as database:
         if not settings.on_cloudinary:

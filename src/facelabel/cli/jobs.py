@@ -17,15 +17,15 @@ from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.cli import report
 from facelabel.cli.framework import Command, Group, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
-from facelabel.model import JobState
+from facelabel.core.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.bootstrap.records import Records
-    from facelabel.model import Job
+    from facelabel.core.model import Job
+    from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
-    from facelabel.worker import Done
 
 #: Longer lists of jobs are cut where a person reads them.
 SHOWN = 1000

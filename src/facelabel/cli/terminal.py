@@ -23,9 +23,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from facelabel import actions, reading
+from facelabel import actions
 from facelabel.cli.framework import EXIT_PIPE
 from facelabel.errors import ConfigurationError
+from facelabel.inputs import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

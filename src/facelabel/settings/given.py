@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from facelabel import reading
 from facelabel.errors import ConfigurationError
+from facelabel.inputs import reading
 from facelabel.settings import PREFIX, SETTINGS, flag, variables
 
 if TYPE_CHECKING:

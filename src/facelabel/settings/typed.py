@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from facelabel.errors import ConfigurationError
-from facelabel.media import ApiKey
+from facelabel.media.types import ApiKey
 from facelabel.settings import SETTINGS, checks, given
 from facelabel.settings.addresses import is_loopback, is_only_here
 

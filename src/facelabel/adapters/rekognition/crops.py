@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from facelabel.core.model import Box
 from facelabel.errors import UnreadableImage
 from facelabel.images import decoding
-from facelabel.model import Box
 
 if TYPE_CHECKING:
     from facelabel.images import Limits
