@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import settings as configuration
-from facelabel.cli import cli
+from facelabel.cli import commands
 from facelabel.engine.models.manifest_file import json_schema
+from facelabel.settings.typed import Settings
 from facelabel.web import entry, gate
 from facelabel.web.entry import Door, Entry, Standing
 
@@ -74,16 +75,6 @@ DOORS = {
 }
 
 
-def commands(
-    command: click.Command, name: str = "facelabel"
-) -> Iterator[tuple[str, click.Command]]:
-    """Every command with its full name, depth first."""
-    yield name, command
-    if isinstance(command, click.Group):
-        for child in command.commands.values():
-            yield from commands(child, f"{name} {child.name}")
-
-
 def commands_page() -> str:
     """The page of all commands: their own help without the settings they share."""
     parts = [
@@ -93,7 +84,7 @@ def commands_page() -> str:
         "that of a variable that is not set, is wrong usage; `/` is the root of the library.\n",
         *_statuses(),
     ]
-    for name, command in commands(cli):
+    for name, command in commands():
         context = click.Context(command, info_name=name, terminal_width=88, max_content_width=88)
         text = command.get_help(context).partition("\nSettings:")[0].rstrip()
         parts.append(f"## {name}\n\n```\n{text}\n```\n")
@@ -122,14 +113,13 @@ def settings_page() -> str:
         "| flag | environment | default | what it does |",
         "|---|---|---|---|",
     ]
-    for name, field in configuration.Settings.model_fields.items():
+    for name, setting in configuration.SETTINGS.items():
+        field = Settings.model_fields[name]
         variables = " or ".join(f"`{variable}`" for variable in configuration.variables(name))
         default = "computed" if field.default_factory else f"`{field.default}`"
         if field.default is None:
             default = "none"
-        parts.append(
-            f"| `{configuration.flag(name)}` | {variables} | {default} | {field.description} |"
-        )
+        parts.append(f"| `{configuration.flag(name)}` | {variables} | {default} | {setting.help} |")
     return "\n".join(parts) + "\n"
 
 

@@ -28,11 +28,12 @@ else:
     _FORKED = multiprocessing.get_context("forkserver")
     # Not Lambda's own runtime client: it looks for the runtime's address when it is loaded.
     _FORKED.set_forkserver_preload([
-        "alembic.command", "boto3", "cloudinary", "facelabel.cli", "facelabel.adapters.fetcher",
-        "facelabel.bootstrap.amazon", "facelabel.bootstrap.functions", "facelabel.bootstrap.local",
-        "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote", "facelabel.testing",
-        "facelabel.web.cloudinary_api", "facelabel.web.server", "logging.config", "psycopg",
-        "pytest", "uvicorn.logging", "tests.warm",
+        "alembic.command", "boto3", "cloudinary", "facelabel.rendering.renderer",
+        "facelabel.adapters.fetcher", "facelabel.bootstrap.amazon", "facelabel.bootstrap.app",
+        "facelabel.bootstrap.functions", "facelabel.bootstrap.records", "facelabel.settings.typed",
+        "facelabel.bootstrap.local", "facelabel.bootstrap.own_faces", "facelabel.bootstrap.remote",
+        "facelabel.testing", "facelabel.web.cloudinary_api", "facelabel.web.server",
+        "logging.config", "psycopg", "pytest", "uvicorn.logging", "tests.warm",
     ])  # fmt: skip
 
 

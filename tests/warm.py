@@ -10,8 +10,10 @@ import gc
 from PIL import Image
 
 from facelabel.bootstrap.sessions import new_session
+from facelabel.cli import commands
 
 Image.init()
+list(commands())  # which loads them
 for service in ("dynamodb", "rekognition", "secretsmanager", "sqs", "ssm"):
     new_session().create_client(
         service, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s"

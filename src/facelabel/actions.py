@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.calibrations import OwnCalibration
+    from facelabel.bootstrap.records import Records
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.core.matching import Rules
     from facelabel.core.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting
@@ -60,10 +61,9 @@ def find(app: App, ident: str) -> Asset:
 
 def identify(app: App, data: bytes) -> Identification:
     """Say who is on a picture, storing nothing."""
-    pipeline = app.pipeline
-    with pipeline.one_collection():
-        sighting = pipeline.recognizer.identify(pipeline.collection(), data)
-    faces = pipeline.named(sighting)
+    with app.pipeline.one_collection():
+        sighting = app.recognizer.identify(app.pipeline.collection(), data)
+    faces = app.pipeline.named(sighting)
     return Identification(
         faces, sighting.left_out, sighting.model, sighting.calls, sighting.portraits
     )
@@ -83,7 +83,7 @@ def add_portrait(
         known: training images by public_id; what is among them is not sent again.
 
     """
-    scheme = app.pipeline.scheme
+    scheme = app.scheme
     person = portrait.person.removeprefix(f"{scheme.prefix}:")
     label = names.label(person, scheme.prefix)
     data, filename = read(app, portrait.source)
@@ -99,7 +99,7 @@ def add_portrait(
 
 def training_images(app: App) -> dict[str, Asset]:
     """What is in the training folder, by public_id."""
-    return {asset.public_id: asset for asset in app.library.assets(app.pipeline.scheme.training)}
+    return {asset.public_id: asset for asset in app.library.assets(app.scheme.training)}
 
 
 def read(app: App, source: str) -> tuple[bytes, str]:
@@ -147,18 +147,18 @@ def work(
     return [results.get(asset_id, rest) for asset_id in asset_ids]
 
 
-def failed_jobs(app: App) -> Sequence[Job]:
+def failed_jobs(app: App | Records) -> Sequence[Job]:
     """Every job that failed for good, the oldest first."""
-    return app.pipeline.queue.jobs(JobState.DEAD, ALL)
+    return app.queue.jobs(JobState.DEAD, ALL)
 
 
-def enrolments(app: App) -> list[Enrolment]:
+def enrolments(app: App | Records) -> list[Enrolment]:
     """What the live collection was learnt from; nothing while there is none."""
-    live = app.pipeline.ledger.collection()
-    return list(app.pipeline.ledger.enrolments(live)) if live else []
+    live = app.ledger.collection()
+    return list(app.ledger.enrolments(live)) if live else []
 
 
-def portraits_by_person(app: App) -> dict[str, list[str]]:
+def portraits_by_person(app: App | Records) -> dict[str, list[str]]:
     """Everybody who is known, with the public_ids of the portraits."""
     photos: dict[str, list[str]] = {}
     for line in enrolments(app):
@@ -168,7 +168,7 @@ def portraits_by_person(app: App) -> dict[str, list[str]]:
 
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:
     """Have assets looked at."""
-    app.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])
+    app.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])
 
 
 def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
@@ -176,7 +176,7 @@ def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
     least = rules.needed(app.pipeline.portraits())
     left, count = iter(asset_ids), 0
     while some := list(islice(left, PAGE)):
-        searches = app.pipeline.ledger.searches(some).values()
+        searches = app.ledger.searches(some).values()
         other = [one for one in searches if not rules.same_calibration(one.rules)]
         again = _seen_again(app, other)
         for search in searches:
@@ -187,11 +187,11 @@ def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
 
 def _seen_again(app: App, searches: Sequence[Search]) -> Mapping[str, Sighting]:
     """What these searches would see today, without images, as far as their faces are kept."""
-    live = app.pipeline.ledger.collection()
+    live = app.ledger.collection()
     if not searches or live is None:
         return {}
     with app.pipeline.one_collection():
-        return app.pipeline.recognizer.recall(live, searches)
+        return app.recognizer.recall(live, searches)
 
 
 def _similarities(search: Search, again: Sighting | None) -> Iterator[float]:
@@ -205,7 +205,7 @@ def _similarities(search: Search, again: Sighting | None) -> Iterator[float]:
 
 def calibration(app: App, search: Search) -> OwnCalibration | None:
     """What the similarities of a search meant, where the user's own people say it, as today."""
-    rules = app.pipeline.scheme.rules
+    rules = app.scheme.rules
     if not rules.calibration or not rules.same_calibration(search.rules):
         return None
     return app.engines.measured(search.model.removeprefix("facelabel "))
@@ -216,7 +216,7 @@ def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]
 
     Raises Rejected if the folder is not one that is searched.
     """
-    scheme = app.pipeline.scheme
+    scheme = app.scheme
     root = scheme.recognition
     if root and not (folder == root or folder.startswith(f"{root}/")):
         raise Rejected(
@@ -266,7 +266,7 @@ def costs(app: App, *, portraits: int = 0, pictures: Sequence[str] = ()) -> Iter
             f" this look took {so_far} calls"
         )
     if app.amazon:
-        known = app.pipeline.ledger.searches(pictures)
+        known = app.ledger.searches(pictures)
         faces = [len(known[key].faces) if key in known else None for key in pictures]
         calls, dollars = app.amazon.estimate(portraits, faces)
         yield f"{calls} paid calls of Amazon Rekognition, ${dollars:,.2f}" + (
@@ -284,13 +284,13 @@ def spent(app: App) -> str:
 
 def searched_with_faces(app: App) -> list[str]:
     """Pictures, by asset_id, that are searched again when the collection is made anew."""
-    ids = list(app.pipeline.ledger.searched())
-    return [key for key, search in app.pipeline.ledger.searches(ids).items() if search.faces]
+    ids = list(app.ledger.searched())
+    return [key for key, search in app.ledger.searches(ids).items() if search.faces]
 
 
 def labelled(app: App, folder: str) -> list[Asset]:
     """Training images of a folder that carry a label."""
-    scheme = app.pipeline.scheme
+    scheme = app.scheme
     return [
         asset
         for asset in app.library.assets(folder)
@@ -359,7 +359,7 @@ def _failure(done: Done) -> Outcome:
 
 def _relabel(app: App, asset: Asset, label: str) -> None:
     """Put an image under this label alone; other tags stay."""
-    prefix = f"{app.pipeline.scheme.prefix}:"
+    prefix = f"{app.scheme.prefix}:"
     if label not in asset.tags:
         app.library.add_tags(asset.asset_id, [label])
     others = [tag for tag in asset.tags if tag.startswith(prefix) and tag != label]

@@ -93,7 +93,7 @@ def drain(event: Event, context: LambdaContext) -> Answer:
     """
     app = _app()
     if "kind" in event:
-        app.pipeline.queue.enqueue(JobKind(event["kind"]), str(event["key"]))
+        app.queue.enqueue(JobKind(event["kind"]), str(event["key"]))
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     done = collections.Counter(_kind(one) for one in app.worker().due(seconds))
     log.info("worked: %s", dict(done))

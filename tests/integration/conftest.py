@@ -12,12 +12,12 @@ import uvicorn
 from starlette.applications import Starlette
 from tests.waiting import PATIENCE, until
 
-from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.messages import StoreMessages
+from facelabel.images import Limits, decoding
 from facelabel.media.types import ApiKey, ImageHeader
 from facelabel.rendering.renderer import PillowRenderer
 from facelabel.web import cloudinary_api
@@ -62,16 +62,16 @@ class ApiServer:
 @pytest.fixture
 def context(sqlite: Database, tmp_path: Path) -> Context:
     """A library on SQLite and what is around it; nobody finds faces."""
-    clock, limits = SystemClock(), images.Limits()
+    clock, limits = SystemClock(), Limits()
 
     def check(data: bytes) -> ImageHeader:
-        return ImageHeader(*images.inspect(data, limits))
+        return ImageHeader(*decoding.inspect(data, limits))
 
     def detect(_: bytes) -> Sequence[Box]:
         return ()
 
     def inspect(data: bytes) -> ImageHeader:
-        return ImageHeader(*images.inspect(data, limits))
+        return ImageHeader(*decoding.inspect(data, limits))
 
     def fetch(url: str) -> tuple[bytes, str]:
         fetched = Fetcher(max_bytes=10 << 20, timeout=PATIENCE).fetch(url)

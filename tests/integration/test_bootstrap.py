@@ -135,10 +135,10 @@ def test_a_process_goes_by_the_calibrations_that_its_pictures_are_marked_with(
     loaded = settings.load(flags)
     with opened(loaded) as app:
         engines(tmp_path, model_cache).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
-        assert app.pipeline.scheme.rules.calibration == ""
+        assert app.scheme.rules.calibration == ""
         assert app.engines("classic/1").similarity(0.338) == 80.0
     with opened(loaded) as app:
-        assert app.pipeline.scheme.rules.calibration
+        assert app.scheme.rules.calibration
         app.engines.calibrations.path("classic/1").unlink()
         assert app.engines("classic/1").similarity(0.2) == 80.0
         assert app.engines.measured("classic/1")
@@ -150,14 +150,14 @@ def test_pictures_are_marked_by_the_models_of_the_live_collection(tmp_path: Path
     )
     engines(tmp_path).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
     with opened(loaded) as app, closing(Database(loaded.store_url)) as database:
-        assert app.pipeline.scheme.rules.calibration == ""
+        assert app.scheme.rules.calibration == ""
         StoreTemplates(database).create("family", "classic/1", 128)
-        app.pipeline.ledger.begin("family")
+        app.ledger.begin("family")
     with opened(loaded) as app:
-        assert app.pipeline.scheme.rules.calibration
-        app.pipeline.ledger.switch("elsewhere")
+        assert app.scheme.rules.calibration
+        app.ledger.switch("elsewhere")
     with opened(loaded) as app:
-        assert app.pipeline.scheme.rules.calibration == ""
+        assert app.scheme.rules.calibration == ""
 
 
 def test_no_file_makes_a_pack_looser(tmp_path: Path) -> None:
@@ -363,11 +363,11 @@ def test_a_data_folder_goes_on_with_what_it_began_with(
 ) -> None:
     with opened(settings.load()) as app, closing(Database(app.settings.store_url)) as database:
         StoreTemplates(database).create("family", "classic/1", 128)
-        app.pipeline.ledger.begin("family")
+        app.ledger.begin("family")
     assert who_knows(monkeypatch, ALL) == "we"
     assert who_knows(monkeypatch, ALL | {"FACELABEL_FACES": "rekognition"}) == "Amazon"
     with opened(settings.load()) as app:
-        app.pipeline.ledger.switch("learnt-there")
+        app.ledger.switch("learnt-there")
     assert who_knows(monkeypatch, ALL) == "Amazon"
 
 

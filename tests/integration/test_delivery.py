@@ -22,14 +22,13 @@ from PIL import Image
 from tests import loopback
 from tests.waiting import PATIENCE, until
 
-from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.messages import StoreMessages
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.model import Box
-from facelabel.images import Limits
+from facelabel.images import Limits, decoding
 from facelabel.media.types import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
 from facelabel.rendering.renderer import PillowRenderer
 from facelabel.web.app import guarded
@@ -136,7 +135,7 @@ class Site:
         key = AssetKey(public_id, resource_type, type_)
         name, width, height = "", 0, 0
         if resource_type == "image":
-            name, width, height = images.inspect(data, Limits())
+            name, width, height = decoding.inspect(data, Limits())
         elif resource_type == "video":
             name = "mp4"
         asset, _ = self.library.put(Upload(key, data, name, width, height, details=details or {}))
@@ -191,7 +190,7 @@ def served(empty: Path, folder: Path, policy: Policy) -> Iterator[Site]:
     clock, keys, detector = SystemClock(), [OLD, NEW], Detector()
 
     def check(data: bytes) -> ImageHeader:
-        return ImageHeader(*images.inspect(data, Limits()))
+        return ImageHeader(*decoding.inspect(data, Limits()))
 
     library = LocalLibrary(database, folder / "originals", clock, on_change=None, check=check)
     renderer = Watched(PillowRenderer(Limits(), detector))
@@ -205,7 +204,7 @@ def served(empty: Path, folder: Path, policy: Policy) -> Iterator[Site]:
         clock=clock,
         keys=lambda: keys,
         fetch=unreachable,
-        inspect=lambda data: ImageHeader(*images.inspect(data, Limits())),
+        inspect=lambda data: ImageHeader(*decoding.inspect(data, Limits())),
         detect=detector,
         signs_urls=policy.require_keys,
     )

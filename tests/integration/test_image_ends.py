@@ -13,7 +13,8 @@ from PIL import Image, PngImagePlugin
 
 from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits, inspect, jpeg
+from facelabel.images import Limits, jpeg
+from facelabel.images.decoding import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

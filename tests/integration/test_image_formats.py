@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits, decode, inspect
+from facelabel.images import Limits
+from facelabel.images.decoding import decode, inspect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

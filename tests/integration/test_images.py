@@ -29,7 +29,9 @@ from tests.waiting import PATIENCE
 
 from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits, Room, containers, inspect, jpeg, load
+from facelabel.images import Limits, containers, jpeg
+from facelabel.images.decoding import inspect, load
+from facelabel.images.limits import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,7 +75,8 @@ TOGETHER = """
 import re, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from facelabel.images import Limits, decode
+from facelabel.images import Limits
+from facelabel.images.decoding import decode
 data = Path(sys.argv[1]).read_bytes()
 with ThreadPoolExecutor(8) as pool:
     assert not any(pool.map(lambda _: decode(data, Limits()) is None, range(8)))
@@ -683,7 +686,8 @@ import sys
 sys.modules["pillow_heif"] = None
 from pathlib import Path
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits, decode
+from facelabel.images import Limits
+from facelabel.images.decoding import decode
 try:
     decode(Path(sys.argv[1]).read_bytes(), Limits())
 except UnreadableImage as error:

@@ -64,7 +64,7 @@ class Bench:
             self.library.silently(), self.recognizer, self.ledger, self.queue, self.clock,
             scheme or Scheme(), thrift,
         )  # fmt: skip
-        self.reconciler = Reconciler(self.pipeline)
+        self.reconciler = Reconciler.of(self.pipeline)
         self.worker = Worker(self.queue, handlers(self.pipeline), self.clock)
 
     @classmethod
@@ -76,7 +76,7 @@ class Bench:
         bench.pipeline = replace(
             bench.pipeline, library=library, recognizer=other.recognizer, ledger=ledger
         )
-        bench.reconciler = Reconciler(bench.pipeline)
+        bench.reconciler = Reconciler.of(bench.pipeline)
         bench.worker = Worker(bench.queue, handlers(bench.pipeline), bench.clock)
         return bench
 

@@ -142,7 +142,7 @@ class World:
         self.bystander, self.pipeline = self._staff(Fate())
         self.calm = self.bystander
         self.ill_fated, _ = self._staff(self.fate)
-        self.reconciler = Reconciler(self.pipeline)
+        self.reconciler = Reconciler.of(self.pipeline)
 
     def _staff(self, fate: Fate) -> tuple[Worker, Pipeline]:
         queue = fated(self.queue, fate)

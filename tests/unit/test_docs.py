@@ -11,19 +11,13 @@ from pathlib import Path
 import click
 import pytest
 
-from facelabel.cli import cli
-from facelabel.settings import Settings, flag, variables
+from facelabel.cli import commands
+from facelabel.settings import SETTINGS, flag, variables
 
 ROOT = Path(__file__).parents[2]
 
 
-def _commands(command: click.Command, name: str) -> list[tuple[str, click.Command]]:
-    children = command.commands.items() if isinstance(command, click.Group) else ()
-    below = [found for child, sub in children for found in _commands(sub, f"{name} {child}")]
-    return [(name, command), *below]
-
-
-COMMANDS = _commands(cli, "facelabel")
+COMMANDS = list(commands())
 
 
 @pytest.mark.skipif(
@@ -46,11 +40,11 @@ def test_every_command_has_help_and_is_documented(name: str, command: click.Comm
             assert option.help, f"{name} {option.opts}"
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_is_documented(name: str) -> None:
     """With its flag and all its environment variables."""
     page = (ROOT / "docs/reference/settings.md").read_text("utf-8")
-    assert Settings.model_fields[name].description
+    assert SETTINGS[name].help in page
     assert f"`{flag(name)}`" in page
     for variable in variables(name):
         assert f"`{variable}`" in page

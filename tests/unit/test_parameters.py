@@ -13,31 +13,23 @@ import pytest
 from click.testing import CliRunner
 
 from facelabel import settings
-from facelabel.cli import cli
+from facelabel.cli import cli, commands
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 #: Settings whose empty value says something: nothing of the kind, or in the folder's case all.
 MAY_BE_EMPTY = {
-    settings.flag(name) for name in settings.Settings.model_fields if settings.may_be_empty(name)
+    settings.flag(name) for name, setting in settings.SETTINGS.items() if setting.may_be_empty
 }
-
-
-def commands(command: click.Command) -> Iterator[click.Command]:
-    """A command and all below it."""
-    yield command
-    if isinstance(command, click.Group):
-        for child in command.commands.values():
-            yield from commands(child)
 
 
 def texts(command: click.Command) -> list[click.Parameter]:
     """The parameters that take a text or a path."""
-    numbers = (click.types.BoolParamType, click.types.IntParamType, click.types.FloatParamType)
-    found = [param for param in command.params if not isinstance(param.type, numbers)]
+    others = (click.types.BoolParamType, click.types.IntParamType, click.types.FloatParamType,
+              click.Choice)  # fmt: skip
+    found = [param for param in command.params if not isinstance(param.type, others)]
     return [param for param in found if not MAY_BE_EMPTY & {*param.opts}]
 
 
@@ -55,7 +47,7 @@ def refuses(command: click.Command, param: click.Parameter, value: str) -> bool:
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])
 def test_nothing_empty_is_taken(value: str) -> None:
     """It is a variable that was not set: the current folder, or all, is never meant."""
-    asked = [(command, param) for command in commands(cli) for param in texts(command)]
+    asked = [(command, param) for _, command in commands() for param in texts(command)]
     assert len(asked) > 800
     meant = {"--data", "--models", "--store", "--training-folder", "--s3-folder", "--host"}
     assert not MAY_BE_EMPTY & meant
@@ -80,7 +72,7 @@ def test_a_file_may_be_called_a_space(tmp_path: Path, monkeypatch: pytest.Monkey
         pytest.skip("Windows has no such name")
     monkeypatch.chdir(tmp_path)
     (tmp_path / " ").touch()
-    (upload,) = [command for command in commands(cli) if command.name == "upload"]
+    (upload,) = [command for _, command in commands() if command.name == "upload"]
     with click.Context(upload) as context:
         assert upload.params[0].type_cast_value(context, (" ",)) == (" ",)
 
@@ -120,6 +112,7 @@ def test_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 STRANGER = """
 import os, pwd
 from facelabel import errors, settings
+from facelabel.settings import typed  # while its files may be read
 os.chdir("/")
 os.environ.clear()
 os.setuid(12345)
@@ -181,6 +174,6 @@ def test_where_may_stand_anywhere(tmp_path: Path, arguments: str) -> None:
 
 def test_every_command_takes_every_setting() -> None:
     """And so does every group."""
-    flags = {settings.flag(name) for name in settings.Settings.model_fields}
-    for command in commands(cli):
+    flags = {settings.flag(name) for name in settings.SETTINGS}
+    for _, command in commands():
         assert flags <= {name for param in command.params for name in param.opts}, command.name

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.cli.framework import advice_on
 from facelabel.cli.report import IN_A_ROW, Tally, remarks
+from facelabel.cli.terminal import advice_on
 from facelabel.core.model import Job, JobKind, JobState, Outcome
 from facelabel.errors import Unavailable
 from facelabel.recognition.worker import Done

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.bootstrap.remote import Remote
     from facelabel.cloudinary.intake import Intake
+    from facelabel.core.label_policy import Scheme
     from facelabel.core.model import Job, NamedFace, Outcome
-    from facelabel.ports import EditableLibrary, Inbox, Ledger, Queue, Recognizer
+    from facelabel.ports import Clock, EditableLibrary, Inbox, Ledger, Queue, Recognizer
     from facelabel.recognition.worker import Hold
     from facelabel.settings import Settings
 
@@ -55,6 +56,11 @@ class App:
     settings: Settings
     #: Changes made here are followed up by jobs.
     library: EditableLibrary
+    recognizer: Recognizer
+    ledger: Ledger
+    queue: Queue
+    clock: Clock
+    scheme: Scheme
     pipeline: Pipeline
     reconciler: Reconciler
     engines: Engines
@@ -98,9 +104,9 @@ class App:
         if self.hold:
             every = one_at_a_time(every, self.hold)
         return Worker(
-            self.pipeline.queue,
+            self.queue,
             every,
-            self.pipeline.clock,
+            self.clock,
             heartbeat=self.settings.lease / 3,
             kinds=() if self.hold else kinds,
         )
@@ -243,20 +249,26 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
     calibration = (
         "" if parts.amazon else engines.meaning(live_model(stores.ledger, parts.recognizer))
     )
+    rules = scheme(settings, calibration)
     pipeline = Pipeline(
         pictures.quiet,
         parts.recognizer,
         stores.ledger,
         stores.queue,
         clock,
-        scheme(settings, calibration),
+        rules,
         parts.amazon.thrift if parts.amazon else None,
     )
     return App(
         settings=settings,
         library=pictures.library,
+        recognizer=parts.recognizer,
+        ledger=stores.ledger,
+        queue=stores.queue,
+        clock=clock,
+        scheme=rules,
         pipeline=pipeline,
-        reconciler=Reconciler(pipeline),
+        reconciler=Reconciler.of(pipeline),
         engines=engines,
         intake=pictures.intake,
         inbox=stores.inbox,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.store.installation import Installation
@@ -16,7 +15,6 @@ from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.bootstrap.core import base_url, limits
 from facelabel.cloudinary.intake import Intake
 from facelabel.media.types import ImageHeader
-from facelabel.rendering.renderer import PillowRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.sql.database import Database
     from facelabel.bootstrap.engines import Engines
     from facelabel.core.model import Box
+    from facelabel.images import Limits
     from facelabel.ports import Library, MediaLibrary, Messages, Renderer
     from facelabel.settings import Settings
 
@@ -67,6 +66,23 @@ def installation(settings: Settings, database: Database) -> Installation:
     return Installation(database, settings.data, Originals(settings.data / ORIGINALS))
 
 
+def kept(settings: Settings, database: Database) -> LocalLibrary:
+    """The library for who only looks at it: nothing follows a change."""
+    return LocalLibrary(
+        database, settings.data / ORIGINALS, SystemClock(), on_change=None,
+        check=_inspecting(limits(settings)), fixed_folders=settings.folder_mode == "fixed",
+    )  # fmt: skip
+
+
+def _inspecting(allowed: Limits) -> Callable[[bytes], ImageHeader]:
+    def inspect(data: bytes) -> ImageHeader:
+        from facelabel.images import decoding  # noqa: PLC0415 - Pillow, where a picture is read
+
+        return ImageHeader(*decoding.inspect(data, allowed))
+
+    return inspect
+
+
 def build(
     settings: Settings,
     database: Database,
@@ -75,6 +91,8 @@ def build(
     keys: KeyRing,
 ) -> Local:
     """Wire the local library; a first key is made. ForeignFolder if the folder is another's."""
+    from facelabel.rendering.renderer import PillowRenderer  # noqa: PLC0415 - Pillow, NumPy
+
     pair = installation(settings, database)
     identity = pair.check()
     allowed, fixed = limits(settings), settings.folder_mode == "fixed"
@@ -83,8 +101,7 @@ def build(
     derived = DerivedCache(settings.data / "derived", settings.derived_mb << 20)
     intake = Intake(keys, clock, more_keys=settings.more_keys)
 
-    def check(data: bytes) -> ImageHeader:
-        return ImageHeader(*images.inspect(data, allowed))
+    check = _inspecting(allowed)
 
     def library(*, looks: bool) -> LocalLibrary:
         outbox = Outbox(

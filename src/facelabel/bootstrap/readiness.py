@@ -31,8 +31,7 @@ def _has_models(app: App) -> bool:
     if app.amazon and app.amazon.detects:
         return True
     try:
-        pipe = app.pipeline
-        model = None if app.amazon else live_model(pipe.ledger, pipe.recognizer)
+        model = None if app.amazon else live_model(app.ledger, app.recognizer)
         return app.engines.present(model)
     except FacelabelError:
         return False

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from facelabel.cli.main import cli, main
+from facelabel.cli.main import cli, commands, main
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "commands", "main"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facelabel.cli.framework import Command, out
+from facelabel.cli.framework import Command
+from facelabel.cli.terminal import out
 
 if TYPE_CHECKING:
     from facelabel.settings import Settings

@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from facelabel import actions
 from facelabel.cli import report
-from facelabel.cli.framework import Command, application, bar, finish, out
+from facelabel.cli.framework import Command, finish
+from facelabel.cli.terminal import application, bar, out
 from facelabel.errors import Rejected
 from facelabel.inputs.portraits import Portrait
 from facelabel.inputs.portraits import read as read_portraits
@@ -89,7 +90,7 @@ def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) ->
     ends = _learn(app, learn)
     assets = _stored(pictures, lambda picture: _upload(app, picture))
     with bar("searching", len(assets)) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending)
+        tally = report.Tally(advance, app.queue.pending)
         report.drain(app, tally)
     out.print("")
     saved = [_show(app, asset, output) for _, asset in assets]
@@ -107,7 +108,7 @@ def _learn(app: App, portraits: list[Portrait]) -> set[str]:
     """The same of portraits."""
     stored = _stored(portraits, lambda portrait: actions.add_portrait(app, portrait))
     with bar("learning", len(stored)) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+        tally = report.Tally(advance, app.queue.pending, quiet=True)
         outcomes = actions.work(app, [asset.asset_id for _, asset in stored], tally)
     learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
     people = len({portrait.person for portrait in portraits})
@@ -121,7 +122,7 @@ def _learn(app: App, portraits: list[Portrait]) -> set[str]:
 
 def _upload(app: App, picture: Path) -> Asset:
     data = actions.read_file(app, picture)
-    return app.library.upload(data, folder=app.pipeline.scheme.recognition, filename=picture.name)
+    return app.library.upload(data, folder=app.scheme.recognition, filename=picture.name)
 
 
 def _stored(things: Iterable[T], store: Callable[[T], Asset]) -> list[tuple[T, Asset]]:
@@ -138,7 +139,7 @@ def _stored(things: Iterable[T], store: Callable[[T], Asset]) -> list[tuple[T, A
 
 def _show(app: App, asset: Asset, output: Path) -> bool:
     """Print who is on a picture and save it, annotated; whether it could be saved."""
-    search = app.pipeline.ledger.search(asset.asset_id)
+    search = app.ledger.search(asset.asset_id)
     faces = search.faces if search else ()
     out.print(f"[bold]{escape(asset.filename)}[/bold]: {escape(report.names_line(faces))}")
     for face in faces:

@@ -12,14 +12,8 @@ import click
 from facelabel import actions
 from facelabel.bootstrap import data_folder
 from facelabel.cli import report
-from facelabel.cli.framework import (
-    EXIT_REJECTED,
-    Command,
-    application,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli.framework import EXIT_REJECTED, Command, json_option
+from facelabel.cli.terminal import application, out, print_json
 from facelabel.core import false_matches
 from facelabel.core.losses import bearable
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
@@ -223,7 +217,7 @@ def _account(remote: Remote) -> Finding:
 
 def _rekognition(app: App, amazon: Amazon) -> Iterator[Finding]:
     """Whether we may ask, and whether the collection is there."""
-    live = app.pipeline.ledger.collection()
+    live = app.ledger.collection()
     try:
         there = amazon.recognizer.collections()
     except FacelabelError as error:
@@ -263,10 +257,10 @@ def _device(app: App) -> Finding:
 
 def _better_models(app: App) -> Iterator[Finding]:
     """The live collection may have been made with the weaker pack, or an uncalibrated one."""
-    live = app.pipeline.ledger.collection()
-    if live is None or live not in app.pipeline.recognizer.collections():
+    live = app.ledger.collection()
+    if live is None or live not in app.recognizer.collections():
         return
-    model = app.pipeline.recognizer.model(live)
+    model = app.recognizer.model(live)
     pack = next((pack for pack in app.engines.packs() if pack.model == model), None)
     if app.settings.pack != "auto" and (wanted := app.engines.default_pack().model) != model:
         says = f"the setting pack asks for {wanted}, {live} was made with {model}"
@@ -296,7 +290,7 @@ def _gain(pack: PackState, best: PackState) -> str:
 
 
 def _index(app: App) -> Finding:
-    if app.pipeline.ledger.collection() is None:
+    if app.ledger.collection() is None:
         advice = "`facelabel index FOLDER` learns from labelled portraits"
         return Finding("index", good=True, says="nobody is known yet", advice=advice)
     try:
@@ -306,7 +300,7 @@ def _index(app: App) -> Finding:
     enrolled = actions.enrolments(app)
     people = len({line.person for line in enrolled})
     says = f"{people} people from {len(enrolled)} images"
-    if app.pipeline.queue.pending() or drift.clean:
+    if app.queue.pending() or drift.clean:
         return Finding("index", good=True, says=says)
     return Finding("index", good=False, says=f"{says}; it differs from the training folder",
                    advice="`facelabel index --check` mends it")  # fmt: skip
@@ -314,8 +308,7 @@ def _index(app: App) -> Finding:
 
 def _threshold(app: App) -> Iterator[Finding]:
     """What is asked of a face, and whether strangers may be named too often."""
-    pipe = app.pipeline
-    portraits, rules = pipe.portraits(), pipe.rules()
+    portraits, rules = app.pipeline.portraits(), app.pipeline.rules()
     if portraits is None:
         return
     if rules.strangers:
@@ -329,7 +322,7 @@ def _threshold(app: App) -> Iterator[Finding]:
     if named < 100 * _STRANGERS_TOLD:
         return
     strict = replace(rules, strangers=false_matches.STRANGERS)
-    go = actions.names_too_many(app, strict, pipe.ledger.searched())
+    go = actions.names_too_many(app, strict, app.ledger.searched())
     says = f"at {rules.threshold:g} about {named:.0f} of 100 strangers are given a name"
     advice = (
         f"FACELABEL_STRANGER_CHANCE=1 has it be one ({report.asked(strict, portraits)}): {go} names"
@@ -340,14 +333,14 @@ def _threshold(app: App) -> Iterator[Finding]:
 
 def _doubts(app: App) -> Iterator[Finding]:
     """People who may be one: by the look of their names, or of their portraits."""
-    pipe, live = app.pipeline, app.pipeline.ledger.collection()
-    if live is None or live not in pipe.recognizer.collections():
+    live = app.ledger.collection()
+    if live is None or live not in app.recognizer.collections():
         return
     for said in doubts.spellings(actions.portraits_by_person(app)):
         advice = "give all portraits the same label: tag-add and tag-remove, or rename the folder"
         yield Finding("names", good=False, says=said, advice=advice)
-    lines, threshold = actions.enrolments(app), pipe.scheme.rules.threshold
-    found = list(doubts.rivalries(pipe.recognizer, live, lines, threshold))
+    lines, threshold = actions.enrolments(app), app.scheme.rules.threshold
+    found = list(doubts.rivalries(app.recognizer, live, lines, threshold))
     if found:
         line, said = found[0]
         more = f", and {len(found) - 1} portraits more" if len(found) > 1 else ""
@@ -356,7 +349,7 @@ def _doubts(app: App) -> Iterator[Finding]:
 
 
 def _queue(app: App) -> Finding:
-    pending, dead = app.pipeline.queue.pending(), actions.failed_jobs(app)
+    pending, dead = app.queue.pending(), actions.failed_jobs(app)
     advice = "`facelabel jobs list` says why" if dead else ""
     if pending and not advice:
         advice = "`facelabel worker` works them"

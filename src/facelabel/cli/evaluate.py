@@ -13,17 +13,8 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli import report
-from facelabel.cli.framework import (
-    Command,
-    Group,
-    application,
-    bar,
-    err,
-    finish,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli.framework import Command, Group, finish, json_option
+from facelabel.cli.terminal import application, bar, err, out, print_json
 from facelabel.core import false_matches
 from facelabel.errors import ConfigurationError, Rejected
 
@@ -167,7 +158,7 @@ def gallery(
         shown = {photo.person for photo in people.photos if seen[photo.file].templates}
         points = _calibrate(app, engine, scores.impostor, len(shown)) if calibrate else ()
         similarity = fitting.curve(points) if points else _similarity(engine)
-        rules = app.pipeline.scheme.rules
+        rules = app.scheme.rules
         if rules.strangers is None:  # as in a gallery that is begun now
             rules = replace(rules, strangers=false_matches.STRANGERS)
         result = identification.report(people, seen, scores, rules, engine.model, similarity)
@@ -191,7 +182,7 @@ def _calibrate(
         return ()
     path = app.engines.calibrate(
         engine.model, fitting.pairs(points), people=people, pairs=impostor.total,
-        now=app.pipeline.clock.now(),
+        now=app.clock.now(),
     )  # fmt: skip
     err.print(f"calibration of {engine.model} saved to {path}", markup=False)
     if published:
@@ -199,7 +190,7 @@ def _calibrate(
             "delete that file to undo it; `facelabel serve` and `facelabel worker` use it once they"
             " are started again"
         )
-    if any(True for _ in app.pipeline.ledger.searched()):
+    if any(True for _ in app.ledger.searched()):
         err.print(
             "pictures searched before are decided again by `facelabel tag`, without looking at"
             " them; `facelabel tag --dry-run` says how many names would go"
@@ -218,7 +209,7 @@ def _print_kept(app: App, model: str) -> None:
 
 def _revive(app: App) -> None:
     """Have pictures searched that waited for a calibration."""
-    queue = app.pipeline.queue
+    queue = app.queue
     uncalibrated = [job.job_id for job in actions.failed_jobs(app) if "--calibrate" in job.reason]
     if uncalibrated:
         err.print(f"{queue.revive(uncalibrated)} pictures that waited for it are searched again")

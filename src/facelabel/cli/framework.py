@@ -1,41 +1,27 @@
-"""What every command shares: settings as flags, errors as one line, progress bars, JSON."""
+"""What every command shares: settings as flags, errors as one line, exit status.
+
+Help and completion load this and click, hardly more.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import enum
 import io
-import json
 import logging
 import os
 import sys
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.cli import parameters
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
-from facelabel.inputs import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from facelabel.bootstrap.app import App
-    from facelabel.settings import Settings
+    from collections.abc import Iterator, Sequence
 
 #: sysexits.h: the program's own fault …
 EXIT_SOFTWARE = 70
@@ -48,25 +34,17 @@ EXIT_INTERRUPTED = 130
 #: And one whose output nobody reads any more.
 EXIT_PIPE = 141
 
+#: Set by the scripts that shells complete with: click answers instead of running a command.
+COMPLETE = "_FACELABEL_COMPLETE"
+
 log = logging.getLogger(__name__)
 
-#: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
-_FILE_WIDTH = 10_000
-_TERMINAL = sys.stdout is not None and sys.stdout.isatty()  # None where the shell closed it: >&-
 
+def complain(text: str, style: str = "red") -> None:
+    """Say in one line on standard error what went wrong."""
+    from facelabel.cli.terminal import err  # noqa: PLC0415 - rich, which help does without
 
-class _Output(Console):
-    """Ends the program with the right status where nobody reads any more."""
-
-    def on_broken_pipe(self) -> None:
-        """Write what is left nowhere."""
-        with contextlib.suppress(SystemExit):
-            super().on_broken_pipe()
-        sys.exit(EXIT_PIPE)
-
-
-out = _Output(highlight=False, soft_wrap=True, width=None if _TERMINAL else _FILE_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+    err.print(f"facelabel: {text}", style=style, markup=False)
 
 
 def exit_status(error: FacelabelError) -> int:
@@ -81,8 +59,7 @@ def own_fault(bug: Exception) -> int:
     log.debug("a fault of the program", exc_info=bug)
     what = f"{type(bug).__name__}: {bug}".rstrip(": ")
     advice = "with --log-level debug it says where; please report it"
-    err.print(f"facelabel: a fault of the program itself: {what}; {advice}", style="red",
-              markup=False)  # fmt: skip
+    complain(f"a fault of the program itself: {what}; {advice}")
     return EXIT_SOFTWARE
 
 
@@ -109,22 +86,26 @@ class Command(click.Command):
         self.examples = examples
 
     def invoke(self, ctx: click.Context) -> object:
-        """Read the settings once, then run."""
+        """Make ready, run, say what went wrong."""
         try:
             with _written():
-                settings = configuration.load(parameters.gather(ctx))
-                _log_to_stderr(settings.log_level)
-                ctx.obj = settings
+                self.prepare(ctx)
                 result: object = super().invoke(ctx)
                 if sys.stdout:  # here a full disk is still ours to report, not the interpreter's
                     sys.stdout.flush()
         except FacelabelError as error:
-            err.print(f"facelabel: {error}", style="red", markup=False)
+            complain(str(error))
             ctx.exit(exit_status(error))
         except KeyboardInterrupt:
-            err.print("facelabel: stopped; the same command goes on from here", style="yellow")
+            complain("stopped; the same command goes on from here", style="yellow")
             ctx.exit(EXIT_INTERRUPTED)
         return result
+
+    def prepare(self, ctx: click.Context) -> None:
+        """Read the settings."""
+        settings = configuration.load(parameters.gather(ctx))
+        _log_to_stderr(settings.log_level)
+        ctx.obj = settings
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own options first, the settings in a section of their own."""
@@ -174,6 +155,29 @@ class Group(click.Group):
             return super().make_context(*args, **kwargs)
 
 
+class Deferred(click.Command):
+    """A command of which no more than its name and one line of help is known until it is used.
+
+    Its module, with all that that imports, is loaded when its arguments are to be read: neither
+    the list of commands nor completing a command's name needs them.
+    """
+
+    def __init__(self, name: str, where: str, summary: str) -> None:
+        """``where``: module of this package and what the command is called there."""
+        super().__init__(name, help=summary)
+        self._module, _, self._attribute = where.partition(".")
+
+    def load(self) -> click.Command:
+        """The command itself."""
+        command = getattr(import_module(f"facelabel.cli.{self._module}"), self._attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's own
+        """Go on with the command itself, which the context knows as its own."""
+        return self.load().make_context(*args, **kwargs)
+
+
 @contextmanager
 def _written() -> Iterator[None]:
     """End with the right status where what is printed cannot be written; click would end with 1."""
@@ -184,7 +188,7 @@ def _written() -> Iterator[None]:
         raise click.exceptions.Exit(EXIT_PIPE) from None
     except OSError as error:
         where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        err.print(f"facelabel: {where}", style="red", markup=False)
+        complain(where)
         _discard_output()
         raise click.exceptions.Exit(EXIT_UNAVAILABLE) from None
 
@@ -205,77 +209,6 @@ def _log_to_stderr(level: str) -> None:
     )
 
 
-@contextmanager
-def application(settings: Settings) -> Iterator[App]:
-    """The application, with bars for models on their way and notices on standard error."""
-    bars, tasks = _bars("[progress.description]{task.description}"), dict[str, Any]()
-
-    def progress(name: str, done: int, total: int | None) -> None:
-        if name not in tasks:
-            bars.start()  # not before: a server would redraw nothing for days
-            tasks[name] = bars.add_task(f"getting {name}", total=total)
-        bars.update(tasks[name], completed=done, total=total)
-        if total and done >= total:
-            bars.remove_task(tasks.pop(name))
-        if not tasks:
-            bars.stop()
-
-    def notice(text: str) -> None:
-        err.print(text, style="yellow", markup=False)
-
-    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - help and typing errors need no database
-
-    with contextlib.ExitStack() as stack:
-        stack.callback(bars.stop)
-        try:
-            app = stack.enter_context(opened(settings, progress, notice))
-        except ConfigurationError as error:
-            if advice := advice_on(settings.data):
-                raise ConfigurationError(f"{error}; {advice}") from error
-            raise
-        try:
-            yield app
-        finally:
-            if bill := actions.spent(app):
-                err.print(bill, style="dim", markup=False)
-
-
-def advice_on(data: Path) -> str:
-    """What helps where a data folder is there and may not be written; "" where it may."""
-    effective = os.access in os.supports_effective_ids
-    if not reading.is_folder(data) or os.access(data, os.W_OK, effective_ids=effective):
-        return ""
-    return (
-        f"{data} may not be written by this user: have its owner allow it, or choose another data"
-        " folder (--data)"
-    )
-
-
-@contextmanager
-def bar(title: str, total: int | None = None) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on standard error, if that is a terminal; call it with (done, total)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True,
-                  disable=not err.is_terminal) as bars:  # fmt: skip
-        task = bars.add_task(title, total=total)
-        yield lambda done, of: bars.update(task, completed=done, total=of)
-
-
-def _bars(text: str) -> Progress:
-    columns = (TextColumn(text), BarColumn(), TaskProgressColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-
-
-def print_json(value: object) -> None:
-    """Values of the model as JSON on standard output, readable where its encoding allows."""
-    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
-    try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value, default=_plain, indent=2)
-    click.echo(text)
-
-
 def _discard_output() -> None:
     """Send what could not be written nowhere: the interpreter would try again at its end."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -287,18 +220,6 @@ def lenient_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    if isinstance(value, (bytes, bytearray)):
-        raise TypeError("bytes have no place in our JSON")
-    return str(value)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -15,23 +15,14 @@ from rich.table import Table
 from facelabel import actions
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.cli import report
-from facelabel.cli.framework import (
-    Command,
-    Group,
-    application,
-    bar,
-    err,
-    finish,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli.framework import Command, Group, finish, json_option
+from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.core.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.records import Records
     from facelabel.core.model import Job
     from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
@@ -50,8 +41,8 @@ def worker(settings: Settings, *, once: bool) -> None:
     """
     with application(settings) as app:
         if once:
-            with bar("working", app.pipeline.queue.pending()) as advance:
-                tally = report.Tally(advance, app.pipeline.queue.pending)
+            with bar("working", app.queue.pending()) as advance:
+                tally = report.Tally(advance, app.queue.pending)
                 report.drain(app, tally)
             out.print(tally.summary())
             finish(refused=tally.refused, waiting=tally.waiting)
@@ -90,11 +81,11 @@ def jobs() -> None:
 @click.pass_obj
 def list_(settings: Settings, *, everything: bool, limit: int | None, as_json: bool) -> None:
     """List the jobs that failed for good, with the reason."""
-    with application(settings) as app:
-        every = app.pipeline.queue.jobs(None if everything else JobState.DEAD, actions.ALL)
+    with records(settings) as kept:
+        every = kept.queue.jobs(None if everything else JobState.DEAD, actions.ALL)
         found = every[: limit or (None if as_json else SHOWN)]
-        pending = app.pipeline.queue.pending()
-        titles = {job.job_id: _title(app, job) for job in found}
+        pending = kept.queue.pending()
+        titles = _titles(kept, found)
     if as_json:
         print_json([{"job": job, "asset": titles[job.job_id]} for job in found])
         return
@@ -113,13 +104,16 @@ def list_(settings: Settings, *, everything: bool, limit: int | None, as_json: b
     out.print(f"{pending} jobs wait or run" + ("" if found else ", none has failed"))
 
 
-def _title(app: App, job: Job) -> str:
-    """The picture's public_id; of one elsewhere that we have not seen yet, its asset_id.
+def _titles(kept: Records, jobs: Sequence[Job]) -> dict[int, str]:
+    """The pictures' public_ids; of one elsewhere that we have not seen yet, its asset_id.
 
     An account is not asked: that would cost a call for every job, and fail just when jobs do.
     """
-    known = app.pipeline.ledger.search(job.key) if app.remote else app.library.asset(job.key)
-    return known.public_id if known else f"{job.kind} {job.key}"
+    look = kept.ledger.search if kept.is_remote else kept.library().asset
+    found = ((job, look(job.key)) for job in jobs)
+    return {
+        job.job_id: known.public_id if known else f"{job.kind} {job.key}" for job, known in found
+    }
 
 
 def _state(job: Job) -> str:
@@ -138,9 +132,9 @@ def _state(job: Job) -> str:
 def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
     """Try failed jobs again, by number or --all."""
     chosen = _chosen(job_ids, everything=everything)
-    with application(settings) as app:
-        chosen, unknown = _sorted_out(app, chosen)
-        count = app.pipeline.queue.revive(chosen)
+    with records(settings) as kept:
+        chosen, unknown = _sorted_out(kept, chosen)
+        count = kept.queue.revive(chosen)
     out.print(f"{count} jobs will be tried again")
     _finish(unknown)
 
@@ -152,9 +146,9 @@ def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> 
 def drop(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
     """Forget failed jobs, by number or --all; the pictures stay."""
     chosen = _chosen(job_ids, everything=everything)
-    with application(settings) as app:
-        chosen, unknown = _sorted_out(app, chosen)
-        count = app.pipeline.queue.drop(chosen)
+    with records(settings) as kept:
+        chosen, unknown = _sorted_out(kept, chosen)
+        count = kept.queue.drop(chosen)
     out.print(f"{count} jobs dropped")
     _finish(unknown)
 
@@ -167,12 +161,12 @@ def _chosen(job_ids: tuple[int, ...], *, everything: bool) -> Sequence[int] | No
 
 
 def _sorted_out(
-    app: App, chosen: Sequence[int] | None
+    kept: Records, chosen: Sequence[int] | None
 ) -> tuple[Sequence[int] | None, Sequence[int]]:
     """The failed ones among the jobs named (None: all), and those that did not or are not there."""
     if chosen is None:
         return None, ()
-    failed = {job.job_id for job in actions.failed_jobs(app)}
+    failed = {job.job_id for job in actions.failed_jobs(kept)}
     return sorted({*chosen} & failed), sorted({*chosen} - failed)
 
 

@@ -12,18 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli import report
-from facelabel.cli.framework import (
-    Command,
-    application,
-    bar,
-    confirm,
-    err,
-    finish,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli import completion, report
+from facelabel.cli.framework import Command, confirm, finish, json_option
+from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.core import names
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import reading
@@ -45,11 +36,13 @@ if TYPE_CHECKING:
         "upload party.jpg --folder assets",
     ],
 )
-@click.argument("sources", nargs=-1, required=True, metavar="FILE_OR_URL...")
+@click.argument("sources", nargs=-1, required=True, metavar="FILE_OR_URL...",
+                shell_complete=completion.files)  # fmt: skip
 @click.option(
     "--folder", help="Folder of the library, / its root [default: the recognition folder]."
 )
-@click.option("--label", help="Whom a training image shows; its folder is then the training one.")
+@click.option("--label", help="Whom a training image shows; its folder is then the training one.",
+              shell_complete=completion.people)  # fmt: skip
 @click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
 @click.option("--public-id", help="Name in the library; default: folder and file name.")
 @click.option("--now", is_flag=True, help="Also work the queue now, instead of a worker later.")
@@ -105,7 +98,7 @@ def _warnings(app: App, label: str) -> list[str]:
 
 def _other_spellings(app: App, label: str) -> Iterator[str]:
     """Whether somebody is known under a name that looks the same."""
-    person = names.normalise(label.removeprefix(f"{app.pipeline.scheme.prefix}:"))
+    person = names.normalise(label.removeprefix(f"{app.scheme.prefix}:"))
     known = {person: [], **actions.portraits_by_person(app)}
     look = names.skeleton(person)
     return doubts.spellings({n: p for n, p in known.items() if names.skeleton(n) == look})
@@ -166,8 +159,8 @@ def _place(settings: Settings, folder: str | None, label: str | None) -> str:
 
 
 def _work(app: App, assets: list[Asset]) -> list[Outcome]:
-    with bar("working", app.pipeline.queue.pending()) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+    with bar("working", app.queue.pending()) as advance:
+        tally = report.Tally(advance, app.queue.pending, quiet=True)
         return actions.work(app, [asset.asset_id for asset in assets], tally)
 
 
@@ -220,7 +213,8 @@ def _became(outcome: Outcome | None) -> dict[str, object]:
 
 @click.command(cls=Command, examples=['library assets --person "John Doe" --person "Mary Roe"'])
 @click.argument("folder", required=False)
-@click.option("--person", "people", multiple=True, help="Only with this person; several: together.")
+@click.option("--person", "people", multiple=True, help="Only with this person; several: together.",
+              shell_complete=completion.people)  # fmt: skip
 @click.option("--only", is_flag=True, help="With --person: with nobody else who is known.")
 @json_option
 @click.pass_obj
@@ -228,9 +222,10 @@ def library(
     settings: Settings, folder: str | None, people: tuple[str, ...], *, only: bool, as_json: bool
 ) -> None:
     """List the pictures of the library, or of a FOLDER, with tags and what was found."""
-    with application(settings) as app:
-        rows = [(asset, app.pipeline.ledger.search(asset.asset_id))
-                for asset in app.library.assets((folder or "").strip("/"))]  # fmt: skip
+    with records(settings) as kept:
+        listed = list(kept.library().assets((folder or "").strip("/")))
+        searches = kept.ledger.searches([asset.asset_id for asset in listed])
+    rows = [(asset, searches.get(asset.asset_id)) for asset in listed]
     wanted = {names.normalise(person) for person in people}
     rows = [row for row in rows if _shows(row, wanted, only=only)]
     if as_json:
@@ -278,7 +273,7 @@ def _public(asset: Asset) -> dict[str, object]:
 
 
 @click.command(cls=Command)
-@click.argument("ident", metavar="ID")
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
 @json_option
 @click.pass_obj
 def show(settings: Settings, ident: str, *, as_json: bool) -> None:
@@ -288,8 +283,8 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
     """
     with application(settings) as app:
         asset = actions.find(app, ident)
-        search = app.pipeline.ledger.search(asset.asset_id)
-        marks = app.pipeline.ledger.names(asset.asset_id)
+        search = app.ledger.search(asset.asset_id)
+        marks = app.ledger.names(asset.asset_id)
         enrolments, rules = actions.enrolments(app), app.pipeline.rules()
         own = actions.calibration(app, search) if search else None
     enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)
@@ -324,8 +319,8 @@ def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
 
 
 @click.command("tag-add", cls=Command, examples=['tag-add assets/party "John Doe"'])
-@click.argument("ident", metavar="ID")
-@click.argument("tags", nargs=-1, required=True)
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
+@click.argument("tags", nargs=-1, required=True, shell_complete=completion.people)
 @click.pass_obj
 def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     """Add tags to a picture."""
@@ -335,8 +330,8 @@ def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
 
 
 @click.command("tag-remove", cls=Command, examples=['tag-remove assets/party "John Doe"'])
-@click.argument("ident", metavar="ID")
-@click.argument("tags", nargs=-1, required=True)
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
+@click.argument("tags", nargs=-1, required=True, shell_complete=completion.people)
 @click.pass_obj
 def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     """Remove tags from a picture.
@@ -354,7 +349,8 @@ def _print_tags(app: App, ident: str) -> None:
 
 
 @click.command(cls=Command, examples=["move training/me assets"])
-@click.argument("idents", metavar="ID...", nargs=-1, required=True)
+@click.argument("idents", metavar="ID...", nargs=-1, required=True,
+                shell_complete=completion.public_ids)  # fmt: skip
 @click.argument("folder")
 @click.pass_obj
 def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
@@ -366,7 +362,7 @@ def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
 
 
 @click.command(cls=Command, examples=["rename assets/img_1 assets/party"])
-@click.argument("ident", metavar="ID")
+@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
 @click.argument("public_id", metavar="NEW_ID")
 @click.pass_obj
 def rename(settings: Settings, ident: str, public_id: str) -> None:
@@ -377,7 +373,8 @@ def rename(settings: Settings, ident: str, public_id: str) -> None:
 
 
 @click.command(cls=Command, examples=["rm training/me"])
-@click.argument("idents", metavar="ID...", nargs=-1, required=True)
+@click.argument("idents", metavar="ID...", nargs=-1, required=True,
+                shell_complete=completion.public_ids)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from facelabel import __version__
-from facelabel.cli import (
-    adopt,
-    demo,
-    doctor,
-    evaluate,
-    framework,
-    jobs,
-    library,
-    models,
-    recognise,
-    serve,
-    sync,
-)
+from facelabel.cli import framework
+from facelabel.cli.framework import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @click.group(cls=framework.Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,36 +27,88 @@ def cli() -> None:
 
 
 for command in (
-    demo.demo,
-    recognise.index,
-    recognise.identify,
-    library.upload,
-    recognise.tag,
-    library.library,
-    library.show,
-    recognise.people,
-    library.tag_add,
-    library.tag_remove,
-    library.move,
-    library.rename,
-    library.rm,
-    serve.serve,
-    serve.keys,
-    sync.connect,
-    sync.reconcile,
-    jobs.worker,
-    jobs.jobs,
-    models.models,
-    evaluate.evaluate,
-    doctor.doctor,
-    adopt.adopt,
+    Deferred("demo", "demo.demo", "Learn two faces and find them on other pictures."),
+    Deferred("index", "recognise.index", "Learn faces from labelled portraits."),
+    Deferred("identify", "recognise.identify", "Say who is on pictures."),
+    Deferred("upload", "library.upload", "Put pictures into the library."),
+    Deferred(
+        "tag", "recognise.tag", "Search every picture not searched yet and write the names as tags."
+    ),
+    Deferred(
+        "library",
+        "library.library",
+        "List the pictures of the library, or of a FOLDER, with tags and what was found.",
+    ),
+    Deferred(
+        "show",
+        "library.show",
+        "Show one picture: tags, faces, and why each face got its name, or none.",
+    ),
+    Deferred("people", "recognise.people", "List who is known, and from how many photos."),
+    Deferred("tag-add", "library.tag_add", "Add tags to a picture."),
+    Deferred("tag-remove", "library.tag_remove", "Remove tags from a picture."),
+    Deferred(
+        "move",
+        "library.move",
+        "Move pictures to another folder, / being the root; their public_ids stay.",
+    ),
+    Deferred("rename", "library.rename", "Give a picture another public_id."),
+    Deferred("rm", "library.rm", "Delete pictures."),
+    Deferred(
+        "serve", "serve.serve", "Serve the library, the faces and the webhook, and work the queue."
+    ),
+    Deferred(
+        "keys",
+        "serve.keys",
+        "Show the keys that open the server, as ready variables; add and remove some.",
+    ),
+    Deferred("connect", "sync.connect", "Have Cloudinary tell this installation of changes."),
+    Deferred("reconcile", "sync.reconcile", "Find what no notification told of, and look at it."),
+    Deferred(
+        "worker", "jobs.worker", "Work the queue: learn new portraits, put names on new pictures."
+    ),
+    Deferred("jobs", "jobs.jobs", "See what waits or failed; try it again or drop it."),
+    Deferred(
+        "models",
+        "models.models",
+        "Face models: where they come from, under which licence; get and check them.",
+    ),
+    Deferred(
+        "eval",
+        "evaluate.evaluate",
+        "Accuracy on labelled pictures: what the numbers are on yours, which threshold to take.",
+    ),
+    Deferred(
+        "doctor", "doctor.doctor", "Check configuration, models, store and disk; say what to do."
+    ),
+    Deferred(
+        "adopt", "adopt.adopt", "Make this data folder the one of the store, after moving either."
+    ),
+    Deferred(
+        "completion",
+        "completion.completion",
+        "Print what a shell needs to complete commands, options, names and public_ids.",
+    ),
 ):
     cli.add_command(command)
+
+
+def commands(
+    command: click.Command = cli, name: str = "facelabel"
+) -> Iterator[tuple[str, click.Command]]:
+    """Every command under its full name, loaded; those below a group behind it."""
+    loaded = command.load() if isinstance(command, Deferred) else command
+    yield name, loaded
+    if isinstance(loaded, click.Group):
+        for below, child in loaded.commands.items():
+            yield from commands(child, f"{name} {below}")
 
 
 def main() -> None:
     """Entry point of the program ``facelabel``."""
     framework.lenient_streams()
+    if framework.COMPLETE in os.environ:
+        from facelabel.cli import completion  # noqa: F401, PLC0415 - registers how shells are told
     try:
         cli(prog_name="facelabel")
     except Exception as bug:  # noqa: BLE001 - nobody but a developer can read a traceback

@@ -9,7 +9,8 @@ import click
 from rich.markup import escape
 
 from facelabel.cli import report
-from facelabel.cli.framework import Command, Group, application, json_option, out, print_json
+from facelabel.cli.framework import Command, Group, json_option
+from facelabel.cli.terminal import application, out, print_json
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facelabel import settings as configuration
+from facelabel.settings import SETTINGS, flag, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from click.shell_completion import CompletionItem
 
     Type = click.ParamType[Any]
 else:
@@ -42,6 +44,12 @@ class _Given(Type):
             self.fail("it is empty; is a variable not set?", param, ctx)
         return self.meant.convert(value, param, ctx)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """What a shell offers for the other type."""
+        return self.meant.shell_complete(ctx, param, incomplete)
+
 
 def refuse_empty(params: Iterable[click.Parameter]) -> None:
     """Have every text and path among a command's parameters refused where it is empty."""
@@ -58,24 +66,20 @@ def is_setting(param: click.Parameter) -> bool:
 
 def may_be_empty(param: click.Parameter) -> bool:
     """Whether an empty value of a setting says something: nothing of that, or everything."""
-    return configuration.may_be_empty((param.name or "").removeprefix(_SETTING))
+    return SETTINGS[(param.name or "").removeprefix(_SETTING)].may_be_empty
 
 
 def settings(*, hidden: bool = False) -> list[click.Option]:
     """One flag for each setting; help hides those of secrets, which other users can see there."""
-    options = []
-    for name, field in configuration.Settings.model_fields.items():
-        secret = "SecretStr" in str(field.annotation)
-        variables = ", ".join(configuration.variables(name))
-        options.append(
-            click.Option(
-                [configuration.flag(name), f"{_SETTING}{name}"],
-                metavar="VALUE",
-                hidden=hidden or secret,
-                help=f"{field.description} [{variables}]",
-            )
+    return [
+        click.Option(
+            [flag(name), f"{_SETTING}{name}"],
+            metavar="VALUE",
+            hidden=hidden or setting.is_secret,
+            help=f"{setting.help} [{', '.join(variables(name))}]",
         )
-    return options
+        for name, setting in SETTINGS.items()
+    ]
 
 
 def gather(ctx: click.Context) -> dict[str, object]:

@@ -11,16 +11,8 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli import report
-from facelabel.cli.framework import (
-    Command,
-    application,
-    bar,
-    err,
-    finish,
-    json_option,
-    out,
-    print_json,
-)
+from facelabel.cli.framework import Command, finish, json_option
+from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.core.model import JobKind, Outcome
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import portraits
@@ -92,7 +84,7 @@ def index(
 
 def _plan(app: App, path: Path, *, as_json: bool) -> None:
     walk = Walk()
-    found = portraits.read(path, app.pipeline.scheme.prefix, walk)
+    found = portraits.read(path, app.scheme.prefix, walk)
     why = {portrait: note for portrait in found if (note := portraits.why_unreadable(portrait))}
     if as_json:
         rows = [{"source": portrait.source, "person": portrait.person,
@@ -110,7 +102,7 @@ def _plan(app: App, path: Path, *, as_json: bool) -> None:
 
 def _import(app: App, path: Path, *, as_json: bool) -> None:
     walk = Walk()
-    results = _learn(app, portraits.read(path, app.pipeline.scheme.prefix, walk))
+    results = _learn(app, portraits.read(path, app.scheme.prefix, walk))
     photos = _known(app)
     people = None if photos is None else len(photos)
     alike = list(doubts.spellings(photos or {}))
@@ -159,8 +151,8 @@ def _learn(app: App, found: Sequence[Portrait]) -> list[tuple[Portrait, Outcome]
                 failed += _overruled(uploaded.get(asset.asset_id), portrait)
                 uploaded[asset.asset_id] = portrait
             advance(number, len(found))
-    with bar("learning", app.pipeline.queue.pending()) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+    with bar("learning", app.queue.pending()) as advance:
+        tally = report.Tally(advance, app.queue.pending, quiet=True)
         outcomes = actions.work(app, list(uploaded), tally)
     return failed + list(zip(uploaded.values(), outcomes, strict=True))
 
@@ -181,8 +173,8 @@ def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:
 
 def _settle(app: App, title: str) -> bool:
     """Work the queue; whether that had to end before its end, which is told."""
-    with bar(title, app.pipeline.queue.pending()) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending, quiet=True)
+    with bar(title, app.queue.pending()) as advance:
+        tally = report.Tally(advance, app.queue.pending, quiet=True)
         report.drain(app, tally)
     return tally.stopped
 
@@ -225,7 +217,7 @@ def _print_drift(drift: Drift) -> None:
 
 def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     if dry_run:
-        count = len(actions.labelled(app, app.pipeline.scheme.training))
+        count = len(actions.labelled(app, app.scheme.training))
         model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
         out.print(f"{count} labelled images would be learnt anew with {model}")
         if loss := app.reconciler.strangers(model):
@@ -236,13 +228,13 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     collection = app.reconciler.request_rebuild(force=force)
     with bar("learning anew") as advance:
         app.rebuild_progress.append(advance)
-        tally = report.Tally(lambda _done, _total: None, app.pipeline.queue.pending)
+        tally = report.Tally(lambda _done, _total: None, app.queue.pending)
         first = app.worker({JobKind.REBUILD})  # pictures that wait for it would fail before it
         while done := first.run_one():
             tally(done)
-        if app.pipeline.ledger.collection() != collection:
+        if app.ledger.collection() != collection:
             report.drain(app, tally)  # put off for a moment: it is tried again
-    if app.pipeline.ledger.collection() != collection:
+    if app.ledger.collection() != collection:
         if tally.stopped:
             finish(waiting=True)
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
@@ -356,17 +348,17 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -
     the call, people learnt later are found on older pictures with --again only.
     """
     with application(settings) as app:
-        place = folder.strip("/") if folder else app.pipeline.scheme.recognition
+        place = folder.strip("/") if folder else app.scheme.recognition
         if dry_run:
             _plan_search(app, place, again=again)
             return
         with bar("listing") as listed:
             actions.enqueue_unsearched(app, place, lambda n: listed(n, None), again=again)
-        with bar("searching", app.pipeline.queue.pending()) as advance:
-            tally = report.Tally(advance, app.pipeline.queue.pending)
+        with bar("searching", app.queue.pending()) as advance:
+            tally = report.Tally(advance, app.queue.pending)
             report.drain(app, tally)
         out.print(tally.summary())
-        left = app.pipeline.queue.pending()
+        left = app.queue.pending()
         if left:
             out.print(f"{left} jobs are with other workers or wait: `facelabel jobs list --all`")
     finish(refused=tally.refused, waiting=tally.waiting)
@@ -379,7 +371,7 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
             work.append(asset)
             listed(len(work), None)
     ids = [asset.asset_id for asset in work]
-    known = app.pipeline.ledger.searches(ids)
+    known = app.ledger.searches(ids)
     out.print(f"{len(work)} pictures would be searched, {len(known)} of them again")
     report.print_costs(actions.costs(app, pictures=ids))
     if names := actions.names_too_many(app, app.pipeline.rules(), ids):
@@ -393,9 +385,9 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
 @click.pass_obj
 def people(settings: Settings, *, as_json: bool) -> None:
     """List who is known, and from how many photos."""
-    with application(settings) as app:
-        photos = actions.portraits_by_person(app)
-        refused = len(actions.failed_jobs(app))
+    with records(settings) as kept:
+        photos = actions.portraits_by_person(kept)
+        refused = len(actions.failed_jobs(kept))
     if as_json:
         print_json([{"name": name, "photos": photos[name]} for name in sorted(photos)])
         return

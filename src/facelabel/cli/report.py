@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel.cli.framework import err, out
+from facelabel.cli.terminal import err, out
 from facelabel.core.model import Verdict
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs.walking import Reason

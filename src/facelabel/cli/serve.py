@@ -8,7 +8,8 @@ import click
 
 from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.core import base_url
-from facelabel.cli.framework import Command, Group, application, err, json_option, out, print_json
+from facelabel.cli.framework import Command, Group, json_option
+from facelabel.cli.terminal import application, err, out, print_json
 from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import click
 
 from facelabel import actions
 from facelabel.cli import report
-from facelabel.cli.framework import Command, application, bar, finish, json_option, out, print_json
+from facelabel.cli.framework import Command, finish, json_option
+from facelabel.cli.terminal import application, bar, out, print_json
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def _print_missed(missed: Missed) -> None:
 
 
 def _work(app: App, *, as_json: bool) -> None:
-    with bar("working", app.pipeline.queue.pending()) as advance:
-        tally = report.Tally(advance, app.pipeline.queue.pending)
+    with bar("working", app.queue.pending()) as advance:
+        tally = report.Tally(advance, app.queue.pending)
         report.drain(app, tally)
     if tally.kinds and not as_json:
         out.print(tally.summary())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel import images
+from facelabel.images import decoding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +34,8 @@ class Picture:
 
 
 def decode(
-    data: bytes, limits: Limits, *, max_side: int | None = images.DEFAULT_MAX_SIDE
+    data: bytes, limits: Limits, *, max_side: int | None = decoding.DEFAULT_MAX_SIDE
 ) -> Picture:
-    """Decode as :func:`facelabel.images.decode` does; UnreadableImage."""
-    upright, (width, height) = images.decode(data, limits, max_side=max_side)
+    """Decode as :func:`facelabel.images.decoding.decode` does; UnreadableImage."""
+    upright, (width, height) = decoding.decode(data, limits, max_side=max_side)
     return Picture(upright, width, height)

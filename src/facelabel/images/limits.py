@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL import ImageFile
+
+    from facelabel.images import Limits
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 #: Bytes a pixel takes in the decoder itself, beside Pillow's image (measured, rounded up).
@@ -33,25 +34,6 @@ _COEFFICIENT_BYTES = 7
 Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined] # documented, not exported
 #: Bytes for all pictures that are decoded at the same time: one of the largest, or many others.
 _MEMORY = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The most that is read."""
-
-    #: Of the file.
-    bytes: int = 50 << 20
-    #: Of the picture. Formats that cannot be decoded at a reduced scale reach ``memory`` earlier:
-    #: 168 megapixels in PNG and TIFF, 105 in HEIC, 64 in AVIF, 49 in WebP, 60 and less with
-    #: transparency; a JPEG with several scans 120.
-    pixels: int = 200_000_000
-    #: Pixels of the longer side.
-    side: int = 65_535
-    #: Bytes that decoding may take, estimated from the header.
-    memory: int = 840_000_000
-    #: Pixels decoded over all scans of a progressive JPEG, which may hold thousands of them; also
-    #: of one inside a TIFF.
-    work: int = 3_000_000_000
 
 
 class Room:

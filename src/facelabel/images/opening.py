@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
+    from facelabel.images import Limits
     from facelabel.images.jpeg import Structure
-    from facelabel.images.limits import Limits
 
 #: Rows looked at together.
 _STRIP = 256

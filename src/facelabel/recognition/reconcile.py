@@ -19,8 +19,10 @@ from facelabel.recognition.pipeline import ERROR_KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from facelabel.core.label_policy import Scheme
     from facelabel.core.model import Asset, Job, Json, NameState, Search
-    from facelabel.recognition.pipeline import Pipeline
+    from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+    from facelabel.recognition.pipeline import Pipeline, Thrift
 
 #: Seconds one turn of a rebuild works; other jobs come between two turns.
 TURN_SECONDS = 15.0
@@ -107,16 +109,33 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Compares, mends and rebuilds with the pipeline's own ports."""
+    """Compares, mends and rebuilds; all state is behind its ports."""
 
+    library: Library
+    recognizer: Recognizer
+    ledger: Ledger
+    queue: Queue
+    clock: Clock
+    scheme: Scheme
+    #: What knows which collection is live, and whether a picture is up to date.
     pipeline: Pipeline
+    #: None: searching costs nothing but time.
+    thrift: Thrift | None = None
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Reconciler:
+        """One on the ports of a pipeline."""
+        return cls(
+            pipeline.library, pipeline.recognizer, pipeline.ledger, pipeline.queue,
+            pipeline.clock, pipeline.scheme, pipeline, pipeline.thrift,
+        )  # fmt: skip
 
     def check(self) -> Drift:
         """Compare every labelled image with the ledger, and the ledger with the collection."""
-        pipe, live = self.pipeline, self.pipeline.ledger.collection()
-        enrolled = {e.asset_id: e for e in pipe.ledger.enrolments(live)} if live else {}
-        with pipe.one_collection():
-            faces = list(pipe.recognizer.faces(live)) if live else []
+        live = self.ledger.collection()
+        enrolled = {e.asset_id: e for e in self.ledger.enrolments(live)} if live else {}
+        with self.pipeline.one_collection():
+            faces = list(self.recognizer.faces(live)) if live else []
         missing, refused, wanted = [], [], set()
         for asset, person, reason in self._labelled():
             wanted.add(asset.asset_id)
@@ -143,13 +162,12 @@ class Reconciler:
 
     def mend(self, drift: Drift) -> None:
         """Enqueue the jobs, and adopt or forget the faces, that end this drift."""
-        pipe = self.pipeline
-        orphans = self._adopt(drift, pipe.collection()) if drift.orphans else ()
+        orphans = self._adopt(drift, self.pipeline.collection()) if drift.orphans else ()
         assets = [asset.asset_id for asset in drift.missing] + list(drift.extra)
         for asset_id in [*assets, *(e.asset_id for e in drift.lost)]:
-            pipe.queue.enqueue(JobKind.ASSET, asset_id)
+            self.queue.enqueue(JobKind.ASSET, asset_id)
         if orphans:
-            self._forget_orphans(orphans, pipe.collection())
+            self._forget_orphans(orphans, self.pipeline.collection())
 
     def missed(self, progress: Callable[[int], None] = lambda _: None) -> Missed:
         """List our folders and compare every picture with the ledger; changes nothing.
@@ -158,8 +176,8 @@ class Reconciler:
             progress: told how many pictures were compared so far.
 
         """
-        ledger, live = self.pipeline.ledger, self.pipeline.ledger.collection()
-        enrolled = {e.asset_id: e for e in ledger.enrolments(live)} if live else {}
+        live = self.ledger.collection()
+        enrolled = {e.asset_id: e for e in self.ledger.enrolments(live)} if live else {}
         listed: set[str] = set()
         changed: list[str] = []
         for page in _pages(self._ours()):
@@ -167,7 +185,7 @@ class Reconciler:
             listed.update(asset.asset_id for asset in new)
             changed += [asset.asset_id for asset in self._changed(new, enrolled)]
             progress(len(listed))
-        known = enrolled.keys() | set(ledger.searched())
+        known = enrolled.keys() | set(self.ledger.searched())
         gone = tuple(sorted(known - listed))
         vanished = self._vanished(gone) if len(gone) > bearable(len(known)) else 0
         return Missed(tuple(changed), gone, len(listed), len(known), vanished)
@@ -186,31 +204,31 @@ class Reconciler:
     def look_at(self, missed: Missed) -> None:
         """Enqueue what was missed."""
         wanted = [*missed.changed, *missed.gone]
-        self.pipeline.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in wanted])
+        self.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in wanted])
 
     def _vanished(self, gone: Sequence[str]) -> int:
         """About how many of these are nowhere in the library; the rest left our folders."""
         sample = gone[:: -(-len(gone) // SAMPLE)]
-        nowhere = [key for key in sample if self.pipeline.library.asset(key) is None]
+        nowhere = [key for key in sample if self.library.asset(key) is None]
         return round(len(gone) * len(nowhere) / len(sample))
 
     def _ours(self) -> Iterator[Asset]:
         """Every picture of our folders; one may come twice."""
-        scheme = self.pipeline.scheme
+        scheme = self.scheme
         for folder in _outermost(scheme.training, scheme.recognition):
-            yield from self.pipeline.library.assets(folder)
+            yield from self.library.assets(folder)
 
     def _changed(
         self, assets: Sequence[Asset], enrolled: Mapping[str, Enrolment]
     ) -> Iterator[Asset]:
         """Those that are not as the ledger has them."""
         ids = [asset.asset_id for asset in assets]
-        searches, marks = self.pipeline.ledger.searches(ids), self.pipeline.ledger.marks(ids)
+        searches, marks = self.ledger.searches(ids), self.ledger.marks(ids)
         for asset in assets:
             line, search = enrolled.get(asset.asset_id), searches.get(asset.asset_id)
-            if self.pipeline.scheme.trains(asset):
+            if self.scheme.trains(asset):
                 differs = search is not None or self._label_differs(asset, line)
-            elif self.pipeline.scheme.searches(asset):
+            elif self.scheme.searches(asset):
                 names = marks.get(asset.asset_id, {})
                 differs = line is not None or self._search_differs(asset, search, names)
             else:
@@ -221,7 +239,7 @@ class Reconciler:
     def _label_differs(self, asset: Asset, line: Enrolment | None) -> bool:
         """Whether index and label disagree; a refusal stands until somebody mends the image."""
         try:
-            person = self.pipeline.scheme.person(asset)
+            person = self.scheme.person(asset)
         except LabelRefused:
             return ERROR_KEY not in asset.context
         if person is None or line is None:
@@ -233,20 +251,21 @@ class Reconciler:
     ) -> bool:
         if search is None:
             return ERROR_KEY not in asset.context
-        pipe = self.pipeline
-        return not pipe.is_fresh(search, asset) or bool(pipe.decisions(asset, search, marks))
+        return not self.pipeline.is_fresh(search, asset) or bool(
+            self.pipeline.decisions(asset, search, marks)
+        )
 
     def request_rebuild(self, *, force: bool = False) -> str:
         """Enqueue a rebuild; return the name of the collection it will make.
 
         With ``force`` it switches even if people are lost by it.
         """
-        stamp = datetime.fromtimestamp(self.pipeline.clock.now(), UTC)
-        collection = f"{self.pipeline.scheme.collection}-{stamp:%Y%m%d%H%M%S}"
+        stamp = datetime.fromtimestamp(self.clock.now(), UTC)
+        collection = f"{self.scheme.collection}-{stamp:%Y%m%d%H%M%S}"
         payload: Json = {"collection": collection, "force": force}
         # Made here, because the worker that fills it may have other face models in its settings.
-        self.pipeline.recognizer.create(collection)
-        self.pipeline.queue.enqueue(JobKind.REBUILD, collection, payload)
+        self.recognizer.create(collection)
+        self.queue.enqueue(JobKind.REBUILD, collection, payload)
         return collection
 
     def rebuild(self, job: Job, progress: Callable[[int, int], None] | None = None) -> Outcome:
@@ -265,7 +284,7 @@ class Reconciler:
             refused = set(cast("list[str]", job.payload.get("refused", [])))
             if not self._build(new, refused, progress):
                 payload: Json = {**job.payload, "refused": [*sorted(refused)]}
-                self.pipeline.queue.enqueue(JobKind.REBUILD, new, payload)
+                self.queue.enqueue(JobKind.REBUILD, new, payload)
                 return Outcome("rebuilding", note=new)
             loss = self._loss(new, live)
             if loss and not force:
@@ -274,16 +293,16 @@ class Reconciler:
                     f"the new collection would lose {loss}; the old one stays."
                     " `facelabel index --rebuild --force` accepts the loss"
                 )
-            self.pipeline.ledger.switch(new)
+            self.ledger.switch(new)
         if not job.payload.get("over"):
-            thrift = self.pipeline.thrift
+            thrift = self.thrift
             if thrift is None:
                 self._replace_others(new, lossy=force)
                 # Whoever searched since the switch did not see the strangers.
-                self.pipeline.ledger.changed()
+                self.ledger.changed()
             self._follow_up(new)
             if thrift:
-                queue, payload = self.pipeline.queue, {**job.payload, "over": True}
+                queue, payload = self.queue, {**job.payload, "over": True}
                 queue.enqueue(JobKind.REBUILD, new, payload, delay=thrift.grace)
         else:
             self._replace_others(new, lossy=force)
@@ -291,13 +310,13 @@ class Reconciler:
 
     def strangers(self, model: str) -> int:
         """How many faces of others would be lost by a rebuild with that model."""
-        live = self.pipeline.ledger.collection()
+        live = self.ledger.collection()
         return self._strangers(live, model) if live else 0
 
     def _labelled(self) -> Iterator[tuple[Asset, str, str]]:
         """Each labelled training image with the person, or the reason why it names none."""
-        scheme = self.pipeline.scheme
-        for asset in self.pipeline.library.assets(scheme.training):
+        scheme = self.scheme
+        for asset in self.library.assets(scheme.training):
             if not scheme.trains(asset):
                 continue
             try:
@@ -310,25 +329,23 @@ class Reconciler:
 
     def _adopt(self, drift: Drift, collection: str) -> Sequence[str]:
         """Record the faces of images that the ledger has lost; return the other orphans."""
-        pipe = self.pipeline
         unknown = {asset_hash(asset.asset_id): asset.asset_id for asset in drift.missing}
         others = []
-        for face in pipe.recognizer.faces(collection, drift.orphans):
+        for face in self.recognizer.faces(collection, drift.orphans):
             asset_id = unknown.get(face.asset_hash or asset_hash(face.asset_id or ""))
-            if asset_id is None or pipe.ledger.enrolment(collection, asset_id):
+            if asset_id is None or self.ledger.enrolment(collection, asset_id):
                 others.append(face.face_id)
             else:
-                pipe.adopt(asset_id, face.face_id, face.person, collection)
+                self.pipeline.adopt(asset_id, face.face_id, face.person, collection)
         return others
 
     def _forget_orphans(self, orphans: Sequence[str], collection: str) -> None:
         """Forget faces nobody holds, but not those a worker has enrolled since we looked."""
-        pipe = self.pipeline
-        held = {e.face_id for e in pipe.ledger.enrolments(collection, orphans)}
+        held = {e.face_id for e in self.ledger.enrolments(collection, orphans)}
         forgotten = [orphan for orphan in orphans if orphan not in held]
-        pipe.recognizer.forget(collection, forgotten)
-        pipe.ledger.cleared(collection, forgotten)
-        pipe.schedule_sweep()
+        self.recognizer.forget(collection, forgotten)
+        self.ledger.cleared(collection, forgotten)
+        self.pipeline.schedule_sweep()
 
     def _build(
         self, new: str, refused: set[str], progress: Callable[[int, int], None] | None
@@ -337,10 +354,9 @@ class Reconciler:
 
         Every turn gets on by one image at least: those that cannot be learnt join ``refused``.
         """
-        pipe = self.pipeline
-        pipe.recognizer.create(new)
-        end = pipe.clock.now() + TURN_SECONDS
-        built = {line.asset_id: line for line in pipe.ledger.enrolments(new)}
+        self.recognizer.create(new)
+        end = self.clock.now() + TURN_SECONDS
+        built = {line.asset_id: line for line in self.ledger.enrolments(new)}
         labelled = [(asset, person) for asset, person, _ in self._labelled() if person]
         work = [pair for pair in labelled if pair[0].asset_id not in refused]
         for number, (asset, person) in enumerate(work):
@@ -351,75 +367,70 @@ class Reconciler:
                 continue
             if not self._enrol(new, asset, person):
                 refused.add(asset.asset_id)
-            if pipe.clock.now() > end:
+            if self.clock.now() > end:
                 return False
         if progress:
             progress(len(work), len(work))
         return True
 
     def _enrol(self, new: str, asset: Asset, person: str) -> bool:
-        pipe = self.pipeline
         try:
-            image = pipe.library.fetch(asset)
+            image = self.library.fetch(asset)
             digest = hashlib.sha256(image).hexdigest()
-            face_id = pipe.copy(digest, person, new)
+            face_id = self.pipeline.copy(digest, person, new)
             if face_id is None:
-                face_id = pipe.recognizer.enrol(new, image, person, asset).face_id
+                face_id = self.recognizer.enrol(new, image, person, asset).face_id
         except Rejected:
             return False  # it is counted when the collection is verified
         line = Enrolment(asset.asset_id, asset.public_id, asset.version, digest, person, face_id)
-        pipe.ledger.enrol(new, line)
+        self.ledger.enrol(new, line)
         return True
 
     def _loss(self, new: str, live: str) -> Loss:
         """What is learnt in the live collection and not in the new one, or without a face."""
-        pipe = self.pipeline
-        lines = list(pipe.ledger.enrolments(new))
-        faces = {face.face_id for face in pipe.recognizer.faces(new)}
+        lines = list(self.ledger.enrolments(new))
+        faces = {face.face_id for face in self.recognizer.faces(new)}
         arrived = {line.asset_id for line in lines if line.face_id in faces}
         wanted = {asset.asset_id for asset, person, _ in self._labelled() if person}
-        before = pipe.ledger.enrolments(live)
+        before = self.ledger.enrolments(live)
         lost = sorted(e.public_id for e in before if e.asset_id in wanted - arrived)
-        return Loss(tuple(lost), self._strangers(new, pipe.recognizer.model(new)))
+        return Loss(tuple(lost), self._strangers(new, self.recognizer.model(new)))
 
     def _strangers(self, heir: str, model: str) -> int:
-        recognizer = self.pipeline.recognizer
-        return sum(recognizer.strangers(name, model) for name in {*self._others(heir), heir})
+        return sum(self.recognizer.strangers(name, model) for name in {*self._others(heir), heir})
 
     def _others(self, live: str) -> list[str]:
         """What takes no part any more once a collection is live; never one that is not ours."""
-        base = self.pipeline.scheme.collection
+        base = self.scheme.collection
         ours = re.compile(re.escape(base) + r"(-\d{14})?")
-        names = self.pipeline.recognizer.collections()
+        names = self.recognizer.collections()
         return [name for name in names if name != live and ours.fullmatch(name)]
 
     def _replace_others(self, live: str, *, lossy: bool) -> None:
         """Drop what this and interrupted rebuilds left, with what others put there carried over."""
-        pipe = self.pipeline
         for name in self._others(live):
             self._untag(name, live)
-            pipe.ledger.purge(name)
+            self.ledger.purge(name)
             # Last of all in the recogniser: while it stands there we come back.
-            pipe.recognizer.supersede(name, live, lossy=lossy)
+            self.recognizer.supersede(name, live, lossy=lossy)
 
     def _untag(self, old: str, live: str) -> None:
         """Take the face tag off images that left the training folder while we built."""
-        pipe = self.pipeline
-        held = {line.asset_id for line in pipe.ledger.enrolments(live)}
-        for line in pipe.ledger.enrolments(old):
-            asset = None if line.asset_id in held else pipe.library.asset(line.asset_id)
+        held = {line.asset_id for line in self.ledger.enrolments(live)}
+        for line in self.ledger.enrolments(old):
+            asset = None if line.asset_id in held else self.library.asset(line.asset_id)
             if asset:
-                pipe.library.remove_tags(asset.asset_id, sorted(names.face_id_tags(asset.tags)))
+                self.library.remove_tags(asset.asset_id, sorted(names.face_id_tags(asset.tags)))
 
     def _drop(self, collection: str) -> None:
         """Drop a collection that never was live."""
-        self.pipeline.ledger.purge(collection)
-        self.pipeline.recognizer.drop(collection)
+        self.ledger.purge(collection)
+        self.recognizer.drop(collection)
 
     def _follow_up(self, new: str) -> None:
         """Have face tags, changes made meanwhile and searched pictures looked at."""
-        queue = self.pipeline.queue
-        for line in self.pipeline.ledger.enrolments(new):
+        queue = self.queue
+        for line in self.ledger.enrolments(new):
             queue.enqueue(JobKind.ASSET, line.asset_id)
         self.mend(self.check())
         self.pipeline.schedule_sweep()

@@ -42,7 +42,7 @@ IDLE_SECONDS = 0.5
 
 def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
     """What is done for every kind of job about pictures."""
-    reconciler = Reconciler(pipeline)
+    reconciler = Reconciler.of(pipeline)
     changes = Changes(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.scheme)
     return {
         JobKind.ASSET: pipeline.examine,

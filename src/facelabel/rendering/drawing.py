@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import ImageDraw, ImageFont
 
-from facelabel.images import decode
+from facelabel.images.decoding import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

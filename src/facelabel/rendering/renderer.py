@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from facelabel import images
 from facelabel.cloudinary.steps import Turn
 from facelabel.cloudinary.transformations import Regions, Rendered
 from facelabel.errors import Rejected
+from facelabel.images import decoding
 from facelabel.rendering import effects, geometry, pricing
 from facelabel.rendering.encoding import encode
 from facelabel.rendering.geometry import Area, Subject
@@ -83,7 +83,7 @@ class PillowRenderer:
             # Faces are known where they are in the upright picture; hiding another place is worse
             # than hiding nothing.
             raise Rejected("a_ignore together with faces is unsupported")
-        name, width, height = images.inspect(data, self._limits)
+        name, width, height = decoding.inspect(data, self._limits)
         self.price(transformation, (width, height))
         if self._stays(data, name, transformation):
             return Rendered(data, name, width, height)
@@ -105,7 +105,7 @@ class PillowRenderer:
         if name in _SHOWN_EVERYWHERE or name in transformation.accepts:
             fitting.add("auto")
         may_stay = transformation.only_writes and transformation.format in fitting
-        return may_stay and images.is_animated(data, self._limits)
+        return may_stay and decoding.is_animated(data, self._limits)
 
     def _check_time(self, end: float) -> None:
         if self._clock() > end:
@@ -123,7 +123,7 @@ class PillowRenderer:
     ) -> _Scene:
         upright = not transformation.ignores_exif
         most = _enough(transformation, regions, size) if upright else None
-        image, full = images.load(data, self._limits, upright=upright, max_side=most)
+        image, full = decoding.load(data, self._limits, upright=upright, max_side=most)
         return _Scene(image, _subject(regions, full))
 
 

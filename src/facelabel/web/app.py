@@ -82,7 +82,7 @@ def _faces_context(app: App, faces: OwnFaces) -> rekognition_api.Context:
     return rekognition_api.Context(
         collections=faces.collections,
         keys=app.keys or tuple,
-        clock=app.pipeline.clock,
+        clock=app.clock,
         throttle=settings.rekognition_throttle,
         fetch_object=faces.fetch_object,
     )
@@ -97,7 +97,7 @@ def _context(app: App, local: Local, budget: Budget) -> Context:
         messages=local.messages,
         renderer=local.renderer,
         derived=local.derived,
-        clock=app.pipeline.clock,
+        clock=app.clock,
         keys=local.keys,
         fetch=app.fetch,
         inspect=local.inspect,
@@ -109,7 +109,7 @@ def _context(app: App, local: Local, budget: Budget) -> Context:
         max_body_bytes=settings.max_upload_mb << 20,
         max_file_bytes=max(settings.max_upload_mb, settings.max_image_mb) << 20,
         scratch=str(settings.data / "uploads"),
-        scheme=app.pipeline.scheme,
+        scheme=app.scheme,
         notified_hosts=settings.notified_hosts,
         signs_urls=not (settings.public_delivery or settings.serves_only_here),
     )

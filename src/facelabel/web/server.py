@@ -239,7 +239,7 @@ def _reconcile(app: App, stop: threading.Event) -> None:
 
 def _request(app: App) -> None:
     try:
-        app.pipeline.queue.enqueue(JobKind.RECONCILE, RECONCILE_KEY)
+        app.queue.enqueue(JobKind.RECONCILE, RECONCILE_KEY)
     except FacelabelError:
         log.warning("the queue is not available; the next look is in %g hours",
                     app.settings.reconcile_hours)  # fmt: skip

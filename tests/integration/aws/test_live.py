@@ -96,9 +96,9 @@ def test_a_crash_in_between_is_made_good_by_the_next_run(table: Table, live_name
     assert job
     dying: Table = Doomed(table)  # type: ignore[assignment] # a table but for its death
     with pytest.raises(Unavailable, match="killed"):
-        Reconciler(pipeline(dying)).rebuild(job)
+        Reconciler.of(pipeline(dying)).rebuild(job)
     assert (live_name.read(), whole.ledger.collection()) == (NEXT, FIRST)
-    assert Reconciler(whole).rebuild(job).kind == "rebuilt"
+    assert Reconciler.of(whole).rebuild(job).kind == "rebuilt"
     assert (live_name.read(), whole.ledger.collection()) == (NEXT, NEXT)
     assert [one.person for one in whole.ledger.enrolments(NEXT)] == ["Ann"]
     assert FIRST not in recognizer.collections()

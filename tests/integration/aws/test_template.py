@@ -38,7 +38,8 @@ from facelabel.bootstrap import functions
 from facelabel.cloudinary.intake import PATHS
 from facelabel.core.model import JobKind, JobRequest
 from facelabel.recognition.reconcile import Reconciler
-from facelabel.settings import Settings, load, variables
+from facelabel.settings import SETTINGS, load, variables
+from facelabel.settings.typed import Settings
 from facelabel.web.server import RECONCILE_KEY
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ def _loaded(
     made: Node, function: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str
 ) -> Settings:
     """The settings that a function reads, with nothing in them that is none."""
-    known = {variable for name in Settings.model_fields for variable in variables(name)}
+    known = {variable for name in SETTINGS for variable in variables(name)}
     environment = _environment(made, function)
     assert environment.keys() - known == {"CLOUDINARY_URL_SECRET"}
     monkeypatch.chdir(folder)
@@ -356,7 +357,7 @@ def test_no_stack_may_touch_the_collection_of_another(made: Node) -> None:
     assert len(patterns) == 2
     reached = [name for name in OURS + OTHERS if any(fnmatchcase(name, p) for p in patterns)]
     assert reached == OURS
-    scheme = Reconciler(Bench().pipeline).request_rebuild()
+    scheme = Reconciler.of(Bench().pipeline).request_rebuild()
     assert any(fnmatchcase(scheme, pattern) for pattern in patterns)
 
 

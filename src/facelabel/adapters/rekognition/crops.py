@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from facelabel import images
 from facelabel.core.model import Box
 from facelabel.errors import UnreadableImage
+from facelabel.images import decoding
 
 if TYPE_CHECKING:
     from facelabel.images import Limits
@@ -49,7 +49,7 @@ class Photo:
 
     def __init__(self, data: bytes, limits: Limits) -> None:
         """Decode any format that is read; UnreadableImage."""
-        self._image, _ = images.decode(data, limits, max_side=MAX_SIDE)
+        self._image, _ = decoding.decode(data, limits, max_side=MAX_SIDE)
         if min(self._image.size) * MAX_SIDE < max(self._image.size) * MIN_SIDE:
             width, height = self._image.size
             raise UnreadableImage(f"{width} x {height} pixels are too narrow for a face")

@@ -10,13 +10,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import create_engine, event, inspect, make_url, text
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -60,6 +59,9 @@ class Database:
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._busy_timeout = busy_timeout
         self._engine = self._connected()
+        #: Of the dialect in use, which is loaded by now: the other one takes as long again.
+        dialect = import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}")
+        self._inserting = cast("Callable[[Table], Insert]", dialect.insert)
         snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = self._engine.execution_options(**snapshot)
         forgets = threading.Event()
@@ -129,8 +131,7 @@ class Database:
     @property
     def inserting(self) -> Callable[[Table], Insert]:
         """INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words."""
-        dialect = sqlite_dialect if self._sqlite else postgresql_dialect
-        return cast("Callable[[Table], Insert]", dialect.insert)
+        return self._inserting
 
     def insert(self, table: Table) -> Insert:
         """INSERT into a table, by :attr:`inserting`."""

@@ -17,7 +17,7 @@ from zlib import crc32
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from facelabel.adapters.store.sql import pooling
+from facelabel.adapters.store.sql import pooling, schema
 from facelabel.adapters.store.sql.database_errors import Who
 from facelabel.errors import ConfigurationError
 
@@ -81,6 +81,7 @@ def engine(url: URL, lock_timeout: float) -> Engine:
 
     ``lock_timeout``: seconds to wait for a lock. What URL, role or database say stands.
     """
+    schema.say_to_postgresql()
     arguments = {name: value for name, value in _CLIENT.items() if name not in url.query}
     made = create_engine(
         url.difference_update_query([_PREPARE]),

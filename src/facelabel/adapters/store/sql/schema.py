@@ -45,6 +45,22 @@ Path = Text().with_variant(Text(collation="C"), "postgresql")
 Seconds = Float(53)
 Similarity = Float(53)
 
+_PARTIAL: list[tuple[Index, str]] = []
+
+
+def _partial(name: str, column: str, *, where: str) -> Index:
+    """An index of some rows alone."""
+    index = Index(name, column, sqlite_where=text(where))
+    _PARTIAL.append((index, where))
+    return index
+
+
+def say_to_postgresql() -> None:
+    """Say to PostgreSQL's dialect, too, what is its alone: whoever says it has loaded it."""
+    for index, where in _PARTIAL:
+        index.dialect_options["postgresql"]["where"] = text(where)
+
+
 job = Table(
     "job",
     metadata,
@@ -135,12 +151,7 @@ standing = Table(
     Column("below", Similarity),
     Column("upto", Similarity),
     Index(None, "generation", "searched_at", "asset_id"),
-    Index(
-        "ix_standing_noted",
-        "generation",
-        sqlite_where=text("note IS NOT NULL"),
-        postgresql_where=text("note IS NOT NULL"),
-    ),
+    _partial("ix_standing_noted", "generation", where="note IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 
@@ -186,12 +197,7 @@ template = Table(
     Index(None, "collection_id", "user_id"),
     Index("ix_template_collection_id_person_row", "collection_id", "person", "row"),
     # Few, as a rule: counted with every search.
-    Index(
-        "ix_template_nameless",
-        "collection_id",
-        sqlite_where=text("person = ''"),
-        postgresql_where=text("person = ''"),
-    ),
+    _partial("ix_template_nameless", "collection_id", where="person = ''"),
     sqlite_autoincrement=True,
 )
 
