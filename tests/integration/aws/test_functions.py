@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import http.server
 import json
 import os
-import ssl
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from tests.certificates import self_signed, server_side
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues
 
 from facelabel.adapters.aws import signed
@@ -37,7 +33,8 @@ KEYS = {
 }
 #: What would make the webhook start late.
 HEAVY = (
-    "boto3 botocore pydantic PIL cloudinary aws_lambda_powertools httpcore urllib3 sqlalchemy numpy"
+    "boto3 botocore pydantic PIL cloudinary aws_lambda_powertools httpcore2 urllib3 sqlalchemy"
+    " numpy"
 )
 #: Answers a notification as Lambda would have it answered; prints what that took.
 ANSWER = f"""
@@ -162,25 +159,7 @@ def test_without_a_queue_and_a_database_nothing_is_taken(
 @pytest.fixture
 def impostor(tmp_path: Path) -> Iterator[str]:
     """URL of an HTTPS server with a certificate of its own making."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    day = dt.timedelta(days=1)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    file = tmp_path / "server.pem"
-    file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-        + certificate.public_bytes(pem)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
+    context = server_side(self_signed(tmp_path, "localhost"))
     with _Quiet(("localhost", 0), http.server.BaseHTTPRequestHandler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
