@@ -56,6 +56,29 @@ def test_the_originals_environment_works_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert found.cloudinary_url.get_secret_value() == "cloudinary://key:hush@demo"
 
 
+def test_a_secret_wins_over_the_environment_and_a_flag_over_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("trainingFolder", "environment")
+    monkeypatch.setenv("FACELABEL_MARGIN", "3")
+    secret = {"TRAININGFOLDER": "secret", "FACELABEL_TRAINING_FOLDER": "later", "OTHER": "x"}
+    assert settings.load(secret=secret).training_folder == "secret"
+    assert settings.load(secret={"FACELABEL_TRAINING_FOLDER": "own"}).training_folder == "own"
+    assert settings.load(secret={"trainingFolder": ""}).training_folder == "environment"
+    assert settings.load(secret=secret).margin == 3
+    assert settings.load({"training_folder": "flag"}, secret).training_folder == "flag"
+    assert settings.unknown(secret) == ["OTHER"]
+    assert settings.load().training_folder == "environment"
+
+
+def test_a_secret_that_is_refused_is_named_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match=r"^CLOUDINARY_URL=\*+ is refused") as refused:
+        settings.load(secret={"CLOUDINARY_URL": "hush"})
+    assert "hush" not in str(refused.value)
+    with pytest.raises(ConfigurationError, match=r"^FACELABEL_MARGIN=\*+ is refused"):
+        settings.load(secret={"FACELABEL_MARGIN": "wide"})
+
+
 @pytest.mark.parametrize("value", ["80", "80.0", " 80 ", "8e1"])
 def test_the_threshold_may_be_written_in_any_way(
     monkeypatch: pytest.MonkeyPatch, value: str

@@ -465,22 +465,26 @@ def variables(name: str) -> tuple[str, ...]:
     return (alias, own) if isinstance(alias, str) else (own,)
 
 
-def load(flags: Mapping[str, object] | None = None) -> Settings:
+def load(
+    flags: Mapping[str, object] | None = None, secret: Mapping[str, str] | None = None
+) -> Settings:
     """Read all sources once.
 
     Args:
         flags: settings given on the command line, by field name; they win.
+        secret: environment variables that are kept somewhere else; they win over the environment.
 
     Raises:
         ConfigurationError: naming the variable, the value and what is allowed.
 
     """
-    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    given = _of_variables(secret or {})
+    given |= {name: value for name, value in (flags or {}).items() if value is not None}
     try:
         _check_file(config_file())
         return Settings(**given)  # type: ignore[arg-type] # checked by pydantic itself
     except ValidationError as error:
-        lines = [_explain(detail, given) for detail in error.errors()]
+        lines = [_explain(detail, flags or {}, secret or {}) for detail in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{ENV_FILE} is no text in UTF-8: {error}") from None
@@ -488,6 +492,23 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
         raise ConfigurationError(
             f"{error.filename} {reading.why(error)}; {CONFIG_VARIABLE} may name another file"
         ) from None
+
+
+def unknown(secret: Mapping[str, str]) -> list[str]:
+    """The environment variables that are no setting's."""
+    known = {one.lower() for name in Settings.model_fields for one in variables(name)}
+    return sorted(name for name in secret if name.lower() not in known)
+
+
+def _of_variables(secret: Mapping[str, str]) -> dict[str, object]:
+    """The settings among environment variables, by field name; an empty one says nothing."""
+    values = {name.lower(): value for name, value in secret.items() if value}
+    return {
+        name: values[variable.lower()]
+        for name in Settings.model_fields
+        for variable in reversed(variables(name))  # the first one wins
+        if variable.lower() in values
+    }
 
 
 def _table(path: Path | None) -> dict[str, object]:
@@ -522,15 +543,16 @@ def _meant(key: str) -> str:
     return f" (there it is {name})" if key != name and name in Settings.model_fields else ""
 
 
-def _explain(detail: ErrorDetails, flags: Mapping[str, object]) -> str:
+def _explain(detail: ErrorDetails, flags: Mapping[str, object], secret: Mapping[str, str]) -> str:
     """One sentence: which variable, which value, what is allowed."""
     if not detail["loc"]:
         return detail["msg"].removeprefix("Value error, ")
     name = _field_of(str(detail["loc"][0]))
     field = Settings.model_fields[name]
     allowed = detail["msg"].removeprefix("Value error, ")
-    source, value = _origin(name, flags)
-    shown = "**********" if "SecretStr" in str(field.annotation) else value
+    source, value = _origin(name, flags, secret)
+    is_secret = source in secret or "SecretStr" in str(field.annotation)
+    shown = "**********" if is_secret else value
     return f"{source}={shown!s} is refused: {allowed} ({_help(field)})"
 
 
@@ -539,11 +561,13 @@ def _field_of(location: str) -> str:
     return location if location in Settings.model_fields else by_alias[location]
 
 
-def _origin(name: str, flags: Mapping[str, object]) -> tuple[str, object]:
+def _origin(
+    name: str, flags: Mapping[str, object], secret: Mapping[str, str]
+) -> tuple[str, object]:
     """Where the value of a setting came from, and the value."""
-    if name in flags:
+    if flags.get(name) is not None:
         return flag(name), flags[name]
-    environment = {key.lower(): (key, value) for key, value in os.environ.items()}
+    environment = {key.lower(): (key, value) for key, value in {**os.environ, **secret}.items()}
     for variable in variables(name):
         if variable.lower() in environment:
             return environment[variable.lower()]

@@ -19,6 +19,7 @@ from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import functions
 from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import ConfigurationError, Unavailable
+from facelabel.media import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +93,6 @@ def lambda_like(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The environment of a function, less the account and the queue."""
     for name, value in {**KEYS, "FACELABEL_QUEUE": "https://sqs.example.com/1/q"}.items():
         monkeypatch.setenv(name, value)
-    # What a function takes from its secret stays in its environment: to be taken away here.
     for name in ("CLOUDINARY_URL", "CLOUDINARY_URL_SECRET", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, "")
     return monkeypatch
@@ -110,9 +110,9 @@ def parameter_without_a_folder() -> str:
     return _parameter("cloudinary")
 
 
-def _parameter(name: str) -> str:
+def _parameter(name: str, text: str = URL) -> str:
     ssm = client("ssm")
-    ssm.put_parameter(Name=name, Value=URL, Type="SecureString", Overwrite=True)
+    ssm.put_parameter(Name=name, Value=text, Type="SecureString", Overwrite=True)
     return str(ssm.get_parameter(Name=name)["Parameter"]["ARN"])
 
 
@@ -135,8 +135,24 @@ def test_the_account_is_read_from_its_secret(
         lambda_like.setenv("AWS_ENDPOINT_URL", moto_server())
     client("secretsmanager").delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
     lambda_like.setenv("CLOUDINARY_URL_SECRET", arn())
-    functions.door()
-    assert os.environ["CLOUDINARY_URL"] == URL
+    assert functions.door().intake.keys() == (ApiKey("key", "secret"),)
+    assert not [name for name, value in os.environ.items() if "secret@" in value]
+
+
+def test_the_worker_finds_its_account_there_too(
+    lambda_like: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lambda_like.setenv("AWS_ENDPOINT_URL", moto_server())
+    lambda_like.setenv("FACELABEL_STORE", "dynamodb://table")
+    lambda_like.setenv("FACELABEL_DEAD_LETTERS", "https://sqs.example.com/1/d")
+    with pytest.raises(ConfigurationError, match="CLOUDINARY_URL is not set"):
+        functions.staff()
+    kept = json.dumps({"CLOUDINARY_URL": URL, "PGPASSWORD": "hush"})
+    lambda_like.setenv("CLOUDINARY_URL_SECRET", _parameter("/facelabel/several", kept))
+    functions.staff()
+    assert "is no setting, and is not read: PGPASSWORD" in caplog.text
+    assert not {URL, "hush"} & {*os.environ.values()}
+    assert "hush" not in caplog.text
 
 
 def test_what_is_no_arn_is_refused(lambda_like: pytest.MonkeyPatch) -> None:
