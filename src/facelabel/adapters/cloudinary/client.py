@@ -68,7 +68,10 @@ class Api(enum.StrEnum):
 
 
 class Client:
-    """Calls on behalf of one account; used by many threads at once."""
+    """Calls on behalf of one account; used by many threads at once.
+
+    :func:`facelabel.adapters.cloudinary.transport.install` has to have been called.
+    """
 
     def __init__(self, account: Account, *, timeout: float = 60.0, clock: Clock) -> None:
         """``timeout``: seconds that one call may take, its repetitions included."""
