@@ -9,11 +9,11 @@ import pytest
 from tests.contract.rekognition_endpoint import KEY, running, site
 from tests.photographs import PEOPLE
 
+from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.adapters.vectors import MatrixIndex
-from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
 from facelabel.model import Asset, Noted, Search
 from facelabel.testing import MemoryRecognizer, MemoryTemplates, portrait

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import PATIENCE, until
 
+from facelabel.backoff import RetryPolicy
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.model import Job, JobKind, JobState, Outcome
 from facelabel.testing import ManualClock, MemoryQueue
-from facelabel.worker import Backoff, Done, Worker, one_at_a_time
+from facelabel.worker import Done, Worker, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -98,7 +99,7 @@ def test_unavailable_is_retried_later_and_later_until_it_is_given_up(shop: Shop)
 
 
 def test_retries_of_many_jobs_spread() -> None:
-    waits = {round(Backoff().delay(5), 3) for _ in range(50)}
+    waits = {round(RetryPolicy().delay(5), 3) for _ in range(50)}
     assert len(waits) > 40
     assert max(waits) > 1.5 * min(waits)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
+from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.rate import cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.bootstrap.core import USUAL_FACES, limits
-from facelabel.bootstrap.sessions import new_session
 from facelabel.gallery import QualityFilter
 from facelabel.pipeline import Thrift
 

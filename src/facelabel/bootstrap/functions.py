@@ -114,11 +114,12 @@ class Staff:
 
 def staff() -> Staff:
     """What the worker needs."""
-    from facelabel.bootstrap import amazon, aws, remote  # noqa: PLC0415 - not for the webhook
+    from facelabel.adapters.aws.clients import new_session  # noqa: PLC0415 - same
+    from facelabel.backoff import RetryPolicy  # noqa: PLC0415 - not for the webhook
+    from facelabel.bootstrap import amazon, aws, remote  # noqa: PLC0415 - same
     from facelabel.bootstrap.core import scheme  # noqa: PLC0415 - same
-    from facelabel.bootstrap.sessions import new_session  # noqa: PLC0415 - same
     from facelabel.pipeline import Pipeline  # noqa: PLC0415 - same
-    from facelabel.worker import Backoff, Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
+    from facelabel.worker import Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
 
     settings, clock = _settings(), SystemClock()
     session = new_session()
@@ -139,7 +140,7 @@ def staff() -> Staff:
         one_at_a_time(handlers(pipeline), stores.locks.hold),
         clock,
         heartbeat=settings.lease / 3,
-        backoff=Backoff(FIRST_SECONDS, LONGEST_SECONDS, TRIES),
+        retries=RetryPolicy(FIRST_SECONDS, LONGEST_SECONDS, TRIES),
     )
     return Staff(worker, stores.queue)
 

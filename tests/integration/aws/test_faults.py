@@ -109,6 +109,10 @@ ERRORS = [
     (400, "AccessDeniedException", ConfigurationError),
     (400, "UnrecognizedClientException", ConfigurationError),
     (400, "ExpiredTokenException", ConfigurationError),
+    # What another service of Amazon's is known to say.
+    (400, "LimitExceededException", Throttled),
+    (400, "ResourceInUseException", Unavailable),
+    (400, "MissingAuthenticationTokenException", ConfigurationError),
 ]
 
 
@@ -206,7 +210,7 @@ def test_a_bug_of_ours_is_none_of_these(server: Server, ledger: DynamoLedger) ->
 
 def test_a_server_that_is_not_there(server: Server, ledger: DynamoLedger, queue: SqsQueue) -> None:
     server.server_close()
-    with pytest.raises(Unavailable, match="cannot be reached"):
+    with pytest.raises(Unavailable, match="does not answer"):
         ledger.generation()
-    with pytest.raises(Unavailable, match="cannot be reached"):
+    with pytest.raises(Unavailable, match="does not answer"):
         queue.pending()

@@ -15,9 +15,9 @@ from tests.certificates import self_signed, server_side
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues
 
 from facelabel.adapters.aws import signed
+from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import functions
-from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.media import ApiKey
 

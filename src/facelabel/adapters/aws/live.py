@@ -32,7 +32,7 @@ class LiveName:
             with faults.translated(self._title):
                 answer = self._client.get_parameter(Name=self._parameter)
         except ClientError as error:
-            if faults.code(error) != _MISSING:
+            if faults.Refusal.of(error).code != _MISSING:
                 raise
             return None
         return str(answer["Parameter"]["Value"])
