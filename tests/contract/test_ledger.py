@@ -87,7 +87,7 @@ class LedgerContract:
 
     def test_a_new_ledger_is_empty(self, ledger: Ledger) -> None:
         assert ledger.collection() is None
-        assert ledger.generation() == 0
+        assert ledger.gallery().generation == 0
         assert ledger.enrolment(LIVE, "a") is None
         assert list(ledger.enrolments(LIVE)) == []
         assert list(ledger.leftovers(LIVE)) == []
@@ -100,19 +100,19 @@ class LedgerContract:
     ) -> None:
         ledger.switch("people-1")
         ledger.switch("people-2")
-        assert (ledger.collection(), ledger.generation()) == ("people-2", 2)
+        assert (ledger.collection(), ledger.gallery().generation) == ("people-2", 2)
 
     def test_the_first_collection_is_begun_only_where_none_is_live(self, ledger: Ledger) -> None:
         assert ledger.begin("people-1") == "people-1"
         assert ledger.begin("people-1") == ledger.begin("people-2") == "people-1"
-        assert (ledger.collection(), ledger.generation()) == ("people-1", 1)
+        assert (ledger.collection(), ledger.gallery().generation) == ("people-1", 1)
         ledger.switch("people-2")
         assert ledger.begin("people-1") == "people-2"
 
     def test_what_others_changed_counts(self, live: Ledger) -> None:
-        before = live.generation()
+        before = live.gallery().generation
         live.changed()
-        assert (live.collection(), live.generation()) == (LIVE, before + 1)
+        assert (live.collection(), live.gallery().generation) == (LIVE, before + 1)
 
     def test_an_enrolment_is_read_as_it_was_written(self, live: Ledger) -> None:
         line = enrolment("a", person="Zoë Müller")
@@ -136,26 +136,26 @@ class LedgerContract:
         assert list(live.enrolments(LIVE, [])) == []
 
     def test_enrolling_changes_the_gallery(self, live: Ledger) -> None:
-        before = live.generation()
+        before = live.gallery().generation
         live.enrol(LIVE, enrolment("a"))
         live.enrol(LIVE, enrolment("a", "f2"))
         live.unenrol(LIVE, "a")
-        assert live.generation() == before + 3
+        assert live.gallery().generation == before + 3
 
     def test_what_changes_nothing_is_no_change_of_the_gallery(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
-        before = live.generation()
+        before = live.gallery().generation
         live.enrol(LIVE, enrolment("a"))
         assert live.unenrol(LIVE, "unknown") is None
         live.intend(LIVE, "a", "Ann")
         live.record(search("p"))
-        assert live.generation() == before
+        assert live.gallery().generation == before
 
     def test_a_collection_that_is_not_live_changes_no_gallery(self, live: Ledger) -> None:
-        before = live.generation()
+        before = live.gallery().generation
         live.enrol("next", enrolment("a"))
         live.unenrol("next", "a")
-        assert live.generation() == before
+        assert live.gallery().generation == before
 
     def test_a_replaced_face_is_left_over(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a", "f1"))
@@ -203,14 +203,14 @@ class LedgerContract:
         for number in range(4):
             live.enrol(LIVE, enrolment("a", f"f{number}"))
             live.enrol("other", enrolment("a", f"f{number}"))
-        before = live.generation()
+        before = live.gallery().generation
         live.cleared("other", ["f0"])
         live.cleared(LIVE, [])
-        assert live.generation() == before
+        assert live.gallery().generation == before
         live.cleared(LIVE, ["f0", "f1", "f0"])
-        assert live.generation() == before + 1
+        assert live.gallery().generation == before + 1
         live.cleared(LIVE, ["f2"])
-        assert live.generation() == before + 2
+        assert live.gallery().generation == before + 2
         assert (list(live.leftovers(LIVE)), list(live.leftovers("other"))) == ([], ["f1", "f2"])
 
     def test_an_intention_stands_until_the_enrolment_or_the_unenrolment(self, live: Ledger) -> None:
