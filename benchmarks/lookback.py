@@ -31,8 +31,9 @@ from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.adapters.vectors import MatrixIndex
+from facelabel.live_gallery import SWEEP_KEY
 from facelabel.model import Analysis, JobKind, Search, Template
-from facelabel.pipeline import SWEEP_KEY, Pipeline
+from facelabel.pipeline import Pipeline
 from facelabel.quality import Comparable
 from facelabel.scheme import Scheme
 from facelabel.serial import encode_analysis, encode_face
@@ -131,7 +132,7 @@ class World:
         )
         self.worker = Worker(self.queue, handlers(self.pipeline), clock)
         self.people = people
-        self.pipeline.collection()
+        self.pipeline.gallery.collection()
         rows = [
             {
                 "collection_id": self.templates.collection_id(HOME),
@@ -176,7 +177,7 @@ class World:
             connection.execute(schema.kept.insert(), rows)
 
     def _record(self, assets: Sequence[Asset]) -> None:
-        generation, rules = self.ledger.generation(), self.pipeline.rules()
+        generation, rules = self.ledger.gallery().generation, self.pipeline.gallery.rules()
         first = [
             Search(a.asset_id, a.public_id, a.version, HOME, -1, "", "", (), ()) for a in assets
         ]

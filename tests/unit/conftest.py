@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.model import JobKind, JobState
-from facelabel.pipeline import ERROR_KEY, Pipeline, Thrift
+from facelabel.pipeline import ERROR_KEY, Pipeline
 from facelabel.reconcile import Reconciler
 from facelabel.scheme import Scheme
 from facelabel.testing import (
@@ -27,6 +27,7 @@ from facelabel.worker import Worker, handlers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from facelabel.live_gallery import Thrift
     from facelabel.model import Asset, Job, Sighting
     from facelabel.worker import Done
 
@@ -117,7 +118,7 @@ class Bench:
 
     def enrolled(self) -> dict[str, str]:
         """Person by face_id, checked to be the same in ledger and collection."""
-        collection = self.pipeline.collection()
+        collection = self.pipeline.gallery.collection()
         faces = {face.face_id: face.person for face in self.recognizer.faces(collection)}
         assert faces == {e.face_id: e.person for e in self.ledger.enrolments(collection)}
         return faces

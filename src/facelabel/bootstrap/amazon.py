@@ -14,7 +14,7 @@ from facelabel.adapters.rekognition.rate import cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.bootstrap.core import USUAL_FACES, limits
 from facelabel.gallery import QualityFilter
-from facelabel.pipeline import Thrift
+from facelabel.live_gallery import Thrift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

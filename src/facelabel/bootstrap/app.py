@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.bootstrap.remote import Remote
+    from facelabel.identifying import Identifier
     from facelabel.intake import Intake
+    from facelabel.live_gallery import LiveGallery
     from facelabel.model import Job, NamedFace, Outcome
     from facelabel.ports import Clock, EditableLibrary, Inbox, Ledger, Queue, Recognizer
     from facelabel.scheme import Scheme
@@ -62,6 +64,10 @@ class App:
     clock: Clock
     scheme: Scheme
     pipeline: Pipeline
+    #: Everybody who can be named …
+    gallery: LiveGallery
+    #: … and how it is found out who is on a picture.
+    identifier: Identifier
     reconciler: Reconciler
     engines: Engines
     #: Verifies and reads notifications …
@@ -268,6 +274,8 @@ def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -
         clock=clock,
         scheme=rules,
         pipeline=pipeline,
+        gallery=pipeline.gallery,
+        identifier=pipeline.identifier,
         reconciler=Reconciler.of(pipeline),
         engines=engines,
         intake=pictures.intake,

@@ -312,7 +312,7 @@ def _index(app: App) -> Finding:
 
 def _threshold(app: App) -> Iterator[Finding]:
     """What is asked of a face, and whether strangers may be named too often."""
-    portraits, rules = app.pipeline.portraits(), app.pipeline.rules()
+    portraits, rules = app.gallery.portraits(), app.gallery.rules()
     if portraits is None:
         return
     if rules.strangers:
