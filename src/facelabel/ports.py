@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from facelabel.backoff import RetryPolicy
     from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
     from facelabel.gallery import (
         Association,
@@ -902,6 +903,10 @@ class Ledger(Enrolments, Searches, Protocol):
 
 class Queue(Protocol):
     """Durable jobs: at least once, one row per (kind, key), so one at a time per key."""
+
+    @property
+    def retries(self) -> RetryPolicy:
+        """How jobs that fail are tried again, whoever works them."""
 
     def enqueue(
         self, kind: JobKind, key: str, payload: Json | None = None, *, delay: float = 0.0

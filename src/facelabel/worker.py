@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel.backoff import RetryPolicy
 from facelabel.changes import Changes
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.model import JobKind, JobState
@@ -165,7 +164,6 @@ class Worker:
     clock: Clock
     #: Seconds between two heartbeats; a third of the lease.
     heartbeat: float = 20.0
-    retries: RetryPolicy = field(default_factory=RetryPolicy)
     #: Takes only jobs of these kinds; empty: all that there are handlers for.
     kinds: Collection[JobKind] = ()
 
@@ -235,7 +233,7 @@ class Worker:
     def work(self, job: Job) -> Done:
         """Work a job that was claimed."""
         try:
-            if job.tries > self.retries.tries:
+            if job.tries > self.queue.retries.tries:
                 return self._bury(
                     job, "started again and again and never finished: it kills its worker"
                 )
@@ -275,15 +273,15 @@ class Worker:
         return Done(job, outcome)
 
     def _retry(self, job: Job, reason: str, retry_after: float | None = None) -> Done:
-        if job.tries >= self.retries.tries:
+        if job.tries >= self.queue.retries.tries:
             return self._bury(job, reason)
-        delay = max(self.retries.delay(job.tries), retry_after or 0.0)
+        delay = max(self.queue.retries.delay(job.tries), retry_after or 0.0)
         self.queue.retry(job, reason, delay)
         return Done(job, error=reason)
 
     def _postpone(self, job: Job, trouble: Throttled) -> Done:
         """Wait for a quota however long it takes: that is nobody's failure."""
-        delay = max(self.retries.first, trouble.retry_after or 0.0)
+        delay = max(self.queue.retries.first, trouble.retry_after or 0.0)
         self.queue.retry(job, str(trouble), delay, counted=False)
         return Done(job, error=str(trouble))
 

@@ -139,7 +139,7 @@ def test_what_is_not_to_be_found_is_waited_for_and_then_buried_with_its_reason(
         bench.work()
         bench.clock.sleep(3600.0)
     assert bench.dead()[0].reason == "the original of 'assets/2' is away"
-    assert bench.dead()[0].tries == bench.worker.retries.tries
+    assert bench.dead()[0].tries == bench.queue.retries.tries
     assert bench.error(later) is None
 
 

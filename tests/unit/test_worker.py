@@ -104,6 +104,33 @@ def test_retries_of_many_jobs_spread() -> None:
     assert max(waits) > 1.5 * min(waits)
 
 
+class Hasty(MemoryQueue):
+    """Tries again once, after four seconds."""
+
+    retries = RetryPolicy(first=4.0, longest=4.0, tries=2)
+
+
+def test_how_often_is_for_the_queue_to_say() -> None:
+    clock = ManualClock()
+    queue = Hasty(clock)
+    queue.enqueue(JobKind.ASSET, "a")
+
+    def fail(_job: Job) -> Outcome:
+        raise Unavailable("away")
+
+    worker = Worker(queue, {JobKind.ASSET: fail}, clock)
+    first = worker.run_one()
+    assert first is not None
+    assert not first.buried
+    due = queue.next_due()
+    assert due is not None
+    assert 2.0 <= due - clock.time <= 6.0
+    clock.time = due
+    second = worker.run_one()
+    assert second is not None
+    assert second.buried
+
+
 def test_the_other_side_may_ask_for_more_patience(shop: Shop) -> None:
     shop.troubles = [Unavailable("quota", retry_after=333)]
     shop.worker.run_one()

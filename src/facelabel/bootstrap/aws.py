@@ -11,23 +11,20 @@ from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.live import LiveName
 from facelabel.adapters.aws.sqs import SqsInbox, SqsQueue
 from facelabel.adapters.aws.table import Table
+from facelabel.bootstrap.core import Stores
 
 if TYPE_CHECKING:
     from botocore.session import Session
 
-    from facelabel.ports import Clock, Inbox, Ledger
+    from facelabel.ports import Clock
     from facelabel.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class AwsStores:
+class AwsStores(Stores):
     """Everything that is kept, kept by Amazon."""
 
-    ledger: Ledger
     queue: SqsQueue
-    inbox: Inbox
-    #: Several workers may get jobs about one asset at the same time.
-    locks: AssetLocks
 
 
 def build(settings: Settings, clock: Clock, session: Session | None = None) -> AwsStores:
@@ -45,11 +42,13 @@ def build(settings: Settings, clock: Clock, session: Session | None = None) -> A
         waiting=Waiting(table, clock),
         lease=settings.lease,
     )
+    ledger = DynamoLedger(table, _live_name(session, settings.collection_parameter))
     return AwsStores(
-        DynamoLedger(table, _live_name(session, settings.collection_parameter)),
+        ledger,
         queue,
         SqsInbox(queue, Receipts(table, clock)),
-        AssetLocks(table, clock, lease=settings.lease),
+        reach=ledger.collection,
+        hold=AssetLocks(table, clock, lease=settings.lease).hold,
     )
 
 

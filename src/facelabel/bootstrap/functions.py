@@ -39,9 +39,6 @@ log = logging.getLogger(__name__)
 #: ARN of a secret of Secrets Manager, or of a parameter of SSM, that holds CLOUDINARY_URL; or
 #: a JSON object of that and other variables.
 SECRET_VARIABLE = "CLOUDINARY_URL_SECRET"  # noqa: S105 - a name
-#: A job is tried so often over two hours or so. The queue's maxReceiveCount is higher: it is for
-#: jobs whose function dies.
-TRIES, FIRST_SECONDS, LONGEST_SECONDS = 8, 30.0, 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,34 +112,17 @@ class Staff:
 def staff() -> Staff:
     """What the worker needs."""
     from facelabel.adapters.aws.clients import new_session  # noqa: PLC0415 - same
-    from facelabel.backoff import RetryPolicy  # noqa: PLC0415 - not for the webhook
-    from facelabel.bootstrap import amazon, aws, remote  # noqa: PLC0415 - same
-    from facelabel.bootstrap.core import scheme  # noqa: PLC0415 - same
-    from facelabel.pipeline import Pipeline  # noqa: PLC0415 - same
-    from facelabel.worker import Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
+    from facelabel.bootstrap import amazon, aws, remote, wiring  # noqa: PLC0415 - same
 
     settings, clock = _settings(), SystemClock()
     session = new_session()
     stores = aws.build(settings, clock, session)
     pictures = remote.build(settings, stores.queue, clock)
     faces = amazon.build(settings, None, session)
-    pipeline = Pipeline(
-        pictures.quiet,
-        faces.recognizer,
-        stores.ledger,
-        stores.queue,
-        clock,
-        scheme(settings),
-        faces.thrift,
+    pipeline = wiring.pipeline(
+        settings, pictures.quiet, faces.recognizer, stores, clock, thrift=faces.thrift
     )
-    worker = Worker(
-        stores.queue,
-        one_at_a_time(handlers(pipeline), stores.locks.hold),
-        clock,
-        heartbeat=settings.lease / 3,
-        retries=RetryPolicy(FIRST_SECONDS, LONGEST_SECONDS, TRIES),
-    )
-    return Staff(worker, stores.queue)
+    return Staff(wiring.worker(settings, pipeline, stores.hold), stores.queue)
 
 
 def _settings() -> Settings:

@@ -185,7 +185,7 @@ def _privacy(settings: Settings) -> Finding:
 
 def _pooler(app: App) -> Iterator[Finding]:
     """A pooler that shares connections, unless the role has what we would set for them."""
-    if unkept := app.unkept():
+    if unkept := app.stores.unkept():
         says = (
             "a pooler gives every transaction another connection, and what Facelabel sets for its"
             " own does not stay: a machine lost in the middle of a change would hold up the others"

@@ -18,8 +18,12 @@ from facelabel.adapters.aws import signed
 from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import functions
+from facelabel.bootstrap.app import opened
 from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.media import ApiKey
+from facelabel.model import JobKind
+from facelabel.settings import load
+from facelabel.testing import MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,6 +157,25 @@ def test_the_worker_finds_its_account_there_too(
     assert "is no setting, and is not read: PGPASSWORD" in caplog.text
     assert not {URL, "hush"} & {*os.environ.values()}
     assert "hush" not in caplog.text
+
+
+def test_a_computer_works_a_queue_of_sqs_as_the_function_does(
+    lambda_like: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "CLOUDINARY_URL": URL, "AWS_ENDPOINT_URL": moto_server(),
+        "FACELABEL_STORE": "dynamodb://table", "FACELABEL_FACES": "rekognition",
+        "FACELABEL_DEAD_LETTERS": "https://sqs.example.com/1/d",
+        "FACELABEL_DATA": str(tmp_path), "FACELABEL_MODELS": str(tmp_path),
+    }.items():  # fmt: skip
+        lambda_like.setenv(name, value)
+    theirs = functions.staff().worker
+    with opened(load()) as app:
+        ours = app.worker([JobKind.NOTIFY])
+    assert ours.queue.retries == theirs.queue.retries
+    assert ours.queue.retries != MemoryQueue.retries
+    assert (ours.heartbeat, ours.kinds) == (theirs.heartbeat, theirs.kinds)
+    assert {*theirs.handlers} == {*ours.handlers} - {JobKind.NOTIFY}
 
 
 def test_what_is_no_arn_is_refused(lambda_like: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import and_, bindparam, case, delete, func, or_, select, true, u
 from facelabel.adapters.store import forgetting
 from facelabel.adapters.store.database import batches
 from facelabel.adapters.store.schema import job as table
+from facelabel.backoff import RetryPolicy
 from facelabel.model import Job, JobKind, JobState
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ _OVER = delete(table).where(
 
 class StoreQueue:
     """Durable jobs in the database; implements :class:`facelabel.ports.Queue`."""
+
+    retries = RetryPolicy()
 
     def __init__(self, database: Database, clock: Clock, lease: float = 60.0) -> None:
         """``lease``: seconds that a claimed job belongs to its worker without a heartbeat."""
