@@ -478,8 +478,10 @@ def load(
         ConfigurationError: naming the variable, the value and what is allowed.
 
     """
-    given = _of_variables(secret or {})
-    given |= {name: value for name, value in (flags or {}).items() if value is not None}
+    named = _of_variables(secret or {})
+    named |= {name: value for name, value in (flags or {}).items() if value is not None}
+    # By the name that the other sources have, or older versions of the library would take both.
+    given = {_keys(name)[0]: value for name, value in named.items()}
     try:
         _check_file(config_file())
         return Settings(**given)  # type: ignore[arg-type] # checked by pydantic itself
