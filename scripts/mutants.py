@@ -44,11 +44,13 @@ MODULES = (
     "quality.py",
     "reconcile.py",
     "worker.py",
+    "backoff.py",
     "adapters/store/queue.py",
     "rekognition/sigv4.py",
     "cloudinary/signing.py",
 )
 TESTS = (
+    "test_backoff",
     "test_convergence",
     "test_external_ids",
     "test_intake",
