@@ -13,10 +13,10 @@ import pytest
 from tests.waiting import PATIENCE, until
 
 from facelabel.backoff import RetryPolicy
+from facelabel.core.model import Job, JobKind, JobState, Outcome
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
-from facelabel.model import Job, JobKind, JobState, Outcome
+from facelabel.recognition.worker import Done, Worker, one_at_a_time
 from facelabel.testing import ManualClock, MemoryQueue
-from facelabel.worker import Done, Worker, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

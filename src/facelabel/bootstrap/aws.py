@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.aws.clients import new_client, new_session
+from facelabel.adapters.aws.collection_parameter import LiveName
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
-from facelabel.adapters.aws.live import LiveName
 from facelabel.adapters.aws.sqs import SqsInbox, SqsQueue
 from facelabel.adapters.aws.table import Table
 from facelabel.bootstrap.core import Stores

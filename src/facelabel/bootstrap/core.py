@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from socket import gethostname
 from typing import TYPE_CHECKING
 
-from facelabel import matching
+from facelabel.core import matching
+from facelabel.core.label_policy import Places, Scheme
 from facelabel.images import Limits
-from facelabel.scheme import Places, Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facelabel.ports import Inbox, Ledger, Queue
+    from facelabel.recognition.worker import Hold
     from facelabel.settings import Settings
-    from facelabel.worker import Hold
 
 #: Faces assumed on a picture that nobody has looked at yet.
 USUAL_FACES = 3

@@ -13,14 +13,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.aws import signed
-from facelabel.adapters.aws.messages import from_record
-from facelabel.adapters.aws.signed import SqsSender
+from facelabel.adapters.aws import json_client
+from facelabel.adapters.aws.json_client import SqsSender
+from facelabel.adapters.aws.sqs_messages import from_record
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.bootstrap import account
 from facelabel.errors import ConfigurationError
-from facelabel.media import ApiKey
+from facelabel.media.types import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.aws.sqs import SqsQueue
     from facelabel.bootstrap.app import App
-    from facelabel.intake import Intake
-    from facelabel.media import Delivery
+    from facelabel.cloudinary.intake import Intake
+    from facelabel.media.types import Delivery
     from facelabel.ports import Clock
+    from facelabel.recognition.worker import Done, Worker
     from facelabel.settings import Settings
-    from facelabel.worker import Done, Worker
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,9 @@ def _to_sqs(known: Mapping[str, str], url: str, clock: Clock) -> Callable[[Deliv
 
 
 def _to_database(known: Mapping[str, str], clock: Clock) -> Callable[[Delivery], None]:
-    from facelabel.adapters.store.database import Database  # noqa: PLC0415 - not where SQS is
-    from facelabel.adapters.store.inbox import StoreInbox  # noqa: PLC0415 - same
-    from facelabel.adapters.store.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.jobs.inbox import StoreInbox  # noqa: PLC0415 - same
+    from facelabel.adapters.store.jobs.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.sql.database import Database  # noqa: PLC0415 - not where SQS is
 
     database = Database(_lasting(known.get("FACELABEL_STORE", "")))
     inbox = StoreInbox(database, StoreQueue(database, clock), clock)
@@ -151,24 +151,24 @@ def _secret(environment: Mapping[str, str]) -> Mapping[str, str]:
         _, partition, name, region, _ = arn.split(":", 4)
     except ValueError:
         raise ConfigurationError(f"{SECRET_VARIABLE} is no ARN: {arn!r}") from None
-    address = signed.address(partition, name, region)
+    address = json_client.address(partition, name, region)
     service = _service(environment, name, region, address, SystemClock())
-    read = signed.parameter if name == "ssm" else signed.secret
+    read = json_client.parameter if name == "ssm" else json_client.secret
     return _variables(read(service, arn))
 
 
 def _service(
     known: Mapping[str, str], name: str, region: str, url: str, clock: Clock
-) -> signed.Service:
+) -> json_client.Service:
     """A service at this address, unless AWS's own variables say that it is elsewhere."""
     own = "SECRETS_MANAGER" if name == "secretsmanager" else name.upper()
     elsewhere = known.get(f"AWS_ENDPOINT_URL_{own}") or known.get("AWS_ENDPOINT_URL")
-    role = signed.Credentials(
+    role = json_client.Credentials(
         _variable(known, "AWS_ACCESS_KEY_ID"),
         _variable(known, "AWS_SECRET_ACCESS_KEY"),
         known.get("AWS_SESSION_TOKEN", ""),
     )
-    return signed.Service(name, elsewhere or url, region, role, clock)
+    return json_client.Service(name, elsewhere or url, region, role, clock)
 
 
 def _variable(known: Mapping[str, str], name: str) -> str:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.bootstrap.core import scheme
-from facelabel.pipeline import Pipeline
-from facelabel.worker import Worker, handlers, one_at_a_time
+from facelabel.recognition.pipeline import Pipeline
+from facelabel.recognition.worker import Worker, handlers, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from facelabel.bootstrap.core import Stores
-    from facelabel.live_gallery import Thrift
-    from facelabel.model import JobKind
+    from facelabel.core.model import JobKind
     from facelabel.ports import Clock, Library, Recognizer
+    from facelabel.recognition.live_gallery import Thrift
+    from facelabel.recognition.worker import Handler, Hold
     from facelabel.settings import Settings
-    from facelabel.worker import Handler, Hold
 
 
 def pipeline(

@@ -9,13 +9,13 @@ import uuid
 from typing import TYPE_CHECKING
 
 from facelabel.backoff import RetryPolicy
-from facelabel.model import Job, JobKind, JobState
+from facelabel.core.model import Job, JobKind, JobState
 from facelabel.testing.clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from facelabel.model import JobRequest, Json
+    from facelabel.core.model import JobRequest, Json
     from facelabel.ports import Clock
 
 

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import create_loader
 from botocore.session import get_session
 
-from facelabel.adapters.aws import faults
+from facelabel.adapters.aws import aws_errors
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -61,7 +61,7 @@ def new_client(
             aws_access_key_id=key_id, aws_secret_access_key=secret,
         )  # fmt: skip
     except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is none
-        raise faults.unusable(f"Amazon's {service}", error) from error
+        raise aws_errors.unusable(f"Amazon's {service}", error) from error
 
 
 @cache

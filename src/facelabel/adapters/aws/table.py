@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from facelabel.adapters.aws import faults
+from facelabel.adapters.aws import aws_errors
 from facelabel.backoff import backoff
 from facelabel.errors import FacelabelError, Unavailable
 
@@ -157,10 +157,10 @@ class Table:
         table = {"TableName": self.name}
         request = [{change.kind: {**table, **change.request()}} for change in changes]
         try:
-            with faults.translated(self._title):
+            with aws_errors.translated(self._title):
                 self._client.transact_write_items(TransactItems=request)
         except ClientError as error:
-            if faults.Refusal.of(error).code != "TransactionCanceledException":
+            if aws_errors.Refusal.of(error).code != "TransactionCanceledException":
                 raise
             trouble = self._trouble(error.response.get("CancellationReasons", []))
             if trouble:
@@ -172,10 +172,10 @@ class Table:
         """Whether the change was made; None if a transaction was in its way."""
         verb = f"{change.kind.lower()}_item"
         try:
-            with faults.translated(self._title):
+            with aws_errors.translated(self._title):
                 getattr(self._client, verb)(TableName=self.name, **change.request())
         except ClientError as error:
-            reason = faults.Refusal.of(error).code.removesuffix("Exception")
+            reason = aws_errors.Refusal.of(error).code.removesuffix("Exception")
             if reason not in {_FAILED, _CONFLICT}:
                 raise
             return False if reason == _FAILED else None
@@ -185,7 +185,7 @@ class Table:
         """What cancelled a transaction, unless others did."""
         codes = {reason.get("Code", "None") for reason in reasons} - {"None", _FAILED, _CONFLICT}
         for name in codes:
-            meaning = faults.Refusal(name).meaning_for_store(self._title)
+            meaning = aws_errors.Refusal(name).meaning_for_store(self._title)
             return meaning or FacelabelError(f"{self._title}: {name}")
         return None
 
@@ -193,7 +193,7 @@ class Table:
         wanted = [_typed({"pk": pk, "sk": sk}) for pk, sk in keys]
         for _ in attempts(self._title):
             request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
-            with faults.translated(self._title):
+            with aws_errors.translated(self._title):
                 answer = self._client.batch_get_item(RequestItems=request)
             yield from map(_plain, answer["Responses"].get(self.name, []))
             wanted = answer["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
@@ -201,7 +201,7 @@ class Table:
                 return
 
     def _call(self, operation: str, **request: Any) -> Any:  # noqa: ANN401 - JSON
-        with faults.translated(self._title):
+        with aws_errors.translated(self._title):
             return getattr(self._client, operation)(
                 TableName=self.name, ConsistentRead=True, **request
             )

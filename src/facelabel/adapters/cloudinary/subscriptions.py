@@ -13,7 +13,7 @@ from cloudinary import api
 
 from facelabel.backoff import backoff
 from facelabel.errors import AlreadyExists, FacelabelError, Unavailable
-from facelabel.media import ChangeKind
+from facelabel.media.types import ChangeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

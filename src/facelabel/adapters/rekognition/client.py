@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore import exceptions, xform_name
 
-from facelabel.adapters.aws import faults
+from facelabel.adapters.aws import aws_errors
 from facelabel.adapters.aws.clients import new_client, new_session
 from facelabel.adapters.rekognition.rate import Pace, quota
 from facelabel.backoff import backoff
@@ -143,7 +143,7 @@ class Client:
         except exceptions.ParamValidationError:
             raise  # a bug of ours
         except exceptions.BotoCoreError as error:
-            raise faults.unanswered(_TITLE, error) from error
+            raise aws_errors.unanswered(_TITLE, error) from error
         pace.ease()
         return answer
 
@@ -155,7 +155,7 @@ class Client:
             return self._paces[operation]
 
     def _refused(self, operation: str, pace: Pace, error: exceptions.ClientError) -> FacelabelError:
-        refusal = faults.Refusal.of(error)
+        refusal = aws_errors.Refusal.of(error)
         message = f"{operation}: {refusal.message or refusal.code}"
         if (operation, refusal.code) == _USER_EXISTS:
             return AlreadyExists(f"{_TITLE}: {message}")
