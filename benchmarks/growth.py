@@ -73,7 +73,7 @@ def median_seconds(call: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 def know_strangers(app: App, people: int, dimensions: int) -> None:
     """Bring the collection to so many people with random unit vectors, written in bulk."""
-    collection = app.pipeline.collection()
+    collection = app.gallery.collection()
     known = sum(1 for _ in app.recognizer.faces(collection))
     rng = np.random.default_rng(people)
     vectors = rng.standard_normal((max(1, people - known), dimensions)).astype("<f4")
@@ -179,7 +179,7 @@ def main() -> None:
                 for path in portraits
             ]
             actions.work(app, learnt)
-            model = app.recognizer.model(app.pipeline.collection())
+            model = app.recognizer.model(app.gallery.collection())
             dimensions = app.engines(model).dimensions
             faces = by_faces(app, probes)
             cold, memory = cold_start(probes[0], environment), worker_memory(groups, environment)

@@ -36,7 +36,8 @@ from facelabel.engine import calibration
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.recognition import lookback
-from facelabel.recognition.pipeline import SWEEP_KEY, Pipeline
+from facelabel.recognition.live_gallery import SWEEP_KEY
+from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLibrary, some_face
 
@@ -132,7 +133,7 @@ class World:
         )
         self.worker = Worker(self.queue, handlers(self.pipeline), clock)
         self.people = people
-        self.pipeline.collection()
+        self.pipeline.gallery.collection()
         rows = [
             {
                 "collection_id": self.templates.collection_id(HOME),
@@ -177,7 +178,7 @@ class World:
             connection.execute(schema.kept.insert(), rows)
 
     def _record(self, assets: Sequence[Asset]) -> None:
-        generation, rules = self.ledger.generation(), self.pipeline.rules()
+        generation, rules = self.ledger.gallery().generation, self.pipeline.gallery.rules()
         first = [
             Search(a.asset_id, a.public_id, a.version, HOME, -1, "", "", (), ()) for a in assets
         ]

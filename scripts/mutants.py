@@ -42,6 +42,11 @@ MODULES = (
     "recognition/changes.py",
     "cloudinary/intake.py",
     "core/quality.py",
+    "core/backoff.py",
+    "recognition/enrolling.py",
+    "recognition/identifying.py",
+    "recognition/live_gallery.py",
+    "recognition/name_writing.py",
     "recognition/reconcile.py",
     "recognition/worker.py",
     "adapters/store/jobs/queue.py",
@@ -49,6 +54,7 @@ MODULES = (
     "cloudinary/signing.py",
 )
 TESTS = (
+    "test_backoff",
     "test_convergence",
     "test_external_ids",
     "test_intake",

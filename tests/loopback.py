@@ -1,6 +1,6 @@
 """HTTP with the servers that tests start: patient, and without the authorities of the internet.
 
-httpx reads them for every client and every single call, which takes longer than most answers.
+httpx2 reads them for every client and every single call, which takes longer than most answers.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import functools
 import ssl
 
-import httpx
+import httpx2
 from tests.waiting import PATIENCE
 
 _NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-#: An ``httpx.Client``.
-client = functools.partial(httpx.Client, timeout=PATIENCE, verify=_NOBODY)
+#: An ``httpx2.Client``.
+client = functools.partial(httpx2.Client, timeout=PATIENCE, verify=_NOBODY)
 #: One call each.
-request = functools.partial(httpx.request, timeout=PATIENCE, verify=_NOBODY)
-get = functools.partial(httpx.get, timeout=PATIENCE, verify=_NOBODY)
-post = functools.partial(httpx.post, timeout=PATIENCE, verify=_NOBODY)
+request = functools.partial(httpx2.request, timeout=PATIENCE, verify=_NOBODY)
+get = functools.partial(httpx2.get, timeout=PATIENCE, verify=_NOBODY)
+post = functools.partial(httpx2.post, timeout=PATIENCE, verify=_NOBODY)

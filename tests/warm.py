@@ -9,7 +9,7 @@ import gc
 
 from PIL import Image
 
-from facelabel.bootstrap.sessions import new_session
+from facelabel.adapters.aws.clients import new_session
 from facelabel.cli import commands
 
 Image.init()

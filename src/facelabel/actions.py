@@ -61,9 +61,10 @@ def find(app: App, ident: str) -> Asset:
 
 def identify(app: App, data: bytes) -> Identification:
     """Say who is on a picture, storing nothing."""
-    with app.pipeline.one_collection():
-        sighting = app.recognizer.identify(app.pipeline.collection(), data)
-    faces = app.pipeline.named(sighting)
+    live = app.gallery.collection()
+    with app.gallery.expected(live):
+        sighting = app.recognizer.identify(live, data)
+    faces = app.identifier.named(sighting)
     return Identification(
         faces, sighting.left_out, sighting.model, sighting.calls, sighting.portraits
     )
@@ -173,7 +174,7 @@ def enqueue(app: App, asset_ids: Iterable[str]) -> None:
 
 def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
     """How many names that we wrote are less alike than these rules ask for."""
-    least = rules.needed(app.pipeline.portraits())
+    least = rules.needed(app.gallery.portraits())
     left, count = iter(asset_ids), 0
     while some := list(islice(left, PAGE)):
         searches = app.ledger.searches(some).values()
@@ -190,7 +191,7 @@ def _seen_again(app: App, searches: Sequence[Search]) -> Mapping[str, Sighting]:
     live = app.ledger.collection()
     if not searches or live is None:
         return {}
-    with app.pipeline.one_collection():
+    with app.gallery.expected(live):
         return app.recognizer.recall(live, searches)
 
 
@@ -224,7 +225,7 @@ def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]
             " (setting faceRecognitionFolder)"
         )
     for asset in app.library.assets(folder):
-        if scheme.searches(asset) and (again or app.pipeline.needs_search(asset)):
+        if scheme.searches(asset) and (again or app.identifier.needs_search(asset)):
             yield asset
 
 
@@ -241,7 +242,7 @@ def enqueue_unsearched(
     while page := list(islice(pictures, PAGE)):
         ids = [asset.asset_id for asset in page]
         if again:
-            app.pipeline.look_anew(ids)
+            app.identifier.look_anew(ids)
         enqueue(app, ids)
         count += len(page)
         progress(count)

@@ -7,6 +7,7 @@ Every port has a small real class in :mod:`facelabel.testing` and a contract sui
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from facelabel.media.types import NOBODY
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
+    from facelabel.core.backoff import RetryPolicy
     from facelabel.core.model import (
         Analysis,
         Asset,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
         EnrolledFace,
         Enrolment,
         Face,
+        GalleryState,
         Hit,
         Job,
         JobKind,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         Json,
         NameState,
         Noted,
+        OnRecord,
         Scope,
         Search,
         Sighting,
@@ -760,29 +764,23 @@ class VectorIndex(Protocol):
         """Delete what was derived from a collection."""
 
 
-class Ledger(Protocol):
-    """What we did and why: enrolments, searches, names we wrote, people's decisions."""
+class Enrolments(Protocol):
+    """The ledger's part about who was learnt: the gallery, and what it was learnt from."""
 
     def collection(self) -> str | None:
         """Return the live collection."""
 
+    def gallery(self) -> GalleryState:
+        """Return the live collection with all that is known of the gallery as a whole."""
+
     def begin(self, collection: str) -> str:
         """Make a collection the live one, in one step, if there is none; return the live one."""
-
-    def weighs_strangers(self) -> bool:
-        """Whether the gallery was begun by a program that asks more of a face where many are known.
-
-        In older ones the threshold alone counts, until their owner wants it otherwise.
-        """
 
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
 
     def changed(self) -> None:
         """Count a change of the gallery that others made: no search is known to stand any more."""
-
-    def generation(self) -> int:
-        """How often the gallery changed."""
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
@@ -832,6 +830,10 @@ class Ledger(Protocol):
         Searches stay: they are about pictures, and being stale they are made again.
         """
 
+
+class Searches(Protocol):
+    """The ledger's part about pictures: searches, names we wrote, people's decisions."""
+
     def search(self, asset_id: str) -> Search | None:
         """Return the last search of a picture."""
 
@@ -841,13 +843,17 @@ class Ledger(Protocol):
     def searched(self) -> Iterator[str]:
         """asset_ids of all pictures that were searched."""
 
-    def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
-        """Return :meth:`names` of several pictures at once; those without any are absent."""
-
-    def record(self, search: Search, basis: Basis | None = None) -> None:
+    def record(
+        self,
+        search: Search,
+        basis: Basis | None = None,
+        states: Mapping[str, NameState | None] = MappingProxyType({}),
+    ) -> None:
         """Record a search and what it rests on, replacing the picture's former one.
 
-        One older than what is on record, by (version, generation), is dropped.
+        One older than what is on record, by (version, generation), is dropped. ``states``: of
+        names on the picture, as for :meth:`mark`, which they are set in one step with, or right
+        after.
         """
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
@@ -881,8 +887,14 @@ class Ledger(Protocol):
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
 
+    def has_stale(self) -> bool:
+        """Whether a search was made before the gallery last changed."""
+
     def names(self, asset_id: str) -> Mapping[str, NameState]:
         """Return the names we wrote to a picture or are forbidden to write."""
+
+    def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
+        """Return :meth:`names` of several pictures at once; those without any are absent."""
 
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """Set the state of names on a picture; None deletes the line.
@@ -894,8 +906,22 @@ class Ledger(Protocol):
         """Delete the search and the names of a picture that is gone."""
 
 
+class Ledger(Enrolments, Searches, Protocol):
+    """What we did and why."""
+
+    def about(self, asset_id: str) -> OnRecord:
+        """Return everything that is on record of an asset; nothing of it is older than the gallery.
+
+        That is what keeps a search from being taken for newer than it is.
+        """
+
+
 class Queue(Protocol):
     """Durable jobs: at least once, one row per (kind, key), so one at a time per key."""
+
+    @property
+    def retries(self) -> RetryPolicy:
+        """How jobs that fail are tried again, whoever works them."""
 
     def enqueue(
         self, kind: JobKind, key: str, payload: Json | None = None, *, delay: float = 0.0

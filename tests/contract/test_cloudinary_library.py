@@ -19,6 +19,7 @@ import uvicorn
 from tests.contract.test_library import LibraryContract, now
 from tests.waiting import PATIENCE, until
 
+from facelabel.adapters.cloudinary import transport
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.delivery import delivery_hosts
@@ -146,6 +147,7 @@ def connected(url: str, clock: ManualClock) -> CloudinaryLibrary:
     def download(url: str) -> bytes:
         return fetcher.fetch(url).data.removeprefix(JPEG)
 
+    transport.install()
     client = Client(account, timeout=PATIENCE, clock=clock)
     return CloudinaryLibrary(client, download, clock, page=PAGE)
 

@@ -22,9 +22,11 @@ from facelabel.core.model import (
     Candidate,
     Enrolment,
     Face,
+    GalleryState,
     NamedFace,
     NameState,
     Noted,
+    OnRecord,
     Pose,
     Reason,
     Scope,
@@ -87,7 +89,7 @@ class LedgerContract:
 
     def test_a_new_ledger_is_empty(self, ledger: Ledger) -> None:
         assert ledger.collection() is None
-        assert ledger.generation() == 0
+        assert ledger.gallery().generation == 0
         assert ledger.enrolment(LIVE, "a") is None
         assert list(ledger.enrolments(LIVE)) == []
         assert list(ledger.leftovers(LIVE)) == []
@@ -100,19 +102,27 @@ class LedgerContract:
     ) -> None:
         ledger.switch("people-1")
         ledger.switch("people-2")
-        assert (ledger.collection(), ledger.generation()) == ("people-2", 2)
+        assert (ledger.collection(), ledger.gallery().generation) == ("people-2", 2)
 
     def test_the_first_collection_is_begun_only_where_none_is_live(self, ledger: Ledger) -> None:
         assert ledger.begin("people-1") == "people-1"
         assert ledger.begin("people-1") == ledger.begin("people-2") == "people-1"
-        assert (ledger.collection(), ledger.generation()) == ("people-1", 1)
+        assert (ledger.collection(), ledger.gallery().generation) == ("people-1", 1)
         ledger.switch("people-2")
         assert ledger.begin("people-1") == "people-2"
 
+    def test_a_gallery_that_is_begun_asks_more_where_many_are_known(self, ledger: Ledger) -> None:
+        assert ledger.gallery() == GalleryState()
+        ledger.begin(LIVE)
+        assert ledger.gallery() == GalleryState(LIVE, 1, weighs_strangers=True)
+
+    def test_a_gallery_of_an_older_program_does_not(self, live: Ledger) -> None:
+        assert live.gallery() == GalleryState(LIVE, 1)
+
     def test_what_others_changed_counts(self, live: Ledger) -> None:
-        before = live.generation()
+        before = live.gallery().generation
         live.changed()
-        assert (live.collection(), live.generation()) == (LIVE, before + 1)
+        assert (live.collection(), live.gallery().generation) == (LIVE, before + 1)
 
     def test_an_enrolment_is_read_as_it_was_written(self, live: Ledger) -> None:
         line = enrolment("a", person="Zoë Müller")
@@ -136,26 +146,26 @@ class LedgerContract:
         assert list(live.enrolments(LIVE, [])) == []
 
     def test_enrolling_changes_the_gallery(self, live: Ledger) -> None:
-        before = live.generation()
+        before = live.gallery().generation
         live.enrol(LIVE, enrolment("a"))
         live.enrol(LIVE, enrolment("a", "f2"))
         live.unenrol(LIVE, "a")
-        assert live.generation() == before + 3
+        assert live.gallery().generation == before + 3
 
     def test_what_changes_nothing_is_no_change_of_the_gallery(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
-        before = live.generation()
+        before = live.gallery().generation
         live.enrol(LIVE, enrolment("a"))
         assert live.unenrol(LIVE, "unknown") is None
         live.intend(LIVE, "a", "Ann")
         live.record(search("p"))
-        assert live.generation() == before
+        assert live.gallery().generation == before
 
     def test_a_collection_that_is_not_live_changes_no_gallery(self, live: Ledger) -> None:
-        before = live.generation()
+        before = live.gallery().generation
         live.enrol("next", enrolment("a"))
         live.unenrol("next", "a")
-        assert live.generation() == before
+        assert live.gallery().generation == before
 
     def test_a_replaced_face_is_left_over(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a", "f1"))
@@ -203,14 +213,14 @@ class LedgerContract:
         for number in range(4):
             live.enrol(LIVE, enrolment("a", f"f{number}"))
             live.enrol("other", enrolment("a", f"f{number}"))
-        before = live.generation()
+        before = live.gallery().generation
         live.cleared("other", ["f0"])
         live.cleared(LIVE, [])
-        assert live.generation() == before
+        assert live.gallery().generation == before
         live.cleared(LIVE, ["f0", "f1", "f0"])
-        assert live.generation() == before + 1
+        assert live.gallery().generation == before + 1
         live.cleared(LIVE, ["f2"])
-        assert live.generation() == before + 2
+        assert live.gallery().generation == before + 2
         assert (list(live.leftovers(LIVE)), list(live.leftovers("other"))) == ([], ["f1", "f2"])
 
     def test_an_intention_stands_until_the_enrolment_or_the_unenrolment(self, live: Ledger) -> None:
@@ -318,6 +328,57 @@ class LedgerContract:
         ledger.mark("p", {"Ann": None})
         assert ledger.names("p") == {"Zoë": NameState.REFUSED}
         assert ledger.names("q") == {}
+
+    def test_names_are_marked_with_the_search_that_says_so(self, ledger: Ledger) -> None:
+        ledger.mark("p", {"Zoë": NameState.WRITTEN})
+        ledger.record(search("p"), None, {"Ann": NameState.WRITING, "Zoë": NameState.REMOVING})
+        assert ledger.search("p") == search("p")
+        assert ledger.names("p") == {"Ann": NameState.WRITING, "Zoë": NameState.REMOVING}
+
+    def test_names_are_marked_though_a_newer_search_is_on_record(self, ledger: Ledger) -> None:
+        ledger.record(search("p", generation=2))
+        ledger.record(search("p", generation=1), None, {"Ann": NameState.WRITING})
+        assert ledger.search("p") == search("p", generation=2)
+        assert ledger.names("p") == {"Ann": NameState.WRITING}
+
+    def test_a_search_is_stale_when_the_gallery_changed_since(self, live: Ledger) -> None:
+        assert not live.has_stale()
+        now = live.gallery().generation
+        live.record(search("p", generation=now))
+        assert not live.has_stale()
+        live.changed()
+        assert live.has_stale()
+        live.record(search("p", generation=now + 1))
+        assert not live.has_stale()
+
+    def test_of_an_asset_nobody_knows_there_is_the_gallery_alone(self, ledger: Ledger) -> None:
+        assert ledger.about("p") == OnRecord(GalleryState())
+        ledger.begin(LIVE)
+        ledger.enrol(LIVE, enrolment("a"))
+        ledger.intend(LIVE, "b", "Ann")
+        ledger.record(search("q"))
+        ledger.mark("q", {"Ann": NameState.WRITTEN})
+        assert ledger.about("p") == OnRecord(GalleryState(LIVE, 2, weighs_strangers=True))
+
+    def test_everything_about_an_asset_is_read_at_once(self, live: Ledger) -> None:
+        live.enrol(LIVE, enrolment("p", face_id="f1"))
+        live.enrol(LIVE, enrolment("p", face_id="f2"))
+        live.intend(LIVE, "p", "Zoë")
+        live.record(search("p"), None, {"Ann": NameState.WRITTEN, "Bob": NameState.REFUSED})
+        assert live.about("p") == OnRecord(
+            live.gallery(),
+            enrolment("p", face_id="f2"),
+            "Zoë",
+            has_leftovers=True,
+            search=search("p"),
+            marks={"Ann": NameState.WRITTEN, "Bob": NameState.REFUSED},
+        )
+
+    def test_what_another_collection_knows_of_an_asset_is_not_about_it(self, live: Ledger) -> None:
+        live.enrol("next", enrolment("p", face_id="f1"))
+        live.enrol("next", enrolment("p", face_id="f2"))
+        live.intend("next", "p", "Zoë")
+        assert live.about("p") == OnRecord(live.gallery())
 
     def test_a_picture_that_is_gone_is_forgotten(self, ledger: Ledger) -> None:
         for asset_id in "pq":

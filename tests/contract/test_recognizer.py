@@ -9,9 +9,9 @@ import pytest
 from tests.contract.rekognition_endpoint import KEY, running, site
 from tests.photographs import PEOPLE
 
+from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
-from facelabel.bootstrap.sessions import new_session
 from facelabel.core.model import Asset, Noted, Search
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
 from facelabel.gallery.matrix_index import MatrixIndex

@@ -46,7 +46,7 @@ def main(data: Path, notes: Path, seconds: float, lease: float) -> None:
     with server.bind(chosen) as listener, opened(chosen) as app:
         print(listener.getsockname()[1], flush=True)  # noqa: T201 - the test reads it
         pipeline = replace(app.pipeline, recognizer=recognizer)
-        server.serve(replace(app, recognizer=recognizer, pipeline=pipeline), listener)
+        server.serve(replace(app, pipeline=pipeline), listener)
 
 
 if __name__ == "__main__":

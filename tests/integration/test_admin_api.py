@@ -16,7 +16,7 @@ from facelabel.core.model import Box
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import httpx
+    import httpx2
     from tests.integration.conftest import ApiServer
 
     from facelabel.web.cloudinary_api.context import Context
@@ -57,7 +57,7 @@ def cloud(api_server: ApiServer) -> Cloud:
 
 
 @pytest.fixture
-def client(cloud: Cloud) -> Iterator[httpx.Client]:
+def client(cloud: Cloud) -> Iterator[httpx2.Client]:
     """Whatever the SDKs would not send."""
     auth = (cloud.server.sdk["api_key"], cloud.server.sdk["api_secret"])
     with loopback.client(base_url=cloud.server.at(""), auth=auth) as client:
@@ -103,7 +103,7 @@ def test_every_answer_says_how_many_calls_are_left(cloud: Cloud) -> None:
         ("POST", "resources/image/upload/update_access_mode"),
     ],
 )
-def test_what_is_not_here_is_said_so(client: httpx.Client, method: str, path: str) -> None:
+def test_what_is_not_here_is_said_so(client: httpx2.Client, method: str, path: str) -> None:
     answer = client.request(method, path)
     assert answer.status_code == 400
     assert "not supported by the local library" in answer.json()["error"]["message"]
@@ -253,7 +253,7 @@ def test_faces_nobody_gave_are_detected(
 
 @pytest.mark.parametrize("name", ["a/b/c", "a b", "Zoë", "search", "by_asset_ids", "a,b;c=d"])
 def test_any_name_is_found_however_it_is_escaped(
-    cloud: Cloud, client: httpx.Client, name: str
+    cloud: Cloud, client: httpx2.Client, name: str
 ) -> None:
     """Python's SDK leaves slashes as they are, Node's escapes them."""
     cloud.upload(name)
@@ -263,7 +263,7 @@ def test_any_name_is_found_however_it_is_escaped(
 
 
 @pytest.mark.parametrize("name", ["gone", "a/../b", "..", "%25", "\N{SNOWMAN}" * 300])
-def test_what_is_not_there_is_not_found(client: httpx.Client, name: str) -> None:
+def test_what_is_not_there_is_not_found(client: httpx2.Client, name: str) -> None:
     path = "".join(f"%{byte:02X}" for byte in name.encode())
     for answer in (
         client.get(f"resources/image/upload/{path}"),
@@ -285,7 +285,7 @@ def test_an_update_replaces_tags_and_leaves_the_rest(cloud: Cloud) -> None:
     assert "tags" not in updated
 
 
-def test_an_update_as_node_sends_it(cloud: Cloud, client: httpx.Client) -> None:
+def test_an_update_as_node_sends_it(cloud: Cloud, client: httpx2.Client) -> None:
     cloud.upload("people/ann")
     answer = client.post(
         "resources/image/upload/people%2Fann",
@@ -360,7 +360,7 @@ def test_derived_images_may_go_alone(cloud: Cloud) -> None:
     ],
 )
 def test_a_deletion_that_is_not_clear_deletes_nothing(
-    cloud: Cloud, client: httpx.Client, params: dict[str, Any]
+    cloud: Cloud, client: httpx2.Client, params: dict[str, Any]
 ) -> None:
     cloud.upload("a")
     answer = client.request("DELETE", "resources/image/upload", json=params)

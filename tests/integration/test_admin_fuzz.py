@@ -22,7 +22,7 @@ from facelabel.web.cloudinary_api import admin, messages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpx
+    import httpx2
     from starlette.routing import Route
     from tests.integration.conftest import ApiServer
 
@@ -107,16 +107,16 @@ def filled(server: ApiServer) -> None:
 
 
 @pytest.fixture
-def client(api_server: ApiServer) -> Iterator[httpx.Client]:
+def client(api_server: ApiServer) -> Iterator[httpx2.Client]:
     filled(api_server)
     auth = (api_server.sdk["api_key"], api_server.sdk["api_secret"])
     with loopback.client(base_url=api_server.url, auth=auth) as client:
         yield client
 
 
-def send(client: httpx.Client, method: str, path: str, how: str, params: dict[str, Any]) -> Any:  # noqa: ANN401 - as httpx's
+def send(client: httpx2.Client, method: str, path: str, how: str, params: dict[str, Any]) -> Any:  # noqa: ANN401 - as httpx2's
     if how == "json":
-        body = json.dumps(params)  # with halves of surrogate pairs, which httpx would not send
+        body = json.dumps(params)  # with halves of surrogate pairs, which httpx2 would not send
         headers = {"content-type": "application/json"}
         return client.request(method, path, content=body, headers=headers)
     pairs = {f"{k}[]" if isinstance(v, list) else k: v for k, v in params.items()}
@@ -140,7 +140,7 @@ def as_text(value: object) -> str:
 )
 @given(data=st.data())
 def test_no_call_crashes_the_server(
-    api_server: ApiServer, client: httpx.Client, data: st.DataObject
+    api_server: ApiServer, client: httpx2.Client, data: st.DataObject
 ) -> None:
     route = data.draw(st.sampled_from(routes(api_server)))
     method = data.draw(st.sampled_from(sorted(route.methods or {"GET"})))
@@ -185,7 +185,7 @@ FIELDS = st.sampled_from(
     order=FIELDS,
 )
 def test_what_can_be_read_can_be_searched(
-    client: httpx.Client, terms: list[str], glue: str, order: str
+    client: httpx2.Client, terms: list[str], glue: str, order: str
 ) -> None:
     query = {"expression": f"({glue.join(terms)})", "sort_by": [{order: "asc"}], "max_results": 1}
     answer = client.post("/v1_1/local/resources/search", json=query)
@@ -213,7 +213,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("path", ["resources/search", "metadata_fields", "triggers"])
-def test_bodies_no_client_would_send(client: httpx.Client, path: str) -> None:
+def test_bodies_no_client_would_send(client: httpx2.Client, path: str) -> None:
     headers = {"content-type": "application/json"}
     for body in BODIES:
         answer = client.post(f"/v1_1/local/{path}", content=body, headers=headers)
@@ -221,13 +221,13 @@ def test_bodies_no_client_would_send(client: httpx.Client, path: str) -> None:
         assert answer.json()["error"]["message"]
 
 
-def test_ten_thousand_fields_of_a_form(client: httpx.Client) -> None:
+def test_ten_thousand_fields_of_a_form(client: httpx2.Client) -> None:
     form = {f"field{number}": "x" for number in range(10_000)}
     answer = client.post("/v1_1/local/triggers", data=form)
     assert answer.status_code == 400
 
 
-def test_as_many_values_as_a_list_takes(client: httpx.Client) -> None:
+def test_as_many_values_as_a_list_takes(client: httpx2.Client) -> None:
     values = [{"external_id": f"v{n}", "value": f"Person {n}"} for n in range(MAX_ENTRIES)]
     field = {"external_id": "many", "type": "set", "datasource": {"values": values}}
     assert client.post("/v1_1/local/metadata_fields", json=field).status_code == 200

@@ -21,7 +21,7 @@ from facelabel.web.cloudinary_api import triggers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import httpx
+    import httpx2
     from tests.integration.conftest import ApiServer
 
     from facelabel.adapters.store.sql.database import Database
@@ -45,7 +45,7 @@ def sdk(api_server: ApiServer) -> dict[str, Any]:
 
 
 @pytest.fixture
-def client(api_server: ApiServer, sdk: dict[str, Any]) -> Iterator[httpx.Client]:
+def client(api_server: ApiServer, sdk: dict[str, Any]) -> Iterator[httpx2.Client]:
     auth = (sdk["api_key"], sdk["api_secret"])
     with loopback.client(base_url=api_server.at(""), auth=auth) as client:
         yield client
@@ -99,7 +99,7 @@ def test_a_folder_with_pictures_stays(sdk: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_a_folder_that_is_not_there(client: httpx.Client, method: str) -> None:
+def test_a_folder_that_is_not_there(client: httpx2.Client, method: str) -> None:
     answer = client.request(method, "folders/no%2Fsuch", params={"to_folder": "x"})
     assert answer.status_code == 404
     assert answer.json()["error"]["message"] == "Can't find folder with path no/such"
@@ -147,7 +147,7 @@ def test_a_field_from_beginning_to_end(sdk: dict[str, Any]) -> None:
         api.metadata_field_by_field_id("people", **sdk)
 
 
-def test_the_list_of_a_field(sdk: dict[str, Any], client: httpx.Client) -> None:
+def test_the_list_of_a_field(sdk: dict[str, Any], client: httpx2.Client) -> None:
     api.add_metadata_field(PEOPLE, **sdk)
     more = [{"external_id": "b", "value": "Bob"}, {"external_id": "a", "value": "Zoe"}]
     assert ids(api.update_metadata_field_datasource("people", more, **sdk)) == ["a", "b"]
@@ -220,7 +220,7 @@ def test_fields_stay_in_the_order_they_were_put(sdk: dict[str, Any]) -> None:
     assert order(api.list_metadata_fields(**sdk)) == ["b", "a", "A"]
 
 
-def test_there_is_an_end_to_fields(context: Context, client: httpx.Client) -> None:
+def test_there_is_an_end_to_fields(context: Context, client: httpx2.Client) -> None:
     for number in range(500):
         field: Any = {"external_id": f"f{number}", "label": "f", "type": "string"}
         context.media.documents.change(DocumentKind.METADATA_FIELD, f"f{number}", lambda _: field)  # noqa: B023 - called at once
@@ -258,7 +258,7 @@ def test_a_preset_gets_a_name(sdk: dict[str, Any]) -> None:
 # ---- triggers
 
 
-def test_a_trigger_from_beginning_to_end(sdk: dict[str, Any], client: httpx.Client) -> None:
+def test_a_trigger_from_beginning_to_end(sdk: dict[str, Any], client: httpx2.Client) -> None:
     made = api.create_trigger("https://example.com/hook", "upload", **sdk)
     assert (made["uri_type"], made["event_type"]) == ("http", "upload")
     assert api.triggers(**sdk) == {"triggers": [made], "total": 1}
@@ -299,13 +299,13 @@ UNSERVABLE: list[dict[str, Any]] = [
 ]
 
 
-def test_a_trigger_that_could_not_be_served(client: httpx.Client) -> None:
+def test_a_trigger_that_could_not_be_served(client: httpx2.Client) -> None:
     for params in UNSERVABLE:
         assert (client.post("triggers", json=params).status_code, params) == (400, params)
     assert client.get("triggers").json()["total"] == 0
 
 
-def test_there_are_thirty_triggers(client: httpx.Client) -> None:
+def test_there_are_thirty_triggers(client: httpx2.Client) -> None:
     for number in range(triggers.MAX_TRIGGERS + 1):
         params = {"uri": f"https://example.com/{number}", "event_type": "upload"}
         answer = client.post("triggers", data=params)
@@ -317,7 +317,7 @@ def test_there_are_thirty_triggers(client: httpx.Client) -> None:
 
 
 @pytest.fixture
-def messages(api_server: ApiServer, sdk: dict[str, Any]) -> Iterator[httpx.Client]:
+def messages(api_server: ApiServer, sdk: dict[str, Any]) -> Iterator[httpx2.Client]:
     auth = (sdk["api_key"], sdk["api_secret"])
     url = f"{api_server.url}/v2/notifications/local/"
     with loopback.client(base_url=url, auth=auth) as client:
@@ -340,14 +340,14 @@ def arrive(sqlite: Database) -> Callable[..., None]:
 LONGEST = {"wait_seconds": 60, "max_messages": 1}
 
 
-def test_an_empty_channel_answers_when_nobody_wants_to_wait_longer(messages: httpx.Client) -> None:
+def test_an_empty_channel_answers_when_nobody_wants_to_wait_longer(messages: httpx2.Client) -> None:
     answer = messages.get("messages", params={"channel": "c", "wait_seconds": 1})
     assert answer.json() == {}
     assert answer.headers["x-request-id"]
 
 
 def test_who_waits_is_answered_as_soon_as_there_is_a_message(
-    messages: httpx.Client, arrive: Callable[..., None]
+    messages: httpx2.Client, arrive: Callable[..., None]
 ) -> None:
     """While another, who began at the same time, still waits."""
     with ThreadPoolExecutor(2) as pool:
@@ -368,7 +368,7 @@ def test_who_waits_is_answered_as_soon_as_there_is_a_message(
 
 
 def test_many_who_wait_keep_nobody_else_from_being_served(
-    messages: httpx.Client, client: httpx.Client, arrive: Callable[..., None]
+    messages: httpx2.Client, client: httpx2.Client, arrive: Callable[..., None]
 ) -> None:
     """There are forty threads; more are waiting."""
     with ThreadPoolExecutor(60) as pool:
@@ -394,11 +394,11 @@ def test_many_who_wait_keep_nobody_else_from_being_served(
         {"channel": "a", "visibility_timeout": 601},
     ],
 )
-def test_a_channel_nobody_could_wait_for(messages: httpx.Client, params: dict[str, Any]) -> None:
+def test_a_channel_nobody_could_wait_for(messages: httpx2.Client, params: dict[str, Any]) -> None:
     assert messages.get("messages", params=params).status_code == 400
 
 
-def test_unknown_messages_are_not_acknowledged(messages: httpx.Client) -> None:
+def test_unknown_messages_are_not_acknowledged(messages: httpx2.Client) -> None:
     answer = messages.post("messages/ack", json={"receipt_handles": ["x", "%"]})
     assert [each["status"] for each in answer.json()["results"]] == ["not_found", "not_found"]
     for handles in ([], ["x"] * 101):

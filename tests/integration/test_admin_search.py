@@ -15,7 +15,7 @@ from tests import loopback
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import httpx
+    import httpx2
     from tests.integration.conftest import ApiServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the SDK's own connections
@@ -51,7 +51,7 @@ def cloud(api_server: ApiServer) -> Cloud:
 
 
 @pytest.fixture
-def client(cloud: Cloud) -> Iterator[httpx.Client]:
+def client(cloud: Cloud) -> Iterator[httpx2.Client]:
     auth = (cloud.server.sdk["api_key"], cloud.server.sdk["api_secret"])
     with loopback.client(base_url=cloud.server.at(""), auth=auth) as client:
         yield client
@@ -81,7 +81,7 @@ def test_context_is_flat_in_a_search(cloud: Cloud) -> None:
     assert set(some) == {"asset_id", "public_id", "tags"}
 
 
-def test_a_search_as_node_sends_it(cloud: Cloud, client: httpx.Client) -> None:
+def test_a_search_as_node_sends_it(cloud: Cloud, client: httpx2.Client) -> None:
     cloud.upload("a", tags=["t"])
     answer = client.post("resources%2Fsearch", json={"expression": "tags=t"}).json()
     assert names(answer) == ["a"]
@@ -148,7 +148,7 @@ NONSENSE: list[dict[str, Any]] = [
 ]
 
 
-def test_a_search_that_makes_no_sense(client: httpx.Client) -> None:
+def test_a_search_that_makes_no_sense(client: httpx2.Client) -> None:
     for query in NONSENSE:
         answer = client.post("resources/search", json=query)
         assert (answer.status_code, query) == (400, query)

@@ -15,7 +15,7 @@ from facelabel.testing import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
+    import httpx2
     from tests.integration.conftest import ApiServer
 
     from facelabel.web.cloudinary_api.context import Context
@@ -39,8 +39,8 @@ def server(context: Context, serve: Callable[[Context], ApiServer]) -> ApiServer
     return server
 
 
-def get(server: ApiServer, path: str, **options: object) -> httpx.Response:
-    return loopback.get(f"{server.url}/local/{path}", **options)  # type: ignore[arg-type] # httpx's own
+def get(server: ApiServer, path: str, **options: object) -> httpx2.Response:
+    return loopback.get(f"{server.url}/local/{path}", **options)  # type: ignore[arg-type] # httpx2's own
 
 
 def test_what_a_page_needs_to_show_the_pictures(server: ApiServer) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import httpx
+    import httpx2
 
     from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
     from facelabel.core.model import Asset, JsonValue
@@ -55,7 +55,7 @@ def file_of(image: Image.Image, name: str = "PNG") -> bytes:
     return file.getvalue()
 
 
-def opened(answer: httpx.Response) -> Image.Image:
+def opened(answer: httpx2.Response) -> Image.Image:
     assert answer.status_code == 200, answer.text
     return Image.open(io.BytesIO(answer.content))
 
@@ -118,7 +118,7 @@ class Site:
     detector: Detector
     derived: DerivedCache
     keys: list[ApiKey]
-    client: httpx.Client
+    client: httpx2.Client
     port: int
     #: The folder that they are in.
     originals: Path
@@ -149,7 +149,7 @@ class Site:
         )
         return str(url)
 
-    def get(self, path: str, **headers: str) -> httpx.Response:
+    def get(self, path: str, **headers: str) -> httpx2.Response:
         return self.client.get(path, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
     def raw(self, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -679,7 +679,7 @@ def test_a_video_is_delivered_but_not_changed(site: Site) -> None:
 # ---- what goes wrong
 
 
-def assert_refused(answer: httpx.Response, reason: str, status: int = 400) -> None:
+def assert_refused(answer: httpx2.Response, reason: str, status: int = 400) -> None:
     assert answer.status_code == status
     assert reason in answer.headers["x-cld-error"]
     assert answer.json()["error"]["message"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-import httpcore
+import httpcore2
 import pytest
+from tests.certificates import self_signed, server_side
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.fetcher import Fetched, Fetcher
@@ -18,8 +20,8 @@ from facelabel.adapters.fetcher.addresses import is_public
 from facelabel.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
 IMAGE = b"\xff\xd8" + bytes(5000)
 LIMIT = 10_000
@@ -128,10 +130,10 @@ class Site(BaseHTTPRequestHandler):
             pass
 
 
-class Wire(httpcore.NetworkStream):
+class Wire(httpcore2.NetworkStream):
     """A connection that takes TLS for granted, so that https can be spoken with a plain server."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
         """Speak over this one."""
         self._stream = stream
 
@@ -149,14 +151,14 @@ class Wire(httpcore.NetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         return self
 
     def get_extra_info(self, info: str) -> object:
         return None
 
 
-class Switchboard(httpcore.NetworkBackend):
+class Switchboard(httpcore2.NetworkBackend):
     """A little internet: every connection to PUBLIC ends at our server; the others are noted."""
 
     def __init__(self, port: int) -> None:
@@ -170,12 +172,12 @@ class Switchboard(httpcore.NetworkBackend):
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
         self.called.append((host, port))
         if host != PUBLIC:
-            raise httpcore.ConnectError(f"no route to {host}")
-        return Wire(httpcore.SyncBackend().connect_tcp("127.0.0.1", self._port, timeout))
+            raise httpcore2.ConnectError(f"no route to {host}")
+        return Wire(httpcore2.SyncBackend().connect_tcp("127.0.0.1", self._port, timeout))
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +188,22 @@ def port() -> Iterator[int]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[tuple[int, ssl.SSLContext]]:
+    """The port of a server that proves to be example.com, and what believes its certificate."""
+    certificate = self_signed(tmp_path, "example.com")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        server.daemon_threads = True
+        server.socket = server_side(certificate).wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1], ssl.create_default_context(cafile=str(certificate))
         server.shutdown()
         thread.join()
 
@@ -517,6 +535,32 @@ def test_https_is_not_left_for_http(internet: Switchboard) -> None:
     assert [port for _, port in internet.called] == [80, 443]
     with pytest.raises(Rejected, match="redirects from https to http"):
         fetcher.fetch("https://example.com/to/http://example.com/image")
+
+
+def over_tls(port: int, tls: ssl.SSLContext | None) -> Fetcher:
+    """Return a fetcher whose every host name is this machine's."""
+    return Fetcher(
+        max_bytes=LIMIT, timeout=PATIENCE, allow_private=True, tls=tls,
+        resolve=lambda _: ["127.0.0.1"],
+    )  # fmt: skip
+
+
+def test_a_server_proves_to_be_the_host_not_the_address(
+    secure: tuple[int, ssl.SSLContext],
+) -> None:
+    port, tls = secure
+    assert over_tls(port, tls).fetch(f"https://example.com:{port}/image").data == IMAGE
+    for host in ("other.example", "127.0.0.1"):
+        with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            over_tls(port, tls).fetch(f"https://{host}:{port}/image")
+
+
+def test_a_server_that_nobody_vouches_for_is_not_believed(
+    secure: tuple[int, ssl.SSLContext],
+) -> None:
+    port, _ = secure
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        over_tls(port, None).fetch(f"https://example.com:{port}/image")
 
 
 @pytest.mark.parametrize(

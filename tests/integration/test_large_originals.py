@@ -7,7 +7,7 @@ import tracemalloc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 from tests import loopback
 from tests.waiting import PATIENCE
@@ -57,7 +57,7 @@ def test_the_whole_goes_out_piece_by_piece(
     place = 0
     with (
         _little_memory(),
-        httpx.stream("GET", _url(api_server, stored), timeout=PATIENCE) as answer,
+        httpx2.stream("GET", _url(api_server, stored), timeout=PATIENCE) as answer,
     ):
         assert answer.headers["content-length"] == str(SIZE)
         for piece in answer.iter_raw():
@@ -81,7 +81,7 @@ def test_a_damaged_file_never_comes_to_its_end(
     with (tmp_path / "originals" / stored.etag[:2] / stored.etag).open("r+b") as file:
         file.seek(SIZE // 2)
         file.write(b"damaged")
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx2.RemoteProtocolError):
         loopback.get(_url(api_server, stored))
 
 

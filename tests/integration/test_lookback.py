@@ -15,6 +15,7 @@ import tempfile
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,7 +127,7 @@ class World:
         self.calm = self._worker(Fate())
         self.ill_fated = self._worker(self.fate)
         self.uploaded = 0
-        self.pipeline.collection()
+        self.pipeline.gallery.collection()
         self._know(known)
 
     def _worker(self, fate: Fate) -> Worker:
@@ -274,7 +275,7 @@ class World:
 
     def rows(self) -> dict[str, Search]:
         """Every search, but for when it was made and how often the gallery had changed."""
-        assert not self.ledger.stale(self.ledger.generation(), 1)
+        assert not self.ledger.stale(self.ledger.gallery().generation, 1)
         found = self.ledger.searches(list(self.ledger.searched()))
         return {
             asset_id: dataclasses.replace(search, searched_at=0.0, generation=0)
@@ -288,7 +289,7 @@ class World:
     def sweep_all(self) -> None:
         """Have everything decided again, as nobody knows what changed."""
         self.ledger.changed()
-        self.pipeline.schedule_sweep()
+        self.pipeline.gallery.schedule_sweep()
         self.drain()
 
     def decided_since(self, moment: float) -> int:
@@ -468,11 +469,16 @@ class Late(StoreLedger):
         super().__init__(database)
         self._event = event
 
-    def record(self, search: Search, basis: Basis | None = None) -> None:
+    def record(
+        self,
+        search: Search,
+        basis: Basis | None = None,
+        states: Mapping[str, NameState | None] = MappingProxyType({}),
+    ) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         event, self._event = self._event, lambda: None
         event()
-        super().record(search, basis)
+        super().record(search, basis, states)
 
 
 def test_what_a_person_decided_counts_though_another_worker_was_quicker(

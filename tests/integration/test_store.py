@@ -174,7 +174,7 @@ class TestMigrations:
         with database.transaction() as connection:
             migration.upgrade(connection)
         assert tables(database) == before
-        assert StoreLedger(database).generation() == 0
+        assert StoreLedger(database).gallery().generation == 0
 
     def test_a_data_folder_of_the_first_version_loses_nothing(
         self, database: Database, tmp_path: Path
@@ -306,7 +306,7 @@ class TestMigrations:
     def test_processes_may_open_a_new_database_at_once(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'facelabel.db'}"
         finish([python("", url) for _ in range(2)])
-        assert StoreLedger(Database(url)).generation() == 0
+        assert StoreLedger(Database(url)).gallery().generation == 0
 
     def test_threads_may_open_a_new_database_at_once(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'facelabel.db'}"
@@ -425,7 +425,7 @@ class TestConcurrency:
                     connection.execute(text("UPDATE gallery SET generation = :n"), {"n": n + 1})
         """
         finish([python(program, database.url) for _ in range(4)])
-        assert StoreLedger(database).generation() == 100
+        assert StoreLedger(database).gallery().generation == 100
 
     def test_every_job_is_claimed_by_one_process(self, database: Database) -> None:
         queue = StoreQueue(database, ManualClock())
@@ -452,7 +452,7 @@ class TestConcurrency:
             before = connection.execute(count).scalar()
             ledger.switch("two")
             assert connection.execute(count).scalar() == before
-        assert ledger.generation() == 2
+        assert ledger.gallery().generation == 2
 
     def test_the_last_of_two_copies_unenrolled_at_once_leaves_the_face(
         self, database: Database
@@ -552,7 +552,7 @@ class TestDeath:
         ledger = StoreLedger(postgresql)
         with pytest.raises(Unavailable), postgresql.transaction() as connection:
             connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-        assert ledger.generation() == 0
+        assert ledger.gallery().generation == 0
 
 
 def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import httpx
+    import httpx2
 
     from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
@@ -47,11 +47,11 @@ class Caller:
         self.server = server
         self.http = loopback.client()
 
-    def post(self, action: str, files: Any = None, **params: Any) -> httpx.Response:  # noqa: ANN401 - as httpx's
+    def post(self, action: str, files: Any = None, **params: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2's
         """Call with these parameters; a list is sent as ``name[]``."""
         return self.http.post(self.server.at(action), data=self.signed(params), files=files)
 
-    def upload(self, data: bytes, name: str = "a.jpg", **params: Any) -> httpx.Response:  # noqa: ANN401 - as above
+    def upload(self, data: bytes, name: str = "a.jpg", **params: Any) -> httpx2.Response:  # noqa: ANN401 - as above
         """Upload a file."""
         return self.post("image/upload", {"file": (name, data)}, **params)
 
@@ -84,7 +84,7 @@ def caller(api_server: ApiServer) -> Iterator[Caller]:
         yield caller
 
 
-def error(response: httpx.Response, status: int = 400) -> str:
+def error(response: httpx2.Response, status: int = 400) -> str:
     """The message of a refusal, which has to be where both SDKs look for it."""
     assert response.status_code == status, response.text
     message: str = response.json()["error"]["message"]
@@ -417,7 +417,7 @@ def test_a_restriction_cannot_be_hidden_in_a_name_or_a_value(caller: Caller, ver
         "api_key": KEY.key, "signature": signing.sign(signed, KEY.secret, version=version),
     }  # fmt: skip
 
-    def sent(params: Json) -> httpx.Response:
+    def sent(params: Json) -> httpx2.Response:
         return caller.http.post(caller.server.at("image/upload"), data={**params, **known})
 
     rest = {name: signed[name] for name in ("public_id", "timestamp")}

@@ -20,7 +20,7 @@ from facelabel.rendering.renderer import PillowRenderer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
+    import httpx2
     from tests.integration.conftest import ApiServer
 
     from facelabel.cloudinary.transformations import Rendered
@@ -137,7 +137,7 @@ def test_ways_to_write_a_list(client: Client, fields: list[tuple[str, str]]) -> 
     assert posted(client, fields).json()["tags"] == ["a", "b"]
 
 
-def posted(client: Client, fields: list[tuple[str, str]]) -> httpx.Response:
+def posted(client: Client, fields: list[tuple[str, str]]) -> httpx2.Response:
     files: list[tuple[str, tuple[str | None, bytes | str]]] = [("file", ("a.jpg", photo()))]
     files += [(name, (None, value)) for name, value in fields]
     key = client.server.context.keys()[0]

@@ -35,7 +35,7 @@ from facelabel.web.webhook import Gatherer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import httpx
+    import httpx2
 
     from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Inbox
@@ -92,7 +92,7 @@ def headers(body: bytes, key: ApiKey = KEYS[0], off: float = 0.0) -> dict[str, s
 
 def post(
     url: str, body: bytes, given: Mapping[str, str] | None = None, path: str = "/webhook"
-) -> httpx.Response:
+) -> httpx2.Response:
     return loopback.post(url + path, content=body, headers=given or headers(body))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from facelabel.core.label_policy import Scheme
 from facelabel.core.model import JobKind, JobState
-from facelabel.recognition.pipeline import ERROR_KEY, Pipeline, Thrift
+from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from facelabel.core.model import Asset, Job, Sighting
+    from facelabel.recognition.live_gallery import Thrift
     from facelabel.recognition.worker import Done
 
 NOBODY = 65534
@@ -118,7 +119,7 @@ class Bench:
 
     def enrolled(self) -> dict[str, str]:
         """Person by face_id, checked to be the same in ledger and collection."""
-        collection = self.pipeline.collection()
+        collection = self.pipeline.gallery.collection()
         faces = {face.face_id: face.person for face in self.recognizer.faces(collection)}
         assert faces == {e.face_id: e.person for e in self.ledger.enrolments(collection)}
         return faces

@@ -24,7 +24,8 @@ from tests.lives import work_off
 from facelabel.core.label_policy import Scheme
 from facelabel.core.model import JobKind, NameState
 from facelabel.errors import Unavailable
-from facelabel.recognition.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Thrift
+from facelabel.recognition.live_gallery import SWEEP_KEY, Thrift
+from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (
@@ -301,7 +302,7 @@ class World:
 
     def rebuild(self, a: int, _b: int, _c: int) -> None:
         """Ask for a new collection in place of the one there is."""
-        self.pipeline.collection()
+        self.pipeline.gallery.collection()
         self.reconciler.request_rebuild(force=bool(a % 2))
 
     def pause(self, a: int, _b: int, _c: int) -> None:
@@ -418,7 +419,7 @@ class World:
     @property
     def live(self) -> str:
         """The live collection."""
-        return self.pipeline.collection()
+        return self.pipeline.gallery.collection()
 
     def verify(self) -> None:
         """Assert that all is as it should be, and that working on changes nothing."""
@@ -440,7 +441,7 @@ class World:
             named = {tag for tag in asset.tags if LABEL not in tag and FACE not in tag}
             unasked = self.typed[asset.asset_id] | self.doubtful[asset.asset_id]
             assert named - unasked <= there - self.refused[asset.asset_id]
-        self.pipeline.look_anew(list(self.known))
+        self.pipeline.identifier.look_anew(list(self.known))
         for asset_id in self.known:
             self.queue.enqueue(JobKind.ASSET, asset_id)
         self.drain(self.calm)
@@ -473,11 +474,11 @@ class World:
             half = {NameState.WRITING, NameState.REMOVING}
             assert not half & set(self.ledger.names(asset_id).values())
             assert self.ledger.intention(self.live, asset_id) is None
-        assert not self.ledger.stale(self.ledger.generation(), 1)
+        assert not self.ledger.stale(self.ledger.gallery().generation, 1)
 
     def _verify_rest(self) -> None:
         """Look at everything again: nobody writes anything."""
-        before = self.library.assets(""), self.ledger.generation()
+        before = self.library.assets(""), self.ledger.gallery().generation
         for asset_id in self.known:
             self.queue.enqueue(JobKind.ASSET, asset_id)
         self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
@@ -486,7 +487,7 @@ class World:
         gone = [i for i in self.known if self.library.asset(i) is None]
         assert not self.ledger.searches(gone)
         assert [name for name in WRITES if self.fate.calls[name]] == []
-        assert (list(before[0]), before[1]) == (self.assets(), self.ledger.generation())
+        assert (list(before[0]), before[1]) == (self.assets(), self.ledger.gallery().generation)
 
 
 ACTS = tuple(

@@ -14,7 +14,8 @@ from facelabel.core.label_policy import Scheme
 from facelabel.core.matching import Rules
 from facelabel.core.model import Asset, Job, JobKind, JobState, NameState, Verdict
 from facelabel.errors import UnreadableImage
-from facelabel.recognition.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
+from facelabel.recognition.live_gallery import SWEEP_KEY
+from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
 
@@ -70,9 +71,9 @@ def test_where_folders_nest_the_inner_one_decides(
 def test_a_collection_that_is_not_there_is_the_settings_fault(bench: Bench) -> None:
     photo = bench.upload("ann")
     ann = bench.learn("ann")
-    bench.recognizer.drop(bench.pipeline.collection())
+    bench.recognizer.drop(bench.pipeline.gallery.collection())
     again = bench.learn("ben")
-    bench.pipeline.look_anew([photo])
+    bench.pipeline.identifier.look_anew([photo])
     bench.queue.enqueue(JobKind.ASSET, photo)
     done = bench.work()
     assert all("`facelabel index --rebuild`" in one.error for one in done)
@@ -138,7 +139,7 @@ def test_what_is_not_to_be_found_is_waited_for_and_then_buried_with_its_reason(
         bench.work()
         bench.clock.sleep(3600.0)
     assert bench.dead()[0].reason == "the original of 'assets/2' is away"
-    assert bench.dead()[0].tries == bench.worker.backoff.tries
+    assert bench.dead()[0].tries == bench.queue.retries.tries
     assert bench.error(later) is None
 
 
@@ -192,7 +193,7 @@ def test_a_portrait_is_known_by_its_present_public_id(bench: Bench) -> None:
     faces = bench.enrolled()
     bench.library.rename(asset_id, "training/ann at sea")
     bench.work()
-    (line,) = bench.ledger.enrolments(bench.pipeline.collection())
+    (line,) = bench.ledger.enrolments(bench.pipeline.gallery.collection())
     assert line.public_id == "training/ann at sea"
     assert bench.enrolled() == faces
 
@@ -303,7 +304,7 @@ def test_people_who_are_not_alike_are_not_asked_about(bench: Bench) -> None:
 def test_a_face_the_collection_lost_is_enrolled_again(bench: Bench) -> None:
     asset_id, photo = bench.learn("ann"), bench.upload("ann")
     faces = bench.enrolled()
-    bench.recognizer.forget(bench.pipeline.collection(), list(faces))
+    bench.recognizer.forget(bench.pipeline.gallery.collection(), list(faces))
     bench.work()
     assert bench.names(photo) == set()
     bench.queue.enqueue(JobKind.ASSET, asset_id)
@@ -463,7 +464,7 @@ def test_nothing_is_kept_of_the_faces_seen_on_a_photo_that_became_a_training_ima
     bench.work()
     search = bench.ledger.search(photo)
     assert search is not None
-    collection = bench.pipeline.collection()
+    collection = bench.pipeline.gallery.collection()
     assert photo in bench.recognizer.recall(collection, [search])
     bench.library.move(photo, "training")
     bench.work()
@@ -508,10 +509,10 @@ def test_a_face_that_a_process_enrolled_before_it_died_goes_with_its_image(bench
     assert job is not None
     with pytest.raises(KeyboardInterrupt):
         pipeline.examine(job)
-    assert list(recognizer.faces(pipeline.collection()))
+    assert list(recognizer.faces(pipeline.gallery.collection()))
     bench.library.delete(asset_id)
     pipeline.examine(job)
-    assert not list(recognizer.faces(pipeline.collection()))
+    assert not list(recognizer.faces(pipeline.gallery.collection()))
 
 
 def test_a_searched_photo_that_is_moved_elsewhere_keeps_being_looked_after(bench: Bench) -> None:
@@ -540,7 +541,7 @@ def test_a_portrait_that_is_moved_out_of_our_folders_is_un_enrolled(bench: Bench
 def test_nothing_stays_of_a_photo_that_was_deleted_while_it_was_looked_at(bench: Bench) -> None:
     photo = bench.upload("ann")
     bench.work()
-    bench.pipeline.look_anew([photo])
+    bench.pipeline.identifier.look_anew([photo])
     job = enqueued(bench, photo)
 
     def delete() -> None:
@@ -548,7 +549,7 @@ def test_nothing_stays_of_a_photo_that_was_deleted_while_it_was_looked_at(bench:
         raise UnreadableImage("it is no image")
 
     recognizer = Overtaken(delete)
-    recognizer.create(bench.pipeline.collection())
+    recognizer.create(bench.pipeline.gallery.collection())
     pipeline = dataclasses.replace(bench.pipeline, recognizer=recognizer)
     assert pipeline.examine(job).kind == "gone"
     assert bench.ledger.search(photo) is None
@@ -577,22 +578,22 @@ def test_nothing_stays_of_a_deleted_photo(bench: Bench) -> None:
 def test_looking_again_changes_and_writes_nothing(bench: Bench) -> None:
     ids = [bench.learn("ann"), bench.upload("ann"), bench.upload("ann", folder="elsewhere")]
     bench.work()
-    before = [bench.asset(i) for i in ids], bench.ledger.generation()
+    before = [bench.asset(i) for i in ids], bench.ledger.gallery().generation
     for asset_id in ids:
         bench.queue.enqueue(JobKind.ASSET, asset_id)
     kinds = [done.outcome.kind for done in bench.work() if done.outcome]
     assert kinds == ["unchanged", "unchanged", "ignored"]
-    assert ([bench.asset(i) for i in ids], bench.ledger.generation()) == before
+    assert ([bench.asset(i) for i in ids], bench.ledger.gallery().generation) == before
 
 
 def test_new_rules_make_a_search_out_of_date(bench: Bench) -> None:
     bench.learn("ann")
     photo = bench.upload("ann")
-    assert bench.pipeline.needs_search(bench.asset(photo))
+    assert bench.pipeline.identifier.needs_search(bench.asset(photo))
     bench.work()
-    assert not bench.pipeline.needs_search(bench.asset(photo))
+    assert not bench.pipeline.identifier.needs_search(bench.asset(photo))
     strict = pipeline_with(bench.pipeline, Scheme(rules=Rules(threshold=99.5)))
-    assert strict.needs_search(bench.asset(photo))
+    assert strict.identifier.needs_search(bench.asset(photo))
     bench.queue.enqueue(JobKind.ASSET, photo)
     job = bench.queue.claim()
     assert job is not None
@@ -630,7 +631,7 @@ def test_a_gallery_begun_before_goes_on_with_the_threshold_alone(bench: Bench) -
     assert search is not None
     assert search.portraits is None
     strict = pipeline_with(bench.pipeline, Scheme(rules=Rules(strangers=0.01)))
-    assert strict.needs_search(bench.asset(photo))
+    assert strict.identifier.needs_search(bench.asset(photo))
     bench.queue.enqueue(JobKind.ASSET, photo)
     job = bench.queue.claim()
     assert job is not None
@@ -680,7 +681,7 @@ def test_a_sweep_goes_on_after_a_whole_turn_without_a_change(bench: Bench) -> No
     bench.work()
     bench.learn("ann")
     assert bench.names(last) == {"Ann"}
-    assert not bench.ledger.stale(bench.ledger.generation(), 1)
+    assert not bench.ledger.stale(bench.ledger.gallery().generation, 1)
 
 
 def test_a_turn_of_a_sweep_looks_at_so_many_and_asks_for_the_next_one(bench: Bench) -> None:
@@ -705,7 +706,7 @@ def test_what_a_change_does_not_touch_is_brought_along_as_it_stands(bench: Bench
     bench.learn("ann")
     bench.work()
     assert decided is not None
-    generation = bench.ledger.generation()
+    generation = bench.ledger.gallery().generation
     assert bench.ledger.search(landscape) == dataclasses.replace(decided, generation=generation)
     again = bench.ledger.search(party)
     assert again is not None
@@ -723,7 +724,7 @@ def test_a_turn_of_a_sweep_brings_so_many_along_and_asks_for_the_next_one(bench:
     left = []
     for _ in range(3):
         pipeline.sweep(job)
-        left.append(len(bench.ledger.stale(bench.ledger.generation(), 9)))
+        left.append(len(bench.ledger.stale(bench.ledger.gallery().generation, 9)))
     assert left == [3, 1, 0]
     assert [one.kind for one in bench.queue.jobs()].count(JobKind.SWEEP) == 1
 
@@ -807,7 +808,7 @@ def test_who_was_recognised_until_the_face_was_forgotten_is_not_named_for_long(
 
 
 def test_so_is_nobody_whom_another_program_learnt_from_a_portrait_of_ours(bench: Bench) -> None:
-    theirs = bench.recognizer.learn_untraced(bench.pipeline.collection(), "eve")
+    theirs = bench.recognizer.learn_untraced(bench.pipeline.gallery.collection(), "eve")
     photo = bench.upload("eve")
     bench.work()
     assert bench.names(photo) == {"eve"}
@@ -837,7 +838,7 @@ def test_a_sweep_does_not_hurry_jobs_twice(bench: Bench) -> None:
     bench.worker.run_one()  # the sweep
     assert [job.key for job in bench.queue.jobs(JobState.READY)] == [photo]
     bench.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
-    assert not bench.ledger.stale(bench.ledger.generation(), 1)
+    assert not bench.ledger.stale(bench.ledger.gallery().generation, 1)
     bench.work()
     assert bench.names(photo) == {"Ann"}
 
@@ -853,7 +854,7 @@ def take_turns_of(bench: Bench, pictures: int) -> None:
 
 def test_the_collection_is_made_at_the_first_need_whoever_died_before(bench: Bench) -> None:
     bench.recognizer.create("cld-rekog")
-    assert bench.pipeline.collection() == "cld-rekog"
+    assert bench.pipeline.gallery.collection() == "cld-rekog"
     assert bench.ledger.collection() == "cld-rekog"
     assert list(bench.recognizer.collections()) == ["cld-rekog"]
 
@@ -873,5 +874,5 @@ class OvertakenLedger(MemoryLedger):
 
 def test_the_collection_of_a_rebuild_that_was_quicker_stays_live(bench: Bench) -> None:
     overtaken = dataclasses.replace(bench.pipeline, ledger=OvertakenLedger())
-    assert overtaken.collection() == "cld-rekog-20240131120000"
-    assert overtaken.collection() == "cld-rekog-20240131120000"
+    assert overtaken.gallery.collection() == "cld-rekog-20240131120000"
+    assert overtaken.gallery.collection() == "cld-rekog-20240131120000"

@@ -141,7 +141,7 @@ def test_other_places_from_now_on_are_nobodys_decision(bench: Bench) -> None:
     bench.work()
     moved = dataclasses.replace(bench.pipeline.scheme, places=Places(tags=False, context="names"))
     pipeline = dataclasses.replace(bench.pipeline, scheme=moved)
-    assert pipeline.needs_search(bench.asset(photo))
+    assert pipeline.identifier.needs_search(bench.asset(photo))
     look(pipeline, bench, photo)
     assert bench.asset(photo).context["names"] == "Ann"
     assert bench.ledger.names(photo) == {"Ann": NameState.WRITTEN}

@@ -55,7 +55,7 @@ def mend(bench: Bench, drift: Drift) -> None:
     bench.reconciler.mend(drift)
     bench.work()
     assert bench.reconciler.check().clean
-    assert not bench.ledger.leftovers(bench.pipeline.collection())
+    assert not bench.ledger.leftovers(bench.pipeline.gallery.collection())
 
 
 def test_what_is_enrolled_without_label_or_image_is_extra(
@@ -84,7 +84,7 @@ def test_looking_makes_no_collection(bench: Bench) -> None:
 def test_a_face_the_collection_lost_is_learnt_again(bench: Bench, family: dict[str, str]) -> None:
     faces = bench.enrolled()
     lost = [face_id for face_id, person in faces.items() if person == "Ann"]
-    bench.recognizer.forget(bench.pipeline.collection(), lost)
+    bench.recognizer.forget(bench.pipeline.gallery.collection(), lost)
     drift = bench.reconciler.check()
     assert [line.asset_id for line in drift.lost] == [family["ann"]]
     mend(bench, drift)
@@ -92,7 +92,7 @@ def test_a_face_the_collection_lost_is_learnt_again(bench: Bench, family: dict[s
 
 
 def test_a_face_nobody_holds_is_forgotten(bench: Bench, family: dict[str, str]) -> None:
-    collection = bench.pipeline.collection()
+    collection = bench.pipeline.gallery.collection()
     asset = bench.asset(family["photo"])
     orphan = bench.recognizer.enrol(collection, portrait("eve"), "Eve", asset)
     drift = bench.reconciler.check()
@@ -104,7 +104,7 @@ def test_a_face_nobody_holds_is_forgotten(bench: Bench, family: dict[str, str]) 
 def test_a_picture_named_by_a_face_nobody_holds_is_decided_again(
     bench: Bench, family: dict[str, str]
 ) -> None:
-    collection = bench.pipeline.collection()
+    collection = bench.pipeline.gallery.collection()
     bench.recognizer.enrol(collection, portrait("eve"), "Eve", bench.asset(family["photo"]))
     photo = bench.upload("eve")
     bench.work()
@@ -114,7 +114,7 @@ def test_a_picture_named_by_a_face_nobody_holds_is_decided_again(
 
 
 def test_faces_of_other_programs_are_left_alone(bench: Bench, family: dict[str, str]) -> None:
-    collection = bench.pipeline.collection()
+    collection = bench.pipeline.gallery.collection()
     theirs = bench.recognizer.learn_untraced(collection, "eve")
     assert bench.reconciler.check().clean
     mend(bench, bench.reconciler.check())
@@ -124,7 +124,7 @@ def test_faces_of_other_programs_are_left_alone(bench: Bench, family: dict[str, 
 def test_faces_of_other_programs_stay_where_one_of_ours_is_forgotten(
     bench: Bench, family: dict[str, str]
 ) -> None:
-    collection = bench.pipeline.collection()
+    collection = bench.pipeline.gallery.collection()
     theirs = bench.recognizer.learn_untraced(collection, "eve")
     bench.recognizer.enrol(collection, portrait("ida"), "Ida", bench.asset(family["photo"]))
     mend(bench, bench.reconciler.check())
@@ -162,7 +162,7 @@ def test_a_rebuild_that_another_one_took_the_place_of_does_nothing(
 
 
 def test_what_the_original_app_learnt_from_an_image_is_replaced(bench: Bench) -> None:
-    collection = bench.pipeline.collection()
+    collection = bench.pipeline.gallery.collection()
     theirs = bench.recognizer.learn_untraced(collection, "ann")
     tags = ["faceLabel:Ann", f"faceId:{theirs}"]
     portrait_of_ann = bench.upload("ann", folder="training", tags=tags)
@@ -175,7 +175,7 @@ def test_what_the_original_app_learnt_from_an_image_is_replaced(bench: Bench) ->
 def test_an_orphan_enrolled_since_we_looked_is_kept(bench: Bench, family: dict[str, str]) -> None:
     new = bench.upload("dan", folder="training", tags=["faceLabel:Dan"])
     asset = bench.asset(new)
-    collection = bench.pipeline.collection()
+    collection = bench.pipeline.gallery.collection()
     bench.recognizer.enrol(collection, bench.library.fetch(asset), "Dan", asset)
     drift = bench.reconciler.check()
     assert len(drift.orphans) == 1
@@ -193,7 +193,7 @@ def test_faces_of_a_lost_ledger_are_put_on_record_again(
     bench.library.delete(family["ben"])
     ledger = MemoryLedger()
     anew = Bench.of(bench, ledger)
-    collection = anew.pipeline.collection()
+    collection = anew.pipeline.gallery.collection()
     drift = anew.reconciler.check()
     assert set(drift.orphans) == faces.keys()
     anew.reconciler.mend(drift)
@@ -260,7 +260,10 @@ def test_a_rebuild_learns_copies_of_a_picture_once(bench: Bench) -> None:
     rebuild(bench)
     assert bench.recognizer.asked == 4
     assert bench.people() == ["Ann", "Ben"]
-    assert len({line.face_id for line in bench.ledger.enrolments(bench.pipeline.collection())}) == 2
+    assert (
+        len({line.face_id for line in bench.ledger.enrolments(bench.pipeline.gallery.collection())})
+        == 2
+    )
 
 
 def test_a_rebuild_for_another_model_looks_at_every_photo_again(
@@ -433,7 +436,7 @@ def test_the_models_of_a_rebuild_are_those_of_whoever_asked(bench: Bench) -> Non
     bench.reconciler.request_rebuild()
     bench.recognizer.new_model = "memory/1"
     bench.work()
-    assert bench.recognizer.model(bench.pipeline.collection()) == "memory/2"
+    assert bench.recognizer.model(bench.pipeline.gallery.collection()) == "memory/2"
 
 
 def test_two_rebuilds_asked_for_end_with_one_collection(bench: Bench) -> None:
@@ -443,7 +446,7 @@ def test_two_rebuilds_asked_for_end_with_one_collection(bench: Bench) -> None:
     bench.clock.time += 1
     bench.reconciler.request_rebuild(force=True)
     bench.work()
-    live = bench.pipeline.collection()
+    live = bench.pipeline.gallery.collection()
     assert list(bench.recognizer.collections()) == [live]
     assert [face.person for face in bench.recognizer.faces(live)] == ["Ann"]
     assert bench.reconciler.check().clean
@@ -558,7 +561,7 @@ def test_a_rebuild_waits_for_a_portrait_that_is_not_to_be_found(
     bench: Bench, family: dict[str, str], *, force: bool
 ) -> None:
     """Even one that may lose faces: it would lose what a mounted disk brings back."""
-    live = bench.pipeline.collection()
+    live = bench.pipeline.gallery.collection()
     bench.library.away.add(family["ben"])
     new = bench.reconciler.request_rebuild(force=force)
     bench.work()

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.conftest import Bench
 
 from facelabel.core.model import JobKind
-from facelabel.recognition.pipeline import Thrift
+from facelabel.recognition.live_gallery import Thrift
 from facelabel.testing import portrait
 
 HOUR = 3600.0
@@ -36,7 +36,7 @@ def test_old_pictures_are_not_searched_again_when_somebody_is_learnt(bench: Benc
     later(bench)
     assert bench.recognizer.searched == searched
     assert bench.names(party) == {"Ann"}
-    bench.pipeline.look_anew([party])
+    bench.pipeline.identifier.look_anew([party])
     bench.queue.enqueue(JobKind.ASSET, party)
     bench.work()
     assert bench.names(party) == {"Ann", "Bob"}
@@ -117,10 +117,10 @@ def test_a_collection_stays_for_a_while_when_another_takes_its_place(bench: Benc
     bench.learn("ann")
     party = bench.upload("ann")
     bench.work()
-    old = bench.pipeline.collection()
+    old = bench.pipeline.gallery.collection()
     new = bench.reconciler.request_rebuild()
     bench.work()
-    assert bench.pipeline.collection() == new
+    assert bench.pipeline.gallery.collection() == new
     assert set(bench.recognizer.collections()) == {old, new}
     later(bench, THRIFT.grace + 1)
     assert list(bench.recognizer.collections()) == [new]
@@ -136,5 +136,5 @@ def test_the_last_of_several_rebuilds_stays(bench: Bench) -> None:
         bench.clock.sleep(60)
     later(bench, THRIFT.grace + 1)
     later(bench, THRIFT.grace + 1)
-    assert bench.pipeline.collection() == newest
+    assert bench.pipeline.gallery.collection() == newest
     assert list(bench.recognizer.collections()) == [newest]

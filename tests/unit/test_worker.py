@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import PATIENCE, until
 
+from facelabel.core.backoff import RetryPolicy
 from facelabel.core.model import Job, JobKind, JobState, Outcome
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
-from facelabel.recognition.worker import Backoff, Done, Worker, one_at_a_time
+from facelabel.recognition.worker import Done, Worker, one_at_a_time
 from facelabel.testing import ManualClock, MemoryQueue
 
 if TYPE_CHECKING:
@@ -98,9 +99,36 @@ def test_unavailable_is_retried_later_and_later_until_it_is_given_up(shop: Shop)
 
 
 def test_retries_of_many_jobs_spread() -> None:
-    waits = {round(Backoff().delay(5), 3) for _ in range(50)}
+    waits = {round(RetryPolicy().delay(5), 3) for _ in range(50)}
     assert len(waits) > 40
     assert max(waits) > 1.5 * min(waits)
+
+
+class Hasty(MemoryQueue):
+    """Tries again once, after four seconds."""
+
+    retries = RetryPolicy(first=4.0, longest=4.0, tries=2)
+
+
+def test_how_often_is_for_the_queue_to_say() -> None:
+    clock = ManualClock()
+    queue = Hasty(clock)
+    queue.enqueue(JobKind.ASSET, "a")
+
+    def fail(_job: Job) -> Outcome:
+        raise Unavailable("away")
+
+    worker = Worker(queue, {JobKind.ASSET: fail}, clock)
+    first = worker.run_one()
+    assert first is not None
+    assert not first.buried
+    due = queue.next_due()
+    assert due is not None
+    assert 2.0 <= due - clock.time <= 6.0
+    clock.time = due
+    second = worker.run_one()
+    assert second is not None
+    assert second.buried
 
 
 def test_the_other_side_may_ask_for_more_patience(shop: Shop) -> None:

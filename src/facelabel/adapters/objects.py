@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from facelabel.errors import Denied, NotFound, Rejected, Unavailable
 
@@ -63,7 +63,7 @@ class HttpObjects:
         self._endpoint = endpoint.rstrip("/")
         self._max_bytes = max_bytes
         self._patience = patience
-        self._client = httpx.Client(
+        self._client = httpx2.Client(
             headers={"Accept-Encoding": "identity"},
             timeout=PAUSE,
             follow_redirects=False,
@@ -80,7 +80,7 @@ class HttpObjects:
             with self._client.stream("GET", url) as response:
                 _check(response, key)
                 return _limited(self._pieces(response), self._max_bytes)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise Unavailable(f"the S3 endpoint does not answer: {error}") from None
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class HttpObjects:
             raise NotFound(_NOWHERE)
         return "/".join((self._endpoint, *parts)) + query
 
-    def _pieces(self, response: httpx.Response) -> Iterable[bytes]:
+    def _pieces(self, response: httpx2.Response) -> Iterable[bytes]:
         end = time.monotonic() + self._patience
         for piece in response.iter_raw():
             if time.monotonic() > end:
@@ -106,13 +106,13 @@ class HttpObjects:
             yield piece
 
 
-def _check(response: httpx.Response, key: str) -> None:
+def _check(response: httpx2.Response, key: str) -> None:
     match response.status_code:
         case 200:
             return
         case 401 | 403:
             raise Denied(f"the object {key[:100]!r} may not be read")
-        case status if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        case status if status >= httpx2.codes.INTERNAL_SERVER_ERROR:
             raise Unavailable(f"the S3 endpoint answered {status}")
         case _:
             raise NotFound(f"there is no object {key[:100]!r}")

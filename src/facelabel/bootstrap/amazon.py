@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
+from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.rate import cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.bootstrap.core import USUAL_FACES, limits
-from facelabel.bootstrap.sessions import new_session
-from facelabel.recognition.pipeline import Thrift
+from facelabel.recognition.live_gallery import Thrift
 from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:

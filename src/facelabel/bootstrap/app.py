@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.keys import KeyRing
@@ -14,21 +14,18 @@ from facelabel.adapters.store.jobs.inbox import StoreInbox
 from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql.database import Database
-from facelabel.bootstrap import data_folder
-from facelabel.bootstrap.core import limits, scheme
+from facelabel.bootstrap import data_folder, wiring
+from facelabel.bootstrap.core import Stores, limits
 from facelabel.bootstrap.engines import Engines, live_model
 from facelabel.core.model import JobKind
 from facelabel.errors import ConfigurationError, Rejected
-from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler
-from facelabel.recognition.worker import Worker, handlers, one_at_a_time
 from facelabel.rendering.drawing import annotate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from facelabel.adapters.notifier import Post
     from facelabel.adapters.store.installation import Installation
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.engines import Notice, Progress
@@ -39,8 +36,14 @@ if TYPE_CHECKING:
     from facelabel.core.label_policy import Scheme
     from facelabel.core.model import Job, NamedFace, Outcome
     from facelabel.ports import Clock, EditableLibrary, Inbox, Ledger, Queue, Recognizer
-    from facelabel.recognition.worker import Hold
+    from facelabel.recognition.identifying import Identifier
+    from facelabel.recognition.live_gallery import LiveGallery
+    from facelabel.recognition.pipeline import Pipeline
+    from facelabel.recognition.worker import Worker
     from facelabel.settings import Settings
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 #: The longest that one download may take in all, and the telling of one subscriber.
 FETCH_SECONDS = 60.0
@@ -54,37 +57,14 @@ class App:
     """Everything a command, a page or a program needs, wired up."""
 
     settings: Settings
-    #: Changes made here are followed up by jobs.
-    library: EditableLibrary
-    recognizer: Recognizer
-    ledger: Ledger
-    queue: Queue
-    clock: Clock
-    scheme: Scheme
+    stores: Stores
     pipeline: Pipeline
-    reconciler: Reconciler
     engines: Engines
-    #: Verifies and reads notifications …
-    intake: Intake
-    #: … and keeps what they ask for.
-    inbox: Inbox
-    #: Downloads what a user's URL points to, safely: (bytes, file name).
-    fetch: Callable[[str], tuple[bytes, str]]
-    #: Draws boxes and names: (image file, decisions) -> JPEG.
-    annotate: Callable[[bytes, tuple[NamedFace, ...]], bytes]
-    #: Clears away what processes killed in the middle left behind; returns how many originals.
-    tidy: Callable[[], int]
-    #: As far as that costs next to nothing; also erases what other machines deleted meanwhile.
-    settle: Callable[[], None]
-    #: Reads from the store; Unavailable or ConfigurationError where it is not to be had.
-    reach: Callable[[], object]
     #: Tells one subscriber of a change.
     notify: Callable[[Job], Outcome]
-    #: Told how far a rebuild is.
-    rebuild_progress: list[Callable[[int, int], None]]
-    #: The library of our own, to be served; None where the pictures are on Cloudinary.
+    #: The library of our own, to be served; None where the pictures are on Cloudinary …
     local: Local | None = None
-    #: The account on Cloudinary; None with a library of our own.
+    #: … and the account there; None with a library of our own.
     remote: Remote | None = None
     #: Faces on this computer, whoever the pipeline asks; None where no database is.
     own_faces: OwnFaces | None = None
@@ -92,24 +72,97 @@ class App:
     amazon: Amazon | None = None
     #: To the local library, and to Rekognition's operations here; None where no database is.
     keys: KeyRing | None = None
-    #: Statements that the database needs to be told, as a pooler keeps our own settings from us.
-    unkept: Callable[[], Sequence[str]] = lambda: ()
-    #: A lock on an asset, where the queue may hand out two jobs about one; None where it does not.
-    hold: Hold | None = None
+    #: Told how far a rebuild is.
+    rebuild_progress: list[Callable[[int, int], None]] = field(default_factory=list)
+
+    @property
+    def library(self) -> EditableLibrary:
+        """The pictures; changes made here are followed up by jobs."""
+        return _either(self.local, self.remote).library
+
+    @property
+    def intake(self) -> Intake:
+        """Verifies and reads notifications."""
+        return _either(self.local, self.remote).intake
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """Who knows the faces."""
+        return self.pipeline.recognizer
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was learnt, seen and written."""
+        return self.stores.ledger
+
+    @property
+    def queue(self) -> Queue:
+        """What is to be done."""
+        return self.stores.queue
+
+    @property
+    def inbox(self) -> Inbox:
+        """Keeps what notifications ask for."""
+        return self.stores.inbox
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        return self.pipeline.clock
+
+    @property
+    def scheme(self) -> Scheme:
+        """Which pictures teach, which are searched, and where names go."""
+        return self.pipeline.scheme
+
+    @property
+    def gallery(self) -> LiveGallery:
+        """Everybody who can be named."""
+        return self.pipeline.gallery
+
+    @property
+    def identifier(self) -> Identifier:
+        """How it is found out who is on a picture."""
+        return self.pipeline.identifier
+
+    @property
+    def reconciler(self) -> Reconciler:
+        """Compares library and gallery, mends and rebuilds."""
+        return Reconciler.of(self.pipeline)
+
+    def fetch(self, url: str) -> tuple[bytes, str]:
+        """Download what a user's URL points to, safely: the bytes, and the file's name."""
+        from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - most commands fetch nothing
+
+        largest = max(limits(self.settings).bytes, self.settings.max_upload_mb << 20)
+        near = self.settings.private_urls
+        fetched = Fetcher(max_bytes=largest, timeout=FETCH_SECONDS, allow_private=near).fetch(url)
+        return fetched.data, fetched.filename
+
+    def annotate(self, data: bytes, faces: tuple[NamedFace, ...]) -> bytes:
+        """Draw boxes and names into an image file; a JPEG."""
+        return annotate(data, faces, limits(self.settings))
+
+    def settle(self) -> None:
+        """Erase what is noted to go, also by other machines; costs next to nothing."""
+        if self.own_faces:
+            self.own_faces.settle()
+        if self.local:
+            self.local.release()
+
+    def tidy(self) -> int:
+        """Clear away what processes killed in the middle left behind.
+
+        Returns how many originals.
+        """
+        self.settle()
+        return _either(self.local, self.remote).tidy()
 
     def worker(self, kinds: Collection[JobKind] = ()) -> Worker:
         """A worker for these kinds of job; for all where none is given, or SQS cannot choose."""
-        every = handlers(self.pipeline)
-        every |= {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
-        if self.hold:
-            every = one_at_a_time(every, self.hold)
-        return Worker(
-            self.queue,
-            every,
-            self.clock,
-            heartbeat=self.settings.lease / 3,
-            kinds=() if self.hold else kinds,
-        )
+        more = {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
+        hold = self.stores.hold
+        return wiring.worker(self.settings, self.pipeline, hold, more=more, kinds=kinds)
 
     def _rebuild(self, job: Job) -> Outcome:
         def progress(done: int, total: int) -> None:
@@ -178,14 +231,33 @@ def installation(settings: Settings) -> Iterator[Installation]:
 def _on_database(settings: Settings, database: Database, engines: Engines) -> App:
     clock = SystemClock()
     queue = StoreQueue(database, clock, settings.lease)
-    stores = _Stores(StoreLedger(database), queue, StoreInbox(database, queue, clock))
+    stores = Stores(
+        StoreLedger(database),
+        queue,
+        StoreInbox(database, queue, clock),
+        reach=database.reach,
+        unkept=database.unkept,
+    )
     keys = KeyRing(settings.data / "keys.json")
     remote = _remote(settings, queue, clock) if settings.on_cloudinary else None
     local = None if remote else _local(settings, database, queue, engines, keys)
     own = _own_faces(settings, database, engines, clock)
     amazon = _amazon(settings, engines) if _with_rekognition(settings, own, stores) else None
-    app = _app(settings, stores, engines, _Parts(remote, local, own, amazon))
-    return replace(app, keys=keys, unkept=database.unkept, reach=database.reach)
+    # Amazon's similarities are its own.
+    meaning = "" if amazon else engines.meaning(live_model(stores.ledger, own.recognizer))
+    pipeline = wiring.pipeline(
+        settings,
+        _either(local, remote).quiet,
+        _either(amazon, own).recognizer,
+        stores,
+        clock,
+        thrift=amazon.thrift if amazon else None,
+        calibration=meaning,
+    )
+    return App(
+        settings, stores, pipeline, engines, _notifier(settings, clock),
+        local=local, remote=remote, own_faces=own, amazon=amazon, keys=keys,
+    )  # fmt: skip
 
 
 def _on_aws(settings: Settings, engines: Engines) -> App:
@@ -196,97 +268,26 @@ def _on_aws(settings: Settings, engines: Engines) -> App:
             f"with {settings.table!r} as the store pictures have to be on Cloudinary, and faces"
             " with Rekognition (setting faces)"
         )
-    kept = aws.build(settings, SystemClock())
-    stores = _Stores(kept.ledger, kept.queue, kept.inbox)
-    remote = _remote(settings, kept.queue, SystemClock())
-    app = _app(settings, stores, engines, _Parts(remote, amazon=_amazon(settings, engines)))
-    return replace(app, hold=kept.locks.hold)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stores:
-    ledger: Ledger
-    queue: Queue
-    inbox: Inbox
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What was chosen: one side for the pictures, one for the faces."""
-
-    remote: Remote | None = None
-    local: Local | None = None
-    own: OwnFaces | None = None
-    amazon: Amazon | None = None
-
-    @property
-    def pictures(self) -> Local | Remote:
-        side = self.remote or self.local
-        assert side is not None  # one of the two is always built
-        return side
-
-    @property
-    def recognizer(self) -> Recognizer:
-        side = self.amazon or self.own
-        assert side is not None  # same
-        return side.recognizer
-
-
-def _app(settings: Settings, stores: _Stores, engines: Engines, parts: _Parts) -> App:
-    clock, allowed, pictures = SystemClock(), limits(settings), parts.pictures
-
-    def settle() -> None:
-        if parts.own:
-            parts.own.settle()
-        if parts.local:
-            parts.local.release()
-
-    def tidy() -> int:
-        settle()
-        return pictures.tidy()
-
-    # Amazon's similarities are its own.
-    calibration = (
-        "" if parts.amazon else engines.meaning(live_model(stores.ledger, parts.recognizer))
-    )
-    rules = scheme(settings, calibration)
-    pipeline = Pipeline(
-        pictures.quiet,
-        parts.recognizer,
-        stores.ledger,
-        stores.queue,
-        clock,
-        rules,
-        parts.amazon.thrift if parts.amazon else None,
+    clock = SystemClock()
+    stores = aws.build(settings, clock)
+    remote, amazon = _remote(settings, stores.queue, clock), _amazon(settings, engines)
+    pipeline = wiring.pipeline(
+        settings, remote.quiet, amazon.recognizer, stores, clock, thrift=amazon.thrift
     )
     return App(
-        settings=settings,
-        library=pictures.library,
-        recognizer=parts.recognizer,
-        ledger=stores.ledger,
-        queue=stores.queue,
-        clock=clock,
-        scheme=rules,
-        pipeline=pipeline,
-        reconciler=Reconciler.of(pipeline),
-        engines=engines,
-        intake=pictures.intake,
-        inbox=stores.inbox,
-        fetch=lambda url: _fetch(settings, url),
-        annotate=lambda data, faces: annotate(data, faces, allowed),
-        tidy=tidy,
-        settle=settle,
-        reach=stores.ledger.collection,
-        notify=Notifier(_post(settings), clock),
-        rebuild_progress=[],
-        local=parts.local,
-        remote=parts.remote,
-        own_faces=parts.own,
-        amazon=parts.amazon,
-    )
+        settings, stores, pipeline, engines, _notifier(settings, clock),
+        remote=remote, amazon=amazon,
+    )  # fmt: skip
 
 
-def _with_rekognition(settings: Settings, own: OwnFaces, stores: _Stores) -> bool:
+def _either(one: S | None, other: T | None) -> S | T:
+    """The side that was chosen: there is always one."""
+    chosen = one or other
+    assert chosen is not None
+    return chosen
+
+
+def _with_rekognition(settings: Settings, own: OwnFaces, stores: Stores) -> bool:
     """Whether Amazon knows the faces; a data folder goes on with what it began with."""
     if settings.faces != "auto":
         return settings.faces == "rekognition"
@@ -338,16 +339,7 @@ def _amazon(settings: Settings, engines: Engines) -> Amazon:
     return build(settings, engines.faces if is_ours else None)
 
 
-def _fetch(settings: Settings, url: str) -> tuple[bytes, str]:
-    from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - most commands fetch nothing
-
-    largest = max(limits(settings).bytes, settings.max_upload_mb << 20)
-    near = settings.private_urls
-    fetched = Fetcher(max_bytes=largest, timeout=FETCH_SECONDS, allow_private=near).fetch(url)
-    return fetched.data, fetched.filename
-
-
-def _post(settings: Settings) -> Post:
+def _notifier(settings: Settings, clock: SystemClock) -> Notifier:
     """A subscriber may be a program beside ours, as long as only this computer can ask for it."""
 
     def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
@@ -357,4 +349,4 @@ def _post(settings: Settings) -> Post:
         fetcher = Fetcher(max_bytes=MAX_ANSWER, timeout=NOTIFY_SECONDS, allow_private=near)
         return fetcher.post(url, body, headers)
 
-    return post
+    return Notifier(post, clock)

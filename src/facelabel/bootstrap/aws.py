@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
-
+from facelabel.adapters.aws.clients import new_client, new_session
 from facelabel.adapters.aws.collection_parameter import LiveName
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsInbox, SqsQueue
 from facelabel.adapters.aws.table import Table
-from facelabel.bootstrap.sessions import new_session
-from facelabel.errors import ConfigurationError
+from facelabel.bootstrap.core import Stores
 
 if TYPE_CHECKING:
     from botocore.session import Session
 
-    from facelabel.ports import Clock, Inbox, Ledger
+    from facelabel.ports import Clock
     from facelabel.settings import Settings
-
-#: Seconds for an answer; and tries in all.
-_PATIENCE, _TRIES = 10, 4
 
 
 @dataclass(frozen=True, slots=True)
-class AwsStores:
+class AwsStores(Stores):
     """Everything that is kept, kept by Amazon."""
 
-    ledger: Ledger
     queue: SqsQueue
-    inbox: Inbox
-    #: Several workers may get jobs about one asset at the same time.
-    locks: AssetLocks
 
 
 def build(settings: Settings, clock: Clock, session: Session | None = None) -> AwsStores:
@@ -43,35 +33,24 @@ def build(settings: Settings, clock: Clock, session: Session | None = None) -> A
     ``session``: botocore's, which reads its descriptions of AWS once for all clients.
     """
     session = session or new_session()
-    table = Table(_client(session, "dynamodb"), settings.table)
+    table = Table(new_client(session, "dynamodb"), settings.table)
     queue = SqsQueue(
-        _client(session, "sqs"),
+        new_client(session, "sqs"),
         settings.queue,
         settings.dead_letters,
         clock,
         waiting=Waiting(table, clock),
         lease=settings.lease,
     )
+    ledger = DynamoLedger(table, _live_name(session, settings.collection_parameter))
     return AwsStores(
-        DynamoLedger(table, _live_name(session, settings.collection_parameter)),
+        ledger,
         queue,
         SqsInbox(queue, Receipts(table, clock)),
-        AssetLocks(table, clock, lease=settings.lease),
+        reach=ledger.collection,
+        hold=AssetLocks(table, clock, lease=settings.lease).hold,
     )
 
 
 def _live_name(session: Session, parameter: str) -> LiveName | None:
-    return LiveName(_client(session, "ssm"), parameter) if parameter else None
-
-
-def _client(session: Session, service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
-    """A client of one service; ConfigurationError if no region is set."""
-    config = Config(
-        connect_timeout=_PATIENCE,
-        read_timeout=_PATIENCE,
-        retries={"mode": "standard", "total_max_attempts": _TRIES},
-    )
-    try:
-        return session.create_client(service, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise ConfigurationError(f"Amazon's {service} cannot be used: {error}") from error
+    return LiveName(new_client(session, "ssm"), parameter) if parameter else None

@@ -1,7 +1,8 @@
-"""What every way of running builds alike: the rules, and the pipeline on its ports."""
+"""What every way of running has: where everything is kept, and the rules of its settings."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from socket import gethostname
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,32 @@ from facelabel.core.label_policy import Places, Scheme
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facelabel.ports import Inbox, Ledger, Queue
+    from facelabel.recognition.worker import Hold
     from facelabel.settings import Settings
 
 #: Faces assumed on a picture that nobody has looked at yet.
 USUAL_FACES = 3
 #: Not addresses but "all there are".
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where everything is kept: in a database, or by Amazon."""
+
+    ledger: Ledger
+    queue: Queue
+    #: Keeps what notifications ask for.
+    inbox: Inbox
+    #: Reads from the store; Unavailable or ConfigurationError where it is not to be had.
+    reach: Callable[[], object]
+    #: A lock on an asset, where the queue may hand out two jobs about one; None where it does not.
+    hold: Hold | None = None
+    #: Statements that the database needs to be told, as a pooler keeps our own settings from us.
+    unkept: Callable[[], Sequence[str]] = lambda: ()
 
 
 def scheme(settings: Settings, calibration: str = "") -> Scheme:

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from facelabel.media.types import Delivery
     from facelabel.ports import Clock
     from facelabel.recognition.worker import Done, Worker
+    from facelabel.settings import Settings
+
+log = logging.getLogger(__name__)
 
 #: ARN of a secret of Secrets Manager, or of a parameter of SSM, that holds CLOUDINARY_URL; or
 #: a JSON object of that and other variables.
 SECRET_VARIABLE = "CLOUDINARY_URL_SECRET"  # noqa: S105 - a name
-#: A job is tried so often over two hours or so. The queue's maxReceiveCount is higher: it is for
-#: jobs whose function dies.
-TRIES, FIRST_SECONDS, LONGEST_SECONDS = 8, 30.0, 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +56,36 @@ def door() -> Door:
 
     The worker, which reads all of them, refuses what is wrong.
     """
-    _prepare()
-    clock, own = SystemClock(), Account.parse(_variable("CLOUDINARY_URL"))
-    more = ApiKey.several(os.environ.get("FACELABEL_NOTIFICATION_KEYS", ""))
-    algorithm = os.environ.get("FACELABEL_SIGNATURE_ALGORITHM") or "any"
-    queue = os.environ.get("FACELABEL_QUEUE")
-    take = _to_sqs(queue, clock) if queue else _to_database(clock)
+    known, clock = {**os.environ, **_prepared()}, SystemClock()
+    own = Account.parse(_variable(known, "CLOUDINARY_URL"))
+    more = ApiKey.several(known.get("FACELABEL_NOTIFICATION_KEYS", ""))
+    algorithm = known.get("FACELABEL_SIGNATURE_ALGORITHM") or "any"
+    queue = known.get("FACELABEL_QUEUE")
+    take = _to_sqs(known, queue, clock) if queue else _to_database(known, clock)
     return Door(account.intake(own, more, algorithm, clock), take)
 
 
-def _to_sqs(url: str, clock: Clock) -> Callable[[Delivery], None]:
-    sender = SqsSender(_service("sqs", _variable("AWS_REGION"), url, clock), url)
+def _to_sqs(known: Mapping[str, str], url: str, clock: Clock) -> Callable[[Delivery], None]:
+    region = _variable(known, "AWS_REGION")
+    sender = SqsSender(_service(known, "sqs", region, url, clock), url)
     return lambda delivery: sender.enqueue_all(delivery.requests)
 
 
-def _to_database(clock: Clock) -> Callable[[Delivery], None]:
+def _to_database(known: Mapping[str, str], clock: Clock) -> Callable[[Delivery], None]:
     from facelabel.adapters.store.jobs.inbox import StoreInbox  # noqa: PLC0415 - same
     from facelabel.adapters.store.jobs.queue import StoreQueue  # noqa: PLC0415 - same
     from facelabel.adapters.store.sql.database import Database  # noqa: PLC0415 - not where SQS is
 
-    database = Database(_lasting(os.environ.get("FACELABEL_STORE", "")))
+    database = Database(_lasting(known.get("FACELABEL_STORE", "")))
     inbox = StoreInbox(database, StoreQueue(database, clock), clock)
     return lambda delivery: inbox.take([delivery])
 
 
 def app() -> App:
     """What works the jobs in a database, with the local engine; open until the process ends."""
-    from facelabel import settings as configuration  # noqa: PLC0415 - the webhook needs none of it
-    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - same
+    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - the webhook needs none of it
 
-    _prepare()
-    settings = configuration.load()
+    settings = _settings()
     _lasting(settings.store_url)
     return ExitStack().enter_context(opened(settings))
 
@@ -112,73 +111,68 @@ class Staff:
 
 def staff() -> Staff:
     """What the worker needs."""
-    from facelabel import settings as configuration  # noqa: PLC0415 - the webhook needs none of it
-    from facelabel.bootstrap import amazon, aws, remote  # noqa: PLC0415 - same
-    from facelabel.bootstrap.core import scheme  # noqa: PLC0415 - same
-    from facelabel.bootstrap.sessions import new_session  # noqa: PLC0415 - same
-    from facelabel.recognition.pipeline import Pipeline  # noqa: PLC0415 - same
-    from facelabel.recognition.worker import Backoff, Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
+    from facelabel.adapters.aws.clients import new_session  # noqa: PLC0415 - same
+    from facelabel.bootstrap import amazon, aws, remote, wiring  # noqa: PLC0415 - same
 
-    _prepare()
-    settings, clock = configuration.load(), SystemClock()
+    settings, clock = _settings(), SystemClock()
     session = new_session()
     stores = aws.build(settings, clock, session)
     pictures = remote.build(settings, stores.queue, clock)
     faces = amazon.build(settings, None, session)
-    pipeline = Pipeline(
-        pictures.quiet,
-        faces.recognizer,
-        stores.ledger,
-        stores.queue,
-        clock,
-        scheme(settings),
-        faces.thrift,
+    pipeline = wiring.pipeline(
+        settings, pictures.quiet, faces.recognizer, stores, clock, thrift=faces.thrift
     )
-    worker = Worker(
-        stores.queue,
-        one_at_a_time(handlers(pipeline), stores.locks.hold),
-        clock,
-        heartbeat=settings.lease / 3,
-        backoff=Backoff(FIRST_SECONDS, LONGEST_SECONDS, TRIES),
-    )
-    return Staff(worker, stores.queue)
+    return Staff(wiring.worker(settings, pipeline, stores.hold), stores.queue)
 
 
-def _prepare() -> None:
-    """Take the secret, and log what is asked for: Lambda's own choice is warnings alone."""
+def _settings() -> Settings:
+    """All settings, whether they are kept in the environment or in the secret."""
+    from facelabel import settings as configuration  # noqa: PLC0415 - not for the webhook
+
+    secret = _prepared()
+    if unread := configuration.unknown(secret):
+        log.warning("the secret has what is no setting, and is not read: %s", ", ".join(unread))
+    return configuration.load(secret=secret)
+
+
+def _prepared() -> Mapping[str, str]:
+    """Log what is asked for, as Lambda's own choice is warnings alone; return the secret."""
     if level := os.environ.get("FACELABEL_LOG_LEVEL"):
         logging.getLogger("facelabel").setLevel(level.upper())
-    _take_secret()
+    return _secret(os.environ)
 
 
-def _take_secret() -> None:
-    """Put what is kept secret elsewhere where settings are looked for."""
-    arn = os.environ.get(SECRET_VARIABLE, "")
+def _secret(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables that are kept by AWS; they are handed on as values alone."""
+    arn = environment.get(SECRET_VARIABLE, "")
     if not arn:
-        return
+        return {}
     try:
         _, partition, name, region, _ = arn.split(":", 4)
     except ValueError:
         raise ConfigurationError(f"{SECRET_VARIABLE} is no ARN: {arn!r}") from None
-    service = _service(name, region, json_client.address(partition, name, region), SystemClock())
+    address = json_client.address(partition, name, region)
+    service = _service(environment, name, region, address, SystemClock())
     read = json_client.parameter if name == "ssm" else json_client.secret
-    os.environ.update(_variables(read(service, arn)))
+    return _variables(read(service, arn))
 
 
-def _service(name: str, region: str, url: str, clock: Clock) -> json_client.Service:
+def _service(
+    known: Mapping[str, str], name: str, region: str, url: str, clock: Clock
+) -> json_client.Service:
     """A service at this address, unless AWS's own variables say that it is elsewhere."""
     own = "SECRETS_MANAGER" if name == "secretsmanager" else name.upper()
-    elsewhere = os.environ.get(f"AWS_ENDPOINT_URL_{own}") or os.environ.get("AWS_ENDPOINT_URL")
+    elsewhere = known.get(f"AWS_ENDPOINT_URL_{own}") or known.get("AWS_ENDPOINT_URL")
     role = json_client.Credentials(
-        _variable("AWS_ACCESS_KEY_ID"),
-        _variable("AWS_SECRET_ACCESS_KEY"),
-        os.environ.get("AWS_SESSION_TOKEN", ""),
+        _variable(known, "AWS_ACCESS_KEY_ID"),
+        _variable(known, "AWS_SECRET_ACCESS_KEY"),
+        known.get("AWS_SESSION_TOKEN", ""),
     )
     return json_client.Service(name, elsewhere or url, region, role, clock)
 
 
-def _variable(name: str) -> str:
-    if not (value := os.environ.get(name)):
+def _variable(known: Mapping[str, str], name: str) -> str:
+    if not (value := known.get(name)):
         raise ConfigurationError(f"{name} is not set")
     return value
 

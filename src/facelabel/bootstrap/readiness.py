@@ -20,7 +20,7 @@ def checks(app: App) -> Mapping[str, Callable[[], bool]]:
 
 def _reaches_store(app: App) -> bool:
     try:
-        app.reach()
+        app.stores.reach()
     except FacelabelError:
         return False
     return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from facelabel.adapters.cloudinary import transport
 from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
@@ -62,6 +63,7 @@ class Remote:
 def build(settings: Settings, queue: Queue, clock: Clock) -> Remote:
     """Wire the account; nothing is asked of it yet."""
     account = accounts.account(settings)
+    transport.install()
     client = Client(account, timeout=CALL_SECONDS, clock=clock)
     library = CloudinaryLibrary(
         client,

@@ -181,7 +181,7 @@ def _privacy(settings: Settings) -> Finding:
 
 def _pooler(app: App) -> Iterator[Finding]:
     """A pooler that shares connections, unless the role has what we would set for them."""
-    if unkept := app.unkept():
+    if unkept := app.stores.unkept():
         says = (
             "a pooler gives every transaction another connection, and what Facelabel sets for its"
             " own does not stay: a machine lost in the middle of a change would hold up the others"
@@ -308,7 +308,7 @@ def _index(app: App) -> Finding:
 
 def _threshold(app: App) -> Iterator[Finding]:
     """What is asked of a face, and whether strangers may be named too often."""
-    portraits, rules = app.pipeline.portraits(), app.pipeline.rules()
+    portraits, rules = app.gallery.portraits(), app.gallery.rules()
     if portraits is None:
         return
     if rules.strangers:

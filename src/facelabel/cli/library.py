@@ -285,7 +285,7 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
         asset = actions.find(app, ident)
         search = app.ledger.search(asset.asset_id)
         marks = app.ledger.names(asset.asset_id)
-        enrolments, rules = actions.enrolments(app), app.pipeline.rules()
+        enrolments, rules = actions.enrolments(app), app.gallery.rules()
         own = actions.calibration(app, search) if search else None
     enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)
     references = {e.face_id: e.public_id for e in enrolments}

@@ -265,7 +265,7 @@ def identify(
     """
     walk, results, drawn, waiting = Walk(), list[dict[str, object]](), set[Path](), False
     with application(settings) as app:
-        rules = app.pipeline.rules()
+        rules = app.gallery.rules()
         for file in report.pictures(files, walk):
             try:
                 data = actions.read_file(app, file)
@@ -374,8 +374,8 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
     known = app.ledger.searches(ids)
     out.print(f"{len(work)} pictures would be searched, {len(known)} of them again")
     report.print_costs(actions.costs(app, pictures=ids))
-    if names := actions.names_too_many(app, app.pipeline.rules(), ids):
-        sentence = report.asked(app.pipeline.rules(), app.pipeline.portraits())
+    if names := actions.names_too_many(app, app.gallery.rules(), ids):
+        sentence = report.asked(app.gallery.rules(), app.gallery.portraits())
         out.print(f"{names} names would go: {sentence or 'the threshold is higher now'}")
     report.print_pairs(((asset.public_id, asset.filename) for asset in work[:20]), "dim")
 

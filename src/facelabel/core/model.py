@@ -291,6 +291,35 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class GalleryState:
+    """What the ledger knows of the gallery as a whole."""
+
+    #: The live collection, None before the first one.
+    collection: str | None = None
+    #: How often the gallery changed.
+    generation: int = 0
+    #: Whether it was begun by a program that asks more of a face where many are known. In older
+    #: ones the threshold alone counts, until their owner wants it otherwise.
+    weighs_strangers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the ledger knows of an asset, and of the gallery, as of one moment."""
+
+    gallery: GalleryState
+    #: The asset's enrolment in the live collection.
+    enrolment: Enrolment | None = None
+    #: Whom a process that died in between was enrolling from it, in the live collection.
+    intention: str | None = None
+    #: Whether the live collection has faces that are still to be forgotten.
+    has_leftovers: bool = False
+    search: Search | None = None
+    #: The names we wrote to it or are forbidden to write.
+    marks: Mapping[str, NameState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Basis:
     """What a search rests on: while that stands, searching again would decide the same."""
 

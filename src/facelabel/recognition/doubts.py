@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from facelabel.core.model import Enrolment, Hit
-    from facelabel.ports import Ledger, Recognizer
+    from facelabel.ports import Enrolments, Recognizer
 
 #: Portraits compared with those of others at a time, the newest first: 7 ms of a core for each
 #: among a hundred thousand, 1.3 s in all.
@@ -22,7 +22,7 @@ COMPARED = 200
 
 
 def about(
-    ledger: Ledger, recognizer: Recognizer, collection: str, line: Enrolment, threshold: float
+    ledger: Enrolments, recognizer: Recognizer, collection: str, line: Enrolment, threshold: float
 ) -> str:
     """What there is to ask about a portrait just learnt, "" for nothing.
 

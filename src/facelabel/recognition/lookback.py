@@ -15,7 +15,7 @@ from facelabel.core.model import Basis
 
 if TYPE_CHECKING:
     from facelabel.core.model import Scope, Sighting
-    from facelabel.ports import Ledger, Recognizer
+    from facelabel.ports import Recognizer, Searches
 
 #: Searches considered in one step: some tenths of a second, and of others' waiting to write.
 AT_ONCE = 4096
@@ -29,7 +29,7 @@ def basis(sighting: Sighting, rules: matching.Rules) -> Basis | None:
 
 
 def confirm(
-    ledger: Ledger, recognizer: Recognizer, scope: Scope, rules: matching.Rules, limit: int
+    ledger: Searches, recognizer: Recognizer, scope: Scope, rules: matching.Rules, limit: int
 ) -> bool:
     """Bring up to ``limit`` searches that stand to the generation of the scope.
 

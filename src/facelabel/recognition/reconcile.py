@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
     from facelabel.core.label_policy import Scheme
     from facelabel.core.model import Asset, Job, Json, NameState, Search
     from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
-    from facelabel.recognition.pipeline import Pipeline, Thrift
+    from facelabel.recognition.enrolling import Enroller
+    from facelabel.recognition.identifying import Identifier
+    from facelabel.recognition.live_gallery import LiveGallery, Thrift
+    from facelabel.recognition.pipeline import Pipeline
 
 #: Seconds one turn of a rebuild works; other jobs come between two turns.
 TURN_SECONDS = 15.0
@@ -117,8 +119,9 @@ class Reconciler:
     queue: Queue
     clock: Clock
     scheme: Scheme
-    #: What knows which collection is live, and whether a picture is up to date.
-    pipeline: Pipeline
+    gallery: LiveGallery
+    enroller: Enroller
+    identifier: Identifier
     #: None: searching costs nothing but time.
     thrift: Thrift | None = None
 
@@ -127,14 +130,15 @@ class Reconciler:
         """One on the ports of a pipeline."""
         return cls(
             pipeline.library, pipeline.recognizer, pipeline.ledger, pipeline.queue,
-            pipeline.clock, pipeline.scheme, pipeline, pipeline.thrift,
+            pipeline.clock, pipeline.scheme, pipeline.gallery, pipeline.enroller,
+            pipeline.identifier, pipeline.thrift,
         )  # fmt: skip
 
     def check(self) -> Drift:
         """Compare every labelled image with the ledger, and the ledger with the collection."""
         live = self.ledger.collection()
         enrolled = {e.asset_id: e for e in self.ledger.enrolments(live)} if live else {}
-        with self.pipeline.one_collection():
+        with self.gallery.expected(live):
             faces = list(self.recognizer.faces(live)) if live else []
         missing, refused, wanted = [], [], set()
         for asset, person, reason in self._labelled():
@@ -162,12 +166,12 @@ class Reconciler:
 
     def mend(self, drift: Drift) -> None:
         """Enqueue the jobs, and adopt or forget the faces, that end this drift."""
-        orphans = self._adopt(drift, self.pipeline.collection()) if drift.orphans else ()
+        orphans = self._adopt(drift, self.gallery.collection()) if drift.orphans else ()
         assets = [asset.asset_id for asset in drift.missing] + list(drift.extra)
         for asset_id in [*assets, *(e.asset_id for e in drift.lost)]:
             self.queue.enqueue(JobKind.ASSET, asset_id)
         if orphans:
-            self._forget_orphans(orphans, self.pipeline.collection())
+            self._forget_orphans(orphans, self.gallery.collection())
 
     def missed(self, progress: Callable[[int], None] = lambda _: None) -> Missed:
         """List our folders and compare every picture with the ledger; changes nothing.
@@ -251,8 +255,8 @@ class Reconciler:
     ) -> bool:
         if search is None:
             return ERROR_KEY not in asset.context
-        return not self.pipeline.is_fresh(search, asset) or bool(
-            self.pipeline.decisions(asset, search, marks)
+        return not self.identifier.is_fresh(search, asset) or bool(
+            self.identifier.decisions(asset, search, marks)
         )
 
     def request_rebuild(self, *, force: bool = False) -> str:
@@ -277,7 +281,7 @@ class Reconciler:
         found is no loss that can be forced: its disk may come back.
         """
         new, force = str(job.payload["collection"]), bool(job.payload.get("force"))
-        live = self.pipeline.collection()
+        live = self.gallery.collection()
         if new != live and job.payload.get("over"):
             return Outcome("rebuilt", note=f"{live} has taken the place of {new}")
         if new != live:
@@ -336,7 +340,7 @@ class Reconciler:
             if asset_id is None or self.ledger.enrolment(collection, asset_id):
                 others.append(face.face_id)
             else:
-                self.pipeline.adopt(asset_id, face.face_id, face.person, collection)
+                self.enroller.adopt(asset_id, face.face_id, face.person, collection)
         return others
 
     def _forget_orphans(self, orphans: Sequence[str], collection: str) -> None:
@@ -345,7 +349,7 @@ class Reconciler:
         forgotten = [orphan for orphan in orphans if orphan not in held]
         self.recognizer.forget(collection, forgotten)
         self.ledger.cleared(collection, forgotten)
-        self.pipeline.schedule_sweep()
+        self.gallery.schedule_sweep()
 
     def _build(
         self, new: str, refused: set[str], progress: Callable[[int, int], None] | None
@@ -365,25 +369,15 @@ class Reconciler:
             current = built.get(asset.asset_id)
             if current and (current.person, current.version) == (person, asset.version):
                 continue
-            if not self._enrol(new, asset, person):
+            try:
+                self.enroller.enrol(asset, self.library.fetch(asset), person, new)
+            except Rejected:  # it is counted when the collection is verified
+                self.ledger.unenrol(new, asset.asset_id)
                 refused.add(asset.asset_id)
             if self.clock.now() > end:
                 return False
         if progress:
             progress(len(work), len(work))
-        return True
-
-    def _enrol(self, new: str, asset: Asset, person: str) -> bool:
-        try:
-            image = self.library.fetch(asset)
-            digest = hashlib.sha256(image).hexdigest()
-            face_id = self.pipeline.copy(digest, person, new)
-            if face_id is None:
-                face_id = self.recognizer.enrol(new, image, person, asset).face_id
-        except Rejected:
-            return False  # it is counted when the collection is verified
-        line = Enrolment(asset.asset_id, asset.public_id, asset.version, digest, person, face_id)
-        self.ledger.enrol(new, line)
         return True
 
     def _loss(self, new: str, live: str) -> Loss:
@@ -433,7 +427,7 @@ class Reconciler:
         for line in self.ledger.enrolments(new):
             queue.enqueue(JobKind.ASSET, line.asset_id)
         self.mend(self.check())
-        self.pipeline.schedule_sweep()
+        self.gallery.schedule_sweep()
 
 
 def _check_vanished(vanished: int, known: int) -> None:

@@ -8,7 +8,6 @@ and leaves the job alone.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import traceback
 import weakref
@@ -63,20 +62,6 @@ def one_at_a_time(handlers: Mapping[JobKind, Handler], hold: Hold) -> dict[JobKi
             return handlers[JobKind.ASSET](job)
 
     return {**handlers, JobKind.ASSET: examine}
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long and how often to try again."""
-
-    first: float = 2.0
-    longest: float = 600.0
-    #: With the delays above: given up after 40 minutes or so.
-    tries: int = 12
-
-    def delay(self, tries: int) -> float:
-        """Seconds to wait after so many tries: exponential, with jitter so that retries spread."""
-        return float(min(self.longest, self.first * 2 ** (tries - 1)) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +164,6 @@ class Worker:
     clock: Clock
     #: Seconds between two heartbeats; a third of the lease.
     heartbeat: float = 20.0
-    backoff: Backoff = field(default_factory=Backoff)
     #: Takes only jobs of these kinds; empty: all that there are handlers for.
     kinds: Collection[JobKind] = ()
 
@@ -249,7 +233,7 @@ class Worker:
     def work(self, job: Job) -> Done:
         """Work a job that was claimed."""
         try:
-            if job.tries > self.backoff.tries:
+            if job.tries > self.queue.retries.tries:
                 return self._bury(
                     job, "started again and again and never finished: it kills its worker"
                 )
@@ -289,15 +273,15 @@ class Worker:
         return Done(job, outcome)
 
     def _retry(self, job: Job, reason: str, retry_after: float | None = None) -> Done:
-        if job.tries >= self.backoff.tries:
+        if job.tries >= self.queue.retries.tries:
             return self._bury(job, reason)
-        delay = max(self.backoff.delay(job.tries), retry_after or 0.0)
+        delay = max(self.queue.retries.delay(job.tries), retry_after or 0.0)
         self.queue.retry(job, reason, delay)
         return Done(job, error=reason)
 
     def _postpone(self, job: Job, trouble: Throttled) -> Done:
         """Wait for a quota however long it takes: that is nobody's failure."""
-        delay = max(self.backoff.first, trouble.retry_after or 0.0)
+        delay = max(self.queue.retries.first, trouble.retry_after or 0.0)
         self.queue.retry(job, str(trouble), delay, counted=False)
         return Done(job, error=str(trouble))
 

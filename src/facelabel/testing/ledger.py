@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel.core import naming
-from facelabel.core.model import Noted
+from facelabel.core.model import GalleryState, Noted, OnRecord
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from facelabel.core.model import Basis, Enrolment, NameState, Scope, Search
 
 
-class MemoryLedger:
-    """The ledger in dictionaries."""
+class _Enrolments:
+    """Who was learnt."""
 
     def __init__(self) -> None:
         """Start with no live collection."""
@@ -26,13 +27,14 @@ class MemoryLedger:
         self._enrolments: dict[tuple[str, str], Enrolment] = {}
         self._intents: dict[tuple[str, str], str] = {}
         self._leftovers: dict[str, list[str]] = {}
-        self._searches: dict[str, Search] = {}
-        self._bases: dict[str, Basis] = {}
-        self._names: dict[str, dict[str, NameState]] = {}
 
     def collection(self) -> str | None:
         """See :class:`facelabel.ports.Ledger`."""
         return self._live
+
+    def gallery(self) -> GalleryState:
+        """See :class:`facelabel.ports.Ledger`."""
+        return GalleryState(self._live, self._generation, self._weighs_strangers)
 
     def switch(self, collection: str) -> None:
         """See :class:`facelabel.ports.Ledger`."""
@@ -40,25 +42,12 @@ class MemoryLedger:
             self._live = collection
             self._generation += 1
 
-    def changed(self) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
-        self._generation += 1
-        self._bases.clear()
-
     def begin(self, collection: str) -> str:
         """See :class:`facelabel.ports.Ledger`."""
         if self._live is None:
             self.switch(collection)
             self._weighs_strangers = True
         return self._live or collection
-
-    def weighs_strangers(self) -> bool:
-        """See :class:`facelabel.ports.Ledger`."""
-        return self._weighs_strangers
-
-    def generation(self) -> int:
-        """See :class:`facelabel.ports.Ledger`."""
-        return self._generation
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """See :class:`facelabel.ports.Ledger`."""
@@ -121,6 +110,23 @@ class MemoryLedger:
         self._intents = {k: p for k, p in self._intents.items() if k[0] != collection}
         self._leftovers.pop(collection, None)
 
+    def _release(self, collection: str, old: Enrolment | None) -> None:
+        if old and all(e.face_id != old.face_id for e in self.enrolments(collection)):
+            self._leftovers.setdefault(collection, []).append(old.face_id)
+
+    def _changed(self, collection: str, *, changed: bool) -> None:
+        self._generation += changed and collection == self._live
+
+
+class _Searches:
+    """What was seen on pictures."""
+
+    def __init__(self) -> None:
+        """Start with no picture."""
+        self._searches: dict[str, Search] = {}
+        self._bases: dict[str, Basis] = {}
+        self._names: dict[str, dict[str, NameState]] = {}
+
     def search(self, asset_id: str) -> Search | None:
         """See :class:`facelabel.ports.Ledger`."""
         return self._searches.get(asset_id)
@@ -137,11 +143,17 @@ class MemoryLedger:
         """See :class:`facelabel.ports.Ledger`."""
         return {asset_id: names for asset_id in asset_ids if (names := self.names(asset_id))}
 
-    def record(self, search: Search, basis: Basis | None = None) -> None:
+    def record(
+        self,
+        search: Search,
+        basis: Basis | None = None,
+        states: Mapping[str, NameState | None] = MappingProxyType({}),
+    ) -> None:
         """See :class:`facelabel.ports.Ledger`."""
         old = self._searches.get(search.asset_id, search)
         if (search.version, search.generation) >= (old.version, old.generation):
             self._put(search, basis)
+        self.mark(search.asset_id, states)
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
         """See :class:`facelabel.ports.Ledger`."""
@@ -206,12 +218,35 @@ class MemoryLedger:
         if basis:
             self._bases[search.asset_id] = basis
 
-    def _release(self, collection: str, old: Enrolment | None) -> None:
-        if old and all(e.face_id != old.face_id for e in self.enrolments(collection)):
-            self._leftovers.setdefault(collection, []).append(old.face_id)
 
-    def _changed(self, collection: str, *, changed: bool) -> None:
-        self._generation += changed and collection == self._live
+class MemoryLedger(_Enrolments, _Searches):
+    """The ledger in dictionaries."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        _Enrolments.__init__(self)
+        _Searches.__init__(self)
+
+    def changed(self) -> None:
+        """See :class:`facelabel.ports.Ledger`."""
+        self._generation += 1
+        self._bases.clear()
+
+    def has_stale(self) -> bool:
+        """See :class:`facelabel.ports.Ledger`."""
+        return bool(self.stale(self._generation, 1))
+
+    def about(self, asset_id: str) -> OnRecord:
+        """See :class:`facelabel.ports.Ledger`."""
+        live = self._live or ""
+        return OnRecord(
+            self.gallery(),
+            self.enrolment(live, asset_id),
+            self.intention(live, asset_id),
+            bool(self.leftovers(live)),
+            self.search(asset_id),
+            self.names(asset_id),
+        )
 
 
 def _is_in(search: Search, scope: Scope) -> bool:

@@ -8,6 +8,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
+from facelabel.core.backoff import RetryPolicy
 from facelabel.core.model import Job, JobKind, JobState
 from facelabel.testing.clock import ManualClock
 
@@ -29,6 +30,8 @@ class _Row:
 
 class MemoryQueue:
     """The queue in a dictionary, safe between threads."""
+
+    retries = RetryPolicy()
 
     def __init__(self, clock: Clock | None = None, lease: float = 60.0) -> None:
         """Lease jobs for ``lease`` seconds of ``clock``."""

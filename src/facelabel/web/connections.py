@@ -4,6 +4,9 @@ uvicorn waits for a request's headers, and for a client to read its answer, as l
 and accepts whoever comes. Here a client that is waited for and does nothing is let go, and where
 there is no room it is the quietest of them that makes it, first of all of whoever has the most:
 a thousand connections that send a byte now and then keep nobody out.
+
+What is read of uvicorn's connection (its request, its flow, its transport) is no promise of
+uvicorn's, which is why its version has an upper bound (pyproject.toml).
 """
 
 from __future__ import annotations

@@ -109,6 +109,10 @@ ERRORS = [
     (400, "AccessDeniedException", ConfigurationError),
     (400, "UnrecognizedClientException", ConfigurationError),
     (400, "ExpiredTokenException", ConfigurationError),
+    # What another service of Amazon's is known to say.
+    (400, "LimitExceededException", Throttled),
+    (400, "ResourceInUseException", Unavailable),
+    (400, "MissingAuthenticationTokenException", ConfigurationError),
 ]
 
 
@@ -118,7 +122,7 @@ def test_errors_of_dynamodb(
 ) -> None:
     server.fail(status, DYNAMODB + name)
     with pytest.raises(meaning, match="the DynamoDB table 'facelabel'") as read:
-        ledger.generation()
+        ledger.gallery()
     assert type(read.value) is meaning
     with pytest.raises(meaning):
         ledger.intend("people", "a", "Ann")
@@ -152,10 +156,10 @@ def test_errors_of_sqs(
 def test_an_error_says_what_to_do(server: Server, ledger: DynamoLedger) -> None:
     server.fail(400, DYNAMODB + "ResourceNotFoundException")
     with pytest.raises(ConfigurationError, match="deploy first, or look at AWS_REGION"):
-        ledger.generation()
+        ledger.gallery()
     server.fail(400, DYNAMODB + "AccessDeniedException")
     with pytest.raises(ConfigurationError, match="mend the policy: so it is"):
-        ledger.generation()
+        ledger.gallery()
 
 
 @pytest.mark.parametrize(
@@ -199,14 +203,14 @@ def test_what_batches_leave_is_asked_for_again_but_not_for_ever(
 def test_a_bug_of_ours_is_none_of_these(server: Server, ledger: DynamoLedger) -> None:
     server.fail(400, DYNAMODB + "ValidationException")
     with pytest.raises(ClientError, match="ValidationException"):
-        ledger.generation()
+        ledger.gallery()
     with pytest.raises(ParamValidationError), aws_errors.translated("x"):
         client("dynamodb").get_item(TableName="x")
 
 
 def test_a_server_that_is_not_there(server: Server, ledger: DynamoLedger, queue: SqsQueue) -> None:
     server.server_close()
-    with pytest.raises(Unavailable, match="cannot be reached"):
-        ledger.generation()
-    with pytest.raises(Unavailable, match="cannot be reached"):
+    with pytest.raises(Unavailable, match="does not answer"):
+        ledger.gallery()
+    with pytest.raises(Unavailable, match="does not answer"):
         queue.pending()

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import http.server
 import json
 import os
-import ssl
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from tests.certificates import self_signed, server_side
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues
 
 from facelabel.adapters.aws import json_client
+from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import functions
-from facelabel.bootstrap.sessions import new_session
+from facelabel.bootstrap.app import opened
+from facelabel.core.model import JobKind
 from facelabel.errors import ConfigurationError, Unavailable
+from facelabel.media.types import ApiKey
+from facelabel.settings import load
+from facelabel.testing import MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +38,8 @@ KEYS = {
 }
 #: What would make the webhook start late.
 HEAVY = (
-    "boto3 botocore pydantic PIL cloudinary aws_lambda_powertools httpcore urllib3 sqlalchemy numpy"
+    "boto3 botocore pydantic PIL cloudinary aws_lambda_powertools httpcore2 urllib3 sqlalchemy"
+    " numpy"
 )
 #: Answers a notification as Lambda would have it answered; prints what that took.
 ANSWER = f"""
@@ -95,7 +97,6 @@ def lambda_like(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The environment of a function, less the account and the queue."""
     for name, value in {**KEYS, "FACELABEL_QUEUE": "https://sqs.example.com/1/q"}.items():
         monkeypatch.setenv(name, value)
-    # What a function takes from its secret stays in its environment: to be taken away here.
     for name in ("CLOUDINARY_URL", "CLOUDINARY_URL_SECRET", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, "")
     return monkeypatch
@@ -113,9 +114,9 @@ def parameter_without_a_folder() -> str:
     return _parameter("cloudinary")
 
 
-def _parameter(name: str) -> str:
+def _parameter(name: str, text: str = URL) -> str:
     ssm = client("ssm")
-    ssm.put_parameter(Name=name, Value=URL, Type="SecureString", Overwrite=True)
+    ssm.put_parameter(Name=name, Value=text, Type="SecureString", Overwrite=True)
     return str(ssm.get_parameter(Name=name)["Parameter"]["ARN"])
 
 
@@ -138,8 +139,43 @@ def test_the_account_is_read_from_its_secret(
         lambda_like.setenv("AWS_ENDPOINT_URL", moto_server())
     client("secretsmanager").delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
     lambda_like.setenv("CLOUDINARY_URL_SECRET", arn())
-    functions.door()
-    assert os.environ["CLOUDINARY_URL"] == URL
+    assert functions.door().intake.keys() == (ApiKey("key", "secret"),)
+    assert not [name for name, value in os.environ.items() if "secret@" in value]
+
+
+def test_the_worker_finds_its_account_there_too(
+    lambda_like: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lambda_like.setenv("AWS_ENDPOINT_URL", moto_server())
+    lambda_like.setenv("FACELABEL_STORE", "dynamodb://table")
+    lambda_like.setenv("FACELABEL_DEAD_LETTERS", "https://sqs.example.com/1/d")
+    with pytest.raises(ConfigurationError, match="CLOUDINARY_URL is not set"):
+        functions.staff()
+    kept = json.dumps({"CLOUDINARY_URL": URL, "PGPASSWORD": "hush"})
+    lambda_like.setenv("CLOUDINARY_URL_SECRET", _parameter("/facelabel/several", kept))
+    functions.staff()
+    assert "is no setting, and is not read: PGPASSWORD" in caplog.text
+    assert not {URL, "hush"} & {*os.environ.values()}
+    assert "hush" not in caplog.text
+
+
+def test_a_computer_works_a_queue_of_sqs_as_the_function_does(
+    lambda_like: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "CLOUDINARY_URL": URL, "AWS_ENDPOINT_URL": moto_server(),
+        "FACELABEL_STORE": "dynamodb://table", "FACELABEL_FACES": "rekognition",
+        "FACELABEL_DEAD_LETTERS": "https://sqs.example.com/1/d",
+        "FACELABEL_DATA": str(tmp_path), "FACELABEL_MODELS": str(tmp_path),
+    }.items():  # fmt: skip
+        lambda_like.setenv(name, value)
+    theirs = functions.staff().worker
+    with opened(load()) as app:
+        ours = app.worker([JobKind.NOTIFY])
+    assert ours.queue.retries == theirs.queue.retries
+    assert ours.queue.retries != MemoryQueue.retries
+    assert (ours.heartbeat, ours.kinds) == (theirs.heartbeat, theirs.kinds)
+    assert {*theirs.handlers} == {*ours.handlers} - {JobKind.NOTIFY}
 
 
 def test_what_is_no_arn_is_refused(lambda_like: pytest.MonkeyPatch) -> None:
@@ -162,25 +198,7 @@ def test_without_a_queue_and_a_database_nothing_is_taken(
 @pytest.fixture
 def impostor(tmp_path: Path) -> Iterator[str]:
     """URL of an HTTPS server with a certificate of its own making."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    day = dt.timedelta(days=1)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    file = tmp_path / "server.pem"
-    file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-        + certificate.public_bytes(pem)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
+    context = server_side(self_signed(tmp_path, "localhost"))
     with _Quiet(("localhost", 0), http.server.BaseHTTPRequestHandler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()

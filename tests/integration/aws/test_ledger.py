@@ -96,7 +96,7 @@ def test_a_face_held_by_many_is_left_over_only_when_the_last_lets_go(
     assert [line.asset_id for line in ledger.holders(LIVE, "digest-f1")] == ["keeper"]
     ledger.unenrol(LIVE, "keeper")
     assert list(ledger.leftovers(LIVE)) == ["f1"]
-    assert ledger.generation() == 1 + 2 + 2 * 3 * WORKERS
+    assert ledger.gallery().generation == 1 + 2 + 2 * 3 * WORKERS
 
 
 def test_those_who_let_go_at_once_leave_one_leftover(ledger: DynamoLedger) -> None:
@@ -114,7 +114,7 @@ def test_one_image_enrolled_by_several_has_one_face(ledger: DynamoLedger) -> Non
     others = {f"f{number}" for number in range(WORKERS)} - {current.face_id}
     assert set(ledger.leftovers(LIVE)) == others
     assert list(ledger.enrolments(LIVE, sorted(others))) == []
-    assert ledger.generation() == 1 + WORKERS
+    assert ledger.gallery().generation == 1 + WORKERS
 
 
 def test_changes_while_the_live_collection_changes_are_counted_once_each(
@@ -129,16 +129,16 @@ def test_changes_while_the_live_collection_changes_are_counted_once_each(
 
     at_once(change)
     assert ledger.collection() == "people-2"
-    assert 4 <= ledger.generation() <= 4 + 4 * WORKERS
-    before = ledger.generation()
+    assert 4 <= ledger.gallery().generation <= 4 + 4 * WORKERS
+    before = ledger.gallery().generation
     ledger.enrol("people-2", enrolment("last", "f"))
-    assert ledger.generation() == before + 1
+    assert ledger.gallery().generation == before + 1
 
 
 def test_the_first_collection_is_begun_once(table: Table) -> None:
     ledger = DynamoLedger(table)
     at_once(lambda number: _done(ledger.begin(f"people-{number}")))
-    assert ledger.generation() == 1
+    assert ledger.gallery().generation == 1
 
 
 def test_of_searches_recorded_at_once_the_newest_stays(ledger: DynamoLedger) -> None:
@@ -248,10 +248,10 @@ def test_an_enrolment_counts_only_if_its_collection_is_live_to_the_end(table: Ta
     ledger.begin(LIVE)
     contested.interrupt = lambda: DynamoLedger(table).switch("next")
     ledger.enrol(LIVE, enrolment("a", "f1"))
-    assert ledger.generation() == 2, "begun and switched"
+    assert ledger.gallery().generation == 2, "begun and switched"
     contested.interrupt = lambda: DynamoLedger(table).switch(LIVE)
     ledger.unenrol(LIVE, "a")
-    assert ledger.generation() == 4, "switched and un-enrolled"
+    assert ledger.gallery().generation == 4, "switched and un-enrolled"
 
 
 def test_what_was_found_by_what_it_was_before_is_not_told(

@@ -71,7 +71,7 @@ def test_the_table_has_the_last_word(table: Table, live_name: LiveName) -> None:
     ledger.begin(FIRST)
     live_name.write("elsewhere")
     assert ledger.begin(FIRST) == FIRST
-    assert ledger.generation() == 1
+    assert ledger.gallery().generation == 1
 
 
 def test_a_crash_in_between_is_made_good_by_the_next_run(table: Table, live_name: LiveName) -> None:

@@ -31,10 +31,10 @@ from tests.unit.conftest import Bench
 
 from facelabel import aws_lambda
 from facelabel.adapters import rekognition
+from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.aws.sqs_messages import to_message
 from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
-from facelabel.bootstrap import functions
 from facelabel.cloudinary.intake import PATHS
 from facelabel.core.model import JobKind, JobRequest
 from facelabel.recognition.reconcile import Reconciler
@@ -220,7 +220,7 @@ def test_a_job_is_neither_lost_nor_handed_out_twice(made: Node) -> None:
     dead = made["Resources"]["DeadLetters"]["Properties"]
     batches = made["Resources"]["WorkerJobs"]["Properties"]
     assert queue["VisibilityTimeout"] >= 6 * made["Resources"]["Worker"]["Properties"]["Timeout"]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] > functions.TRIES
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > SqsQueue.retries.tries
     assert dead["MessageRetentionPeriod"] == 14 * 86_400 > queue["MessageRetentionPeriod"]
     assert batches["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 

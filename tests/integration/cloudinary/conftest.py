@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from tests.waiting import PATIENCE
 
+from facelabel.adapters.cloudinary import transport
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.delivery import delivery_hosts
@@ -186,6 +187,12 @@ def account(url: str, cloud: str = "demo", key: str = "123") -> Account:
     return Account(
         cloud, key, SECRET, upload_prefix=url, cname=url.removeprefix("http://"), secure=False
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _installed() -> None:
+    """As bootstrap does before it builds a client."""
+    transport.install()
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import cloudinary
@@ -30,6 +33,7 @@ from tests.integration.cloudinary.conftest import (
 )
 from tests.waiting import PATIENCE, until
 
+from facelabel.adapters.cloudinary import transport
 from facelabel.adapters.cloudinary.client import TRIES, Client
 from facelabel.adapters.cloudinary.delivery import delivery_url
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
@@ -316,6 +320,30 @@ def test_what_others_set_in_the_sdk_does_not_reach_us(
     assert {uploaded.path.split("/")[2], pinged.path.split("/")[2]} == {"demo"}
     assert [text in uploaded.body for text in ("other", "dpr", "123")] == [False, False, True]
     assert re.search(r'name="signature"\r\n\r\n[0-9a-f]{40}\r\n', uploaded.body)
+
+
+#: Tells whether the SDK's pools are as they came, before and after.
+UNTOUCHED = """
+from cloudinary import uploader
+from cloudinary.api_client import call_api
+before = uploader._http, call_api._http
+from facelabel.adapters.cloudinary import client, library, transport
+print(before == (uploader._http, call_api._http), end=" ")
+transport.install()
+once = uploader._http, call_api._http
+transport.install()
+print(before[0] is once[0], once == (uploader._http, call_api._http))
+"""
+
+
+def test_the_sdk_is_touched_when_that_is_asked_for_and_once() -> None:
+    said = subprocess.check_output([sys.executable, "-c", UNTOUCHED], text=True)
+    assert said == "True False True\n"
+
+
+def test_an_sdk_that_sends_in_another_way_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(cloudinary.VERSION)):
+        transport.install([ModuleType("uploader")])
 
 
 def test_other_users_of_the_sdk_are_left_alone(stage: Stage) -> None:

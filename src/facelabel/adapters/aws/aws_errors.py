@@ -2,59 +2,129 @@
 
 Whatever a person has to mend (a missing table, a permission, credentials) is a
 ConfigurationError: it is not the picture's fault, and the job is tried again until it is mended.
+What only one service says, whoever calls that service knows.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-)
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from facelabel.errors import ConfigurationError, FacelabelError, Throttled, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 _SERVER_ERROR = 500
-_THROTTLED = {
-    "KmsThrottled",
-    "OverLimit",
-    "ProvisionedThroughputExceeded",  # a reason for cancelling a transaction
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingError",
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "TooManyUpdates",
-}
-_PASSING = {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"}
-_MISSING = {
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueDoesNotExist",
-    "ResourceNotFoundException",
-}
-_DENIED = {"AccessDenied", "AccessDeniedException", "KmsAccessDenied"}
-_STRANGER = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
+_LONGEST_MESSAGE = 300
+_THROTTLED = frozenset(
+    {
+        "KmsThrottled",
+        "LimitExceededException",
+        "OverLimit",
+        "ProvisionedThroughputExceeded",  # a reason for cancelling a transaction
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TooManyUpdates",
+    }
+)
+_PASSING = frozenset(
+    {
+        # Somebody else is changing the same thing at this moment …
+        "ConflictException",
+        "ResourceInUseException",
+        "TransactionInProgressException",
+        # … or AWS is.
+        "InternalServerError",
+        "ServiceUnavailable",
+    }
+)
+_MISSING = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+    }
+)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "KmsAccessDenied"})
+_BAD_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+#: What stands for wrong settings on this side.
+_MISCONFIGURED = (
+    exceptions.ConfigNotFound,
+    exceptions.ConfigParseError,
+    exceptions.InvalidConfigError,
+    exceptions.InvalidRegionError,
+    exceptions.NoCredentialsError,
+    exceptions.NoRegionError,
+    exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as AWS says it: its short name, HTTP status (0 without one), and one line."""
+
+    code: str
+    status: int = 0
+    message: str = ""
+
+    @classmethod
+    def of(cls, error: ClientError) -> Refusal:
+        """Read it from the SDK's error."""
+        told: Mapping[str, Any] = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return cls(str(told.get("Code", "")), int(status), _line(told.get("Message", "")))
+
+    def meaning(self, subject: str, *, busy_seconds: float | None = None) -> FacelabelError | None:
+        """What it means from whichever service; None for what is the service's own.
+
+        ``subject``: who was asked. ``busy_seconds``: to stay away if that was too often.
+        """
+        said = f"{self.code}: {self.message}" if self.message else self.code
+        if self.code in _THROTTLED:
+            return Throttled(f"{subject} is asked too often: {said}", retry_after=busy_seconds)
+        if self.code in _PASSING or self.status >= _SERVER_ERROR:
+            return Unavailable(f"{subject}: {said or self.status}")
+        if self.code in _BAD_CREDENTIALS:
+            return ConfigurationError(f"{subject}: AWS refuses the credentials: {said}")
+        return None
+
+    def meaning_for_store(self, resource: str) -> FacelabelError | None:
+        """What it means from a table, a queue or a parameter; None for a bug of ours."""
+        if self.code in _MISSING:
+            return ConfigurationError(
+                f"{resource} does not exist in this account and region:"
+                " deploy first, or look at AWS_REGION and at the credentials"
+            )
+        if self.code in _DENIED:
+            return ConfigurationError(
+                f"{resource}: AWS denies access, mend the policy: {self.message}"
+            )
+        return self.meaning(resource)
 
 
 @contextmanager
@@ -66,43 +136,33 @@ def translated(resource: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if (meaning := _meaning(error, resource)) is None:
+        if (meaning := Refusal.of(error).meaning_for_store(resource)) is None:
             raise
         raise meaning from error
     except ParamValidationError:
         raise
-    except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
-        raise ConfigurationError(f"{resource}: {error}: see `aws configure`") from error
-    except (HTTPClientError, BotoCoreError) as error:
-        raise Unavailable(f"{resource} cannot be reached: {error}") from error
+    except BotoCoreError as error:
+        raise unanswered(resource, error) from error
 
 
-def code(error: ClientError) -> str:
-    """The error's short name."""
-    return str(error.response.get("Error", {}).get("Code", ""))
+def unanswered(subject: str, error: BotoCoreError) -> FacelabelError:
+    """What it means that the SDK has no answer."""
+    if isinstance(error, _MISCONFIGURED):
+        return unusable(subject, error)
+    return Unavailable(f"{subject} does not answer: {_line(error)}")
 
 
-def by_code(name: str, resource: str, message: str = "") -> FacelabelError | None:
-    """The meaning of an error's short name, None for one that is a bug of ours."""
-    if name in _THROTTLED:
-        return Throttled(f"{resource} is asked too often: {name}")
-    if name in _PASSING:
-        return Unavailable(f"{resource}: {name}")
-    if name in _MISSING:
-        return ConfigurationError(
-            f"{resource} does not exist in this account and region:"
-            " deploy first, or look at AWS_REGION and at the credentials"
-        )
-    if name in _DENIED:
-        return ConfigurationError(f"{resource}: AWS denies access, mend the policy: {message}")
-    if name in _STRANGER:
-        return ConfigurationError(f"{resource}: AWS refuses the credentials: {name}")
-    return None
+def unusable(subject: str, error: Exception) -> ConfigurationError:
+    """Something is wrong with what is set on this side."""
+    advice = {
+        exceptions.NoRegionError: " (AWS_DEFAULT_REGION)",
+        exceptions.NoCredentialsError: " (see `aws configure`)",
+        exceptions.PartialCredentialsError: " (see `aws configure`)",
+    }.get(type(error), "")
+    return ConfigurationError(f"{subject} cannot be used: {_line(error)}{advice}")
 
 
-def _meaning(error: ClientError, resource: str) -> FacelabelError | None:
-    known = by_code(code(error), resource, str(error.response["Error"].get("Message", "")))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if known is None and status >= _SERVER_ERROR:
-        return Unavailable(f"{resource}: HTTP {status} {code(error)}")
-    return known
+def _line(message: object) -> str:
+    """One line: an error page comes whole."""
+    text = " ".join(str(message).split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"

@@ -32,7 +32,7 @@ class LiveName:
             with aws_errors.translated(self._title):
                 answer = self._client.get_parameter(Name=self._parameter)
         except ClientError as error:
-            if aws_errors.code(error) != _MISSING:
+            if aws_errors.Refusal.of(error).code != _MISSING:
                 raise
             return None
         return str(answer["Parameter"]["Value"])

@@ -29,11 +29,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.aws import codec
 from facelabel.adapters.aws.table import MOST_CHANGES, attempts, check, chunks, delete, put, update
-from facelabel.core.model import NameState
+from facelabel.core.model import GalleryState, NameState, OnRecord
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ _NAMES = 100
 _PAGE = 100
 
 
-class DynamoLedger:
-    """The ledger in DynamoDB; implements :class:`facelabel.ports.Ledger`."""
+class _Enrolments:
+    """Who was learnt; implements :class:`facelabel.ports.Enrolments`."""
 
     def __init__(self, table: Table, live_name: LiveName | None = None) -> None:
         """Keep the ledger in this table, and the name of the live collection there, too."""
@@ -65,7 +66,11 @@ class DynamoLedger:
 
     def collection(self) -> str | None:
         """Return the live collection."""
-        return _live(self._table.get(_GALLERY))
+        return self.gallery().collection
+
+    def gallery(self) -> GalleryState:
+        """Return the live collection with all that is known of the gallery as a whole."""
+        return _gallery(self._table.get(_GALLERY))
 
     def begin(self, collection: str) -> str:
         """Make a collection the live one, in one step, if there is none; return the live one.
@@ -79,10 +84,6 @@ class DynamoLedger:
         self._make_live(collection, "attribute_not_exists(live)", ", weighs_strangers = :one")
         return self.collection() or collection
 
-    def weighs_strangers(self) -> bool:
-        """Whether the gallery was begun by a program that asks more where many are known."""
-        return bool((self._table.get(_GALLERY) or {}).get("weighs_strangers"))
-
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
         if self._live_name:
@@ -92,11 +93,6 @@ class DynamoLedger:
     def changed(self) -> None:
         """Count a change of the gallery that others made."""
         self._table.write(update(_GALLERY, "ADD generation :one", "", {"one": 1}))
-
-    def generation(self) -> int:
-        """How often the gallery changed."""
-        gallery = self._table.get(_GALLERY)
-        return gallery["generation"] if gallery else 0
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
@@ -173,6 +169,65 @@ class DynamoLedger:
                 if self._table.transact([not_live, *map(delete, some)]):
                     break
 
+    # ---- the gallery
+
+    def _make_live(self, collection: str, condition: str, more: str = "") -> None:
+        change = f"SET live = :live{more} ADD generation :one"
+        self._table.write(update(_GALLERY, change, condition, {"live": collection, "one": 1}))
+
+    def _replace(self, collection: str, asset_id: str, new: Enrolment | None) -> Enrolment | None:
+        """Put an enrolment, or none, in the place of the asset's former one, which is returned."""
+        place, noted = _at(collection, _ENROLMENT, asset_id), _at(collection, _INTENTION, asset_id)
+        former: Enrolment | None = None
+        for _ in attempts(_TITLE):
+            found = self._table.get_many([place, _GALLERY])
+            former = _enrolment(found.get(place))
+            if former == new:
+                self._table.write(delete(noted))
+                break
+            changes = [
+                delete(noted),
+                _line(place, found.get(place), new),
+                *self._moved(collection, asset_id, _holds(former), _holds(new)),
+                _counted(collection, _gallery(found.get(_GALLERY)).collection),
+            ]
+            if self._table.transact(changes):
+                break
+        return former
+
+    def _moved(
+        self, collection: str, asset_id: str, old: frozenset[str], new: frozenset[str]
+    ) -> Iterator[Change]:
+        """Make the asset a holder of what it holds now, and of nothing else."""
+        pk, asset = _partition(collection), frozenset({asset_id})
+        for sk in sorted(new - old):
+            yield update((pk, sk), "ADD holders :asset", "", {"asset": asset})
+            yield from (delete(left) for left in _leftover(pk, sk))
+        held = self._table.get_many((pk, sk) for sk in sorted(old - new))
+        for (_, sk), item in held.items():
+            if item["holders"] == asset:
+                yield delete((pk, sk), "holders = :asset", {"asset": asset})
+                yield from (put(left, {}) for left in _leftover(pk, sk))
+            else:
+                condition = "size(holders) > :one"
+                values: Item = {"asset": asset, "one": 1}
+                yield update((pk, sk), "DELETE holders :asset", condition, values)
+
+    def _held(self, collection: str, sks: Iterable[str]) -> list[Enrolment]:
+        """Enrolments of all who hold one of these, by asset_id."""
+        pk = _partition(collection)
+        found = self._table.get_many((pk, sk) for sk in sks).values()
+        asset_ids = {asset_id for item in found for asset_id in item["holders"]}
+        places = (_at(collection, _ENROLMENT, asset_id) for asset_id in sorted(asset_ids))
+        return [codec.read(item["line"]) for item in self._table.get_many(places).values()]
+
+
+class _Searches:
+    """What was seen on pictures: :class:`facelabel.ports.Searches`, but for one method."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
     def search(self, asset_id: str) -> Search | None:
         """Return the last search of a picture."""
         return self.searches([asset_id]).get(asset_id)
@@ -193,12 +248,18 @@ class DynamoLedger:
         marked = {asset_id: _states(found.get(_names_key(asset_id))) for asset_id in asset_ids}
         return {asset_id: states for asset_id, states in marked.items() if states}
 
-    def record(self, search: Search, basis: Basis | None = None) -> None:  # noqa: ARG002 - see noted
-        """Record a search, replacing the picture's former one.
+    def record(
+        self,
+        search: Search,
+        basis: Basis | None = None,  # noqa: ARG002 - see noted
+        states: Mapping[str, NameState | None] = MappingProxyType({}),
+    ) -> None:
+        """Record a search, replacing the picture's former one, then the state of names.
 
         One older than what is on record, by (version, generation), is dropped.
         """
         self._record(search, _is_older)
+        self.mark(search.asset_id, states)
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
         """Record several searches, each in a step of its own, in the place of older ones."""
@@ -264,61 +325,36 @@ class DynamoLedger:
             if self._table.transact(changes):
                 return
 
-    # ---- the gallery
-
-    def _make_live(self, collection: str, condition: str, more: str = "") -> None:
-        change = f"SET live = :live{more} ADD generation :one"
-        self._table.write(update(_GALLERY, change, condition, {"live": collection, "one": 1}))
-
-    def _replace(self, collection: str, asset_id: str, new: Enrolment | None) -> Enrolment | None:
-        """Put an enrolment, or none, in the place of the asset's former one, which is returned."""
-        place, noted = _at(collection, _ENROLMENT, asset_id), _at(collection, _INTENTION, asset_id)
-        former: Enrolment | None = None
-        for _ in attempts(_TITLE):
-            found = self._table.get_many([place, _GALLERY])
-            former = _enrolment(found.get(place))
-            if former == new:
-                self._table.write(delete(noted))
-                break
-            changes = [
-                delete(noted),
-                _line(place, found.get(place), new),
-                *self._moved(collection, asset_id, _holds(former), _holds(new)),
-                _counted(collection, _live(found.get(_GALLERY))),
-            ]
-            if self._table.transact(changes):
-                break
-        return former
-
-    def _moved(
-        self, collection: str, asset_id: str, old: frozenset[str], new: frozenset[str]
-    ) -> Iterator[Change]:
-        """Make the asset a holder of what it holds now, and of nothing else."""
-        pk, asset = _partition(collection), frozenset({asset_id})
-        for sk in sorted(new - old):
-            yield update((pk, sk), "ADD holders :asset", "", {"asset": asset})
-            yield from (delete(left) for left in _leftover(pk, sk))
-        held = self._table.get_many((pk, sk) for sk in sorted(old - new))
-        for (_, sk), item in held.items():
-            if item["holders"] == asset:
-                yield delete((pk, sk), "holders = :asset", {"asset": asset})
-                yield from (put(left, {}) for left in _leftover(pk, sk))
-            else:
-                condition = "size(holders) > :one"
-                values: Item = {"asset": asset, "one": 1}
-                yield update((pk, sk), "DELETE holders :asset", condition, values)
-
-    def _held(self, collection: str, sks: Iterable[str]) -> list[Enrolment]:
-        """Enrolments of all who hold one of these, by asset_id."""
-        pk = _partition(collection)
-        found = self._table.get_many((pk, sk) for sk in sks).values()
-        asset_ids = {asset_id for item in found for asset_id in item["holders"]}
-        places = (_at(collection, _ENROLMENT, asset_id) for asset_id in sorted(asset_ids))
-        return [codec.read(item["line"]) for item in self._table.get_many(places).values()]
-
     def _in_order(self, asset_ids: Sequence[str]) -> Iterator[Search]:
         found = self.searches(asset_ids)
         return (found[asset_id] for asset_id in asset_ids if asset_id in found)
+
+
+class DynamoLedger(_Enrolments, _Searches):
+    """The ledger in DynamoDB; implements :class:`facelabel.ports.Ledger`."""
+
+    def has_stale(self) -> bool:
+        """Whether a search was made before the gallery last changed."""
+        return bool(self.stale(self.gallery().generation, 1))
+
+    def about(self, asset_id: str) -> OnRecord:
+        """Return what is on record of an asset, the gallery read first."""
+        gallery = self.gallery()
+        own = self._table.get_many([_search_key(asset_id), _names_key(asset_id)])
+        search = own.get(_search_key(asset_id))
+        record = OnRecord(
+            gallery,
+            search=codec.unpack(search["data"]) if search else None,
+            marks=_states(own.get(_names_key(asset_id))),
+        )
+        if (live := gallery.collection) is None:
+            return record
+        return replace(
+            record,
+            enrolment=self.enrolment(live, asset_id),
+            intention=self.intention(live, asset_id),
+            has_leftovers=bool(self.leftovers(live)),
+        )
 
 
 def _partition(collection: str) -> str:
@@ -341,8 +377,10 @@ def _key(item: Item) -> Key:
     return item["pk"], item["sk"]
 
 
-def _live(gallery: Item | None) -> str | None:
-    return gallery["live"] if gallery else None
+def _gallery(item: Item | None) -> GalleryState:
+    if item is None:
+        return GalleryState()
+    return GalleryState(item.get("live"), item["generation"], bool(item.get("weighs_strangers")))
 
 
 def _enrolment(item: Item | None) -> Enrolment | None:

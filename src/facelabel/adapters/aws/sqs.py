@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from facelabel.adapters.aws.sqs_client import Channel
 from facelabel.adapters.aws.sqs_messages import Letter, to_message
+from facelabel.core.backoff import RetryPolicy
 from facelabel.core.model import Job, JobKind, JobRequest, JobState
 from facelabel.errors import QuotaExceeded, Rejected
 
@@ -71,6 +72,9 @@ class KnownReceipts(Protocol):
 
 class SqsQueue:
     """The queue on SQS; implements :class:`facelabel.ports.Queue` as far as SQS goes."""
+
+    #: Over two hours or so: each try starts a function, which is paid for.
+    retries = RetryPolicy(first=30.0, longest=1800.0, tries=8)
 
     def __init__(
         self,

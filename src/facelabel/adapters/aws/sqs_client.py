@@ -98,7 +98,7 @@ class Channel:
         try:
             self._call(operation, **request)
         except ClientError as error:
-            if aws_errors.code(error).rpartition(".")[2] not in _LOST:
+            if aws_errors.Refusal.of(error).code.rpartition(".")[2] not in _LOST:
                 raise
             return False
         return True
@@ -106,9 +106,10 @@ class Channel:
     def _all(self, operation: str, entries: Sequence[Mapping[str, Any]]) -> None:
         failed = self._call(operation, Entries=entries).get("Failed", [])
         if failed:
-            name = failed[0]["Code"]
-            trouble = aws_errors.by_code(name, self._title, failed[0].get("Message", ""))
-            raise trouble or Unavailable(f"{self._title}: {len(failed)} letters failed: {name}")
+            first = aws_errors.Refusal(failed[0]["Code"], message=failed[0].get("Message", ""))
+            raise first.meaning_for_store(self._title) or Unavailable(
+                f"{self._title}: {len(failed)} letters failed: {first.code}"
+            )
 
     def _call(self, operation: str, **request: Any) -> Any:  # noqa: ANN401 - JSON
         with aws_errors.translated(self._title):

@@ -7,7 +7,6 @@ its key has a small item of its own there, written in the same transaction.
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from facelabel.adapters.aws import aws_errors
+from facelabel.core.backoff import backoff
 from facelabel.errors import FacelabelError, Unavailable
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ EXPIRES = "expires"
 MOST_CHANGES = 100
 #: Keys of one BatchGetItem.
 _KEYS = 100
-#: Times that a change is tried whose grounds others keep changing: 3 seconds or so.
+#: Times that a change is tried whose grounds others keep changing: 2 seconds or so.
 _TRIES = 12
-_LONGEST_PAUSE = 0.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 _CONFLICT = "TransactionConflict"
 _FAILED = "ConditionalCheckFailed"
 
@@ -160,7 +160,7 @@ class Table:
             with aws_errors.translated(self._title):
                 self._client.transact_write_items(TransactItems=request)
         except ClientError as error:
-            if aws_errors.code(error) != "TransactionCanceledException":
+            if aws_errors.Refusal.of(error).code != "TransactionCanceledException":
                 raise
             trouble = self._trouble(error.response.get("CancellationReasons", []))
             if trouble:
@@ -175,7 +175,7 @@ class Table:
             with aws_errors.translated(self._title):
                 getattr(self._client, verb)(TableName=self.name, **change.request())
         except ClientError as error:
-            reason = aws_errors.code(error).removesuffix("Exception")
+            reason = aws_errors.Refusal.of(error).code.removesuffix("Exception")
             if reason not in {_FAILED, _CONFLICT}:
                 raise
             return False if reason == _FAILED else None
@@ -185,7 +185,8 @@ class Table:
         """What cancelled a transaction, unless others did."""
         codes = {reason.get("Code", "None") for reason in reasons} - {"None", _FAILED, _CONFLICT}
         for name in codes:
-            return aws_errors.by_code(name, self._title) or FacelabelError(f"{self._title}: {name}")
+            meaning = aws_errors.Refusal(name).meaning_for_store(self._title)
+            return meaning or FacelabelError(f"{self._title}: {name}")
         return None
 
     def _batch(self, keys: Sequence[Key]) -> Iterator[Item]:
@@ -210,7 +211,7 @@ def attempts(title: str) -> Iterator[int]:
     """Number the times that something is tried, with pauses; Unavailable after the last."""
     for number in range(_TRIES):
         if number:
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**number)))  # noqa: S311 - no secret
+            time.sleep(backoff(number, _FIRST_PAUSE, _LONGEST_PAUSE))
         yield number
     raise Unavailable(f"{title}: too many others change the same items")
 

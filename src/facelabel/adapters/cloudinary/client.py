@@ -8,7 +8,6 @@ later is tried again a few times, and every error leaves as one of ours.
 from __future__ import annotations
 
 import enum
-import random
 import threading
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cloudinary import exceptions
 
 from facelabel.adapters.cloudinary.transport import Exchange
+from facelabel.core.backoff import backoff
 from facelabel.errors import (
     AlreadyExists,
     ConfigurationError,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Raw: TypeAlias = dict[str, Any]
 
 TRIES = 3
-#: Seconds before the second try; each further one waits twice as long.
+#: Seconds before the second try.
 FIRST_PAUSE = 0.5
 #: Seconds to stay away where the other side asks for less traffic and does not say how long.
 BUSY_SECONDS = 60.0
@@ -68,7 +68,10 @@ class Api(enum.StrEnum):
 
 
 class Client:
-    """Calls on behalf of one account; used by many threads at once."""
+    """Calls on behalf of one account; used by many threads at once.
+
+    :func:`facelabel.adapters.cloudinary.transport.install` has to have been called.
+    """
 
     def __init__(self, account: Account, *, timeout: float = 60.0, clock: Clock) -> None:
         """``timeout``: seconds that one call may take, its repetitions included."""
@@ -115,7 +118,7 @@ class Client:
             except Throttled:
                 raise
             except Unavailable:
-                self._clock.sleep(_pause(tries))
+                self._clock.sleep(backoff(tries, FIRST_PAUSE))
                 if time.monotonic() >= deadline:
                     raise
         return self._once(api, call, deadline)
@@ -177,11 +180,6 @@ def _message(error: Exception) -> str:
     text = " ".join(str(error).split()).removeprefix("Unexpected error ").removeprefix("- ")
     text = text.partition(" String to sign")[0]
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
-
-
-def _pause(tries: int) -> float:
-    """Seconds before the next try, spread so that many workers do not come back at once."""
-    return float(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
 
 class _Quota:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloudinary import api
 
+from facelabel.core.backoff import backoff
 from facelabel.errors import AlreadyExists, FacelabelError, Unavailable
 from facelabel.media.types import ChangeKind
 
@@ -207,7 +208,8 @@ class Poller:
 
 def _seconds(failures: int, error: FacelabelError) -> float:
     asked = error.retry_after if isinstance(error, Unavailable) else None
-    return asked or min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 10))
+    # Unspread: there is one poller for a channel.
+    return asked or backoff(failures, FIRST_PAUSE, LONGEST_PAUSE, lambda: 0.5)
 
 
 def _trigger(raw: dict[str, Any]) -> Trigger:

@@ -2,10 +2,12 @@
 
 The SDK hands its requests to urllib3 pools of its own and takes no others. They repeat a request
 by themselves, sleep for as long as a server's Retry-After says, and wait for every byte of a slow
-answer; and of an answer that is an error the SDK tells neither status nor headers. So its pools
-are wrapped: a call that has an :class:`Exchange` for its timeout is one request, over at its
-deadline and noted down. All other calls, of whoever else uses the SDK in this process, go the way
-they always did.
+answer; and of an answer that is an error the SDK tells neither status nor headers. So whoever
+builds what calls Cloudinary wraps its pools first (:func:`install`): a call that has an
+:class:`Exchange` for its timeout is one request, over at its deadline and noted down. All other
+calls, of whoever else uses the SDK in this process, go the way they always did.
+
+The pools are the SDK's own business, which is why its version has an upper bound (pyproject.toml).
 """
 
 from __future__ import annotations
@@ -14,12 +16,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import cloudinary
 import urllib3
 from cloudinary import uploader
 from cloudinary.api_client import call_api
 
+from facelabel.errors import ConfigurationError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from types import ModuleType
 
 #: Of an answer; a page of 500 assets with everything about them is a few megabytes.
 MAX_BYTES = 32 << 20
@@ -99,5 +105,17 @@ class _Pool:
         return self._theirs.request(method, url, **options)
 
 
-for _module in (uploader, call_api):
-    _module._http = _Pool(_module._http)  # noqa: SLF001 - no other way in; see above
+def install(modules: Iterable[ModuleType] = (uploader, call_api)) -> None:
+    """Wrap the SDK's pools, once in a process; doing it again changes nothing.
+
+    ConfigurationError for an SDK that has none.
+    """
+    for module in modules:
+        pool: Any = getattr(module, "_http", None)
+        if not hasattr(pool, "request"):
+            raise ConfigurationError(
+                f"Cloudinary's SDK {cloudinary.VERSION} sends its requests in another way than the"
+                " one that Facelabel knows: install the version that it asks for"
+            )
+        if not isinstance(pool, _Pool):
+            vars(module)["_http"] = _Pool(pool)

@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-import httpcore
+import httpcore2
 
 from facelabel.adapters.fetcher.addresses import is_public
 from facelabel.errors import Denied, NotFound, Rejected, Unavailable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     #: The addresses of a host name, as text; OSError if there are none.
     Resolve: TypeAlias = Callable[[str], Sequence[str]]
-    SocketOptions: TypeAlias = Iterable[httpcore.SOCKET_OPTION] | None
+    SocketOptions: TypeAlias = Iterable[httpcore2.SOCKET_OPTION] | None
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -69,7 +69,7 @@ def addresses_of(host: str) -> Sequence[str]:
 @functools.cache
 def _tls() -> ssl.SSLContext:
     """Whom we believe; read once a process, for it takes longer than many a file."""
-    return httpcore.default_ssl_context()
+    return httpcore2.default_ssl_context()
 
 
 class Fetcher:
@@ -84,13 +84,15 @@ class Fetcher:
         allow_private: bool = False,
         allowed_hosts: frozenset[str] | None = None,
         resolve: Resolve = addresses_of,
-        network: httpcore.NetworkBackend | None = None,
+        network: httpcore2.NetworkBackend | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """``timeout``: seconds for everything, redirects included.
 
         ``allow_private``: also addresses of the local network, and every port. ``allowed_hosts``:
         only these hosts, a redirect's included: "host", at every port, or "host:port".
-        ``resolve`` gives a host's addresses; ``network`` makes the connections to them.
+        ``resolve`` gives a host's addresses; ``network`` makes the connections to them. ``tls``:
+        whom to believe; whomever the system believes, unless given.
         """
         self._max_bytes = max_bytes
         self._timeout = timeout
@@ -98,7 +100,8 @@ class Fetcher:
         self._allow_private = allow_private
         self._allowed_hosts = allowed_hosts
         self._resolve = resolve
-        self._network = network or httpcore.SyncBackend()
+        self._network = network or httpcore2.SyncBackend()
+        self._tls = tls
 
     def fetch(self, url: str) -> Fetched:
         """Download a file.
@@ -132,13 +135,13 @@ class Fetcher:
         ):
             return response.status
 
-    def _guarded(self) -> httpcore.ConnectionPool:
+    def _guarded(self) -> httpcore2.ConnectionPool:
         """Connections to checked addresses, which all end together."""
         deadline = _Deadline.after(self._timeout)
         guard = _Guard(self._resolve, self._network, deadline, self._allow_private)
-        return httpcore.ConnectionPool(_tls(), network_backend=guard)
+        return httpcore2.ConnectionPool(self._tls or _tls(), network_backend=guard)
 
-    def _ask(self, pool: httpcore.ConnectionPool, place: _Place) -> Fetched | str:
+    def _ask(self, pool: httpcore2.ConnectionPool, place: _Place) -> Fetched | str:
         """Return the file, or where it is to be found instead."""
         self._check_allowed(place)
         with (
@@ -162,7 +165,7 @@ class Fetcher:
         elif not self._allow_private and place.port not in _PORTS.values():
             raise Rejected(f"{place}: only the ports 80 and 443 are allowed")
 
-    def _body(self, place: _Place, response: httpcore.Response, said: Mapping[str, str]) -> bytes:
+    def _body(self, place: _Place, response: httpcore2.Response, said: Mapping[str, str]) -> bytes:
         """The file; one that was compressed unasked is unpacked, within the same limit."""
         announced = int(said.get("content-length", 0))
         chunks = _unpacked(place, response, said.get("content-encoding", ""), self._max_bytes)
@@ -175,7 +178,7 @@ class Fetcher:
 
 
 def _unpacked(
-    place: _Place, response: httpcore.Response, coding: str, most: int
+    place: _Place, response: httpcore2.Response, coding: str, most: int
 ) -> Iterator[bytes]:
     """The body as it was before a server compressed it: pieces of at most ``most`` + 1 bytes."""
     name = coding.strip().lower()
@@ -240,9 +243,9 @@ class _Place:
         return host, f"{host}:{self.port}"
 
     @property
-    def url(self) -> httpcore.URL:
+    def url(self) -> httpcore2.URL:
         target = f"{self.path}?{self.query}" if self.query else self.path
-        return httpcore.URL(
+        return httpcore2.URL(
             scheme=self.scheme.encode(),
             host=self.host.encode(),
             port=self.port,
@@ -294,16 +297,16 @@ def _until(date: str) -> float:
 
 @contextmanager
 def _translated(place: _Place) -> Iterator[None]:
-    """Turn httpcore's errors into ours."""
+    """Turn httpcore2's errors into ours."""
     try:
         yield
-    except httpcore.TimeoutException as error:
+    except httpcore2.TimeoutException as error:
         raise Unavailable(f"{place} took too long") from error
-    except httpcore.NetworkError as error:
+    except httpcore2.NetworkError as error:
         raise Unavailable(f"{place} cannot be reached: {error}") from error
-    except httpcore.LocalProtocolError as error:
+    except httpcore2.LocalProtocolError as error:
         raise Rejected(f"{place} is no address that can be asked for") from error
-    except httpcore.RemoteProtocolError as error:
+    except httpcore2.RemoteProtocolError as error:
         raise Unavailable(f"{place} does not keep to HTTP, or broke off") from error
 
 
@@ -324,13 +327,13 @@ class _Deadline:
         return seconds
 
 
-class _Guard(httpcore.NetworkBackend):
+class _Guard(httpcore2.NetworkBackend):
     """Connects only to addresses it has checked itself."""
 
     def __init__(
         self,
         resolve: Resolve,
-        network: httpcore.NetworkBackend,
+        network: httpcore2.NetworkBackend,
         deadline: _Deadline,
         allow_private: bool,  # noqa: FBT001 - one caller, three lines above
     ) -> None:
@@ -346,17 +349,17 @@ class _Guard(httpcore.NetworkBackend):
         timeout: float | None = None,  # noqa: ARG002 - the deadline rules
         local_address: str | None = None,
         socket_options: SocketOptions = None,
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         """Try the host's addresses in turn, if every one of them is allowed."""
         addresses = self._addresses(host)
         for at, address in enumerate(addresses, 1):
-            left = self._deadline.left(httpcore.ConnectTimeout) / (len(addresses) - at + 1)
+            left = self._deadline.left(httpcore2.ConnectTimeout) / (len(addresses) - at + 1)
             try:
                 stream = self._network.connect_tcp(
                     address, port, left, local_address, socket_options
                 )
                 return _Timed(stream, self._deadline)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 if at == len(addresses):
                     raise
         raise Rejected(f"the host {host} has no address")
@@ -371,10 +374,10 @@ class _Guard(httpcore.NetworkBackend):
         """Resolve in a thread: the system's resolver knows no deadline."""
         pool = ThreadPoolExecutor(1, "resolve")
         try:
-            left = self._deadline.left(httpcore.ConnectTimeout)
+            left = self._deadline.left(httpcore2.ConnectTimeout)
             return pool.submit(self._resolve, host).result(left)
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout from error
+            raise httpcore2.ConnectTimeout from error
         except (OSError, ValueError) as error:
             if isinstance(error, socket.gaierror) and error.errno not in _UNKNOWN_HOST:
                 raise Unavailable(f"the host {host} cannot be looked up right now") from error
@@ -383,18 +386,18 @@ class _Guard(httpcore.NetworkBackend):
             pool.shutdown(wait=False)
 
 
-class _Timed(httpcore.NetworkStream):
+class _Timed(httpcore2.NetworkStream):
     """A connection whose every step ends at the deadline."""
 
-    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, deadline: _Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - same
-        return self._stream.read(max_bytes, self._deadline.left(httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, self._deadline.left(httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - same
-        self._stream.write(buffer, self._deadline.left(httpcore.WriteTimeout))
+        self._stream.write(buffer, self._deadline.left(httpcore2.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -404,8 +407,8 @@ class _Timed(httpcore.NetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 - same
-    ) -> httpcore.NetworkStream:
-        left = self._deadline.left(httpcore.ConnectTimeout)
+    ) -> httpcore2.NetworkStream:
+        left = self._deadline.left(httpcore2.ConnectTimeout)
         return _Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
 
     def get_extra_info(self, info: str) -> object:

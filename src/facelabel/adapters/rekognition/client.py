@@ -6,20 +6,19 @@ count them. Every error leaves as one of ours.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore import exceptions, xform_name
-from botocore.config import Config
-from botocore.session import get_session
 
+from facelabel.adapters.aws import aws_errors
+from facelabel.adapters.aws.clients import new_client, new_session
 from facelabel.adapters.rekognition.rate import Pace, quota
+from facelabel.core.backoff import backoff
 from facelabel.errors import (
     AlreadyExists,
-    ConfigurationError,
     Denied,
     FacelabelError,
     NotFound,
@@ -40,43 +39,18 @@ if TYPE_CHECKING:
     Raw: TypeAlias = dict[str, Any]
 
 SERVICE = "rekognition"
+_TITLE = "Amazon Rekognition"
 TRIES = 5
-#: Seconds before the second try; each further one waits twice as long.
+#: Seconds before the second try.
 FIRST_PAUSE = 0.2
 #: Seconds to stay away when all tries were refused for their number.
 BUSY_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 #: Of the quota that is used: calls do not arrive as evenly as they leave.
 HEADROOM = 0.95
-_LONGEST_MESSAGE = 300
-_SERVER_ERROR = 500
 _NO_FACE = "no faces in the image"
-
-_THROTTLING = frozenset(
-    {
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-#: Somebody else is changing the same user or collection at this moment.
-_PASSING = frozenset({"ConflictException", "ResourceInUseException"})
-#: … but this one has no name of its own.
+#: A user that exists has no error of its own.
 _USER_EXISTS = ("CreateUser", "ConflictException")
-_BAD_KEYS = frozenset(
-    {
-        "ExpiredTokenException",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
 _REJECTIONS: Mapping[str, type[Rejected]] = {
     "AccessDeniedException": Denied,
     "ImageTooLargeException": UnreadableImage,
@@ -85,17 +59,6 @@ _REJECTIONS: Mapping[str, type[Rejected]] = {
     "ResourceNotFoundException": NotFound,
     "ServiceQuotaExceededException": QuotaExceeded,
 }
-#: What stands for wrong settings on this side.
-_MISCONFIGURED = (
-    exceptions.ConfigNotFound,
-    exceptions.ConfigParseError,
-    exceptions.InvalidConfigError,
-    exceptions.InvalidRegionError,
-    exceptions.NoCredentialsError,
-    exceptions.NoRegionError,
-    exceptions.PartialCredentialsError,
-    exceptions.ProfileNotFound,
-)
 
 
 class NoFace(UnusableFace):
@@ -124,7 +87,16 @@ class Client:
         default quota of the region. ``timeout``: seconds one try may take to be answered.
         ``session``: botocore's, if there is one already. Raises ConfigurationError.
         """
-        self._sdk = _sdk(session or get_session(), region, endpoint, keys, timeout)
+        self._sdk = new_client(
+            session or new_session(),
+            SERVICE,
+            region=region,
+            endpoint=endpoint,
+            keys=keys,
+            connect=CONNECT_SECONDS,
+            read=timeout,
+            tries=1,
+        )
         self.region = str(self._sdk.meta.region_name)
         self._rate = rate
         self._now, self._sleep = now, sleep
@@ -157,7 +129,7 @@ class Client:
 
     def pause(self, tries: int) -> None:
         """Wait before the next try, spread so that many workers do not come back at once."""
-        self._sleep(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+        self._sleep(backoff(tries, FIRST_PAUSE))
 
     def _once(self, operation: str, parameters: Mapping[str, object]) -> Raw:
         pace = self._pace(operation)
@@ -171,7 +143,7 @@ class Client:
         except exceptions.ParamValidationError:
             raise  # a bug of ours
         except exceptions.BotoCoreError as error:
-            raise _unanswered(error) from error
+            raise aws_errors.unanswered(_TITLE, error) from error
         pace.ease()
         return answer
 
@@ -183,68 +155,20 @@ class Client:
             return self._paces[operation]
 
     def _refused(self, operation: str, pace: Pace, error: exceptions.ClientError) -> FacelabelError:
-        told = error.response.get("Error", {})
-        code = str(told.get("Code", ""))
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        message = f"{operation}: {_line(told.get('Message') or code)}"
-        if code in _THROTTLING:
+        refusal = aws_errors.Refusal.of(error)
+        message = f"{operation}: {refusal.message or refusal.code}"
+        if (operation, refusal.code) == _USER_EXISTS:
+            return AlreadyExists(f"{_TITLE}: {message}")
+        meaning = refusal.meaning(f"{_TITLE}, {operation}", busy_seconds=BUSY_SECONDS)
+        if isinstance(meaning, Throttled):
             pace.slow()
-            return Throttled(
-                f"Amazon's quota of calls is used up ({message})", retry_after=BUSY_SECONDS
-            )
-        if (operation, code) == _USER_EXISTS:
-            return AlreadyExists(f"Amazon Rekognition: {message}")
-        return _translated(code, status, message)
+        return meaning or _rejected(refusal.code, message)
 
 
-def _sdk(
-    session: Session,
-    region: str | None,
-    endpoint: str | None,
-    keys: tuple[str, str] | None,
-    timeout: float,
-) -> Any:  # noqa: ANN401 - made at run time, without a class
-    key_id, secret = keys or (None, None)
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=timeout,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=64,
-    )
-    try:
-        return session.create_client(  # boto3 would bring what copies files to S3
-            SERVICE, region, endpoint_url=endpoint, config=config,
-            aws_access_key_id=key_id, aws_secret_access_key=secret,
-        )  # fmt: skip
-    except (exceptions.BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is none
-        raise _unusable(error) from error
-
-
-def _translated(code: str, status: int, message: str) -> FacelabelError:
-    if code in _PASSING or status >= _SERVER_ERROR:
-        return Unavailable(f"Amazon Rekognition: {message}")
-    if code in _BAD_KEYS:
-        return ConfigurationError(f"AWS does not take the credentials ({message})")
+def _rejected(code: str, message: str) -> Rejected:
     if _NO_FACE in message:
         return NoFace(message)
     kind = _REJECTIONS.get(code, Rejected)
     if kind is Denied:
         return Denied(f"AWS does not allow rekognition:{message}")
-    return kind(f"Amazon Rekognition: {message}")
-
-
-def _unanswered(error: exceptions.BotoCoreError) -> FacelabelError:
-    if isinstance(error, _MISCONFIGURED):
-        return _unusable(error)
-    return Unavailable(f"Amazon Rekognition does not answer: {_line(error)}")
-
-
-def _unusable(error: Exception) -> ConfigurationError:
-    advice = " (AWS_DEFAULT_REGION)" if isinstance(error, exceptions.NoRegionError) else ""
-    return ConfigurationError(f"Amazon Rekognition cannot be used: {_line(error)}{advice}")
-
-
-def _line(message: object) -> str:
-    """One line: an error page comes whole."""
-    text = " ".join(str(message).split())
-    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
+    return kind(f"{_TITLE}: {message}")

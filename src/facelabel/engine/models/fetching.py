@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import httpx
+import httpx2
 
 from facelabel.engine.models.manifest import Distribution, Local, ModelFile, Source, Url, is_safe
 from facelabel.errors import ConfigurationError, Rejected, Unavailable
@@ -135,7 +135,7 @@ class Fetcher:
         try:
             with self._client() as client, client.stream("GET", url) as answer:
                 answer.raise_for_status()
-        except (httpx.HTTPError, OSError, Rejected) as error:
+        except (httpx2.HTTPError, OSError, Rejected) as error:
             return _said(error)
         return None
 
@@ -149,10 +149,10 @@ class Fetcher:
                 progress(file.name, len(data), file.bytes)
         return bytes(data)
 
-    def _client(self) -> httpx.Client:
-        return httpx.Client(
+    def _client(self) -> httpx2.Client:
+        return httpx2.Client(
             follow_redirects=True,
-            timeout=httpx.Timeout(_READ_TIMEOUT, connect=self._connect_timeout),
+            timeout=httpx2.Timeout(_READ_TIMEOUT, connect=self._connect_timeout),
             event_hooks={"request": [_refuse_unsafe]},
         )
 
@@ -180,13 +180,13 @@ def member_of(archive: Path, member: str, limit: int) -> bytes:
         raise Rejected(f"{archive.name} has no readable {member}: {error}") from error
 
 
-def _chunks(client: httpx.Client, url: str) -> Iterator[bytes]:
+def _chunks(client: httpx2.Client, url: str) -> Iterator[bytes]:
     with client.stream("GET", url) as answer:
         answer.raise_for_status()
         yield from answer.iter_bytes()
 
 
-def _refuse_unsafe(request: httpx.Request) -> None:
+def _refuse_unsafe(request: httpx2.Request) -> None:
     """Follow no redirect to an address that anyone on the way could read or change."""
     if not is_safe(str(request.url)):
         raise Rejected(f"redirected to {request.url}, which is not https")
@@ -196,18 +196,18 @@ def _refuse_unsafe(request: httpx.Request) -> None:
 def _translated(name: str, url: str) -> Iterator[None]:
     try:
         yield
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise Unavailable(
             f"{name} cannot be fetched from {_host(url)} ({_said(error)}); {_ELSEWHERE}"
         ) from error
 
 
 def _host(url: str) -> str:
-    return httpx.URL(url).host
+    return httpx2.URL(url).host
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
+    if isinstance(error, httpx2.HTTPStatusError):
         return f"HTTP status {error.response.status_code}"
     return str(error) or type(error).__name__
 

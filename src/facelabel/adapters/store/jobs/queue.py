@@ -18,11 +18,11 @@ from sqlalchemy import and_, bindparam, case, delete, func, or_, select, true, u
 from facelabel.adapters.store.sql import forgetting
 from facelabel.adapters.store.sql.database import batches
 from facelabel.adapters.store.sql.schema import job as table
+from facelabel.core.backoff import RetryPolicy
 from facelabel.core.model import Job, JobKind, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from contextlib import AbstractContextManager
 
     from sqlalchemy import ColumnElement, Connection, RowMapping, Update
     from sqlalchemy.dialects.postgresql import Insert
@@ -67,9 +67,16 @@ _AFRESH: dict[Any, Any] = {
     table.c.reason: "",
 }
 
+#: Done, and nobody asked for it meanwhile; put into words once, as that takes as long as to do it.
+_OVER = delete(table).where(
+    table.c.id == bindparam("this"), table.c.token == bindparam("held"), table.c.again_at.is_(None)
+)
+
 
 class StoreQueue:
     """Durable jobs in the database; implements :class:`facelabel.ports.Queue`."""
+
+    retries = RetryPolicy()
 
     def __init__(self, database: Database, clock: Clock, lease: float = 60.0) -> None:
         """``lease``: seconds that a claimed job belongs to its worker without a heartbeat."""
@@ -122,7 +129,7 @@ class StoreQueue:
         now = self._clock.now()
         lease = {"now": now, "lease_end": now + self._lease, "new_token": uuid.uuid4().hex}
         wanted = {"kinds": list(kinds)} if kinds else {}
-        with self._noting() as connection:
+        with self._database.transaction(durable=False) as connection:
             claim = connection.execute(self._claim_some if kinds else self._claim, lease | wanted)
             row = claim.mappings().first()
         return _job(row) if row else None
@@ -133,9 +140,9 @@ class StoreQueue:
 
     def finish(self, job: Job) -> bool:
         """Delete a done job, or make it ready again if it was enqueued meanwhile."""
-        over = delete(table).where(_is_held(job), table.c.again_at.is_(None))
-        with self._noting() as connection:
-            if connection.execute(over).rowcount:
+        this = {"this": job.job_id, "held": job.token}
+        with self._database.transaction(durable=False) as connection:
+            if connection.execute(_OVER, this).rowcount:
                 return True
             return connection.execute(_held(job).values(_AFRESH)).rowcount == 1
 
@@ -156,7 +163,7 @@ class StoreQueue:
         """Make the job a dead letter with its reason (or ready, if enqueued meanwhile)."""
         dead = _held(job).where(table.c.again_at.is_(None))
         dead = dead.values(state=JobState.DEAD, token=None, reason=_storable(reason))
-        with self._noting() as connection:
+        with self._database.transaction(durable=False) as connection:
             if connection.execute(dead).rowcount:
                 return True
             return connection.execute(_held(job).values(_AFRESH)).rowcount == 1
@@ -195,11 +202,8 @@ class StoreQueue:
             gone = (delete(table).where(dead) for dead in _dead(job_ids))
             return sum(connection.execute(statement).rowcount for statement in gone)
 
-    def _noting(self) -> AbstractContextManager[Connection]:
-        return self._database.transaction(durable=False)
-
     def _change(self, statement: Update) -> bool:
-        with self._noting() as connection:
+        with self._database.transaction(durable=False) as connection:
             return connection.execute(statement).rowcount == 1
 
 
@@ -225,12 +229,8 @@ def _enqueue(insert: Insert) -> Insert:
     )
 
 
-def _is_held(job: Job) -> ColumnElement[bool]:
-    return and_(table.c.id == job.job_id, table.c.token == job.token)
-
-
 def _held(job: Job) -> Update:
-    return update(table).where(_is_held(job))
+    return update(table).where(table.c.id == job.job_id, table.c.token == job.token)
 
 
 def _dead(job_ids: Iterable[int] | None) -> Iterable[ColumnElement[bool]]:

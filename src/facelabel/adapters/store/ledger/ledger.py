@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, exists, select, update
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    select,
+    update,
+)
 
 from facelabel.adapters.store.ledger import search_rows
+from facelabel.adapters.store.ledger.search_rows import StoreSearches
 from facelabel.adapters.store.sql import forgetting, schema
 from facelabel.adapters.store.sql.database import batches
-from facelabel.core import naming
-from facelabel.core.model import Enrolment, NameState, Search
+from facelabel.core.model import Enrolment, GalleryState, OnRecord
+from facelabel.core.serial import decode_search
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, Table
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.core.model import Basis, Noted, Scope
 
 _LINE = [column for column in schema.enrolment.c if column.name != "collection"]
 
@@ -32,31 +40,58 @@ def _asked(statement: Select[Any], table: Table, *names: str) -> Select[Any]:
 
 
 # Asked for every picture, so put into words once: that takes as long as to be told.
-_COLLECTION = select(schema.gallery.c.collection)
-_GENERATION = select(schema.gallery.c.generation)
-_WEIGHS_STRANGERS = select(schema.gallery.c.weighs_strangers)
+_GALLERY_STATE = select(
+    schema.gallery.c.collection, schema.gallery.c.generation, schema.gallery.c.weighs_strangers
+)
 _ENROLMENT = _asked(select(*_LINE), schema.enrolment, "collection", "asset_id")
 _INTENTION = _asked(select(schema.intention.c.person), schema.intention, "collection", "asset_id")
 _LEFTOVERS = _asked(select(schema.leftover.c.face_id), schema.leftover, "collection").order_by(
     schema.leftover.c.face_id
 )
-_MARKS = _asked(
-    select(schema.name_mark.c.name, schema.name_mark.c.state), schema.name_mark, "asset_id"
-).order_by(schema.name_mark.c.name)
 
 
-class StoreLedger:
-    """The ledger in the database; implements :class:`facelabel.ports.Ledger`."""
+def _of_asset(table: Table) -> ColumnElement[bool]:
+    """The line of a table that is about the live collection and one asset."""
+    return (table.c.collection == schema.gallery.c.collection) & (
+        table.c.asset_id == bindparam("asset_id")
+    )
+
+
+#: One row, whatever is there of it. The searches' two lines are there together or not at all.
+_ABOUT = (
+    _GALLERY_STATE.add_columns(
+        exists().where(schema.leftover.c.collection == schema.gallery.c.collection),
+        schema.intention.c.person,
+        *_LINE,
+        *search_rows.COLUMNS,
+    )
+    .select_from(schema.gallery)
+    .outerjoin(schema.intention, _of_asset(schema.intention))
+    .outerjoin(schema.enrolment, _of_asset(schema.enrolment))
+    .outerjoin(schema.search, schema.search.c.asset_id == bindparam("asset_id"))
+    .outerjoin(schema.standing, schema.standing.c.asset_id == schema.search.c.asset_id)
+    .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+)
+_SEARCH_NAMES = [column.name for column in search_rows.COLUMNS]
+
+
+class StoreEnrolments:
+    """Enrolments in the database; implements :class:`facelabel.ports.Enrolments`."""
 
     def __init__(self, database: Database) -> None:
-        """Keep the ledger in this database."""
+        """Keep them in this database."""
         self._database = database
+        self._note_intention = _replacing(database.insert(schema.intention), schema.intention)
+        self._put_enrolment = _replacing(database.insert(schema.enrolment), schema.enrolment)
 
     def collection(self) -> str | None:
         """Return the live collection."""
+        return self.gallery().collection
+
+    def gallery(self) -> GalleryState:
+        """Return the live collection with all that is known of the gallery as a whole."""
         with self._database.read() as connection:
-            collection: str | None = connection.execute(_COLLECTION).scalar_one()
-            return collection
+            return GalleryState(*connection.execute(_GALLERY_STATE).one())
 
     def begin(self, collection: str) -> str:
         """Make a collection the live one, in one step, if there is none; return the live one."""
@@ -73,11 +108,6 @@ class StoreLedger:
             live: str = connection.execute(select(gallery.collection)).scalar_one()
             return live
 
-    def weighs_strangers(self) -> bool:
-        """Whether the gallery was begun by a program that asks more where many are known."""
-        with self._database.read() as connection:
-            return bool(connection.execute(_WEIGHS_STRANGERS).scalar_one())
-
     def switch(self, collection: str) -> None:
         """Make a collection the live one, in one step; counts as a change of the gallery."""
         other = schema.gallery.c.collection.is_distinct_from(collection)
@@ -91,12 +121,6 @@ class StoreLedger:
         with self._database.transaction() as connection:
             connection.execute(update(schema.gallery).values(counted))
             search_rows.forget_bases(connection)
-
-    def generation(self) -> int:
-        """How often the gallery changed."""
-        with self._database.read() as connection:
-            generation: int = connection.execute(_GENERATION).scalar_one()
-            return generation
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
@@ -136,7 +160,7 @@ class StoreLedger:
         """Note, before the recogniser is asked, whom we enrol."""
         place = {"collection": collection, "asset_id": asset_id}
         with self._database.transaction() as connection:
-            connection.execute(self._put(schema.intention, place, {"person": person}))
+            connection.execute(self._note_intention, {**place, "person": person})
 
     def enrol(self, collection: str, enrolment: Enrolment) -> None:
         """Record an enrolment, replacing the asset's former one; the same again changes nothing.
@@ -150,7 +174,8 @@ class StoreLedger:
             former = _enrolment(connection, **place)
             if former == enrolment:
                 return
-            connection.execute(self._put(schema.enrolment, place, _columns(enrolment, _LINE)))
+            line = {column.name: getattr(enrolment, column.name) for column in _LINE}
+            connection.execute(self._put_enrolment, {**line, **place})
             held = {"collection": collection, "face_id": enrolment.face_id}
             _delete(connection, schema.leftover, **held)
             if former:
@@ -203,116 +228,9 @@ class StoreLedger:
             for table in (schema.enrolment, schema.intention, schema.leftover):
                 _delete(connection, table, collection=collection)
 
-    def search(self, asset_id: str) -> Search | None:
-        """Return the last search of a picture."""
-        return self.searches([asset_id]).get(asset_id)
-
-    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
-        """Return the last searches of several pictures at once."""
-        with self._database.read() as connection:
-            return search_rows.read(connection, asset_ids)
-
-    def searched(self) -> Iterator[str]:
-        """asset_ids of all pictures that were searched."""
-        column = schema.search.c.asset_id
-        return self._database.pages(select(column), column, _asset_ids)
-
-    def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
-        """Return the names of several pictures at once; those without any are absent."""
-        found: dict[str, dict[str, NameState]] = {}
-        lines, column = select(schema.name_mark), schema.name_mark.c.asset_id
-        with self._database.read() as connection:
-            for some in batches(asset_ids):
-                for row in connection.execute(lines.where(column.in_(some))).mappings():
-                    found.setdefault(row["asset_id"], {})[row["name"]] = NameState(row["state"])
-        return found
-
-    def record(self, search: Search, basis: Basis | None = None) -> None:
-        """Record a search and what it rests on, replacing the picture's former one.
-
-        One older than what is on record, by (version, generation), is dropped.
-        """
-        # Not waited for: a power cut that takes this back takes back the end of its job, too.
-        with self._database.transaction(durable=False) as connection:
-            search_rows.record(self._database, connection, [(search, basis)])
-
-    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
-        """Record several searches in one step in the place of older ones.
-
-        One of the same (version, generation) as what is on record is dropped, too, and that of a
-        picture without a search.
-        """
-        with self._database.transaction(durable=False) as connection:
-            search_rows.revise(self._database, connection, searches)
-
-    def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
-        """Up to ``limit`` searches of the scope that have a basis, in any order.
-
-        Of those alone whose decision is the same where a name takes the similarity ``needed``.
-        """
-        with self._database.read() as connection:
-            return search_rows.noted(connection, scope, needed, limit)
-
-    def confirm(
-        self,
-        scope: Scope,
-        portraits: int | None,
-        searches: Sequence[Noted],
-        unmoved: Mapping[str, bytes],
-    ) -> None:
-        """Bring those of these searches that stand to the generation of the scope, in one step."""
-        # Not waited for, as where they are recorded.
-        with self._database.transaction(durable=False) as connection:
-            search_rows.confirm(connection, scope, portraits, searches, unmoved)
-
-    def stale(self, generation: int, limit: int) -> Sequence[Search]:
-        """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
-        with self._database.read() as connection:
-            return search_rows.stale(connection, generation, limit)
-
-    def names(self, asset_id: str) -> Mapping[str, NameState]:
-        """Return the names we wrote to a picture or are forbidden to write."""
-        with self._database.read() as connection:
-            return _marks(connection, asset_id)
-
-    def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
-        """Set the state of names on a picture; None deletes the line.
-
-        Where that changes which names are refused, its search is not known to stand any more.
-        """
-        with self._database.transaction() as connection:
-            before = _marks(connection, asset_id)
-            if None in states.values():
-                forgetting.note(connection)
-            for name, state in sorted(states.items()):
-                place = {"asset_id": asset_id, "name": name}
-                if state is None:
-                    _delete(connection, schema.name_mark, **place)
-                else:
-                    connection.execute(self._put(schema.name_mark, place, {"state": state}))
-            if naming.refused(naming.marked(before, states)) != naming.refused(before):
-                search_rows.forget_basis(connection, asset_id)
-
-    def forget_asset(self, asset_id: str) -> None:
-        """Delete the search and the names of a picture that is gone."""
-        with self._database.transaction() as connection:
-            forgetting.note(connection)
-            search_rows.forget(connection, asset_id)
-            _delete(connection, schema.name_mark, asset_id=asset_id)
-
     def _changing_gallery(self) -> AbstractContextManager[Connection]:
         """One at a time: whether a face is still held depends on every other enrolment."""
         return self._database.transaction(alone="gallery")
-
-    def _put(
-        self,
-        table: Table,
-        place: Mapping[str, str],
-        values: Mapping[str, Any],
-    ) -> Insert:
-        """INSERT of a line that replaces the one at its place, if there is one that may be."""
-        new = self._database.insert(table).values({**place, **values})
-        return new.on_conflict_do_update(index_elements=list(place), set_=values)
 
     def _change(self, connection: Connection, collection: str, former: Enrolment | None) -> None:
         """Count a change of the gallery; a face that lost its last enrolment is a leftover."""
@@ -325,6 +243,39 @@ class StoreLedger:
             connection.execute(left.on_conflict_do_nothing())
 
 
+class StoreLedger(StoreEnrolments, StoreSearches):
+    """The ledger in the database; implements :class:`facelabel.ports.Ledger`."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the ledger in this database."""
+        StoreEnrolments.__init__(self, database)
+        StoreSearches.__init__(self, database)
+
+    def about(self, asset_id: str) -> OnRecord:
+        """Return everything that is on record of an asset, as of one moment."""
+        this = {"asset_id": asset_id}
+        with self._database.read() as connection:
+            collection, generation, weighs, has_leftovers, intention, *row = connection.execute(
+                _ABOUT, this
+            ).one()
+            marks = search_rows.marks(connection, asset_id)
+        line, search = row[: len(_LINE)], row[len(_LINE) :]
+        return OnRecord(
+            GalleryState(collection, generation, weighs),
+            Enrolment(*line) if line[0] else None,
+            intention,
+            has_leftovers,
+            decode_search(dict(zip(_SEARCH_NAMES, search, strict=True))) if search[0] else None,
+            marks,
+        )
+
+
+def _replacing(insert: Insert, table: Table) -> Insert:
+    """INSERT of a line that replaces the one at its place."""
+    values = {column.name: insert.excluded[column.name] for column in table.c}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+
+
 def _at(table: Table, **place: str) -> ColumnElement[bool]:
     conditions = [table.c[name] == value for name, value in place.items()]
     return and_(*conditions)
@@ -334,18 +285,9 @@ def _delete(connection: Connection, table: Table, **place: str) -> None:
     connection.execute(delete(table).where(_at(table, **place)))
 
 
-def _columns(line: object, columns: Iterable[Column[Any]]) -> dict[str, Any]:
-    return {column.name: getattr(line, column.name) for column in columns}
-
-
 def _is_held(connection: Connection, collection: str, face_id: str) -> bool:
     held = _at(schema.enrolment, collection=collection, face_id=face_id)
     return bool(connection.execute(select(exists().where(held))).scalar())
-
-
-def _marks(connection: Connection, asset_id: str) -> dict[str, NameState]:
-    rows = connection.execute(_MARKS, {"asset_id": asset_id})
-    return {name: NameState(state) for name, state in rows}
 
 
 def _enrolment(connection: Connection, collection: str, asset_id: str) -> Enrolment | None:
@@ -356,7 +298,3 @@ def _enrolment(connection: Connection, collection: str, asset_id: str) -> Enrolm
 
 def _enrolments(_: Connection, rows: Sequence[RowMapping]) -> list[Enrolment]:
     return [Enrolment(**row) for row in rows]
-
-
-def _asset_ids(_: Connection, rows: Sequence[RowMapping]) -> list[str]:
-    return [row["asset_id"] for row in rows]

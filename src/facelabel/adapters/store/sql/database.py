@@ -2,7 +2,8 @@
 
 **Trap.** SQLAlchemy on sqlite3 opens no transaction before a SELECT, so two processes that read
 and then write lose updates without an error. Here every transaction is begun explicitly, a
-writing one with ``BEGIN IMMEDIATE``: it holds SQLite's write lock from its first line on.
+writing one with ``BEGIN IMMEDIATE``: it holds SQLite's write lock from its first line on. Not by
+SQLAlchemy's event "begin": an engine with one listener asks for listeners at every step.
 """
 
 from __future__ import annotations
@@ -65,10 +66,7 @@ class Database:
         snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = self._engine.execution_options(**snapshot)
         forgets = threading.Event()
-        self._writers = {
-            durable: self._engine.execution_options(writes=True, durable=durable, forgets=forgets)
-            for durable in (True, False)
-        }
+        self._writer = self._engine.execution_options(forgets=forgets)
         self._eraser: Eraser | None = None
         if self._sqlite:
             keep_copies_in(Path(self._url.database or "").parent)
@@ -95,8 +93,10 @@ class Database:
         process but not a power cut, and does not wait for the disk; a later durable transaction
         makes it so, too.
         """
-        with self._translated(), self._writers[durable].begin() as connection:
-            if not self._sqlite:
+        with self._translated(), self._writer.begin() as connection:
+            if self._sqlite:
+                _begin_writing(connection, durable=durable)
+            else:
                 postgresql.prepare(connection, alone, durable=durable)
             yield connection
 
@@ -104,6 +104,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Read: the whole block sees the database as of one moment."""
         with self._translated(), self._reader.connect() as connection:
+            if self._sqlite:
+                _straight(connection, "BEGIN")
             yield connection
 
     def pages(
@@ -202,8 +204,10 @@ class Database:
     def _migrate(self) -> None:
         engine = self._connected(migrating=True)
         try:
-            with self._translated(), engine.execution_options(writes=True).begin() as connection:
-                if not self._sqlite:
+            with self._translated(), engine.begin() as connection:
+                if self._sqlite:
+                    _begin_writing(connection)
+                else:
                     postgresql.check_encoding(connection)
                     postgresql.prepare(connection, "migration")
                 _upgrade(connection)
@@ -258,7 +262,6 @@ def _sqlite_engine(
         poolclass=None if pooled else NullPool,
     )
     event.listen(engine, "connect", _sqlite_setup(migrating=migrating))
-    event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
@@ -274,7 +277,7 @@ def _sqlite_setup(*, migrating: bool) -> Callable[[DBAPIConnection, object], Non
         pragmas.append("journal_mode = WAL")  # remembered by the file
 
     def setup(connection: DBAPIConnection, _: object) -> None:
-        connection.isolation_level = None  # transactions are begun by _sqlite_begin alone
+        connection.isolation_level = None  # we alone begin transactions
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
@@ -283,14 +286,9 @@ def _sqlite_setup(*, migrating: bool) -> Callable[[DBAPIConnection, object], Non
     return setup
 
 
-def _sqlite_begin(connection: Connection) -> None:
-    """Begin by the driver's own call: SQLAlchemy's costs as much as many a transaction."""
-    options = connection.get_execution_options()
-    if not options.get("writes"):
-        _straight(connection, "BEGIN")
-        return
+def _begin_writing(connection: Connection, *, durable: bool = True) -> None:
     # FULL: a commit is on disk when it returns, the promise behind every 200 we answer.
-    durability = "FULL" if options.get("durable", True) else "NORMAL"
+    durability = "FULL" if durable else "NORMAL"
     if connection.info.get("synchronous") != durability:
         _straight(connection, f"PRAGMA synchronous = {durability}")
         connection.info["synchronous"] = durability
@@ -298,6 +296,7 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def _straight(connection: Connection, statement: str) -> None:
+    """Execute by the driver's own call: SQLAlchemy's costs as much as many a transaction."""
     try:
         connection.connection.execute(statement)
     except sqlite3.Error as error:
