@@ -103,9 +103,11 @@ class _Fated:
     def __init__(self, port: object, fate: Fate) -> None:
         self._port, self._fate = port, fate
 
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        call = getattr(self._port, name)
-        return lambda *args, **kw: self._fate.around(name, call, *args, **kw)
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._port, name)
+        if not callable(found):
+            return found  # what a port says of itself is asked of nobody
+        return lambda *args, **kw: self._fate.around(name, found, *args, **kw)
 
 
 def fated(port: Port, fate: Fate) -> Port:
