@@ -1,8 +1,12 @@
 """What the core needs from outside, one Protocol per need.
 
-Every port has a small real class in :mod:`facelabel.testing` and a contract suite in
-``tests/contract`` that each implementation passes. All methods may raise
-:class:`~facelabel.errors.Unavailable`; all may be called again after any failure.
+What the core is built on has a small real class in :mod:`facelabel.testing` beside those that
+products stand behind: Library, Recognizer, Templates, TemplateRows, Probes, VectorIndex, Ledger,
+Queue, Inbox, Clock. Each of these but the clock has one contract suite in ``tests/contract`` that
+every implementation passes. MediaLibrary, Messages, Renderer, FaceCollections, FaceEngine,
+Galleries and FaceUsers have one implementation each: there the Protocol only keeps those apart
+who may not import each other. All methods may raise :class:`~facelabel.errors.Unavailable`; all
+may be called again after any failure.
 """
 
 from __future__ import annotations
