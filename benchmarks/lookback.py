@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel import lookback, matching
+from facelabel import calibration, lookback, matching
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.engine import calibration
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import Database

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.engine.calibration import distance, similarity, stricter, validate
 from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.chance import FALSE_MATCH_RATES
+from facelabel.calibration import FALSE_MATCH_RATES, distance, similarity, stricter, validate
 from facelabel.errors import ConfigurationError
 
 CALIBRATED = [pack for pack in builtin_packs().values() if pack.calibration]

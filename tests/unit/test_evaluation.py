@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.engine import calibration
+from facelabel import calibration
 from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.chance import FALSE_MATCH_RATES
+from facelabel.calibration import FALSE_MATCH_RATES
 from facelabel.errors import FacelabelError, Rejected, UnreadableImage, UnusableFace
 from facelabel.evaluation import (
     fitting,

@@ -11,9 +11,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from facelabel import reading
+from facelabel import calibration, reading
 from facelabel.adapters import files
-from facelabel.adapters.engine import calibration
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facelabel import reading
-from facelabel.adapters.engine import calibration
+from facelabel import calibration, reading
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs, load_pack
 from facelabel.adapters.engine.model_store import AUTO, CHOICES, ModelStore
 from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration, fingerprint

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.engine import calibration, pixels, quality
+from facelabel import calibration
+from facelabel.adapters.engine import pixels, quality
 from facelabel.adapters.engine.detection import CenterFace, YuNet
 from facelabel.adapters.engine.devices import Device
 from facelabel.adapters.engine.embedding import Embeddings

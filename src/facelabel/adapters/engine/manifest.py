@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from facelabel import reading
-from facelabel.adapters.engine import calibration, manifest_file
+from facelabel import calibration, reading
+from facelabel.adapters.engine import manifest_file
 from facelabel.adapters.engine.manifest_file import (
     FILE_NAME,
     BorrowedTable,
