@@ -17,8 +17,8 @@ from facelabel.model import JobKind, JobRequest, JobState, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from facelabel.adapters.engine.own_calibrations import OwnCalibration
     from facelabel.bootstrap.app import App
-    from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.matching import Rules
     from facelabel.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting

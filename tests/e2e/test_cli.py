@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from PIL import Image
 from tests.waiting import PATIENCE
 
+from facelabel.adapters.engine.own_calibrations import Calibrations, OwnCalibration
 from facelabel.adapters.engine.samples import two_people
-from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration
 from facelabel.cli import cli
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from facelabel import settings
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs
+from facelabel.adapters.engine.own_calibrations import OwnCalibration
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.galleries import StoreGalleries
+from facelabel.bootstrap import engines as engines_
 from facelabel.bootstrap.app import opened
-from facelabel.bootstrap.calibrations import OwnCalibration
-from facelabel.bootstrap.engines import Engines
 from facelabel.cli import report
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
@@ -31,6 +31,7 @@ from facelabel.images import Limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from facelabel.adapters.engine.engines import Engines
     from facelabel.adapters.engine.model_store import ModelStore
 
 #: A pack of the user's own, whose files nobody loads here.
@@ -45,7 +46,7 @@ def uncalibrated(folder: Path) -> Engines:
 
 def engines(folder: Path, models: Path | None = None, pack: str = "auto") -> Engines:
     flags = {"data": folder, "models": models or folder, "pack": pack}
-    return Engines(settings.load(flags), lambda *_: None, lambda _: None)
+    return engines_.build(settings.load(flags), lambda *_: None, lambda _: None)
 
 
 def calibrated(made: Engines) -> dict[str, bool]:

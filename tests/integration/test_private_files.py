@@ -20,8 +20,7 @@ from facelabel.adapters.keys import KeyRing
 from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.originals import Originals
 from facelabel.adapters.vectors import MatrixIndex
-from facelabel.bootstrap import data_folder
-from facelabel.bootstrap.engines import Engines
+from facelabel.bootstrap import data_folder, engines
 from facelabel.errors import ConfigurationError
 from facelabel.gallery import NewFace
 from facelabel.model import Template
@@ -111,7 +110,7 @@ def fill(folder: Path) -> None:
         people = templates.find("people")
         assert people
         MatrixIndex(templates, folder / "vectors").search(people.number, [vector(1, 0)], 1)
-        Engines(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
+        engines.build(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
         del database
 
 
@@ -208,7 +207,7 @@ def test_models_that_may_not_be_read_are_not_called_missing(cache: Path, what: s
 
 def test_models_that_changed_are_not_loaded(cache: Path, tmp_path: Path) -> None:
     settings = load({"data": tmp_path, "models": cache, "pack": "classic"})
-    engine = Engines(settings, lambda *_: None, lambda _: None)(None)
+    engine = engines.build(settings, lambda *_: None, lambda _: None)(None)
     assert isinstance(engine, Engine)
     embedder = cache / "classic-1" / "embedder.onnx"
     data = bytearray(embedder.read_bytes())
@@ -216,7 +215,7 @@ def test_models_that_changed_are_not_loaded(cache: Path, tmp_path: Path) -> None
     embedder.write_bytes(data)
 
     with pytest.raises(ConfigurationError, match="facelabel models pull classic"):
-        Engines(settings, lambda *_: None, lambda _: None)(None)
+        engines.build(settings, lambda *_: None, lambda _: None)(None)
 
 
 def test_damaged_models_are_not_silently_replaced_by_others(cache: Path) -> None:
@@ -228,7 +227,7 @@ def test_damaged_models_are_not_silently_replaced_by_others(cache: Path) -> None
 def test_calibrations_that_may_not_be_read_are_said(public_folder: Path) -> None:
     """They may be stricter: nobody is named as if there were none."""
     settings = load({"data": public_folder})
-    made = Engines(settings, lambda *_: None, lambda _: None)
+    made = engines.build(settings, lambda *_: None, lambda _: None)
     folder = made.calibrate("classic/1", ((0.2, 80.0),)).parent
     folder.chmod(0)
     try:

@@ -16,8 +16,9 @@ from facelabel.adapters.store.inbox import StoreInbox
 from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.bootstrap import data_folder
+from facelabel.bootstrap import engines as engines_
 from facelabel.bootstrap.core import limits, scheme
-from facelabel.bootstrap.engines import Engines, live_model
+from facelabel.bootstrap.engines import live_model
 from facelabel.errors import ConfigurationError, Rejected
 from facelabel.model import JobKind
 from facelabel.pipeline import Pipeline
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from facelabel.adapters.engine.engines import Engines, Notice, Progress
     from facelabel.adapters.notifier import Post
     from facelabel.adapters.store.installation import Installation
     from facelabel.bootstrap.amazon import Amazon
-    from facelabel.bootstrap.engines import Notice, Progress
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.bootstrap.remote import Remote
@@ -145,7 +146,7 @@ def opened(
 
     """
     data_folder.prepare(settings.data)
-    engines = Engines(settings, progress, notice)
+    engines = engines_.build(settings, progress, notice)
     with ExitStack() as stack:
         if settings.table:
             yield _on_aws(settings, engines)

@@ -21,10 +21,10 @@ from facelabel.media import ImageHeader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from facelabel.adapters.engine.engines import Engines
     from facelabel.adapters.keys import KeyRing
     from facelabel.adapters.store.database import Database
     from facelabel.adapters.store.queue import StoreQueue
-    from facelabel.bootstrap.engines import Engines
     from facelabel.model import Box
     from facelabel.ports import Library, MediaLibrary, Messages, Renderer
     from facelabel.settings import Settings

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from facelabel.adapters.engine.engines import Engines
     from facelabel.adapters.store.database import Database
-    from facelabel.bootstrap.engines import Engines
     from facelabel.ports import Clock, FaceCollections, Recognizer
     from facelabel.settings import Settings
 

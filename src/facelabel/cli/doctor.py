@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from facelabel.adapters.engine.engines import PackState
     from facelabel.adapters.keys import KeyRing
     from facelabel.adapters.store.installation import Census
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.app import App
-    from facelabel.bootstrap.engines import PackState
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.remote import Remote
     from facelabel.settings import Settings

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from facelabel.adapters.engine.own_calibrations import OwnCalibration
     from facelabel.bootstrap.app import App
-    from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.matching import Rules
     from facelabel.model import Candidate, Face, NamedFace, Outcome
     from facelabel.walking import LeftOut, Walk
