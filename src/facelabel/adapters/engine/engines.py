@@ -265,12 +265,18 @@ class Engines:
             raise ConfigurationError(
                 f"{'; '.join(problems)}: `facelabel models pull {pack.name}` repairs it"
             )
-        own, paths = self._used(pack), self._store.paths(pack)
+        if own := self._used(pack):
+            pack = replace(pack, calibration=own.points)
+        options, paths = self._options, self._store.paths(pack)
         return Engine(
-            replace(pack, calibration=own.points) if own else pack, paths.detector, paths.embedders, limits=self._options.limits,
-            max_faces=self._options.max_faces, threads=self._options.threads,
-            device=devices.chosen(self._options.device),
-        )  # fmt: skip
+            pack,
+            paths.detector,
+            paths.embedders,
+            limits=options.limits,
+            max_faces=options.max_faces,
+            threads=options.threads,
+            device=devices.chosen(options.device),
+        )
 
     def _state(self, pack: Pack) -> PackState:
         parts = [part for file in pack.files for part in file.parts]
