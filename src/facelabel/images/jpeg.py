@@ -141,7 +141,8 @@ def _after_segment(data: bytes, at: int, code: int, found: Structure) -> int:
     if code == _APP1 and content.startswith(_EXIF):
         _count_exif(found, content)
     if code in _FRAMES:
-        _read_frame(found, code, content)
+        found.frame, found.precision = code, content[0] if content else BITS
+        found.known = {component: [None] * _COEFFICIENTS for component in content[6::3]}
     if code != _SOS:
         return at + length
     if not _read_scan(found, content):
@@ -157,11 +158,6 @@ def _count_exif(found: Structure, content: bytes) -> None:
     found.exif_bytes += len(content)
     if found.exif_segments > _EXIF_SEGMENTS or found.exif_bytes > _EXIF_BYTES:
         raise UnreadableImage("the JPEG file has Exif metadata without end")
-
-
-def _read_frame(found: Structure, code: int, content: bytes) -> None:
-    found.frame, found.precision = code, content[0] if content else BITS
-    found.known = {component: [None] * _COEFFICIENTS for component in content[6::3]}
 
 
 def _read_scan(found: Structure, content: bytes) -> bool:

@@ -166,7 +166,9 @@ def distinct(boxes: Floats, rank: Floats) -> npt.NDArray[np.intp]:
 def overlap(box: Floats, others: Floats) -> Floats:
     """Intersection over union of one box (4,) with others (n, 4)."""
     shared = intersection(box, others)
-    return shared / (_area(box) + _area(others) - shared)
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+    ratio: Floats = shared / (areas - shared)
+    return ratio
 
 
 def intersection(box: Floats, others: Floats) -> Floats:
@@ -175,8 +177,3 @@ def intersection(box: Floats, others: Floats) -> Floats:
     high = np.minimum(box[2:], others[:, 2:])
     shared: Floats = np.maximum(high - low, 0).prod(axis=1)
     return shared
-
-
-def _area(boxes: Floats) -> Floats:
-    area: Floats = (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
-    return area

@@ -7,7 +7,7 @@ PostgreSQL whoever adds to a collection or deletes from it locks the collection'
 
 from __future__ import annotations
 
-import uuid
+import functools
 from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from sqlalchemy import BindParameter, bindparam, case, func, select, update
 
 from facelabel.adapters.store import face_users, forgetting, schema, succession, template_rows
 from facelabel.adapters.store.database import batches
-from facelabel.errors import AlreadyExists, LabelRefused, QuotaExceeded
+from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded
 from facelabel.gallery import (
     Deletion,
     FaceCollection,
@@ -26,22 +26,19 @@ from facelabel.gallery import (
     Gallery,
     Reference,
 )
-from facelabel.model import Box, EnrolledFace
-from facelabel.rekognition import external_ids
-from facelabel.serial import encode_template
+from facelabel.model import EnrolledFace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table
+    from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.database import Database
     from facelabel.gallery import NewFace
     from facelabel.ports import Clock
 
 MAX_TAGS = 200
-
-_IMAGES = uuid.UUID("0a7d6f2e-94b1-5c58-8f0b-3f7c5b1f9d27")
 
 _COLLECTION = schema.collection.c
 _TEMPLATE = schema.template.c
@@ -96,24 +93,8 @@ _SEVERAL = (
 _VECTORS_OF_PEOPLE = select(
     _TEMPLATE.row, _TEMPLATE.person, _TEMPLATE.vector, _NEWEST, _DELETED
 ).where(_IN_THIS, _TEMPLATE.person.in_(_SEVERAL))
-#: Faces with all that :func:`_record` needs: not their vectors.
-_RECORDS = (
-    select(
-        _TEMPLATE.row,
-        _TEMPLATE.face_id,
-        _TEMPLATE.digest,
-        _TEMPLATE.person,
-        _TEMPLATE.asset_id,
-        _TEMPLATE.external_image_id,
-        _TEMPLATE.face,
-        _TEMPLATE.user_id,
-        _COLLECTION.model,
-    )
-    .join_from(schema.template, schema.collection)
-    .where(_IN_THIS)
-)
-_RECORDS_OF_IDS = _RECORDS.where(_TEMPLATE.face_id.in_(_SOME))
-_RECORDS_OF_ROWS = _RECORDS.where(_TEMPLATE.row.in_(_SOME))
+_RECORDS_OF_IDS = template_rows.RECORDS.where(_TEMPLATE.face_id.in_(_SOME))
+_RECORDS_OF_ROWS = template_rows.RECORDS.where(_TEMPLATE.row.in_(_SOME))
 
 
 class StoreGalleries:
@@ -198,9 +179,12 @@ class StoreGalleries:
         lost because the models differ, unless that is meant (``lossy``).
         """
         with self._database.transaction() as connection:
-            if old := template_rows.locked(connection, collection):
-                new = template_rows.held(connection, heir)
-                succession.supersede(self._database, connection, old, new, lossy=lossy)
+            try:
+                old = template_rows.held(connection, collection)
+            except NotFound:
+                return
+            new = template_rows.held(connection, heir)
+            succession.supersede(self._database, connection, old, new, lossy=lossy)
 
     def tags(self, collection: str) -> Mapping[str, str]:
         """Return the tags of a collection."""
@@ -227,13 +211,12 @@ class StoreGalleries:
         """
         with self._database.transaction() as connection:
             held = template_rows.held(connection, collection, self._own)
-            rows = [_row(held, face) for face in faces]
+            rows = [template_rows.new(held, face) for face in faces]
             if rows:
-                new = self._database.insert(schema.template).on_conflict_do_nothing()
-                connection.execute(new, rows)
+                connection.execute(_adding(self._database.inserting), rows)
             these = {"collection": held["id"], "some": [face.face_id for face in faces]}
             known = connection.execute(_RECORDS_OF_IDS, these).mappings().all()
-        by_id = {row["face_id"]: _record(row) for row in known}
+        by_id = {row["face_id"]: template_rows.record(row) for row in known}
         return [by_id[face.face_id] for face in faces]
 
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
@@ -274,7 +257,7 @@ class StoreGalleries:
         user_id: str | None = None,
     ) -> tuple[Sequence[FaceRecord], int | None]:
         """See :meth:`facelabel.ports.FaceCollections.faces`."""
-        following = _RECORDS.where(_TEMPLATE.row > after)
+        following = template_rows.RECORDS.where(_TEMPLATE.row > after)
         if face_ids is not None:
             following = following.where(_TEMPLATE.face_id.in_(face_ids))
         if user_id is not None:
@@ -286,13 +269,13 @@ class StoreGalleries:
                 face_users.require(connection, number, user_id)
             rows = connection.execute(page, {"collection": number}).mappings().all()
         more = rows[limit - 1]["row"] if len(rows) > limit > 0 else None
-        return [_record(row) for row in rows[:limit]], more
+        return [template_rows.record(row) for row in rows[:limit]], more
 
     def records(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, FaceRecord]:
         """Return the faces of these row numbers; deleted ones are absent."""
         with self._database.read() as connection:
             return {
-                row["row"]: _record(row)
+                row["row"]: template_rows.record(row)
                 for some in batches(rows)
                 for row in connection.execute(
                     _RECORDS_OF_ROWS, {"collection": collection_id, "some": some}
@@ -444,37 +427,10 @@ def _face(row: RowMapping) -> EnrolledFace:
     return EnrolledFace(row["face_id"], row["person"], row["asset_id"])
 
 
-def _record(row: RowMapping) -> FaceRecord:
-    return FaceRecord(
-        face_id=row["face_id"],
-        image_id=str(uuid.uuid5(_IMAGES, row["digest"])),
-        external_image_id=row["external_image_id"] or _derived(row["person"], row["asset_id"]),
-        box=Box(*row["face"]["box"]),
-        confidence=row["face"]["confidence"],
-        model=row["model"],
-        user_id=row["user_id"],
-    )
-
-
-def _derived(person: str, asset_id: str | None) -> str | None:
-    """The external id of a face that the pipeline enrolled."""
-    try:
-        return external_ids.encode(person, asset_id) if person else None
-    except LabelRefused:  # too long a name: the face is there, and tells nobody whose it is
-        return None
-
-
-def _row(collection: RowMapping, face: NewFace) -> dict[str, Any]:
-    return {
-        "collection_id": collection["id"],
-        "face_id": face.face_id,
-        "person": face.person,
-        "asset_id": face.asset_id,
-        "digest": face.digest,
-        "vector": template_rows.fitting(face.template.vector, collection),
-        "face": encode_template(face.template),
-        "external_image_id": face.external_image_id,
-    }
+@functools.cache
+def _adding(inserting: Callable[[Table], Insert]) -> Insert:
+    """Add faces that are not there; made once."""
+    return inserting(schema.template).on_conflict_do_nothing()
 
 
 def _undeleted(face_id: str, kept: Mapping[str, str]) -> FailedFace:

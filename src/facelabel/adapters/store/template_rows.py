@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,23 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from facelabel.adapters.store import forgetting, schema
 from facelabel.adapters.store.database import batches
-from facelabel.errors import NotFound
+from facelabel.errors import LabelRefused, NotFound
+from facelabel.gallery import FaceRecord
+from facelabel.model import Box
+from facelabel.rekognition import external_ids
+from facelabel.serial import encode_template
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection, RowMapping, Select
 
+    from facelabel.gallery import NewFace
+
 _COLLECTION = schema.collection.c
 _TEMPLATE = schema.template.c
 _FLOAT32 = 4  # bytes
+_IMAGES = uuid.UUID("0a7d6f2e-94b1-5c58-8f0b-3f7c5b1f9d27")
 
 _NAMED = select(schema.collection).where(
     _COLLECTION.name == bindparam("collection"), _COLLECTION.users_of.is_(None)
@@ -38,6 +46,23 @@ _FOUND = _NAMED.add_columns(
     .label("users_number")
 )
 _LOCKED = _NAMED.with_for_update()
+
+#: Faces with all that :func:`record` needs: not their vectors.
+RECORDS = (
+    select(
+        _TEMPLATE.row,
+        _TEMPLATE.face_id,
+        _TEMPLATE.digest,
+        _TEMPLATE.person,
+        _TEMPLATE.asset_id,
+        _TEMPLATE.external_image_id,
+        _TEMPLATE.face,
+        _TEMPLATE.user_id,
+        _COLLECTION.model,
+    )
+    .join_from(schema.template, schema.collection)
+    .where(_TEMPLATE.collection_id == bindparam("collection"))
+)
 
 
 def found(connection: Connection, collection: str, own: str = "") -> RowMapping | None:
@@ -53,7 +78,9 @@ def found(connection: Connection, collection: str, own: str = "") -> RowMapping 
 
 def required(connection: Connection, collection: str, own: str = "") -> RowMapping:
     """The same; NotFound without the collection."""
-    return _some(found(connection, collection, own), collection)
+    if row := found(connection, collection, own):
+        return row
+    raise NotFound(f"there is no collection {collection!r}")
 
 
 def renamed(connection: Connection, own: str) -> str | None:
@@ -71,41 +98,58 @@ def _live(connection: Connection, collection: str, own: str) -> str | None:
     return connection.execute(select(schema.gallery.c.collection)).scalar()
 
 
-def locked(connection: Connection, collection: str) -> RowMapping | None:
-    """Lock and return the collection's row; None without the collection.
+def held(connection: Connection, collection: str, own: str = "") -> RowMapping:
+    """Lock and return the collection's row; NotFound without the collection.
 
     On PostgreSQL a row's number is drawn before its transaction commits: who adds to a
-    collection or deletes from it waits here until the former has committed.
-    """
-    return connection.execute(_LOCKED, {"collection": collection}).mappings().first()
-
-
-def held(connection: Connection, collection: str, own: str = "") -> RowMapping:
-    """The same, by the name that clients know it by; NotFound without the collection.
-
-    Asked for twice, as a rebuild may have ended while we waited.
+    collection or deletes from it waits here until the former has committed. A rebuild may have
+    ended meanwhile: so the collection is asked for twice.
     """
     for _ in range(2):
-        if row := locked(connection, collection):
+        if row := connection.execute(_LOCKED, {"collection": collection}).mappings().first():
             return row
-        live = _live(connection, collection, own)
-        if live and (row := locked(connection, live)):
+        live = {"collection": _live(connection, collection, own)}
+        if row := connection.execute(_LOCKED, live).mappings().first():
             return row
-    return _some(None, collection)
+    raise NotFound(f"there is no collection {collection!r}")
 
 
-def _some(row: RowMapping | None, collection: str) -> RowMapping:
-    if row is None:
-        raise NotFound(f"there is no collection {collection!r}")
-    return row
+def record(row: RowMapping) -> FaceRecord:
+    """The face of a row of :data:`RECORDS`."""
+    return FaceRecord(
+        face_id=row["face_id"],
+        image_id=str(uuid.uuid5(_IMAGES, row["digest"])),
+        external_image_id=row["external_image_id"] or _derived(row["person"], row["asset_id"]),
+        box=Box(*row["face"]["box"]),
+        confidence=row["face"]["confidence"],
+        model=row["model"],
+        user_id=row["user_id"],
+    )
 
 
-def fitting(vector: bytes, collection: RowMapping) -> bytes:
-    """Return the vector; ValueError if it is not of the collection's length."""
-    if len(vector) != collection["dimensions"] * _FLOAT32:
+def _derived(person: str, asset_id: str | None) -> str | None:
+    """The external id of a face that the pipeline enrolled."""
+    try:
+        return external_ids.encode(person, asset_id) if person else None
+    except LabelRefused:  # too long a name: the face is there, and tells nobody whose it is
+        return None
+
+
+def new(collection: RowMapping, face: NewFace) -> dict[str, Any]:
+    """The row of a face; ValueError for a vector that is not of the collection's length."""
+    if len(face.template.vector) != collection["dimensions"] * _FLOAT32:
         dimensions = collection["dimensions"]
         raise ValueError(f"a vector of {collection['name']!r} has {dimensions} dimensions")
-    return vector
+    return {
+        "collection_id": collection["id"],
+        "face_id": face.face_id,
+        "person": face.person,
+        "asset_id": face.asset_id,
+        "digest": face.digest,
+        "vector": face.template.vector,
+        "face": encode_template(face.template),
+        "external_image_id": face.external_image_id,
+    }
 
 
 def users_number(connection: Connection, collection_id: int) -> int | None:

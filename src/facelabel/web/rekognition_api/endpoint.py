@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from facelabel import scanning
 from facelabel.errors import FacelabelError, Rejected
-from facelabel.rekognition import errors, validation
+from facelabel.rekognition import errors, sigv4, validation
 from facelabel.rekognition.errors import Refusal
 from facelabel.web import entry
 from facelabel.web.bodies import Limits, bounded
@@ -78,7 +78,7 @@ class Endpoint:
         operation = ""
         try:
             if claim:
-                claim.verify(auth.signed(request, body), self._context.clock.now())
+                sigv4.verify(auth.signed(request, body), *claim, self._context.clock.now())
             operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
             return _written(operations.perform(self._context, operation, _read(operation, body)))
