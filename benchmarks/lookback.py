@@ -136,11 +136,9 @@ class World:
         self.worker = Worker(self.queue, handlers(self.pipeline), clock)
         self.people = people
         self.pipeline.collection()
-        home = self.templates.find(HOME)
-        assert home is not None
         rows = [
             {
-                "collection_id": home.number,
+                "collection_id": self.templates.find(HOME).number,
                 "face_id": f"face-{number}",
                 "person": f"Person {number}",
                 "asset_id": f"portrait-{number}",

@@ -119,9 +119,7 @@ def measure(folder: Path, references: int, portraits: int, rounds: int) -> list[
     clock = SystemClock()
     templates, engine = StoreGalleries(database, clock), Drawn(references // portraits)
     templates.create(COLLECTION, MODEL, DIMENSIONS)
-    collection = templates.find(COLLECTION)
-    assert collection is not None
-    fill(database, engine, collection.number, portraits)
+    fill(database, engine, templates.find(COLLECTION).number, portraits)
     index = MatrixIndex(templates, folder / "vectors")
     sides = [
         LocalRecognizer(lambda _: engine, kind(database, clock), index, StoreProbes(database))

@@ -537,8 +537,8 @@ class FaceStore(Protocol):
     ) -> FaceCollection:
         """Make an empty collection; AlreadyExists."""
 
-    def find(self, collection: str) -> Gallery | None:
-        """Return what everything else is asked by; None where there is no such collection."""
+    def find(self, collection: str) -> Gallery:
+        """Return what everything else is asked by; NotFound without the collection."""
 
     def drop(self, collection: str) -> None:
         """Delete a collection with its faces, users and tags; NotFound."""

@@ -54,9 +54,7 @@ class TemplatesContract:
         return self.number(templates)
 
     def number(self, templates: Templates, collection: str = "people") -> int:
-        found = templates.find(collection)
-        assert found is not None
-        return found.number
+        return templates.find(collection).number
 
     def add(self, templates: Templates, *numbers: int, collection: str = "people") -> None:
         for number in numbers:
@@ -64,7 +62,8 @@ class TemplatesContract:
 
     def test_there_are_no_collections_at_first(self, templates: Templates) -> None:
         assert list(templates.names()) == []
-        assert templates.find("people") is None
+        with pytest.raises(NotFound, match="people"):
+            templates.find("people")
 
     def test_a_collection_keeps_its_model(self, templates: Templates, people: int) -> None:
         with pytest.raises(AlreadyExists, match="people"):
@@ -245,7 +244,8 @@ class TemplatesContract:
         templates.drop("people")
         with pytest.raises(NotFound, match="people"):
             templates.drop("people")
-        assert templates.find("people") is None
+        with pytest.raises(NotFound, match="people"):
+            templates.find("people")
         assert list(templates.vectors(people, 0, 10)) == []
         assert list(templates.deletions(people, 0)) == []
         templates.create("people", "other/1", 2)

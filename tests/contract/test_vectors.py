@@ -41,9 +41,7 @@ def add(templates: Templates, collection: str, *vectors: bytes) -> list[str]:
 
 def numbered(templates: Templates, collection: str) -> int:
     """Return the number of a collection."""
-    found = templates.find(collection)
-    assert found is not None
-    return found.number
+    return templates.find(collection).number
 
 
 class IndexContract:

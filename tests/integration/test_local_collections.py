@@ -58,9 +58,8 @@ class Desk:
 
     def vector(self, face_id: str) -> bytes:
         """The vector of a face."""
-        gallery = self.galleries.find("c")
-        assert gallery
-        return self.galleries.vectors_of(gallery.number, [face_id])[face_id][1]
+        number = self.galleries.find("c").number
+        return self.galleries.vectors_of(number, [face_id])[face_id][1]
 
     def photo(self, name: str) -> bytes:
         """A portrait, or a photo of a group."""
@@ -115,7 +114,9 @@ def desk(classic_engine: FaceEngine, sqlite: Database, photos: Path, tmp_path: P
 class _Choosy(Remembering):
     """Says of no face that it can be compared with others that nobody enrolled."""
 
-    comparable = Comparable(norms=(1e6,))
+    def __init__(self, store: ModelStore, name: str) -> None:
+        super().__init__(store, name)
+        self.comparable = Comparable(norms=(1e6,))
 
 
 @pytest.fixture

@@ -163,9 +163,7 @@ class World:
     @property
     def number(self) -> int:
         """Of the collection."""
-        found = self.templates.find(HOME)
-        assert found is not None
-        return found.number
+        return self.templates.find(HOME).number
 
     def pick(self, a: int, folder: str) -> Asset | None:
         """Some asset."""

@@ -107,9 +107,8 @@ def fill(folder: Path) -> None:
         templates.create("people", "model/1", 2)
         template = Template(some_face(), vector(1, 0))
         templates.add("people", [NewFace("face", "", None, "Ann", template)])
-        people = templates.find("people")
-        assert people
-        MatrixIndex(templates, folder / "vectors").search(people.number, [vector(1, 0)], 1)
+        number = templates.find("people").number
+        MatrixIndex(templates, folder / "vectors").search(number, [vector(1, 0)], 1)
         engines.build(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
         del database
 

@@ -231,7 +231,6 @@ class TestMigrations:
         with contextlib.closing(Database(database.url)) as upgraded:
             galleries = StoreGalleries(upgraded, ManualClock())
             people = galleries.find("people")
-            assert people
             assert list(galleries.enrolled(people.number)) == [EnrolledFace("f1", "Zoë", "a1")]
             ((record,), _) = galleries.faces("people", 0, 9)
             assert record.external_image_id == external_ids.encode("Zoë", "a1")
@@ -239,9 +238,7 @@ class TestMigrations:
             created_at = galleries.describe("people").created_at
             assert int(before) <= created_at <= time.time()
             galleries.create("next", "model/1", 2, {"a": "b"})
-            following = galleries.find("next")
-            assert following
-            assert following.number > 7  # numbers stay used up
+            assert galleries.find("next").number > 7  # numbers stay used up
             template = Template(some_face(), vector(1, 0))
             galleries.add("people", [NewFace("f2", "d", "Ann", "Ann", template)])
             rows = galleries.vectors(people.number, 0, 9)
@@ -483,9 +480,7 @@ class TestConcurrency:
     def test_a_follower_of_row_numbers_misses_none(self, database: Database) -> None:
         templates = StoreGalleries(database, ManualClock())
         templates.create("people", "model/1", 2)
-        people = templates.find("people")
-        assert people is not None
-        number = people.number
+        number = templates.find("people").number
 
         def add(name: str) -> None:
             for count in range(30):

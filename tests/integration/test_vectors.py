@@ -57,9 +57,7 @@ def remove(templates: Templates, seeds: Iterable[int]) -> None:
 
 def number(templates: Templates) -> int:
     """Return the number of the one collection."""
-    found = templates.find(PEOPLE)
-    assert found is not None
-    return found.number
+    return templates.find(PEOPLE).number
 
 
 def assert_exact(index: MatrixIndex, templates: Templates) -> None:
@@ -150,9 +148,7 @@ def test_faces_of_a_collection_that_another_process_dropped_are_let_go(tmp_path:
     ours.search(dropped, [unit(0)], 1)
     mapped = weakref.ref(ours._views[dropped].records)  # noqa: SLF001 - nobody else holds it
     theirs.drop(dropped)
-    others = templates.find("others")
-    assert others is not None
-    ours.search(others.number, [unit(0)], 1)
+    ours.search(templates.find("others").number, [unit(0)], 1)
     gc.collect()
     assert mapped() is None
 

@@ -357,9 +357,7 @@ def _enrolled(analysis: Analysis) -> Template | None:
         recognizer.enrol("people", b"", "Al", Asset("a", "a", "", 1, "jpg", 1, ""))
     except UnusableFace:
         return None
-    people = templates.find("people")
-    assert people is not None
-    ((_, learnt),) = templates.vectors(people.number, 0, 9)
+    ((_, learnt),) = templates.vectors(templates.find("people").number, 0, 9)
     return next(template for template in analysis.templates if template.vector == learnt)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from facelabel.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from facelabel.gallery import FaceCollection, Gallery
+    from facelabel.gallery import FaceCollection
     from facelabel.ports import FaceEngine, FaceStore, VectorIndex
 
 
@@ -29,15 +29,16 @@ class LocalGallery:
         engine = self.engine(None)
         return self._store.create(collection, engine.model, engine.dimensions, tags)
 
-    def find(self, collection: str) -> Gallery:
-        """Return a collection; NotFound."""
-        if (found := self._store.find(collection)) is None:
-            raise NotFound(f"there is no collection {collection!r}")
-        return found
+    def numbers(self, collection: str) -> Sequence[int]:
+        """What the vectors of a collection are derived under; nothing without the collection."""
+        try:
+            return self._store.find(collection).numbers
+        except NotFound:
+            return ()
 
     def drop(self, collection: str) -> None:
         """Delete a collection with all that is in it; NotFound."""
-        numbers = self.find(collection).numbers
+        numbers = self._store.find(collection).numbers
         for number in numbers:  # first: once the number is gone, nobody finds its files
             self._index.drop(number)
         self._store.drop(collection)
@@ -46,8 +47,7 @@ class LocalGallery:
 
     def erase(self, collection: str) -> None:
         """Erase what was deleted from what was derived of it, now and not with the next search."""
-        found = self._store.find(collection)
-        for number in found.numbers if found else ():
+        for number in self.numbers(collection):
             self._index.search(number, (), 1)
 
     def nearest(

@@ -52,10 +52,10 @@ class MemoryTemplates:
         self._collections[collection] = _Collection(next(self._numbers), model, dimensions)
         return FaceCollection(collection, model, faces=0, users=0, created_at=0.0)
 
-    def find(self, collection: str) -> Gallery | None:
+    def find(self, collection: str) -> Gallery:
         """See :class:`facelabel.ports.Templates`."""
-        found = self._collections.get(collection)
-        return Gallery(found.number, None, found.model) if found else None
+        found = self._need(collection)
+        return Gallery(found.number, None, found.model)
 
     def names(self) -> Sequence[str]:
         """See :class:`facelabel.ports.Templates`."""

@@ -73,7 +73,7 @@ class LocalCollections:
 
     def model(self, collection: str) -> str:
         """Return the model of a collection's vectors, for which nothing has to be counted."""
-        return self._local.find(collection).model
+        return self._galleries.find(collection).model
 
     def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
         """Return the next collections by name, those above ``after``."""
@@ -96,7 +96,7 @@ class LocalCollections:
 
         Beyond ``max_faces`` (100 at most) the poorest are left out first, then the smallest.
         """
-        model = self._local.find(collection).model
+        model = self._galleries.find(collection).model
         engine = self._local.engine(model)
         limit = min(max_faces or MAX_FACES, MAX_FACES)
         chosen, unindexed = bars.selected(engine.analyse(image), quality, limit, engine.comparable)
@@ -130,7 +130,7 @@ class LocalCollections:
         self, collection: str, face_id: str, *, threshold: float, limit: int
     ) -> Sequence[FaceMatch]:
         """Other faces of the collection like this one, most similar first."""
-        gallery = self._local.find(collection)
+        gallery = self._galleries.find(collection)
         own, vector = _vector(self._galleries, gallery, face_id)
         near = self._local.nearest(gallery.model, gallery.number, vector, threshold, limit + 1)
         return _face_matches(
@@ -147,7 +147,7 @@ class LocalCollections:
         quality: QualityFilter,
     ) -> ImageSearch:
         """Search for the largest face of an image; UnusableFace if it shows none."""
-        gallery = self._local.find(collection)
+        gallery = self._galleries.find(collection)
         analysis = self._local.engine(gallery.model).analyse(image)
         probe = _usable(analysis, bars.passing(analysis, quality))[0]
         near = self._local.nearest(gallery.model, gallery.number, probe.vector, threshold, limit)
@@ -204,7 +204,7 @@ class LocalCollections:
         token: str | None,
     ) -> Association:
         """Give faces to a user, if they resemble those it has; QuotaExceeded above 100."""
-        engine = self._local.engine(self._local.find(collection).model)
+        engine = self._local.engine(self._galleries.find(collection).model)
         return self._users.associate(
             collection,
             user_id,
@@ -232,7 +232,7 @@ class LocalCollections:
         limit: int,
     ) -> Sequence[UserMatch]:
         """Users like this face, or other users like this user; most similar first."""
-        gallery = self._local.find(collection)
+        gallery = self._galleries.find(collection)
         if face_id is not None:
             _, vector = _vector(self._galleries, gallery, face_id)
         elif found := self._users.vector(collection, user_id or ""):
@@ -252,7 +252,7 @@ class LocalCollections:
         quality: QualityFilter,
     ) -> ImageUserSearch:
         """Search users for the largest face of an image; none in it is a result."""
-        gallery = self._local.find(collection)
+        gallery = self._galleries.find(collection)
         analysis = self._local.engine(gallery.model).analyse(image)
         probe = next(iter(bars.passing(analysis, quality)), None)
         matches = self._user_matches(gallery, probe.vector, threshold, limit) if probe else ()

@@ -58,7 +58,9 @@ class LocalRecognizer:
 
     def create(self, collection: str) -> None:
         """Make an empty collection for the engine's present model; no error if it exists."""
-        if self._templates.find(collection) is None:  # without an engine, if it can be
+        try:
+            self._templates.find(collection)  # first: it may spare an engine
+        except NotFound:
             with suppress(AlreadyExists):
                 self._local.create(collection)
 
@@ -69,18 +71,20 @@ class LocalRecognizer:
 
     def strangers(self, collection: str, model: str) -> int:
         """How many faces of clients in a collection one of that model could not take over."""
-        found = self._templates.find(collection)
-        return self._templates.strangers(found.number) if found and found.model != model else 0
+        with suppress(NotFound):
+            found = self._templates.find(collection)
+            if found.model != model:
+                return self._templates.strangers(found.number)
+        return 0
 
     def supersede(self, collection: str, heir: str, *, lossy: bool = False) -> None:
         """Delete a collection; its heir takes over the faces of clients, their users and its tags.
 
         Raises Rejected, nothing done, if faces of clients would be lost, unless that is meant.
         """
-        found = self._templates.find(collection)
+        numbers = self._local.numbers(collection)
         self._templates.supersede(collection, heir, lossy=lossy)
-        for number in found.numbers if found else ():
-            # A process that dies before leaves files that the next start drops.
+        for number in numbers:  # a process that dies before leaves files that the next start drops
             self._index.drop(number)
 
     def collections(self) -> Sequence[str]:
@@ -89,7 +93,7 @@ class LocalRecognizer:
 
     def model(self, collection: str) -> str:
         """Return the model of the collection's faces; NotFound if there is no collection."""
-        return self._local.find(collection).model
+        return self._templates.find(collection).model
 
     def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
         """Learn the one usable face of the image. Same image and person again: same face.
@@ -97,7 +101,7 @@ class LocalRecognizer:
         Faces too small or too uncertain to enrol may stand in the background. Raises
         UnreadableImage, or UnusableFace with the reason.
         """
-        gallery = self._local.find(collection)
+        gallery = self._templates.find(collection)
         digest = hashlib.sha256(image).hexdigest()
         face_id = str(uuid.uuid5(_FACES, f"{collection}/{digest}/{person}"))
         if known := next(self._templates.enrolled(gallery.number, [face_id]), None):
@@ -119,12 +123,12 @@ class LocalRecognizer:
 
         Faces that a client has put there without a name are none.
         """
-        number = self._local.find(collection).number
+        number = self._templates.find(collection).number
         return (face for face in self._templates.enrolled(number, face_ids) if face.person)
 
     def portraits(self, collection: str) -> int | None:
         """How many reference faces a searched one is compared with."""
-        return self._searcher.portraits(self._local.find(collection).number)
+        return self._searcher.portraits(self._templates.find(collection).number)
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
         """Find every face of the image and the references nearest to each.
@@ -215,7 +219,7 @@ class LocalRecognizer:
 
     def _opened(self, collection: str) -> tuple[int, FaceEngine]:
         """The number of a collection, and the engine of its faces; NotFound."""
-        gallery = self._local.find(collection)
+        gallery = self._templates.find(collection)
         return gallery.number, self._local.engine(gallery.model)
 
 

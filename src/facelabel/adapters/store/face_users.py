@@ -63,7 +63,7 @@ class StoreUsers:
     def page(self, collection: str, after: str, limit: int) -> Sequence[User]:
         """The next users by id, those above ``after``."""
         with self._database.read() as connection:
-            number = template_rows.required(connection, collection, self._own)["id"]
+            number = template_rows.found(connection, collection, self._own)["id"]
             return page(connection, number, after, limit)
 
     def named(self, users_number: int, rows: Sequence[int]) -> Mapping[int, str]:
@@ -81,7 +81,7 @@ class StoreUsers:
     def vector(self, collection: str, user_id: str) -> tuple[int, bytes] | None:
         """Row number and vector of a user; None where it has no face."""
         with self._database.read() as connection:
-            found = template_rows.required(connection, collection, self._own)
+            found = template_rows.found(connection, collection, self._own)
             require(connection, found["id"], user_id)
             this = (_TEMPLATE.collection_id == found["users_number"], _TEMPLATE.face_id == user_id)
             row = connection.execute(select(_TEMPLATE.row, _TEMPLATE.vector).where(*this)).first()

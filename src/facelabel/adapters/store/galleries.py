@@ -134,11 +134,11 @@ class StoreGalleries:
                 raise AlreadyExists(f"there is a collection {collection!r} already")
         return FaceCollection(collection, model, faces=0, users=0, created_at=now)
 
-    def find(self, collection: str) -> Gallery | None:
-        """Return what everything else is asked by; None where there is no such collection."""
+    def find(self, collection: str) -> Gallery:
+        """Return what everything else is asked by; NotFound without the collection."""
         with self._database.read() as connection:
             found = template_rows.found(connection, collection, self._own)
-        return Gallery(found["id"], found["users_number"], found["model"]) if found else None
+        return Gallery(found["id"], found["users_number"], found["model"])
 
     def names(self) -> Sequence[str]:
         """Names of all collections."""
@@ -149,7 +149,7 @@ class StoreGalleries:
     def describe(self, collection: str) -> FaceCollection:
         """Return a collection as it is now."""
         with self._database.read() as connection:
-            number = template_rows.required(connection, collection, self._own)["id"]
+            number = template_rows.found(connection, collection, self._own)["id"]
             row = connection.execute(_described(_COLLECTION.id == number)).mappings().one()
         return FaceCollection(**{**row, "name": collection})
 
@@ -189,7 +189,7 @@ class StoreGalleries:
     def tags(self, collection: str) -> Mapping[str, str]:
         """Return the tags of a collection."""
         with self._database.read() as connection:
-            return dict(template_rows.required(connection, collection, self._own)["tags"])
+            return dict(template_rows.found(connection, collection, self._own)["tags"])
 
     def change_tags(
         self, collection: str, change: Callable[[dict[str, str]], dict[str, str]]
@@ -264,7 +264,7 @@ class StoreGalleries:
             following = following.where(_TEMPLATE.user_id == user_id)
         page = following.order_by(_TEMPLATE.row).limit(limit + 1)
         with self._database.read() as connection:
-            number = template_rows.required(connection, collection, self._own)["id"]
+            number = template_rows.found(connection, collection, self._own)["id"]
             if user_id is not None:
                 face_users.require(connection, number, user_id)
             rows = connection.execute(page, {"collection": number}).mappings().all()

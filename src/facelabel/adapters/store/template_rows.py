@@ -65,22 +65,17 @@ RECORDS = (
 )
 
 
-def found(connection: Connection, collection: str, own: str = "") -> RowMapping | None:
-    """The row of a collection, never of a hidden one, with the "users_number" of that.
+def found(connection: Connection, collection: str, own: str = "") -> RowMapping:
+    """The row of a collection, never of a hidden one, with the "users_number" of that; NotFound.
 
     ``own``: the name that means the live collection, where none bears it.
     """
     row = connection.execute(_FOUND, {"collection": collection}).mappings().first()
     if row is None and (live := _live(connection, collection, own)):
         row = connection.execute(_FOUND, {"collection": live}).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no collection {collection!r}")
     return row
-
-
-def required(connection: Connection, collection: str, own: str = "") -> RowMapping:
-    """The same; NotFound without the collection."""
-    if row := found(connection, collection, own):
-        return row
-    raise NotFound(f"there is no collection {collection!r}")
 
 
 def renamed(connection: Connection, own: str) -> str | None:

@@ -51,7 +51,10 @@ class Endpoint:
         request_id = str(uuid.uuid4())
         try:
             async with bounded(request, self._limits) as incoming:
-                claim = self._claim(request)
+                # Whose call it is said to be: refused before its body is read.
+                needs_key = entry.noted(request.scope) is not Entry.OPEN
+                header = ",".join(request.headers.getlist("authorization"))
+                claim = auth.claim(self._context, header, needs_key=needs_key)
                 body = await incoming.read()
                 response = await run_in_threadpool(self._answered, request, body, claim, request_id)
         except ClientDisconnect:
@@ -65,12 +68,6 @@ class Endpoint:
             response.headers.update(error.headers)
         response.headers["x-amzn-RequestId"] = request_id
         return response
-
-    def _claim(self, request: Request) -> auth.Claim | None:
-        """Whose call it is said to be. Raises Refusal, before the body is read."""
-        needs_key = entry.noted(request.scope) is not Entry.OPEN
-        header = ",".join(request.headers.getlist("authorization"))
-        return auth.claim(self._context, header, needs_key=needs_key)
 
     def _answered(
         self, request: Request, body: bytes, claim: auth.Claim | None, request_id: str
