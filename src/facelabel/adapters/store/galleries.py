@@ -189,7 +189,9 @@ class StoreGalleries:
     def tags(self, collection: str) -> Mapping[str, str]:
         """Return the tags of a collection."""
         with self._database.read() as connection:
-            return dict(template_rows.found(connection, collection, self._own)["tags"])
+            number = template_rows.found(connection, collection, self._own)["id"]
+            this = select(_COLLECTION.tags).where(_COLLECTION.id == number)
+            return dict(connection.execute(this).scalar_one())
 
     def change_tags(
         self, collection: str, change: Callable[[dict[str, str]], dict[str, str]]
@@ -340,7 +342,8 @@ class StoreGalleries:
             for some in batches(sorted(people)):
                 these = {"collection": collection_id, "some": some, "most": most}
                 # Sorted here: a database asked to do it reads the collection in that order.
-                rows = sorted(connection.execute(_VECTORS_OF_PEOPLE, these).all())
+                rows = connection.execute(_VECTORS_OF_PEOPLE, these).all()
+                rows = sorted(rows, key=itemgetter(0))
                 for _, person, vector, *newest in rows:
                     found[person].append(bytes(vector))
                     position = newest

@@ -39,12 +39,14 @@ _NAMED = select(schema.collection).where(
     _COLLECTION.name == bindparam("collection"), _COLLECTION.users_of.is_(None)
 )
 _HIDDEN = schema.collection.alias()
-_FOUND = _NAMED.add_columns(
+_FOUND = select(
+    _COLLECTION.id,
+    _COLLECTION.model,
     select(_HIDDEN.c.id)
     .where(_HIDDEN.c.users_of == _COLLECTION.id)
     .scalar_subquery()
-    .label("users_number")
-)
+    .label("users_number"),
+).where(_COLLECTION.name == bindparam("collection"), _COLLECTION.users_of.is_(None))
 _LOCKED = _NAMED.with_for_update()
 
 #: Faces with all that :func:`record` needs: not their vectors.
@@ -66,9 +68,10 @@ RECORDS = (
 
 
 def found(connection: Connection, collection: str, own: str = "") -> RowMapping:
-    """The row of a collection, never of a hidden one, with the "users_number" of that; NotFound.
+    """The "id" and "model" of a collection, never of a hidden one; NotFound.
 
-    ``own``: the name that means the live collection, where none bears it.
+    "users_number" is the id of the hidden one with the vectors of its users. ``own``: the name
+    that means the live collection, where none bears it.
     """
     row = connection.execute(_FOUND, {"collection": collection}).mappings().first()
     if row is None and (live := _live(connection, collection, own)):
