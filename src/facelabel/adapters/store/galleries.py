@@ -72,11 +72,11 @@ _DEPARTED = (
 )
 
 
-def _kin(row: Any) -> ColumnElement[int]:  # noqa: ANN401 - a function of SQL
-    """What an aggregate makes of the rows of a reference's person."""
+def _kin(aggregate: Any) -> ColumnElement[int]:  # noqa: ANN401 - a function of SQL
+    """The lowest, or the highest, row of a reference's person."""
     kin = schema.template.alias()
     theirs = (kin.c.collection_id == _THIS, kin.c.person == _TEMPLATE.person)
-    return select(row(kin.c.row)).where(*theirs).scalar_subquery()
+    return select(aggregate(kin.c.row)).where(*theirs).scalar_subquery()
 
 
 _REFERENCES = (

@@ -26,7 +26,7 @@ from facelabel.serial import encode_template
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
     from facelabel.gallery import NewFace
 
@@ -184,22 +184,18 @@ def erase(
     return rows
 
 
-def first_rows(collection_id: int) -> Select[Any]:
-    """Lowest row of each person of a collection; who has no name is nobody."""
-    return (
-        select(_TEMPLATE.person, func.min(_TEMPLATE.row))
-        .where(_TEMPLATE.collection_id == collection_id, _TEMPLATE.person != "")
-        .group_by(_TEMPLATE.person)
-    )
-
-
 def _first_rows(
     connection: Connection, collection_id: int, condition: ColumnElement[bool]
 ) -> dict[str, int]:
-    """Lowest row of everybody of whom a face is about to be deleted."""
-    these = select(_TEMPLATE.person).where(_TEMPLATE.collection_id == collection_id, condition)
-    rows = connection.execute(first_rows(collection_id).where(_TEMPLATE.person.in_(these)))
-    return {person: int(row) for person, row in rows}
+    """Lowest row of everybody of whom a face is about to be deleted; who has no name is nobody."""
+    in_it = _TEMPLATE.collection_id == collection_id
+    these = select(_TEMPLATE.person).where(in_it, condition)
+    first = (
+        select(_TEMPLATE.person, func.min(_TEMPLATE.row))
+        .where(in_it, _TEMPLATE.person != "", _TEMPLATE.person.in_(these))
+        .group_by(_TEMPLATE.person)
+    )
+    return {person: int(row) for person, row in connection.execute(first)}
 
 
 def follow(connection: Connection, collection_id: int, user_ids: Collection[str]) -> None:
