@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import platformdirs
 
-from facelabel import calibration, chance
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
-from facelabel.calibration import FALSE_MATCH_RATES
+from facelabel.core import calibration, false_matches
+from facelabel.core.calibration import FALSE_MATCH_RATES
+from facelabel.core.matching import Rules, assign
+from facelabel.core.model import Hit, SearchedFace
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
 from facelabel.images import Limits
-from facelabel.matching import Rules, assign
-from facelabel.model import Hit, SearchedFace
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from facelabel.adapters.engine.manifest import Pack
+    from facelabel.engine.models.manifest import Pack
 
     Vectors = NDArray[np.float32]
     #: Of each searched face with each person.
@@ -252,7 +252,7 @@ def measure_several(
         found: Vectors = np.maximum(nearest(some), some @ means.T)
         return found
 
-    strangers, rules = world.draw(probes), Rules(80, 1.25, chance.STRANGERS)
+    strangers, rules = world.draw(probes), Rules(80, 1.25, false_matches.STRANGERS)
     ways = (
         ("nearest", nearest, portraits),
         ("or mean", or_mean, portraits),

@@ -10,14 +10,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.unit.test_local_recognizer import HOME, ScriptedEngine, asset, shows
 
-from facelabel.adapters.local_collections import LocalCollections
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.face_users import StoreUsers
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.probes import StoreProbes
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.gallery import QualityFilter
+from facelabel.adapters.store.faces.face_users import StoreUsers
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.sql.database import Database
+from facelabel.gallery import LocalCollections
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
+from facelabel.rekognition.types import QualityFilter
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.calibration import FALSE_MATCH_RATES, distance, similarity, stricter, validate
+from facelabel.core.calibration import FALSE_MATCH_RATES, distance, similarity, stricter, validate
+from facelabel.engine.models.manifest import builtin_packs
 from facelabel.errors import ConfigurationError
 
 CALIBRATED = [pack for pack in builtin_packs().values() if pack.calibration]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.engine.engines import EngineOptions, Engines
 from facelabel.bootstrap.core import limits
+from facelabel.engine.engines import EngineOptions, Engines
 from facelabel.errors import NotFound
 
 if TYPE_CHECKING:
-    from facelabel.adapters.engine.engines import Notice, Progress
+    from facelabel.engine.engines import Notice, Progress
     from facelabel.ports import Ledger, Recognizer
     from facelabel.settings import Settings
 

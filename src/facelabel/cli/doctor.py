@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facelabel import actions, chance, doubts
+from facelabel import actions
 from facelabel.bootstrap import data_folder
 from facelabel.cli import report
 from facelabel.cli.framework import (
@@ -20,20 +20,22 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
+from facelabel.core import false_matches
+from facelabel.core.losses import bearable
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
-from facelabel.losses import bearable
+from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from facelabel.adapters.engine.engines import PackState
     from facelabel.adapters.keys import KeyRing
     from facelabel.adapters.store.installation import Census
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.remote import Remote
+    from facelabel.engine.engines import PackState
     from facelabel.settings import Settings
 
 #: Less free disk than this and the next uploads fail.
@@ -318,15 +320,15 @@ def _threshold(app: App) -> Iterator[Finding]:
         return
     if rules.strangers:
         says = report.asked(rules, portraits)
-        if says and chance.is_extended(portraits, rules.strangers):
+        if says and false_matches.is_extended(portraits, rules.strangers):
             says += " (so many were not measured: the curve is extended)"
         if says:
             yield Finding("threshold", good=True, says=says)
         return
-    named = 100 * chance.named_strangers(rules.threshold, portraits)
+    named = 100 * false_matches.named_strangers(rules.threshold, portraits)
     if named < 100 * _STRANGERS_TOLD:
         return
-    strict = replace(rules, strangers=chance.STRANGERS)
+    strict = replace(rules, strangers=false_matches.STRANGERS)
     go = actions.names_too_many(app, strict, pipe.ledger.searched())
     says = f"at {rules.threshold:g} about {named:.0f} of 100 strangers are given a name"
     advice = (

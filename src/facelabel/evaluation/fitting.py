@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel import calibration, chance
-from facelabel.calibration import FALSE_MATCH_RATES
+from facelabel.core import calibration, false_matches
+from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.errors import Rejected
 from facelabel.evaluation.rates import FARTHEST, STEP, share
 
@@ -95,7 +95,7 @@ def stricter(impostor: Distances, published: Points) -> tuple[FittedPoint, ...]:
     if (moved := _moved(impostor, published)) is None:
         return ()
     levels = {*FALSE_MATCH_RATES, *(level for _, level in published)}
-    rates = {level: FALSE_MATCH_RATES.get(level) or chance.false_match_rate(level)
+    rates = {level: FALSE_MATCH_RATES.get(level) or false_matches.false_match_rate(level)
              for level in levels}  # fmt: skip
     points = []
     for level, rate in rates.items():
@@ -139,7 +139,7 @@ class _Moved:
 
     def distance(self, published: Points, level: float, rate: float) -> float:
         """Where the similarity is reached that states a rate."""
-        by_rate = calibration.distance(published, chance.similarity_at(rate / self.times))
+        by_rate = calibration.distance(published, false_matches.similarity_at(rate / self.times))
         return min(by_rate, calibration.distance(published, level) - self.nearer)
 
 
@@ -152,7 +152,7 @@ def _moved(impostor: Distances, published: Points) -> _Moved | None:
             if found.low <= rate:
                 return None
             times = found.high / rate
-            kept = calibration.distance(published, chance.similarity_at(rate / times))
+            kept = calibration.distance(published, false_matches.similarity_at(rate / times))
             return _Moved(times, distance - kept)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.rekognition import sigv4
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
     from typing import TypeAlias
