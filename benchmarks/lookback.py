@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
 from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
-from facelabel.core import matching
+from facelabel.core import calibration, matching
 from facelabel.core.label_policy import Scheme
 from facelabel.core.model import Analysis, JobKind, Search, Template
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_analysis, encode_face
-from facelabel.engine import calibration
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.recognition import lookback
@@ -121,11 +121,15 @@ class World:
     def __init__(self, url: str, folder: Path, people: People) -> None:
         """Learn everybody but the newcomers."""
         self.database = Database(url)
-        self.templates, self.ledger = StoreTemplates(self.database), StoreLedger(self.database)
-        self.recognizer = LocalRecognizer(
-            lambda _: RandomEngine(), self.templates, MatrixIndex(self.templates, folder)
-        )
         clock = SystemClock()
+        self.templates = StoreGalleries(self.database, clock)
+        self.ledger = StoreLedger(self.database)
+        self.recognizer = LocalRecognizer(
+            lambda _: RandomEngine(),
+            self.templates,
+            MatrixIndex(self.templates, folder),
+            StoreProbes(self.database),
+        )
         self.queue = StoreQueue(self.database, clock)
         self.library = MemoryLibrary(clock)
         self.pipeline = Pipeline(
@@ -136,7 +140,7 @@ class World:
         self.pipeline.gallery.collection()
         rows = [
             {
-                "collection_id": self.templates.collection_id(HOME),
+                "collection_id": self.templates.find(HOME).number,
                 "face_id": f"face-{number}",
                 "person": f"Person {number}",
                 "asset_id": f"portrait-{number}",

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import platformdirs
 
-from facelabel.core import false_matches
+from facelabel.core import calibration, false_matches
+from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.core.matching import Rules, assign
 from facelabel.core.model import Hit, SearchedFace
-from facelabel.engine import calibration
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.engine.models.model_store import ModelStore
@@ -133,7 +133,7 @@ def _fit(pack: Pack) -> tuple[float, int]:
     Two directions drawn in n dimensions have a cosine of density (1 - t^2)^((n - 3) / 2).
     """
     distances = {similarity: distance for distance, similarity in pack.calibration or ()}
-    levels = {r: level for level, r in false_matches.FALSE_MATCH_RATES.items() if r in RATES}
+    levels = {r: level for level, r in FALSE_MATCH_RATES.items() if r in RATES}
     wanted = {rate: 1 - distances[level] ** 2 / 2 for rate, level in levels.items()}
     cosine = np.array([wanted[rate] for rate in RATES])
     fits = []
@@ -173,7 +173,7 @@ def rates(world: World, pack: Pack) -> list[tuple[float, float]]:
     """(rate of the calibration, rate of drawn pairs) at each distance."""
     one, other = world.draw(4_000), world.draw(20_000)
     distances = {level: distance for distance, level in pack.calibration or ()}
-    wanted = [(rate, distances[level]) for level, rate in false_matches.FALSE_MATCH_RATES.items()
+    wanted = [(rate, distances[level]) for level, rate in FALSE_MATCH_RATES.items()
               if rate in RATES]  # fmt: skip
     counts = [0] * len(wanted)
     for start in range(0, len(other), BLOCK):

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
-    from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.bootstrap.records import Records
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.core.matching import Rules
     from facelabel.core.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting
+    from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done
     from facelabel.settings import Settings

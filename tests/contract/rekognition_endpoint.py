@@ -10,8 +10,8 @@ import uvicorn
 from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
+from facelabel.adapters.store.faces.face_users import StoreUsers
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.templates import StoreTemplates
 from facelabel.gallery import LocalCollections
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.media.types import ApiKey
@@ -34,9 +34,12 @@ KEY = ApiKey("AKIDEXAMPLE", "v3rySecretIndeed")
 def site(engine: FaceEngine, database: Database, folder: Path) -> ASGIApp:
     """An endpoint over an empty database, for callers who have the key."""
     clock = SystemClock()
-    index = MatrixIndex(StoreTemplates(database), folder)
+    galleries = StoreGalleries(database, clock)
+    index = MatrixIndex(galleries, folder)
     context = rekognition_api.Context(
-        collections=LocalCollections(lambda _: engine, StoreGalleries(database, clock), index),
+        collections=LocalCollections(
+            lambda _: engine, galleries, StoreUsers(database, clock), index
+        ),
         keys=lambda: [KEY],
         clock=clock,
     )

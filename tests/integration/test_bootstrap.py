@@ -16,20 +16,22 @@ from tests.waiting import PATIENCE
 
 import facelabel
 from facelabel import settings
-from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.clock import SystemClock
+from facelabel.adapters.store.faces.galleries import StoreGalleries
 from facelabel.adapters.store.sql.database import Database
+from facelabel.bootstrap import engines as engines_
 from facelabel.bootstrap.app import opened
-from facelabel.bootstrap.calibrations import OwnCalibration
-from facelabel.bootstrap.engines import Engines
 from facelabel.cli import report
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs, former_packs
+from facelabel.engine.own_calibrations import OwnCalibration
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from facelabel.engine.engines import Engines
     from facelabel.engine.models.model_store import ModelStore
 
 #: A pack of the user's own, whose files nobody loads here.
@@ -44,7 +46,7 @@ def uncalibrated(folder: Path) -> Engines:
 
 def engines(folder: Path, models: Path | None = None, pack: str = "auto") -> Engines:
     flags = {"data": folder, "models": models or folder, "pack": pack}
-    return Engines(settings.load(flags), lambda *_: None, lambda _: None)
+    return engines_.build(settings.load(flags), lambda *_: None, lambda _: None)
 
 
 def calibrated(made: Engines) -> dict[str, bool]:
@@ -151,7 +153,7 @@ def test_pictures_are_marked_by_the_models_of_the_live_collection(tmp_path: Path
     engines(tmp_path).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
     with opened(loaded) as app, closing(Database(loaded.store_url)) as database:
         assert app.scheme.rules.calibration == ""
-        StoreTemplates(database).create("family", "classic/1", 128)
+        StoreGalleries(database, SystemClock()).create("family", "classic/1", 128)
         app.ledger.begin("family")
     with opened(loaded) as app:
         assert app.scheme.rules.calibration
@@ -362,7 +364,7 @@ def test_a_data_folder_goes_on_with_what_it_began_with(
     bare: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(settings.load()) as app, closing(Database(app.settings.store_url)) as database:
-        StoreTemplates(database).create("family", "classic/1", 128)
+        StoreGalleries(database, SystemClock()).create("family", "classic/1", 128)
         app.ledger.begin("family")
     assert who_knows(monkeypatch, ALL) == "we"
     assert who_knows(monkeypatch, ALL | {"FACELABEL_FACES": "rekognition"}) == "Amazon"

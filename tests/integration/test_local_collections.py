@@ -13,8 +13,9 @@ from sqlalchemy.engine import Engine as SqlEngine
 from tests.engines import Remembering
 from tests.photographs import PEOPLE
 
+from facelabel.adapters.store.faces.face_users import StoreUsers
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.faces.probes import StoreProbes
 from facelabel.core.model import Asset, Reason, Template
 from facelabel.core.quality import Comparable
 from facelabel.errors import AlreadyExists, NotFound, UnreadableImage, UnusableFace
@@ -43,16 +44,22 @@ class Desk:
 
     def __init__(self, engine: FaceEngine, database: Database, photos: Path, folder: Path) -> None:
         """Make the collection "c"."""
-        templates = StoreTemplates(database)
+        clock = ManualClock()
+        self.galleries = StoreGalleries(database, clock)
         self.index_folder = folder
-        index = MatrixIndex(templates, folder)
+        index = MatrixIndex(self.galleries, folder)
         self.photos = photos
-        self.galleries = StoreGalleries(database, ManualClock())
         self.collections: FaceCollections = LocalCollections(
-            lambda _: engine, self.galleries, index
+            lambda _: engine, self.galleries, StoreUsers(database, clock), index
         )
-        self.recognizer = LocalRecognizer(lambda _: engine, templates, index)
+        probes = StoreProbes(database)
+        self.recognizer = LocalRecognizer(lambda _: engine, self.galleries, index, probes)
         self.collections.create("c", {})
+
+    def vector(self, face_id: str) -> bytes:
+        """The vector of a face."""
+        number = self.galleries.find("c").number
+        return self.galleries.vectors_of(number, [face_id])[face_id][1]
 
     def photo(self, name: str) -> bytes:
         """A portrait, or a photo of a group."""
@@ -107,7 +114,9 @@ def desk(classic_engine: FaceEngine, sqlite: Database, photos: Path, tmp_path: P
 class _Choosy(Remembering):
     """Says of no face that it can be compared with others that nobody enrolled."""
 
-    comparable = Comparable(norms=(1e6,))
+    def __init__(self, store: ModelStore, name: str) -> None:
+        super().__init__(store, name)
+        self.comparable = Comparable(norms=(1e6,))
 
 
 @pytest.fixture
@@ -494,7 +503,7 @@ class TestPipeline:
         face_id = self.enrol(desk, "Obama1", "Obama")
         desk.user("obama", face_id)
         assert desk.users_like("Obama2") == ["obama"]
-        _, vector = desk.galleries.vector("c", face_id)
+        vector = desk.vector(face_id)
         assert any(vector in path.read_bytes() for path in desk.index_folder.iterdir())
         desk.recognizer.forget("c", [face_id])
         assert desk.users_like("Obama2", threshold=0) == []
@@ -542,6 +551,6 @@ def test_work_grows_and_statements_do_not(desk: Desk, statements: list[str]) -> 
 
 def _template(desk: Desk) -> Template:
     face_id = desk.learn("Obama1")
-    _, vector = desk.galleries.vector("c", face_id)
+    vector = desk.vector(face_id)
     desk.collections.delete_faces("c", [face_id])
     return Template(some_face(), vector)

@@ -26,12 +26,13 @@ from tests.examples import examples
 from tests.lives import work_off
 from tests.unit.test_convergence import Crash, Fate, fated
 
-from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import Analysis, EnrolledFace, JobKind, Search, Template, Verdict
+from facelabel.core.model import Analysis, JobKind, Search, Template, Verdict
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_face
 from facelabel.errors import UnreadableImage
@@ -40,6 +41,7 @@ from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
+from facelabel.rekognition.types import NewFace
 from facelabel.testing import ManualClock, MemoryLibrary, MemoryQueue, some_face
 
 if TYPE_CHECKING:
@@ -114,15 +116,18 @@ class World:
     def __init__(self, folder: Path, known: int) -> None:
         """Know so many others already."""
         self.database = Database(f"sqlite:///{folder / 'facelabel.db'}", page=20)
-        self.templates, self.ledger = StoreTemplates(self.database), StoreLedger(self.database)
         self.clock = ManualClock()
+        self.templates = StoreGalleries(self.database, self.clock)
+        self.ledger = StoreLedger(self.database)
         self.queue = MemoryQueue(self.clock, LEASE)
         self.library = MemoryLibrary(
             self.clock, lambda asset_id: self.queue.enqueue(JobKind.ASSET, asset_id)
         )
         self.index = MatrixIndex(self.templates, folder / "index", threads=1)
         self.engine = TinyEngine()
-        self.recognizer = LocalRecognizer(lambda _: self.engine, self.templates, self.index)
+        self.recognizer = LocalRecognizer(
+            lambda _: self.engine, self.templates, self.index, StoreProbes(self.database)
+        )
         self.fate, self.crashes = Fate(), 0
         self.calm = self._worker(Fate())
         self.ill_fated = self._worker(self.fate)
@@ -159,9 +164,7 @@ class World:
     @property
     def number(self) -> int:
         """Of the collection."""
-        number = self.templates.collection_id(HOME)
-        assert number is not None
-        return number
+        return self.templates.find(HOME).number
 
     def pick(self, a: int, folder: str) -> Asset | None:
         """Some asset."""
@@ -224,9 +227,8 @@ class World:
         """A client adds or deletes faces, with a name or without, and the ledger is not told."""
         name = f"Known {a % 90}" if c % 3 else ""
         if b % 3:
-            face = EnrolledFace(f"client-{a}-{b}", name, None)
             template = Template(some_face(), vector(a % SHOWN, b))
-            self.templates.add(HOME, face, template, "")
+            self.templates.add(HOME, [NewFace(f"client-{a}-{b}", "", None, name, template)])
         else:
             self.templates.delete(HOME, [f"known-{number}" for number in range(a % 90, a % 90 + 3)])
 
@@ -532,8 +534,11 @@ def test_what_a_search_rests_on_goes_with_the_picture_and_with_the_person(
         photographed(one, 6)
         portrait = one.pick(0, "training")
         assert portrait
-        face = next(f for f in one.templates.faces(HOME) if f.asset_id == portrait.asset_id)
-        row = one.templates.first_rows(one.number, {face.person})[face.person]
+        enrolled = one.templates.enrolled(one.number)
+        face = next(f for f in enrolled if f.asset_id == portrait.asset_id)
+        ((row, _),) = one.templates.vectors_of(one.number, [face.face_id]).values()
+        references, _ = one.templates.references(one.number, [row])
+        row = references[row].first_row
         assert any(row in rows for rows in noted_rows(one).values())
         one.library.delete(portrait.asset_id)
         picture = one.pick(0, "assets")

@@ -16,14 +16,14 @@ from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.keys import KeyRing
 from facelabel.adapters.store.library.originals import Originals
 from facelabel.adapters.store.sql.database import Database
-from facelabel.bootstrap import data_folder
-from facelabel.bootstrap.engines import Engines
-from facelabel.core.model import EnrolledFace, Template
+from facelabel.bootstrap import data_folder, engines
+from facelabel.core.model import Template
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.engine.models.model_store import ModelStore
 from facelabel.errors import ConfigurationError
 from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.rekognition.types import NewFace
 from facelabel.settings import load
 from facelabel.testing import MemoryTemplates, some_face, vector
 
@@ -105,12 +105,11 @@ def fill(folder: Path) -> None:
         DerivedCache(folder / "derived", 1 << 20).put(ETAG, "small", b"picture")
         templates = MemoryTemplates()
         templates.create("people", "model/1", 2)
-        face = EnrolledFace("face", "Ann")
-        templates.add("people", face, Template(some_face(), vector(1, 0)), "")
-        number = templates.collection_id("people")
-        assert number
+        template = Template(some_face(), vector(1, 0))
+        templates.add("people", [NewFace("face", "", None, "Ann", template)])
+        number = templates.find("people").number
         MatrixIndex(templates, folder / "vectors").search(number, [vector(1, 0)], 1)
-        Engines(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
+        engines.build(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
         del database
 
 
@@ -207,7 +206,7 @@ def test_models_that_may_not_be_read_are_not_called_missing(cache: Path, what: s
 
 def test_models_that_changed_are_not_loaded(cache: Path, tmp_path: Path) -> None:
     settings = load({"data": tmp_path, "models": cache, "pack": "classic"})
-    engine = Engines(settings, lambda *_: None, lambda _: None)(None)
+    engine = engines.build(settings, lambda *_: None, lambda _: None)(None)
     assert isinstance(engine, Engine)
     embedder = cache / "classic-1" / "embedder.onnx"
     data = bytearray(embedder.read_bytes())
@@ -215,7 +214,7 @@ def test_models_that_changed_are_not_loaded(cache: Path, tmp_path: Path) -> None
     embedder.write_bytes(data)
 
     with pytest.raises(ConfigurationError, match="facelabel models pull classic"):
-        Engines(settings, lambda *_: None, lambda _: None)(None)
+        engines.build(settings, lambda *_: None, lambda _: None)(None)
 
 
 def test_damaged_models_are_not_silently_replaced_by_others(cache: Path) -> None:
@@ -227,7 +226,7 @@ def test_damaged_models_are_not_silently_replaced_by_others(cache: Path) -> None
 def test_calibrations_that_may_not_be_read_are_said(public_folder: Path) -> None:
     """They may be stricter: nobody is named as if there were none."""
     settings = load({"data": public_folder})
-    made = Engines(settings, lambda *_: None, lambda _: None)
+    made = engines.build(settings, lambda *_: None, lambda _: None)
     folder = made.calibrate("classic/1", ((0.2, 80.0),)).parent
     folder.chmod(0)
     try:

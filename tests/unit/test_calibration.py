@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.core.false_matches import FALSE_MATCH_RATES
-from facelabel.engine.calibration import distance, similarity, stricter, validate
+from facelabel.core.calibration import FALSE_MATCH_RATES, distance, similarity, stricter, validate
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.errors import ConfigurationError
 

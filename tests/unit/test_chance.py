@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facelabel.core import false_matches
+from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.engine.models.manifest import builtin_packs
 
 rates = st.floats(min_value=1e-9, max_value=1.0)
@@ -16,7 +17,7 @@ sizes = st.integers(min_value=0, max_value=3_000_000)
 
 
 def test_a_similarity_is_what_its_rate_says() -> None:
-    for similarity, rate in false_matches.FALSE_MATCH_RATES.items():
+    for similarity, rate in FALSE_MATCH_RATES.items():
         assert false_matches.similarity_at(rate) == pytest.approx(similarity)
     assert false_matches.similarity_at(1.0) == 0.0
     assert false_matches.similarity_at(0.0) == 100.0

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.core.false_matches import FALSE_MATCH_RATES
+from facelabel.core import calibration
+from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.core.matching import Rules
 from facelabel.core.model import Analysis, Asset, Box, Reason, Template
 from facelabel.core.quality import Comparable
-from facelabel.engine import calibration
 from facelabel.errors import FacelabelError, Rejected, UnreadableImage, UnusableFace
 from facelabel.evaluation import (
     fitting,
@@ -34,7 +34,7 @@ from facelabel.evaluation import (
 from facelabel.evaluation.photos import Seen
 from facelabel.evaluation.rates import ALWAYS, NEVER, Distances, share
 from facelabel.gallery.recognizer import LocalRecognizer
-from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
+from facelabel.testing import MemoryIndex, MemoryProbes, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -350,15 +350,14 @@ def _enrolled(analysis: Analysis) -> Template | None:
             return falling(distance)
 
     templates = MemoryTemplates()
-    recognizer = LocalRecognizer(lambda _: Engine(), templates, MemoryIndex(templates))
+    index, probes = MemoryIndex(templates), MemoryProbes()
+    recognizer = LocalRecognizer(lambda _: Engine(), templates, index, probes)
     recognizer.create("people")
     try:
         recognizer.enrol("people", b"", "Al", Asset("a", "a", "", 1, "jpg", 1, ""))
     except UnusableFace:
         return None
-    number = templates.collection_id("people")
-    assert number is not None
-    ((_, learnt),) = templates.vectors(number, 0, 9)
+    ((_, learnt),) = templates.vectors(templates.find("people").number, 0, 9)
     return next(template for template in analysis.templates if template.vector == learnt)
 
 

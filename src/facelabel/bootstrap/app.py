@@ -15,8 +15,8 @@ from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap import data_folder, wiring
+from facelabel.bootstrap import engines as face_engines
 from facelabel.bootstrap.core import Stores, limits
-from facelabel.bootstrap.engines import Engines, live_model
 from facelabel.core.model import JobKind
 from facelabel.errors import ConfigurationError, Rejected
 from facelabel.recognition.reconcile import Reconciler
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.installation import Installation
     from facelabel.bootstrap.amazon import Amazon
-    from facelabel.bootstrap.engines import Notice, Progress
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.bootstrap.remote import Remote
     from facelabel.cloudinary.intake import Intake
     from facelabel.core.label_policy import Scheme
     from facelabel.core.model import Job, NamedFace, Outcome
+    from facelabel.engine.engines import Engines, Notice, Progress
     from facelabel.ports import Clock, EditableLibrary, Inbox, Ledger, Queue, Recognizer
     from facelabel.recognition.identifying import Identifier
     from facelabel.recognition.live_gallery import LiveGallery
@@ -204,7 +204,7 @@ def opened(
 
     """
     data_folder.prepare(settings.data)
-    engines = Engines(settings, progress, notice)
+    engines = face_engines.build(settings, progress, notice)
     with ExitStack() as stack:
         if settings.table:
             yield _on_aws(settings, engines)
@@ -244,7 +244,9 @@ def _on_database(settings: Settings, database: Database, engines: Engines) -> Ap
     own = _own_faces(settings, database, engines, clock)
     amazon = _amazon(settings, engines) if _with_rekognition(settings, own, stores) else None
     # Amazon's similarities are its own.
-    meaning = "" if amazon else engines.meaning(live_model(stores.ledger, own.recognizer))
+    meaning = (
+        "" if amazon else engines.meaning(face_engines.live_model(stores.ledger, own.recognizer))
+    )
     pipeline = wiring.pipeline(
         settings,
         _either(local, remote).quiet,

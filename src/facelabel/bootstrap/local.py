@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from facelabel.adapters.keys import KeyRing
     from facelabel.adapters.store.jobs.queue import StoreQueue
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.bootstrap.engines import Engines
     from facelabel.core.model import Box
+    from facelabel.engine.engines import Engines
     from facelabel.images import Limits
     from facelabel.ports import Library, MediaLibrary, Messages, Renderer
     from facelabel.settings import Settings

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.objects import FolderObjects, HttpObjects
+from facelabel.adapters.store.faces.face_users import StoreUsers
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.faces.probes import StoreProbes
 from facelabel.gallery import LocalCollections
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.bootstrap.engines import Engines
+    from facelabel.engine.engines import Engines
     from facelabel.ports import Clock, FaceCollections, Recognizer
     from facelabel.settings import Settings
 
@@ -38,13 +39,17 @@ class OwnFaces:
 
 
 def build(settings: Settings, database: Database, engines: Engines, clock: Clock) -> OwnFaces:
-    """Wire engines, templates and the index over their vectors."""
-    templates = StoreTemplates(database)
-    index = MatrixIndex(templates, settings.data / "vectors", threads=settings.threads)
+    """Wire engines, the gallery and the index over its vectors."""
+    galleries = StoreGalleries(database, clock)
+    index = MatrixIndex(galleries, settings.data / "vectors", threads=settings.threads)
+    own = settings.rekognition_collection
     return OwnFaces(
-        LocalRecognizer(engines, templates, index),
+        LocalRecognizer(engines, galleries, index, StoreProbes(database)),
         LocalCollections(
-            engines, StoreGalleries(database, clock, settings.rekognition_collection), index
+            engines,
+            StoreGalleries(database, clock, own),
+            StoreUsers(database, clock, own),
+            index,
         ),
         _objects(settings),
         index.settle,

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.installation import Census
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.app import App
-    from facelabel.bootstrap.engines import PackState
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.remote import Remote
+    from facelabel.engine.engines import PackState
     from facelabel.settings import Settings
 
 #: Less free disk than this and the next uploads fail.

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facelabel.bootstrap.app import App
-    from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.core.matching import Rules
     from facelabel.core.model import Candidate, Face, NamedFace, Outcome
+    from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.walking import LeftOut, Walk
     from facelabel.recognition.worker import Done
 

@@ -8,18 +8,14 @@ the more alike a face has to be.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from itertools import count
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from facelabel.core.calibration import FALSE_MATCH_RATES, linear
 
-#: How often two strangers reach a similarity: 80 is reached by one pair in ten thousand.
-FALSE_MATCH_RATES: Final[Mapping[float, float]] = MappingProxyType(
-    {99: 1e-6, 90: 1e-5, 80: 1e-4, 70: 1e-3, 50: 1e-2}
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 #: The largest chance that a stranger gets some name, unless another one is asked for.
 STRANGERS: Final = 0.01
 #: Points of similarity beyond 99 for each further power of ten. With every pack the last measured
@@ -27,10 +23,13 @@ STRANGERS: Final = 0.01
 _BEYOND = 0.12
 #: Where steps begin: 100, 150, 200, 300, 400, 600 …
 _FIRST_STEPS = (100, 150)
-#: (similarity, power of ten of the rate), falling.
-_CURVE = tuple(
+#: (similarity, power of ten of the rate), rising; and turned round.
+_POWERS = sorted(
     (similarity, math.log10(rate)) for similarity, rate in {**FALSE_MATCH_RATES, 0: 1.0}.items()
 )
+_SIMILARITIES = [(power, similarity) for similarity, power in reversed(_POWERS)]
+#: The rarest that was measured.
+_LAST, _LEAST = _POWERS[-1]
 
 
 def similarity_at(rate: float) -> float:
@@ -38,25 +37,16 @@ def similarity_at(rate: float) -> float:
     if rate <= 0:
         return 100.0
     power = math.log10(min(rate, 1.0))
-    (last, least), *_ = _CURVE
-    if power < least:
-        return min(100.0, last + _BEYOND * (least - power))
-    right = bisect_left(_CURVE, power, key=lambda point: point[1])
-    (low, there) = _CURVE[right]
-    if there == power:
-        return low
-    (high, before) = _CURVE[right - 1]
-    return high + (low - high) * (power - before) / (there - before)
+    if power < _LEAST:
+        return min(100.0, _LAST + _BEYOND * (_LEAST - power))
+    return linear(_SIMILARITIES, power)
 
 
 def false_match_rate(similarity: float) -> float:
     """How often two strangers reach a similarity of 0 to 100: :func:`similarity_at`, reversed."""
-    (last, least), *_ = _CURVE
-    if similarity >= last:
-        return float(10 ** (least - (similarity - last) / _BEYOND))
-    right = next(at for at, (low, _) in enumerate(_CURVE) if low <= similarity)
-    (low, there), (high, before) = _CURVE[right], _CURVE[right - 1]
-    return float(10 ** (there + (before - there) * (similarity - low) / (high - low)))
+    if similarity >= _LAST:
+        return float(10 ** (_LEAST - (similarity - _LAST) / _BEYOND))
+    return float(10 ** linear(_POWERS, similarity))
 
 
 def named_strangers(similarity: float, portraits: int) -> float:

@@ -79,20 +79,16 @@ def chip(
     box = _footprint(picture, to_picture, size)
     if box is None:
         return Image.new(mode, size)
-    part = _shrunk(picture, box, abs(to_chip.factor)).convert(mode)
+    # Smaller if the chip is: one that hits every tenth pixel shows moire.
+    factor = min(1.0, abs(to_chip.factor))
+    reduced = max(1, round((box[2] - box[0]) * factor)), max(1, round((box[3] - box[1]) * factor))
+    part = picture.resize(reduced, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    part = part.convert(mode)
     right, down = part.width / (box[2] - box[0]), part.height / (box[3] - box[1])
     turn, shift = to_picture.factor, to_picture.shift - complex(box[0], box[1])
     across = (turn.real * right, -turn.imag * right, shift.real * right)
     along = (turn.imag * down, turn.real * down, shift.imag * down)
     return part.transform(size, Image.Transform.AFFINE, (*across, *along), Image.Resampling.BICUBIC)
-
-
-def _shrunk(picture: Image.Image, box: tuple[int, int, int, int], factor: float) -> Image.Image:
-    """Cut out a box, made smaller if the chip is: one that hits every tenth pixel shows moire."""
-    left, top, right, bottom = box
-    factor = min(1.0, factor)
-    size = max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor))
-    return picture.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
 
 
 def _footprint(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from facelabel.core import calibration
 from facelabel.core.model import Analysis, Box, Reason, Template
-from facelabel.engine import calibration, pixels, quality_measures
+from facelabel.engine import pixels, quality_measures
 from facelabel.engine.detection import CenterFace, YuNet
 from facelabel.engine.devices import Device
 from facelabel.engine.embedding import Embeddings
@@ -16,14 +17,11 @@ from facelabel.engine.scales import find_faces
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from facelabel.core.model import Face
-    from facelabel.core.quality import Comparable
-    from facelabel.engine.detection import Detections
     from facelabel.engine.models.manifest import Pack
-    from facelabel.engine.pixels import Picture
     from facelabel.images import Limits
 
 _DETECTORS: Mapping[str, type[CenterFace | YuNet]] = {"centerface": CenterFace, "yunet": YuNet}
@@ -54,6 +52,9 @@ class Engine:
         and found, too, if pictures of any size cost it nothing.
         """
         self._pack = pack
+        #: See :class:`~facelabel.ports.FaceEngine`.
+        self.model, self.dimensions = pack.model, pack.dimensions
+        self.comparable, self.curve = pack.comparable, repr(pack.calibration)
         self._detector = _DETECTORS[pack.detector.kind](
             detector,
             score=pack.detector.score,
@@ -65,36 +66,27 @@ class Engine:
         self._max_faces = max_faces
         self._turns = Turns(threads)
 
-    @property
-    def model(self) -> str:
-        """Name and version of the pack."""
-        return self._pack.model
-
-    @property
-    def dimensions(self) -> int:
-        """Length of a vector."""
-        return self._pack.dimensions
-
-    @property
-    def comparable(self) -> Comparable:
-        """What a face must be to be compared with faces that nobody enrolled."""
-        return self._pack.comparable
-
-    @property
-    def curve(self) -> str:
-        """What :meth:`similarity` goes by, as text: another one, other similarities."""
-        return repr(self._pack.calibration)
-
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
         with self._turns:
             picture = pixels.decode(image, self._limits)
             found = find_faces(self._detector, picture.image)
             faces = quality_measures.measured(picture, found)
+            vectors, norms = self._embeddings.embed(
+                picture.image, found.landmarks[: self._max_faces]
+            )
+            embedded = zip(faces[: self._max_faces], vectors, norms.tolist(), strict=True)
             return Analysis(
                 width=picture.width,
                 height=picture.height,
-                templates=tuple(self._templates(picture, found, faces[: self._max_faces])),
+                templates=tuple(
+                    Template(
+                        face,
+                        vector.astype("<f4").tobytes(),
+                        tuple(round(length, 3) for length in lengths),
+                    )
+                    for face, vector, lengths in embedded
+                ),
                 left_out=tuple(map(_beyond_limit, faces[self._max_faces :])),
             )
 
@@ -132,15 +124,6 @@ class Engine:
                 " `facelabel eval gallery DIR --calibrate` on a labelled set of your own"
             )
         return calibration.similarity(self._pack.calibration, distance)
-
-    def _templates(
-        self, picture: Picture, found: Detections, faces: list[Face]
-    ) -> Iterator[Template]:
-        vectors, norms = self._embeddings.embed(picture.image, found.landmarks[: len(faces)])
-        for face, vector, lengths in zip(faces, vectors, norms.tolist(), strict=True):
-            yield Template(
-                face, vector.astype("<f4").tobytes(), tuple(round(length, 3) for length in lengths)
-            )
 
 
 def _beyond_limit(face: Face) -> Face:

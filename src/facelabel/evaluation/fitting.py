@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from facelabel.core import false_matches
-from facelabel.core.false_matches import FALSE_MATCH_RATES
+from facelabel.core import calibration, false_matches
+from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.errors import Rejected
 from facelabel.evaluation.rates import FARTHEST, STEP, share
 
@@ -104,7 +103,7 @@ def stricter(impostor: Distances, published: Points) -> tuple[FittedPoint, ...]:
             own = _quantile(impostor, rate)
         else:
             own = moved.distance(published, level, rate)
-        points.append((level, rate, min(own, _distance_at(published, level)), measured))
+        points.append((level, rate, min(own, calibration.distance(published, level)), measured))
     return _falling(points)
 
 
@@ -140,29 +139,22 @@ class _Moved:
 
     def distance(self, published: Points, level: float, rate: float) -> float:
         """Where the similarity is reached that states a rate."""
-        by_rate = _distance_at(published, false_matches.similarity_at(rate / self.times))
-        return min(by_rate, _distance_at(published, level) - self.nearer)
+        by_rate = calibration.distance(published, false_matches.similarity_at(rate / self.times))
+        return min(by_rate, calibration.distance(published, level) - self.nearer)
 
 
 def _moved(impostor: Distances, published: Points) -> _Moved | None:
     """Told by the rarest promise that LEAST_COUNT pairs break or keep; None where it is kept."""
     for level, rate in sorted(FALSE_MATCH_RATES.items(), reverse=True):
-        distance = _distance_at(published, level)
+        distance = calibration.distance(published, level)
         found = share(impostor.within(distance), impostor.total)
         if found and found.count >= LEAST_COUNT:
             if found.low <= rate:
                 return None
             times = found.high / rate
-            kept = _distance_at(published, false_matches.similarity_at(rate / times))
+            kept = calibration.distance(published, false_matches.similarity_at(rate / times))
             return _Moved(times, distance - kept)
     return None
-
-
-def _distance_at(published: Points, level: float) -> float:
-    """The distance of a similarity."""
-    levels = [100.0, *(similarity for _, similarity in published), 0.0]
-    distances = [0.0, *(distance for distance, _ in published), FARTHEST]
-    return float(np.interp(-level, [-similarity for similarity in levels], distances))
 
 
 def pairs(points: Sequence[FittedPoint]) -> tuple[tuple[float, float], ...]:
@@ -172,9 +164,7 @@ def pairs(points: Sequence[FittedPoint]) -> tuple[tuple[float, float], ...]:
 
 def curve(points: Sequence[FittedPoint]) -> Similarity:
     """Similarity by these points: linear between them, 100 at distance 0 and 0 at 2."""
-    distances = [0.0, *(point.distance for point in points), FARTHEST]
-    levels = [100.0, *(point.similarity for point in points), 0.0]
-    return lambda distance: float(np.interp(distance, distances, levels))
+    return partial(calibration.similarity, pairs(points))
 
 
 def _distance(impostor: Distances, rate: float) -> tuple[float, bool]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel.core.false_matches import FALSE_MATCH_RATES
+from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.evaluation import photos, sheets
 from facelabel.evaluation.rates import ALWAYS, GRID, NEVER, Distances, share
 from facelabel.evaluation.searching import Gallery, Namer, build_gallery, compare_all

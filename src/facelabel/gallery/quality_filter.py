@@ -63,7 +63,8 @@ def selected(
     templates = analysis.templates
     against = [_against(template, quality, rule) for template in templates]
     good = [at for at, why in enumerate(against) if not why]
-    best = set(sorted(good, key=lambda at: (len(templates[at].face.reasons), at))[:limit])
+    ranked = sorted((len(templates[at].face.reasons), at) for at in good)
+    best = {at for _, at in ranked[:limit]}
     left = [at for at in range(len(templates)) if at not in best]
     return (
         [(at, templates[at]) for at in good if at in best],

@@ -92,33 +92,20 @@ def opened(data: bytes, allowed: Limits) -> Iterator[Source]:
     """Read the header; whatever a decoder says in the block becomes our refusal."""
     if not 0 < len(data) <= allowed.bytes:
         raise UnreadableImage(f"the file has {len(data):,} bytes; 1 to {allowed.bytes:,} are read")
-    _quieten()
+    # Pillow shall not warn of metadata nobody asked it for, whatever others have set. Python's
+    # filters belong to the process. One that was taken back would need one thread at a time, and a
+    # slow picture would hold up all others; so it stays.
+    if warnings.filters[:1] != [_QUIET]:
+        warnings.filterwarnings("ignore", category=_QUIET[2], module=_QUIET[3].pattern)
     name = formats.recognised(data)
-    with _refusing(name):
-        yield _OPENERS.get(name, _plain)(name, data, allowed)
-
-
-@contextmanager
-def _refusing(name: str) -> Iterator[None]:
-    """Turn whatever a decoder says about hostile bytes into our refusal."""
     try:
-        yield
+        yield _OPENERS.get(name, _plain)(name, data, allowed)
     except UnreadableImage:
         raise
     except Image.DecompressionBombError as error:
         raise UnreadableImage(f"the {name} picture is too large to be read") from error
     except Exception as error:
         raise UnreadableImage(f"the {name} file is damaged or incomplete ({error})") from error
-
-
-def _quieten() -> None:
-    """Keep Pillow from warning about metadata nobody asked it for, whatever others have set.
-
-    Python's filters belong to the process. One that was taken back would need one thread at a
-    time, and a slow picture would hold up all others; so it stays.
-    """
-    if warnings.filters[:1] != [_QUIET]:
-        warnings.filterwarnings("ignore", category=_QUIET[2], module=_QUIET[3].pattern)
 
 
 # ---- one format each

@@ -81,7 +81,11 @@ def form(body: bytes) -> list[tuple[str, str]]:
 
 def _check_json(body: bytes, long_texts: int) -> None:
     """Count what is outside of texts, which alone is structure."""
-    _check_marks(body)
+    marks = 0
+    for start in range(0, len(body), _PIECE):
+        marks += len(body[start : start + _PIECE].translate(None, _NO_MARKS))
+        if marks > MAX_MARKS:
+            raise _too_much()
     # A backslash escapes the next character, which is no longer one that ends a text then.
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
     pieces = plain.split(b'"')
@@ -90,28 +94,16 @@ def _check_json(body: bytes, long_texts: int) -> None:
         raise Rejected(f"The JSON has more than {MAX_APART} bytes beside its longest text")
     if sum(map(outside.count, (b",", b"[", b"{"))) > MAX_NODES:
         raise _too_much()
-    if _depth(outside) > MAX_DEPTH:
+    brackets = outside.translate(None, _NO_BRACKETS)
+    steps = (1 if bracket in _OPENING else -1 for bracket in brackets)
+    if max(accumulate(steps), default=0) > MAX_DEPTH:
         raise Rejected(f"The JSON is nested more than {MAX_DEPTH} deep")
-
-
-def _check_marks(body: bytes) -> None:
-    marks = 0
-    for start in range(0, len(body), _PIECE):
-        marks += len(body[start : start + _PIECE].translate(None, _NO_MARKS))
-        if marks > MAX_MARKS:
-            raise _too_much()
 
 
 def _too_much() -> Rejected:
     return Rejected(
         f"The JSON has more than {MAX_NODES} members and items, or too much in it is escaped"
     )
-
-
-def _depth(outside: bytes) -> int:
-    brackets = outside.translate(None, _NO_BRACKETS)
-    steps = (1 if bracket in _OPENING else -1 for bracket in brackets)
-    return max(accumulate(steps), default=0)
 
 
 def _object(pairs: Iterable[tuple[str, JsonValue]]) -> Json:

@@ -30,29 +30,21 @@ def check(image: bytes) -> None:
         Refusal: InvalidImageFormatException, or InvalidParameterException for a small one.
 
     """
-    if min(_size(image)) < MIN_SIDE:
+    try:
+        if image.startswith(_PNG):
+            width, height = struct.unpack_from(">II", image, 16)
+        elif image.startswith(_JPEG):
+            width, height = _jpeg_size(image)
+        else:
+            raise bad_format()
+    except (struct.error, IndexError):  # it ends before it says
+        raise bad_format() from None
+    if min(width, height) < MIN_SIDE:
         raise invalid(f"Image dimensions must be at least {MIN_SIDE} x {MIN_SIDE} pixels")
 
 
-def _size(image: bytes) -> tuple[int, int]:
-    """Width and height, in pixels as stored."""
-    try:
-        if image.startswith(_PNG):
-            return _png_size(image)
-        if image.startswith(_JPEG):
-            return _jpeg_size(image)
-    except (struct.error, IndexError):
-        pass  # it ends before it says
-    raise bad_format()
-
-
-def _png_size(image: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", image, 16)
-    return width, height
-
-
 def _jpeg_size(image: bytes) -> tuple[int, int]:
-    """Go from segment to segment, up to the one that describes the frame."""
+    """Width and height: from segment to segment, up to the one that describes the frame."""
     place = 2
     for _ in range(_MOST_MARKERS):
         if image[place] != 0xFF:  # noqa: PLR2004 - what every marker begins with
@@ -61,14 +53,10 @@ def _jpeg_size(image: bytes) -> tuple[int, int]:
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", image, place + 5)
             return width, height
-        place += _length(image, place, marker)
+        if marker == 0xFF:  # noqa: PLR2004 - any number of them may fill the room before a marker
+            place += 1
+        elif marker in _BARE:
+            place += 2
+        else:
+            place += 2 + struct.unpack_from(">H", image, place + 2)[0]
     raise bad_format()
-
-
-def _length(image: bytes, place: int, marker: int) -> int:
-    """Bytes of a marker and its segment; any number of 0xFF may fill the room before a marker."""
-    if marker == 0xFF:  # noqa: PLR2004 - the fill byte
-        return 1
-    if marker in _BARE:
-        return 2
-    return 2 + int(struct.unpack_from(">H", image, place + 2)[0])

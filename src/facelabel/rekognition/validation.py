@@ -148,7 +148,7 @@ class _Reader:
         if not isinstance(given, dict):
             raise _unlike(given, "an object")
         members = shape.members or {}
-        inner = {name: f"{path}.{_camel(name)}".lstrip(".") for name in members}
+        inner = {name: f"{path}.{name[0].lower()}{name[1:]}".lstrip(".") for name in members}
         for name in shape.required:
             if given.get(name) is None:
                 self._note(None, inner[name], "Member must not be null")
@@ -248,10 +248,6 @@ _READERS: Mapping[str, Callable[[_Reader, Shape, JsonValue, str], object]] = {
     "integer": _Reader.whole,
     "float": _Reader.number,
 }
-
-
-def _camel(name: str) -> str:
-    return name[0].lower() + name[1:]
 
 
 def _shown(given: JsonValue) -> str:

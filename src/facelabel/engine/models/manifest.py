@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
+from facelabel.core import calibration
 from facelabel.core.quality import Comparable
-from facelabel.engine import calibration
 from facelabel.engine.models import manifest_file
 from facelabel.engine.models.manifest_file import (
     FILE_NAME,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facelabel.rekognition import sigv4
 from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import TypeAlias
 
     from starlette.requests import Request
 
     from facelabel.web.rekognition_api.context import Context
 
+    #: A signature, and the secret that it should have been made with.
+    Claim: TypeAlias = tuple[sigv4.Authorization, str]
 
 #: Status of what is refused to who shows no key, as Amazon documents.
 FORBIDDEN = 403
@@ -48,29 +49,13 @@ def claim(context: Context, header: str, *, needs_key: bool) -> Claim | None:
         if needs_key:
             raise
         return None
-    secret = _secret(context, authorization.key)
+    keys = context.keys()
+    secret = next((key.secret for key in keys if key.key == authorization.key), None)
     if secret is None and needs_key:
         raise Refusal(
             "UnrecognizedClientException", "The security token included in the request is invalid."
         )
-    return Claim(authorization, secret) if secret is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A signature, and the secret that it should have been made with."""
-
-    authorization: sigv4.Authorization
-    secret: str = field(repr=False)
-
-    def verify(self, request: sigv4.Request, now: float) -> None:
-        """Return if it was. Raises Refusal: InvalidSignatureException, or Incomplete…."""
-        sigv4.verify(request, self.authorization, self.secret, now)
-
-
-def _secret(context: Context, name: str) -> str | None:
-    keys = context.keys()
-    return next((key.secret for key in keys if key.key == name), None)
+    return (authorization, secret) if secret is not None else None
 
 
 def signed(request: Request, body: bytes) -> sigv4.Request:
@@ -78,11 +63,7 @@ def signed(request: Request, body: bytes) -> sigv4.Request:
     scope = request.scope
     path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     query = scope.get("query_string", b"").decode("latin-1")
-    return sigv4.Request(request.method, path, query, _headers(request), body)
-
-
-def _headers(request: Request) -> Mapping[str, str]:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
+    return sigv4.Request(request.method, path, query, headers, body)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from facelabel.errors import FacelabelError, Rejected
 from facelabel.inputs import scanning
-from facelabel.rekognition import error_codes, validation
+from facelabel.rekognition import error_codes, sigv4, validation
 from facelabel.rekognition.error_codes import Refusal
 from facelabel.web import entry
 from facelabel.web.bodies import Limits, bounded
@@ -51,7 +51,10 @@ class Endpoint:
         request_id = str(uuid.uuid4())
         try:
             async with bounded(request, self._limits) as incoming:
-                claim = self._claim(request)
+                # Whose call it is said to be: refused before its body is read.
+                needs_key = entry.noted(request.scope) is not Entry.OPEN
+                header = ",".join(request.headers.getlist("authorization"))
+                claim = auth.claim(self._context, header, needs_key=needs_key)
                 body = await incoming.read()
                 response = await run_in_threadpool(self._answered, request, body, claim, request_id)
         except ClientDisconnect:
@@ -66,19 +69,13 @@ class Endpoint:
         response.headers["x-amzn-RequestId"] = request_id
         return response
 
-    def _claim(self, request: Request) -> auth.Claim | None:
-        """Whose call it is said to be. Raises Refusal, before the body is read."""
-        needs_key = entry.noted(request.scope) is not Entry.OPEN
-        header = ",".join(request.headers.getlist("authorization"))
-        return auth.claim(self._context, header, needs_key=needs_key)
-
     def _answered(
         self, request: Request, body: bytes, claim: auth.Claim | None, request_id: str
     ) -> Response:
         operation = ""
         try:
             if claim:
-                claim.verify(auth.signed(request, body), self._context.clock.now())
+                sigv4.verify(auth.signed(request, body), *claim, self._context.clock.now())
             operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
             return _written(operations.perform(self._context, operation, _read(operation, body)))

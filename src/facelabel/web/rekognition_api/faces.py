@@ -27,7 +27,7 @@ def index(context: Context, given: Parameters) -> Json:
         image(context, given["Image"]),
         given.get("ExternalImageId"),
         max_faces=given.get("MaxFaces"),
-        quality=_quality(given, QualityFilter.AUTO),
+        quality=QualityFilter(given.get("QualityFilter", QualityFilter.AUTO)),
     )
     return serialize.indexed(done)
 
@@ -79,7 +79,7 @@ def search_image(context: Context, given: Parameters) -> Json:
         image(context, given["Image"]),
         threshold=given.get("FaceMatchThreshold", THRESHOLD),
         limit=given.get("MaxFaces", PAGE),
-        quality=_quality(given, QualityFilter.NONE),
+        quality=QualityFilter(given.get("QualityFilter", QualityFilter.NONE)),
     )
     return {
         "SearchedFaceBoundingBox": serialize.bounding_box(found.searched.box),
@@ -101,7 +101,7 @@ def compare(context: Context, given: Parameters) -> Json:
         image(context, given["SourceImage"]),
         image(context, given["TargetImage"]),
         threshold=given.get("SimilarityThreshold", THRESHOLD),
-        quality=_quality(given, QualityFilter.NONE),
+        quality=QualityFilter(given.get("QualityFilter", QualityFilter.NONE)),
     )
     return serialize.comparison(compared)
 
@@ -109,7 +109,3 @@ def compare(context: Context, given: Parameters) -> Json:
 def model_version(context: Context, collection: str) -> str:
     """The FaceModelVersion of a collection."""
     return serialize.model_version(context.collections.model(collection))
-
-
-def _quality(given: Parameters, default: QualityFilter) -> QualityFilter:
-    return QualityFilter(given.get("QualityFilter", default))

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from facelabel import files
-from facelabel.engine import calibration
+from facelabel.core import calibration
 from facelabel.errors import ConfigurationError
 from facelabel.inputs import reading
 

@@ -1,24 +1,42 @@
-"""Similarity that states a false match rate.
+"""What a similarity means, and the curves that give the distances of a model that meaning.
 
-A pack's calibration lists L2 distances of unit vectors with the similarity each stands for. Two
-points need no measuring and belong to every pack: identical is 100, opposite is 0.
+A similarity states how often two strangers reach it. A pack's calibration lists L2 distances of
+unit vectors with the similarity each stands for. Two points need no measuring and belong to every
+pack: identical is 100, opposite is 0.
 """
 
 from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     Points = tuple[tuple[float, float], ...]
 
+#: How often two strangers reach a similarity: 80 is reached by one pair in ten thousand.
+FALSE_MATCH_RATES: Final[Mapping[float, float]] = MappingProxyType(
+    {99: 1e-6, 90: 1e-5, 80: 1e-4, 70: 1e-3, 50: 1e-2}
+)
 _IDENTICAL = (0.0, 100.0)
 _OPPOSITE = (2.0, 0.0)
+
+
+def linear(points: Sequence[tuple[float, float]], x: float) -> float:
+    """Return y at x on the lines through points (x, y), x ascending; level beyond both ends."""
+    right = bisect_left(points, x, key=lambda point: point[0])
+    if right == len(points):
+        return points[-1][1]
+    (end, there) = points[right]
+    if not right or end == x:
+        return there
+    (start, here) = points[right - 1]
+    return here + (there - here) * (x - start) / (end - start)
 
 
 def validate(points: Sequence[tuple[float, float]]) -> None:
@@ -40,25 +58,13 @@ def similarity(points: Sequence[tuple[float, float]], distance: float) -> float:
     them, strictly falling from 100 at distance 0 to 0 at 2; what rounding puts outside 0..2 is
     clamped.
     """
-    if distance <= 0.0:
-        return 100.0
-    curve = (_IDENTICAL, *points, _OPPOSITE)
-    right = bisect_left(curve, distance, key=lambda point: point[0])
-    if right == len(curve):
-        return 0.0
-    (near, high), (far, low) = curve[right - 1], curve[right]
-    return high + (low - high) * (distance - near) / (far - near)
+    return linear((_IDENTICAL, *points, _OPPOSITE), distance)
 
 
 def distance(points: Sequence[tuple[float, float]], level: float) -> float:
     """Return the L2 distance, 0..2, of a similarity of 0..100: :func:`similarity`'s inverse."""
     curve = (_IDENTICAL, *points, _OPPOSITE)
-    right = bisect_left(curve, -level, key=lambda point: -point[1])
-    far, low = curve[right]
-    if low == level:
-        return far
-    near, high = curve[right - 1]
-    return near + (far - near) * (high - level) / (high - low)
+    return linear([(-similarity, distance) for distance, similarity in curve], -level)
 
 
 def stricter(own: Points, published: Points) -> Points:
