@@ -65,7 +65,7 @@ class StoreSearches:
         self._database = database
         # Words made once, as above; each dialect has its own.
         self._putting = {
-            is_newer: _puts(database.inserting, is_newer) for is_newer in (operator.ge, operator.gt)
+            is_newer: _puts(database.insert, is_newer) for is_newer in (operator.ge, operator.gt)
         }
         mark = database.insert(schema.name_mark)
         self._set_mark = mark.on_conflict_do_update(
@@ -264,16 +264,16 @@ def forget_bases(connection: Connection) -> None:
 
 
 def _puts(
-    inserting: Callable[[Table], Insert], is_newer: Callable[..., Any]
+    insert: Callable[[Table], Insert], is_newer: Callable[..., Any]
 ) -> tuple[Executable, Executable]:
     """Statements for both tables."""
-    new = inserting(schema.standing)
+    new = insert(schema.standing)
     small = new.on_conflict_do_update(
         index_elements=["asset_id"],
         set_={column.name: new.excluded[column.name] for column in _STANDING},
         where=_may_replace(new, is_newer),
     )
-    new = inserting(schema.search)
+    new = insert(schema.search)
     values = {column.name: new.excluded[column.name] for column in _SEARCH}
     large = new.on_conflict_do_update(index_elements=["asset_id"], set_=values)
     return small.returning(_STANDING.asset_id), large
