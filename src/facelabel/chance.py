@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from functools import lru_cache
 from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -72,6 +73,7 @@ def step(portraits: int) -> int:
     return next(size for size in _steps() if size >= portraits)
 
 
+@lru_cache(maxsize=16)
 def needed(portraits: int, strangers: float) -> float:
     """The similarity at which the chance of a stranger to get some name is ``strangers`` (0..1).
 

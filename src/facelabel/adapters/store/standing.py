@@ -218,10 +218,9 @@ class StoreSearches:
     ) -> None:
         """Put searches; ``is_newer`` says which generation of the same content replaces another."""
         plain = {search.asset_id: encode_search(search) for search, _ in searches}
-        small = [
-            {**_of(schema.standing, plain[search.asset_id]), **_basis(basis)}
-            for search, basis in sorted(searches, key=lambda one: one[0].asset_id)
-        ]
+        # In one order, so that two who write the same do not wait for each other.
+        rests = {search.asset_id: _basis(basis) for search, basis in searches}
+        small = [{**_of(schema.standing, plain[key]), **rests[key]} for key in sorted(rests)]
         if not small:
             return
         put_small, put_large = self._putting[is_newer]
