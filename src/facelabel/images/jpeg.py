@@ -139,13 +139,9 @@ def _after_segment(data: bytes, at: int, code: int, found: Structure) -> int:
     if length < 2 or at + length > len(data):  # noqa: PLR2004 - its own two bytes
         return 0
     if code == _APP1 and content.startswith(_EXIF):
-        found.exif_segments += 1
-        found.exif_bytes += len(content)
-        if found.exif_segments > _EXIF_SEGMENTS or found.exif_bytes > _EXIF_BYTES:
-            raise UnreadableImage("the JPEG file has Exif metadata without end")
+        _count_exif(found, content)
     if code in _FRAMES:
-        found.frame, found.precision = code, content[0] if content else BITS
-        found.known = {component: [None] * _COEFFICIENTS for component in content[6::3]}
+        _read_frame(found, code, content)
     if code != _SOS:
         return at + length
     if not _read_scan(found, content):
@@ -154,6 +150,18 @@ def _after_segment(data: bytes, at: int, code: int, found: Structure) -> int:
     stop = _STOP.search(data, found.last_scan)
     found.end = stop.start() if stop else len(data)
     return found.end
+
+
+def _count_exif(found: Structure, content: bytes) -> None:
+    found.exif_segments += 1
+    found.exif_bytes += len(content)
+    if found.exif_segments > _EXIF_SEGMENTS or found.exif_bytes > _EXIF_BYTES:
+        raise UnreadableImage("the JPEG file has Exif metadata without end")
+
+
+def _read_frame(found: Structure, code: int, content: bytes) -> None:
+    found.frame, found.precision = code, content[0] if content else BITS
+    found.known = {component: [None] * _COEFFICIENTS for component in content[6::3]}
 
 
 def _read_scan(found: Structure, content: bytes) -> bool:

@@ -154,15 +154,19 @@ def distinct(boxes: Floats, rank: Floats) -> npt.NDArray[np.intp]:
 
     A box stands for another where they overlap by :data:`_SAME_FACE`.
     """
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     order = np.argsort(-rank, kind="stable")
     left: list[int] = []
     while len(order):
         best, order = order[0], order[1:]
         left.append(best)
-        shared = intersection(boxes[best], boxes[order])
-        order = order[shared / (areas[best] + areas[order] - shared) < _SAME_FACE]
+        order = order[overlap(boxes[best], boxes[order]) < _SAME_FACE]
     return np.array(left, dtype=np.intp)
+
+
+def overlap(box: Floats, others: Floats) -> Floats:
+    """Intersection over union of one box (4,) with others (n, 4)."""
+    shared = intersection(box, others)
+    return shared / (_area(box) + _area(others) - shared)
 
 
 def intersection(box: Floats, others: Floats) -> Floats:
@@ -171,3 +175,8 @@ def intersection(box: Floats, others: Floats) -> Floats:
     high = np.minimum(box[2:], others[:, 2:])
     shared: Floats = np.maximum(high - low, 0).prod(axis=1)
     return shared
+
+
+def _area(boxes: Floats) -> Floats:
+    area: Floats = (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
+    return area

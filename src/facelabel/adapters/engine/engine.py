@@ -54,10 +54,6 @@ class Engine:
         and found, too, if pictures of any size cost it nothing.
         """
         self._pack = pack
-        #: Name and version of the pack, and the length of its vectors.
-        self.model, self.dimensions = pack.model, pack.dimensions
-        #: What :meth:`similarity` goes by, as text: another one, other similarities.
-        self.curve = repr(pack.calibration)
         self._detector = _DETECTORS[pack.detector.kind](
             detector,
             score=pack.detector.score,
@@ -70,9 +66,24 @@ class Engine:
         self._turns = Turns(threads)
 
     @property
+    def model(self) -> str:
+        """Name and version of the pack."""
+        return self._pack.model
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        return self._pack.dimensions
+
+    @property
     def comparable(self) -> Comparable:
         """What a face must be to be compared with faces that nobody enrolled."""
         return self._pack.comparable
+
+    @property
+    def curve(self) -> str:
+        """What :meth:`similarity` goes by, as text: another one, other similarities."""
+        return repr(self._pack.calibration)
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -115,11 +114,16 @@ class _OnnxRuntime:
         self._name = taken.name
         self.shape = [side if isinstance(side, int) else None for side in taken.shape]
         # DirectML's sessions take one run at a time.
-        self._turn = threading.Lock() if device is Device.DIRECTML else nullcontext()
+        self._turn = threading.Lock() if device is Device.DIRECTML else None
 
     def run(self, tensor: Floats) -> Sequence[Floats]:
+        if self._turn is None:
+            return self._outputs(tensor)
         with self._turn:
-            outputs: Sequence[Floats] = self._session.run(None, {self._name: tensor})
+            return self._outputs(tensor)
+
+    def _outputs(self, tensor: Floats) -> Sequence[Floats]:
+        outputs: Sequence[Floats] = self._session.run(None, {self._name: tensor})
         return outputs
 
 

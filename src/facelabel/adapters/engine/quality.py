@@ -52,26 +52,29 @@ _FROM_HEAD = np.linalg.pinv(_HEAD - _HEAD.mean(axis=0))
 
 def measured(picture: Picture, found: Detections) -> list[Face]:
     """Return the faces found in ``picture.image``, in the same order."""
-    chips = (
-        chip(picture.image, landmarks, _TEMPLATE, _INNER, "L") for landmarks in found.landmarks
-    )
-    # The luma (h, w), 0..255, of the inner part of each face.
-    light = [np.asarray(inner, np.float32) for inner in chips]
+    light = [_light(picture, landmarks) for landmarks in found.landmarks]
     boxes = (found.boxes.reshape(-1, 2, 2) / picture.image.size).tolist()
     ratios = (found.landmarks / picture.image.size).tolist()
-    faces = (
-        Face(
-            box=Box(left, top, right - left, bottom - top),
-            landmarks=tuple((x, y) for x, y in ratios[at]),
-            confidence=100 * min(1.0, float(found.scores[at])),
-            sharpness=sharpness(light[at]),
-            brightness=float(light[at].mean()) / 2.55,
-            pose=pose(found.landmarks[at]),
+    return [
+        _judged(
+            Face(
+                box=Box(left, top, right - left, bottom - top),
+                landmarks=tuple((x, y) for x, y in ratios[at]),
+                confidence=100 * min(1.0, float(found.scores[at])),
+                sharpness=sharpness(light[at]),
+                brightness=float(light[at].mean()) / 2.55,
+                pose=pose(found.landmarks[at]),
+            ),
+            picture,
         )
         for at, ((left, top), (right, bottom)) in enumerate(boxes)
-    )
-    size = picture.width, picture.height
-    return [replace(face, reasons=tuple(GOOD.reasons(face, size))) for face in faces]
+    ]
+
+
+def _light(picture: Picture, landmarks: Floats) -> Floats:
+    """The luma (h, w), 0..255, of the inner part of a face."""
+    inner = chip(picture.image, landmarks, _TEMPLATE, _INNER, "L")
+    return np.asarray(inner, np.float32)
 
 
 def sharpness(light: Floats) -> float:
@@ -99,3 +102,7 @@ def pose(landmarks: Floats) -> Pose:
         pitch=math.degrees(math.atan2(-down[2], math.hypot(across[2], towards))),
         roll=math.degrees(math.atan2(down[0], across[0])),
     )
+
+
+def _judged(face: Face, picture: Picture) -> Face:
+    return replace(face, reasons=tuple(GOOD.reasons(face, (picture.width, picture.height))))

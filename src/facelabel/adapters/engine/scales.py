@@ -65,12 +65,11 @@ _FROM_AFAR = _Look(160, margin=80)
 def find_faces(detector: Detector, picture: Image.Image) -> Detections:
     """Return each face of an RGB picture once, the largest first."""
     looks = [_seen(detector, picture, _FIRST)]
-    if looks[0].largest > detector.exact or not len(looks[0].sizes):
+    if looks[0].largest > detector.exact or not len(looks[0].faces):
         looks.append(_seen(detector, picture, _FROM_AFAR))
     side = _closer(looks[0], picture)
     if not side and looks[0].smallest < _PORTRAIT:
-        background = min(_BACKGROUND, max(picture.size))
-        side = background if background > _STEP * _FIRST.side else None
+        side = _background(picture)
     while side:
         looks.append(_seen(detector, picture, _Look(side)))
         side = _closer(looks[-1], picture)
@@ -84,11 +83,21 @@ class _Seen:
     faces: Detections
     #: How many pixels of the look one pixel of the picture made.
     scale: float
-    #: How large the detector saw each face, in pixels; the smallest and the largest of them, 0
-    #: without faces.
-    sizes: Floats
-    smallest: float
-    largest: float
+
+    @property
+    def sizes(self) -> Floats:
+        """How large the detector saw each face, in pixels."""
+        return self.faces.sides * np.float32(self.scale)
+
+    @property
+    def smallest(self) -> float:
+        """Size of the smallest face; 0 without faces."""
+        return float(self.sizes.min()) if len(self.faces) else 0.0
+
+    @property
+    def largest(self) -> float:
+        """Size of the largest face; 0 without faces."""
+        return float(self.sizes.max(initial=0))
 
 
 def _seen(detector: Detector, picture: Image.Image, look: _Look) -> _Seen:
@@ -97,10 +106,8 @@ def _seen(detector: Detector, picture: Image.Image, look: _Look) -> _Seen:
     # The gap lets Pillow halve a large picture roughly before it resamples it well.
     small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     margin = ((look.margin, look.margin), (look.margin, look.margin), (0, 0))
-    faces = detector.detect(np.pad(np.asarray(small), margin)).moved(-look.margin, 1 / scale)
-    sizes = faces.sides * np.float32(scale)
-    smallest = float(sizes.min()) if len(sizes) else 0.0
-    return _Seen(faces, scale, sizes, smallest, float(sizes.max(initial=0)))
+    faces = detector.detect(np.pad(np.asarray(small), margin))
+    return _Seen(faces.moved(-look.margin, 1 / scale), scale)
 
 
 def _closer(seen: _Seen, picture: Image.Image) -> float | None:
@@ -116,15 +123,27 @@ def _closer(seen: _Seen, picture: Image.Image) -> float | None:
     return min(closest, max(side * _STEP, aim))
 
 
+def _background(picture: Image.Image) -> float | None:
+    """Return the side of the look at the background; None if the first one missed nothing."""
+    side = min(_BACKGROUND, max(picture.size))
+    return side if side > _STEP * _FIRST.side else None
+
+
 def _settled(looks: list[_Seen], exact: float) -> Detections:
     """Keep each face as the look saw it in which its size was the most comfortable."""
     faces = merged([look.faces for look in looks])
-    power = np.log2(np.maximum(np.concatenate([look.sizes for look in looks]), 1))
-    # How many times too small or too large, as a power of two; 0 for a comfortable size.
-    discomfort = np.maximum(0, np.maximum(np.log2(_EXACT) - power, power - np.log2(exact)))
-    faces = faces.take(distinct(faces.boxes, faces.scores - discomfort))
+    rank = faces.scores - np.concatenate([_discomfort(look.sizes, exact) for look in looks])
+    faces = faces.take(distinct(faces.boxes, rank))
     faces = faces.take(np.argsort(-faces.sides, kind="stable"))
     return faces.take(~_parts(faces))
+
+
+def _discomfort(sizes: Floats, exact: float) -> Floats:
+    """How many times too small or too large, as a power of two; 0 for a comfortable size."""
+    low, high = np.log2((_EXACT, exact))
+    power = np.log2(np.maximum(sizes, 1))
+    discomfort: Floats = np.maximum(0, np.maximum(low - power, power - high))
+    return discomfort
 
 
 def _parts(faces: Detections) -> npt.NDArray[np.bool_]:
