@@ -68,7 +68,7 @@ class Database:
         if not self._sqlite:
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         #: INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words.
-        self.insert = cast(
+        self.insert = self.inserting = cast(
             "Callable[[Table], Insert]",
             (sqlite_dialect if self._sqlite else postgresql_dialect).insert,
         )
