@@ -184,7 +184,8 @@ def installation(settings: Settings) -> Iterator[Installation]:
 def _on_database(settings: Settings, database: Database, engines: Engines) -> App:
     clock = SystemClock()
     queue = StoreQueue(database, clock, settings.lease)
-    stores = _Stores(StoreLedger(database), queue, StoreInbox(database, queue, clock))
+    ledger = StoreLedger(database, names_beside=not settings.on_cloudinary)
+    stores = _Stores(ledger, queue, StoreInbox(database, queue, clock))
     keys = KeyRing(settings.data / "keys.json")
     remote = _remote(settings, queue, clock) if settings.on_cloudinary else None
     local = None if remote else _local(settings, database, queue, engines, keys)

@@ -60,9 +60,14 @@ _UNMARK = delete(schema.name_mark).where(
 class StoreSearches:
     """Searches and names in the database; implements :class:`facelabel.ports.Searches`."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep them in this database."""
+    def __init__(self, database: Database, *, names_beside: bool = False) -> None:
+        """Keep them in this database.
+
+        ``names_beside``: names are written to pictures in this very database. Then what announces
+        a name is on disk before the name is, without being waited for.
+        """
         self._database = database
+        self._names_beside = names_beside
         # Words made once, as above; each dialect has its own.
         self._putting = {
             is_newer: _puts(database.insert, is_newer) for is_newer in (operator.ge, operator.gt)
@@ -98,7 +103,8 @@ class StoreSearches:
         """
         # Not waited for: a power cut that takes this back takes back the end of its job, too.
         # But what is about to be written elsewhere has to be known before it is.
-        with self._database.transaction(durable=bool(states)) as connection:
+        durable = bool(states) and not self._names_beside
+        with self._database.transaction(durable=durable) as connection:
             self._put(connection, [(search, basis)], operator.ge)
             if states:
                 self._mark(connection, search.asset_id, states)
@@ -200,7 +206,9 @@ class StoreSearches:
 
         Where that changes which names are refused, its search is not known to stand any more.
         """
-        with self._database.transaction() as connection:
+        # That names are written is found out again where the end of the job was taken back, too.
+        durable = set(states.values()) != {NameState.WRITTEN}
+        with self._database.transaction(durable=durable) as connection:
             self._mark(connection, asset_id, states)
 
     def forget_asset(self, asset_id: str) -> None:
