@@ -8,6 +8,7 @@ replace another is decided there.
 from __future__ import annotations
 
 import operator
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 _SEARCH, _STANDING, _MARK = schema.search.c, schema.standing.c, schema.name_mark.c
 _BASIS = ("note", "below", "upto")
+_NO_BASIS = dict.fromkeys(_BASIS)
+_SMALL, _LARGE = (
+    [c.name for c in table.c if c.name not in _BASIS] for table in (schema.standing, schema.search)
+)
 #: What a search is read from: both tables, joined by their asset_id.
 COLUMNS = (*_SEARCH, *(c for c in _STANDING if c.name not in {"asset_id", *_BASIS}))
 # Put into words once, as they are asked for each picture: that takes as long as to be told.
@@ -171,7 +176,7 @@ class StoreSearches:
             if stand:
                 connection.execute(as_read.values(**brought, note=bindparam("new")), stand)
             if moved:
-                connection.execute(as_read.values(_basis(None)), moved)
+                connection.execute(as_read.values(_NO_BASIS), moved)
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
@@ -226,14 +231,18 @@ class StoreSearches:
     ) -> None:
         """Put searches; ``is_newer`` says which generation of the same content replaces another."""
         plain = {search.asset_id: encode_search(search) for search, _ in searches}
+        rests = {search.asset_id: basis for search, basis in searches}
         # In one order, so that two who write the same do not wait for each other.
-        rests = {search.asset_id: _basis(basis) for search, basis in searches}
-        small = [{**_of(schema.standing, plain[key]), **rests[key]} for key in sorted(rests)]
+        small = [
+            {name: plain[key][name] for name in _SMALL}
+            | {name: getattr(basis, name, None) for name in _BASIS}
+            for key, basis in sorted(rests.items(), key=itemgetter(0))
+        ]
         if not small:
             return
         put_small, put_large = self._putting[is_newer]
         done = connection.execute(put_small, small).scalars().all()
-        large = [_of(schema.search, plain[asset_id]) for asset_id in done]
+        large = [{name: plain[asset_id][name] for name in _LARGE} for asset_id in done]
         if large:
             connection.execute(put_large, large)
 
@@ -254,7 +263,7 @@ class StoreSearches:
             connection.execute(self._set_mark, new)
         if naming.refused(naming.marked(before, states)) != naming.refused(before):
             this = update(schema.standing).where(_STANDING.asset_id == asset_id)
-            connection.execute(this.values(_basis(None)))
+            connection.execute(this.values(_NO_BASIS))
 
 
 def marks(connection: Connection, asset_id: str) -> dict[str, NameState]:
@@ -265,9 +274,7 @@ def marks(connection: Connection, asset_id: str) -> dict[str, NameState]:
 
 def forget_bases(connection: Connection) -> None:
     """Note that of no search it is known what it rests on."""
-    connection.execute(
-        update(schema.standing).where(_STANDING.note.is_not(None)).values(_basis(None))
-    )
+    connection.execute(update(schema.standing).where(_STANDING.note.is_not(None)).values(_NO_BASIS))
 
 
 def _puts(
@@ -297,15 +304,6 @@ def _read(connection: Connection, asset_ids: Sequence[str]) -> dict[str, Search]
 
 def _asset_ids(_: Connection, rows: Sequence[RowMapping]) -> list[str]:
     return [row["asset_id"] for row in rows]
-
-
-def _of(table: Table, plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What a table takes of a search."""
-    return {column.name: plain[column.name] for column in table.c if column.name in plain}
-
-
-def _basis(basis: Basis | None) -> dict[str, Any]:
-    return {name: getattr(basis, name, None) for name in _BASIS}
 
 
 def _in(scope: Scope) -> tuple[ColumnElement[bool], ...]:
