@@ -641,7 +641,8 @@ STORY: list[Step] = [
     ("settle", 0, 0, 0), ("move", 3, 2, 0), ("overwrite", 0, 2, 0), ("spoil", 2, 0, 0),
     ("move", 0, 0, 0), ("rebuild", 0, 0, 0), ("settle", 0, 0, 0), ("enlist", 2, 0, 1),
     ("unlabel", 1, 0, 0), ("shoot", 5, 2, 0), ("delete", 2, 0, 0), ("settle", 0, 0, 0),
-    ("label", 1, 2, 0), ("rename", 1, 0, 0), ("shoot", 6, 1, 0), ("settle", 0, 0, 0), ("erase", 1, 0, 0), ("settle", 0, 0, 0),
+    ("label", 1, 2, 0), ("rename", 1, 0, 0), ("shoot", 6, 1, 0), ("settle", 0, 0, 0),
+    ("erase", 1, 0, 0), ("settle", 0, 0, 0),
 ]  # fmt: skip
 
 
