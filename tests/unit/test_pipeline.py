@@ -859,6 +859,31 @@ def test_the_collection_is_made_at_the_first_need_whoever_died_before(bench: Ben
     assert list(bench.recognizer.collections()) == ["cld-rekog"]
 
 
+# ---- what is read once
+
+
+def test_a_portrait_that_becomes_a_picture_is_searched_in_the_gallery_without_it(
+    bench: Bench,
+) -> None:
+    bench.learn("ann")
+    portrait = bench.learn("ben")
+    bench.library.move(portrait, "assets")
+    done = bench.worker.run_one()
+    assert done and done.outcome and done.outcome.kind == "identified"
+    search = bench.ledger.search(portrait)
+    assert search and not search.names
+    assert search.generation == bench.ledger.gallery().generation
+    assert not bench.ledger.has_stale()
+
+
+def test_the_first_picture_of_all_is_searched_once(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    assert [done.job.kind for done in bench.work()] == [JobKind.ASSET]
+    search = bench.ledger.search(photo)
+    assert search and search.generation == bench.ledger.gallery().generation == 1
+    assert not bench.ledger.has_stale()
+
+
 # ---- the first collection
 
 
