@@ -869,9 +869,12 @@ def test_a_portrait_that_becomes_a_picture_is_searched_in_the_gallery_without_it
     portrait = bench.learn("ben")
     bench.library.move(portrait, "assets")
     done = bench.worker.run_one()
-    assert done and done.outcome and done.outcome.kind == "identified"
+    assert done
+    assert done.outcome
+    assert done.outcome.kind == "identified"
     search = bench.ledger.search(portrait)
-    assert search and not search.names
+    assert search
+    assert not search.names
     assert search.generation == bench.ledger.gallery().generation
     assert not bench.ledger.has_stale()
 
@@ -880,7 +883,8 @@ def test_the_first_picture_of_all_is_searched_once(bench: Bench) -> None:
     photo = bench.upload("ann")
     assert [done.job.kind for done in bench.work()] == [JobKind.ASSET]
     search = bench.ledger.search(photo)
-    assert search and search.generation == bench.ledger.gallery().generation == 1
+    assert search
+    assert search.generation == bench.ledger.gallery().generation == 1
     assert not bench.ledger.has_stale()
 
 
