@@ -35,6 +35,10 @@ EQUIVALENT = ROOT / "tests/mutants/equivalent.toml"
 #: Where a fault would put a wrong name on a face, lose work, or let somebody in.
 MODULES = (
     "pipeline.py",
+    "enrolling.py",
+    "identifying.py",
+    "live_gallery.py",
+    "name_writing.py",
     "naming.py",
     "matching.py",
     "names.py",
