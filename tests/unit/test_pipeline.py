@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.conftest import Overtaken
+from tests.unit.test_convergence import Fate, fated
 
 from facelabel.errors import UnreadableImage
 from facelabel.live_gallery import SWEEP_KEY
@@ -886,6 +887,21 @@ def test_the_first_picture_of_all_is_searched_once(bench: Bench) -> None:
     assert search
     assert search.generation == bench.ledger.gallery().generation == 1
     assert not bench.ledger.has_stale()
+
+
+def test_all_that_is_on_record_of_a_picture_is_read_at_once(bench: Bench) -> None:
+    bench.learn("ann")
+    photo, nobody = bench.upload("ann"), bench.upload("stranger")
+    fate = Fate()
+    pipeline = dataclasses.replace(bench.pipeline, ledger=fated(bench.ledger, fate))
+    pipeline.examine(Job(1, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0))
+    assert fate.calls == {"about": 1, "record": 1, "mark": 1, "has_stale": 1}
+    fate.calls.clear()
+    pipeline.examine(Job(2, JobKind.ASSET, nobody, {}, JobState.READY, 1, 0.0))
+    assert fate.calls == {"about": 1, "record": 1, "has_stale": 1}
+    fate.calls.clear()
+    pipeline.examine(Job(3, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0))
+    assert fate.calls == {"about": 1, "has_stale": 1}
 
 
 # ---- the first collection
