@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import insert
 
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.templates import StoreTemplates
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.model import Analysis, Template
-from facelabel.quality import Comparable
-from facelabel.serial import encode_template
+from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import Analysis, Template
+from facelabel.core.quality import Comparable
+from facelabel.core.serial import encode_template
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from facelabel.model import Face
+    from facelabel.core.model import Face
 
     Vectors = NDArray[np.float32]
 

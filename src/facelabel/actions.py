@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel import names, reading
 from facelabel.bootstrap.core import USUAL_FACES
+from facelabel.core import names
+from facelabel.core.model import JobKind, JobRequest, JobState, Outcome
 from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
-from facelabel.model import JobKind, JobRequest, JobState, Outcome
+from facelabel.inputs import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.bootstrap.remote import Remote, Report, Trigger
-    from facelabel.matching import Rules
-    from facelabel.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting
-    from facelabel.portraits import Portrait
+    from facelabel.core.matching import Rules
+    from facelabel.core.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting
+    from facelabel.inputs.portraits import Portrait
+    from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
-    from facelabel.worker import Done
 
 #: Where notifications are taken; the second path is the original app's.
 WEBHOOK_PATHS = ("/webhook", "/cloudinary-rekog")

@@ -14,10 +14,10 @@ from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
 from facelabel.errors import Rejected
-from facelabel.portraits import Portrait
+from facelabel.inputs.portraits import Portrait
 
 if TYPE_CHECKING:
-    from facelabel.model import NamedFace, Outcome
+    from facelabel.core.model import NamedFace, Outcome
     from facelabel.settings import Settings
 
 

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import update
 from tests.conftest import PAGE
 
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.sql import schema
+from facelabel.core.model import Analysis, Asset, EnrolledFace, Template
 from facelabel.errors import NotFound
-from facelabel.model import Analysis, Asset, EnrolledFace, Template
 from facelabel.testing import MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Templates
 
 MODEL = "memory/1"

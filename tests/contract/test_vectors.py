@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.model import EnrolledFace, Template
+from facelabel.core.model import EnrolledFace, Template
+from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:

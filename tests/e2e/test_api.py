@@ -10,14 +10,14 @@ import pytest
 
 import facelabel
 from facelabel import settings as configuration
-from facelabel.adapters.engine.samples import two_people
+from facelabel.core.model import Verdict
+from facelabel.engine.models.samples import two_people
 from facelabel.errors import LabelRefused, Rejected
-from facelabel.model import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
     from facelabel.settings import Settings
 
 

@@ -16,21 +16,21 @@ from tests.waiting import PATIENCE
 
 import facelabel
 from facelabel import settings
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs, former_packs
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap.app import opened
 from facelabel.bootstrap.calibrations import OwnCalibration
 from facelabel.bootstrap.engines import Engines
 from facelabel.cli import report
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs, former_packs
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: A pack of the user's own, whose files nobody loads here.
 OWN = manifest("own.toml")

@@ -17,11 +17,11 @@ import pytest
 from tests.forked import Piped
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.templates import StoreTemplates
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import EnrolledFace, Template
 from facelabel.errors import Unavailable
-from facelabel.model import EnrolledFace, Template
+from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.model import JobKind, JobState
-from facelabel.pipeline import ERROR_KEY, Pipeline
-from facelabel.reconcile import Reconciler
-from facelabel.scheme import Scheme
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import JobKind, JobState
+from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
+from facelabel.recognition.reconcile import Reconciler
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (
     ManualClock,
     MemoryLedger,
@@ -22,14 +23,13 @@ from facelabel.testing import (
     MemoryRecognizer,
     portrait,
 )
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from facelabel.live_gallery import Thrift
-    from facelabel.model import Asset, Job, Sighting
-    from facelabel.worker import Done
+    from facelabel.core.model import Asset, Job, Sighting
+    from facelabel.recognition.live_gallery import Thrift
+    from facelabel.recognition.worker import Done
 
 NOBODY = 65534
 

@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.lives import work_off
 
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import JobKind, NameState
 from facelabel.errors import Unavailable
-from facelabel.live_gallery import SWEEP_KEY, Thrift
-from facelabel.model import JobKind, NameState
-from facelabel.pipeline import ERROR_KEY, Pipeline
-from facelabel.reconcile import Reconciler
-from facelabel.scheme import Scheme
+from facelabel.recognition.live_gallery import SWEEP_KEY, Thrift
+from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
+from facelabel.recognition.reconcile import Reconciler
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (
     ManualClock,
     MemoryLedger,
@@ -34,12 +35,11 @@ from facelabel.testing import (
     MemoryQueue,
     MemoryRecognizer,
 )
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
 
 Port = TypeVar("Port")
 #: What happens, and three numbers that say to whom and how.

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.core.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
+from facelabel.core.quality import Comparable
 from facelabel.errors import ConfigurationError, NotFound, UnreadableImage, UnusableFace
-from facelabel.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
-from facelabel.quality import Comparable
+from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.model import Face
+    from facelabel.core.model import Face
     from facelabel.ports import Templates
 
 HOME = "people"

@@ -8,9 +8,9 @@ import pytest
 
 from facelabel.cli.framework import advice_on
 from facelabel.cli.report import IN_A_ROW, Tally, remarks
+from facelabel.core.model import Job, JobKind, JobState, Outcome
 from facelabel.errors import Unavailable
-from facelabel.model import Job, JobKind, JobState, Outcome
-from facelabel.worker import Done
+from facelabel.recognition.worker import Done
 
 if TYPE_CHECKING:
     from pathlib import Path

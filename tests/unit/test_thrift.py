@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.unit.conftest import Bench
 
-from facelabel.live_gallery import Thrift
-from facelabel.model import JobKind
+from facelabel.core.model import JobKind
+from facelabel.recognition.live_gallery import Thrift
 from facelabel.testing import portrait
 
 HOUR = 3600.0

@@ -20,8 +20,9 @@ from tests.unit.test_local_recognizer import (
 )
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped] # it ships none
 
-from facelabel.adapters.local_recognizer import LocalRecognizer, footing
-from facelabel.model import EnrolledFace, Noted, Search, Template
+from facelabel.core.model import EnrolledFace, Noted, Search, Template
+from facelabel.gallery import footing
+from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:

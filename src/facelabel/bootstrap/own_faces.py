@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.local_collections import LocalCollections
-from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.objects import FolderObjects, HttpObjects
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.templates import StoreTemplates
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.templates import StoreTemplates
+from facelabel.gallery import LocalCollections
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.bootstrap.engines import Engines
     from facelabel.ports import Clock, FaceCollections, Recognizer
     from facelabel.settings import Settings

@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel.cli.framework import err, out
+from facelabel.core.model import Verdict
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import Verdict
-from facelabel.walking import Reason
+from facelabel.inputs.walking import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.calibrations import OwnCalibration
-    from facelabel.matching import Rules
-    from facelabel.model import Candidate, Face, NamedFace, Outcome
-    from facelabel.walking import LeftOut, Walk
-    from facelabel.worker import Done
+    from facelabel.core.matching import Rules
+    from facelabel.core.model import Candidate, Face, NamedFace, Outcome
+    from facelabel.inputs.walking import LeftOut, Walk
+    from facelabel.recognition.worker import Done
 
 #: So many jobs after another that cannot be done now: then neither can the rest.
 IN_A_ROW = 3

@@ -6,14 +6,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel import naming
+from facelabel.core import naming
+from facelabel.core.model import GalleryState, Noted, OnRecord
 from facelabel.errors import Rejected
-from facelabel.model import GalleryState, Noted, OnRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Basis, Enrolment, NameState, Scope, Search
+    from facelabel.core.model import Basis, Enrolment, NameState, Scope, Search
 
 
 class _Enrolments:

@@ -11,7 +11,7 @@ from facelabel.errors import NotFound, Rejected
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from facelabel.model import Analysis, Asset, EnrolledFace, Template
+    from facelabel.core.model import Analysis, Asset, EnrolledFace, Template
 
 
 _FLOAT32 = 4  # bytes

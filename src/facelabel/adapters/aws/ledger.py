@@ -32,25 +32,17 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.aws import lines
-from facelabel.adapters.aws.table import (
-    MOST_CHANGES,
-    attempts,
-    check,
-    chunks,
-    delete,
-    put,
-    update,
-)
+from facelabel.adapters.aws import codec
+from facelabel.adapters.aws.table import MOST_CHANGES, attempts, check, chunks, delete, put, update
+from facelabel.core.model import GalleryState, NameState, OnRecord
 from facelabel.errors import Rejected
-from facelabel.model import GalleryState, NameState, OnRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.adapters.aws.live import LiveName
+    from facelabel.adapters.aws.collection_parameter import LiveName
     from facelabel.adapters.aws.table import Change, Item, Key, Table
-    from facelabel.model import Basis, Enrolment, Noted, Scope, Search
+    from facelabel.core.model import Basis, Enrolment, Noted, Scope, Search
 
 _GALLERY = ("gallery", "live")
 _SEARCHES = "searches"
@@ -112,7 +104,7 @@ class _Enrolments:
         """Every enrolment of the collection, by asset_id, or those that hold one of the faces."""
         if face_ids is None:
             for item in self._table.query(_partition(collection), _ENROLMENT):
-                yield lines.read(item["line"])
+                yield codec.read(item["line"])
             return
         held = self._held(collection, [_FACE + face_id for face_id in face_ids])
         yield from (line for line in held if line.face_id in set(face_ids))
@@ -227,7 +219,7 @@ class _Enrolments:
         found = self._table.get_many((pk, sk) for sk in sks).values()
         asset_ids = {asset_id for item in found for asset_id in item["holders"]}
         places = (_at(collection, _ENROLMENT, asset_id) for asset_id in sorted(asset_ids))
-        return [lines.read(item["line"]) for item in self._table.get_many(places).values()]
+        return [codec.read(item["line"]) for item in self._table.get_many(places).values()]
 
 
 class _Searches:
@@ -243,7 +235,7 @@ class _Searches:
     def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
         """Return the last searches of several pictures at once."""
         items = self._table.get_many(map(_search_key, asset_ids)).values()
-        found = (lines.unpack(item["data"]) for item in items)
+        found = (codec.unpack(item["data"]) for item in items)
         return {search.asset_id: search for search in found}
 
     def searched(self) -> Iterator[str]:
@@ -293,7 +285,7 @@ class _Searches:
             "version": search.version,
             "generation": search.generation,
             "place": place[1],
-            "data": lines.pack(search),
+            "data": codec.pack(search),
         }
         for _ in attempts(_TITLE):
             former = self._table.get(key)
@@ -352,7 +344,7 @@ class DynamoLedger(_Enrolments, _Searches):
         search = own.get(_search_key(asset_id))
         record = OnRecord(
             gallery,
-            search=lines.unpack(search["data"]) if search else None,
+            search=codec.unpack(search["data"]) if search else None,
             marks=_states(own.get(_names_key(asset_id))),
         )
         if (live := gallery.collection) is None:
@@ -394,7 +386,7 @@ def _gallery(item: Item | None) -> GalleryState:
 
 
 def _enrolment(item: Item | None) -> Enrolment | None:
-    return lines.read(item["line"]) if item else None
+    return codec.read(item["line"]) if item else None
 
 
 def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
@@ -403,7 +395,7 @@ def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
     values = {"line": former["line"]} if former else {}
     if new is None:
         return delete(place, condition, values)
-    return put(place, {"line": lines.write(new)}, condition, values)
+    return put(place, {"line": codec.write(new)}, condition, values)
 
 
 def _counted(collection: str, live: str | None) -> Change:

@@ -1,0 +1,204 @@
+"""Who is on a picture: searched, or decided again from what an earlier search saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from facelabel.core import label_policy, matching, naming
+from facelabel.core.model import JobKind, JobRequest, Outcome, Search
+from facelabel.errors import Rejected
+from facelabel.recognition import lookback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from facelabel.core.label_policy import Scheme
+    from facelabel.core.matching import Rules
+    from facelabel.core.model import Asset, Basis, NamedFace, NameState, OnRecord, Scope, Sighting
+    from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+    from facelabel.recognition.live_gallery import LiveGallery, Thrift
+    from facelabel.recognition.name_writing import NameWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """Finds out who is on the pictures of the library, and has their names written."""
+
+    library: Library
+    recognizer: Recognizer
+    ledger: Ledger
+    queue: Queue
+    clock: Clock
+    scheme: Scheme
+    gallery: LiveGallery
+    writer: NameWriter
+    #: None: searching costs nothing but time.
+    thrift: Thrift | None = None
+
+    def identify(self, asset: Asset, record: OnRecord) -> Outcome:
+        """Bring the names on a picture to what the gallery says now.
+
+        ``record``: what is on record of it, read before: the search counts as old as that is.
+        """
+        scope, rules = self.gallery.searched(record.gallery)
+        last, marks = record.search, record.marks
+        decided = self.decisions(asset, last, marks)
+        if decided:
+            self.ledger.mark(asset.asset_id, decided)
+            marks = naming.marked(marks, decided)
+        now = (asset.version, scope.generation, scope.rules)
+        if last and not decided and now == (last.version, last.generation, last.rules):
+            plan, search, calls = self.writer.write(asset, marks, last.names), last, 0
+        else:
+            try:
+                sighting = self._sighting(asset, last, scope.collection)
+            except Rejected:
+                if last and last.version != asset.version:  # names of a picture that is gone
+                    self.writer.write(asset, marks, frozenset())
+                raise
+            search, calls = self._decide(asset, sighting, scope, marks, rules), sighting.calls
+            found = search, lookback.basis(sighting, rules)
+            plan = self.writer.write(asset, marks, search.names, found)
+        changed = search is not last or plan.add or plan.remove
+        return Outcome(
+            "identified" if changed else "unchanged",
+            names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
+            note=f"{calls} paid calls" if calls else "", left_out=len(search.left_out),
+        )  # fmt: skip
+
+    def decisions(
+        self, asset: Asset, last: Search | None, marks: Mapping[str, NameState]
+    ) -> Mapping[str, NameState | None]:
+        """What people decided about our names since the last search."""
+        return naming.decisions(
+            marks,
+            self.scheme.places.seen(asset),
+            new_content=last is not None and last.version != asset.version,
+            moved=last is not None and not self.scheme.same_places(last.rules),
+        )
+
+    def named(self, sighting: Sighting) -> tuple[NamedFace, ...]:
+        """Decide who is who in a picture that is not ours."""
+        rules = self.gallery.rules()
+        return matching.assign(sighting.faces, rules, portraits=sighting.portraits)
+
+    def needs_search(self, asset: Asset) -> bool:
+        """Whether an image of the recognition folder was not searched yet, or is out of date."""
+        last = self.ledger.search(asset.asset_id)
+        return last is None or not self.is_fresh(last, asset)
+
+    def is_fresh(self, last: Search, asset: Asset) -> bool:
+        """Whether searching again would see the same image, the same people, the same rules."""
+        seen = (last.version, last.generation, last.rules)
+        now = (asset.version, self.ledger.gallery().generation, self.scheme.fingerprint)
+        return seen == now
+
+    def look_anew(self, asset_ids: Sequence[str]) -> None:
+        """Have pictures searched as if for the first time when they are looked at next.
+
+        What people decided about their names stays.
+        """
+        for last in self.ledger.searches(asset_ids).values():
+            self.recognizer.discard(last.asset_id)
+            self.ledger.record(replace(last, rules=label_policy.undecided(last.rules)))
+
+    def forget(self, asset: Asset, record: OnRecord) -> Asset:
+        """Take back what we wrote to a picture that became a training image; return it as it is."""
+        if not (record.marks or record.search):
+            return asset
+        self.writer.write(asset, record.marks, frozenset())
+        self.recognizer.discard(asset.asset_id)
+        self.ledger.forget_asset(asset.asset_id)
+        # A metadata field that held our names may be the one that labels portraits.
+        return self.library.asset(asset.asset_id) or asset
+
+    def revisit(self, searches: Sequence[Search], scope: Scope, rules: Rules) -> None:
+        """Record what is decided now; what must be left to the picture's own job gets that first.
+
+        Two steps for all of them, as writing is most of the work. A picture that its own job was
+        quicker with is left as that job left it.
+        """
+        sightings = self._recall(scope.collection, searches)
+        marks = self.ledger.marks([search.asset_id for search in searches])
+        jobs: list[JobRequest] = []
+        lines: list[tuple[Search, Basis | None]] = []
+        for search in searches:
+            sighting = sightings.get(search.asset_id)
+            again = self._again(search, sighting, scope, marks.get(search.asset_id, {}), rules)
+            if again and sighting:
+                lines.append((again, lookback.basis(sighting, rules)))
+            else:
+                jobs.append(JobRequest(JobKind.ASSET, search.asset_id))
+                undecided = label_policy.undecided(search.rules)
+                line = replace(search, generation=scope.generation, rules=undecided)
+                lines.append((line, None))
+        self.queue.enqueue_all(jobs)
+        self.ledger.revise(lines)
+
+    def _sighting(self, asset: Asset, last: Search | None, collection: str) -> Sighting:
+        """Recall the faces of the picture, or fetch it and look."""
+        if last and last.version == asset.version:
+            recalled = self._recall(collection, [last]).get(asset.asset_id)
+            if recalled:
+                return recalled
+        return self.recognizer.identify(collection, self.library.fetch(asset), asset)
+
+    def _recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+        """Search again without images, or where that is paid for, remember the last search."""
+        recalled = dict(self.recognizer.recall(collection, searches))
+        if self.thrift:
+            known = [
+                search
+                for search in searches
+                if search.asset_id not in recalled
+                and search.collection == collection
+                and label_policy.is_decided(search.rules)
+            ]
+            recalled.update(self._remembered(collection, known))
+        return recalled
+
+    def _remembered(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+        """What these searches saw, where the faces that gave names stand."""
+        faces = frozenset(seen.face_id for search in searches for seen in search.candidates)
+        standing = {face.face_id for face in self.recognizer.faces(collection, sorted(faces))}
+        return {
+            search.asset_id: search.remembered(standing)
+            for search in searches
+            if search.winners <= standing
+        }
+
+    def _again(
+        self,
+        search: Search,
+        sighting: Sighting | None,
+        scope: Scope,
+        marks: Mapping[str, NameState],
+        rules: Rules,
+    ) -> Search | None:
+        """The search as decided now, if its names stay; None where its own job is needed."""
+        if sighting is None or self._is_due(search) or not label_policy.is_decided(search.rules):
+            return None
+        again = self._decide(search, sighting, scope, marks, rules)
+        return again if again.names == search.names else None
+
+    def _is_due(self, search: Search) -> bool:
+        """Whether somebody learnt just now may be on a picture whose last search we remember."""
+        if self.thrift is None or search.searched_at < self.clock.now() - self.thrift.look_back:
+            return False
+        return any(face.name is None for face in search.faces)
+
+    def _decide(
+        self,
+        asset: Asset | Search,
+        sighting: Sighting,
+        scope: Scope,
+        marks: Mapping[str, NameState],
+        rules: Rules,
+    ) -> Search:
+        faces = matching.assign(sighting.faces, rules, naming.refused(marks), sighting.portraits)
+        return Search(
+            asset.asset_id, asset.public_id, asset.version, scope.collection, scope.generation,
+            scope.rules, sighting.model, faces, sighting.left_out, self.clock.now(),
+            sighting.portraits if rules.strangers else None,
+        )  # fmt: skip

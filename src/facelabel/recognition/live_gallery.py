@@ -1,0 +1,126 @@
+"""The live collection: which one it is, and what searches of it go by."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from facelabel.core import false_matches
+from facelabel.core.model import JobKind, Scope
+from facelabel.errors import ConfigurationError, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facelabel.core.label_policy import Scheme
+    from facelabel.core.matching import Rules
+    from facelabel.core.model import GalleryState
+    from facelabel.ports import Ledger, Queue, Recognizer
+
+SWEEP_KEY = "all"
+#: Seconds a sweep waits, so that several portraits learnt together cost one sweep.
+SWEEP_DELAY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thrift:
+    """How to save searches where each is paid for.
+
+    A picture is decided again from what its last search saw, as long as the faces that gave its
+    names stand. Who was learnt since then is only found by another search.
+    """
+
+    #: Seconds after its last search in which a picture with unnamed faces is searched again when
+    #: the gallery changes: portraits and pictures often come at the same time.
+    look_back: float = 3600.0
+    #: Seconds a sweep waits, so that few of them meet a long row of portraits.
+    delay: float = 300.0
+    #: Seconds that a collection stays when another one has taken its place.
+    grace: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveGallery:
+    """Everybody who can be named: the collection that is live, made at the first need."""
+
+    recognizer: Recognizer
+    ledger: Ledger
+    queue: Queue
+    scheme: Scheme
+    #: None: searching costs nothing but time.
+    thrift: Thrift | None = None
+
+    def collection(self) -> str:
+        """Return the live collection, made at the first need."""
+        live = self.ledger.collection()
+        if live is None:
+            self.recognizer.create(self.scheme.collection)
+            live = self.ledger.begin(self.scheme.collection)
+        return live
+
+    def searched(self, state: GalleryState | None = None) -> tuple[Scope, Rules]:
+        """What is searched now, and when a face gets a name; a first collection is made.
+
+        ``state``: the gallery's, where it is known. It has to be older than the search.
+        """
+        state = state or self.ledger.gallery()
+        collection = state.collection
+        if collection is None:
+            collection = self.collection()
+            state = self.ledger.gallery()
+        # Of one moment with the generation, as another process may switch at any.
+        scope = Scope(state.generation, state.collection or collection, self.scheme.fingerprint)
+        return scope, self.rules(state)
+
+    def rules(self, state: GalleryState | None = None) -> Rules:
+        """When a face gets a name: what was asked for, else what the gallery was begun with.
+
+        ``state``: the gallery's, where it is known.
+        """
+        rules = self.scheme.rules
+        if rules.strangers is not None:
+            return rules
+        state = state or self.ledger.gallery()
+        return replace(rules, strangers=false_matches.STRANGERS if state.weighs_strangers else 0.0)
+
+    def portraits(self) -> int | None:
+        """How many portraits a face is compared with; None where it is not known what that means.
+
+        None, too, where nobody was learnt yet.
+        """
+        live = self.ledger.collection()
+        if live is None or live not in self.recognizer.collections():
+            return None
+        return self.recognizer.portraits(live)
+
+    @contextmanager
+    def expected(self, live: str | None) -> Iterator[None]:
+        """The collection found live, if one was, is to be there until the block ends.
+
+        Where it is not: Unavailable if the index was rebuilt meanwhile, else ConfigurationError.
+        """
+        try:
+            yield
+        except NotFound as error:
+            if live is None:
+                raise
+            if live != self.ledger.collection():
+                raise Unavailable("the index was rebuilt meanwhile") from error
+            if live in self.recognizer.collections():
+                raise
+            raise ConfigurationError(
+                f"the collection {live!r}, in which everybody was learnt, is not there: it was"
+                " deleted, or somebody else knows faces now (setting faces, AWS's credentials)."
+                " If that is meant, `facelabel index --rebuild` learns everybody anew"
+            ) from error
+
+    def schedule_sweep(self) -> None:
+        """Have pictures searched again that were searched before the gallery last changed.
+
+        Every job about an asset ends with this: it, or another one at the same time, may have
+        changed the gallery, and a process that died before this line runs the job again.
+        """
+        if self.ledger.has_stale():
+            delay = self.thrift.delay if self.thrift else SWEEP_DELAY
+            self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY, delay=delay)

@@ -1,0 +1,70 @@
+"""Names on pictures: marked, written or taken away, marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from facelabel.core import label_policy, naming
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from facelabel.core.label_policy import Places
+    from facelabel.core.model import Asset, Basis, NameState, Search
+    from facelabel.core.naming import NamePlan
+    from facelabel.ports import Library, Searches
+
+
+@dataclass(frozen=True, slots=True)
+class NameWriter:
+    """Has pictures carry the names that they should, and leaves people's own alone."""
+
+    library: Library
+    ledger: Searches
+    places: Places
+
+    def write(
+        self,
+        asset: Asset,
+        marks: Mapping[str, NameState],
+        wanted: AbstractSet[str],
+        found: tuple[Search, Basis | None] | None = None,
+    ) -> NamePlan:
+        """Make our names on a picture exactly the wanted ones; return what was done.
+
+        Args:
+            asset: the picture as it was read.
+            marks: what is on record of the names on it.
+            wanted: who is on it.
+            found: the search that says so, where it is new; recorded before names are written.
+
+        """
+        plan = naming.plan(marks, self.places.seen(asset), wanted)
+        if found:
+            self.ledger.record(*found, plan.before)
+        elif plan.before:
+            self.ledger.mark(asset.asset_id, plan.before)
+        if plan.add or plan.remove:
+            self._change(asset, plan)
+        if plan.after:
+            self.ledger.mark(asset.asset_id, plan.after)
+        return plan
+
+    def _change(self, asset: Asset, plan: NamePlan) -> None:
+        places, asset_id = self.places, asset.asset_id
+        if places.tags and plan.add:
+            self.library.add_tags(asset_id, [places.prefix + name for name in plan.add])
+        if places.tags and plan.remove:
+            self.library.remove_tags(asset_id, [places.prefix + name for name in plan.remove])
+        if not (places.field or places.context):
+            return
+        # Neither can be added to in one step: what others put there is read just before.
+        asset = self.library.asset(asset_id) or asset
+        if places.field:
+            old = label_policy.field_values(asset, places.field)
+            self.library.set_metadata(asset_id, places.field, plan.applied(old))
+        if places.context:
+            text = ", ".join(plan.applied(label_policy.context_values(asset, places.context)))
+            self.library.set_context(asset_id, {places.context: text or None})

@@ -1,0 +1,151 @@
+"""The way of a picture: fetch, enrol or identify, write names, record.
+
+A job never says what happened, only which asset to look at: the asset is read as it is now, and
+everything about it is brought to what it should be. So jobs may come twice, late or out of
+order. The order of the steps lets a process die between any two of them:
+
+* enrol: note whom we enrol, ask the recogniser, record. A face found enrolled and not recorded is
+  recorded by the next job. A face that nobody holds any more is first a *leftover* in the ledger,
+  then forgotten, then cleared, which counts as a change: who looked until then may have seen it.
+* identify: read what is on record, the generation of the gallery first; search; record that with
+  the names about to be written; write them; mark them written. If the gallery changed meanwhile
+  the recorded generation is too old, and a sweep looks again.
+
+How each is done: :mod:`~facelabel.recognition.enrolling`, :mod:`~facelabel.recognition.identifying`,
+:mod:`~facelabel.recognition.name_writing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from facelabel.core import names
+from facelabel.core.model import JobKind, Outcome
+from facelabel.errors import NotFound, Rejected
+from facelabel.recognition import lookback
+from facelabel.recognition.enrolling import Enroller
+from facelabel.recognition.identifying import Identifier
+from facelabel.recognition.live_gallery import SWEEP_KEY, LiveGallery
+from facelabel.recognition.name_writing import NameWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facelabel.core.label_policy import Scheme
+    from facelabel.core.model import Asset, Job, OnRecord, Search
+    from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+    from facelabel.recognition.live_gallery import Thrift
+
+#: Context key that tells the owner of an image why it was refused.
+ERROR_KEY = "facelabel_error"
+#: Characters of it; context values are limited.
+MAX_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Handles the jobs about pictures; all state is behind its ports."""
+
+    library: Library
+    recognizer: Recognizer
+    ledger: Ledger
+    queue: Queue
+    clock: Clock
+    scheme: Scheme
+    #: None: searching costs nothing but time.
+    thrift: Thrift | None = None
+    #: Pictures one turn of the sweep decides again; other jobs come between two turns.
+    sweep_batch: int = 256
+    #: Pictures of which one turn finds out whether they have to be.
+    confirm_batch: int = lookback.AT_ONCE
+
+    #: Its parts, on the same ports.
+    gallery: LiveGallery = field(init=False)
+    enroller: Enroller = field(init=False)
+    identifier: Identifier = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Build the parts."""
+        library, recognizer, ledger, queue = self.library, self.recognizer, self.ledger, self.queue
+        put, scheme, thrift = object.__setattr__, self.scheme, self.thrift
+        put(self, "gallery", LiveGallery(recognizer, ledger, queue, scheme, thrift))
+        put(self, "enroller", Enroller(library, recognizer, ledger, queue, scheme))
+        writer = NameWriter(library, ledger, scheme.places)
+        put(self, "identifier", Identifier(
+            library, recognizer, ledger, queue, self.clock, scheme, self.gallery, writer, thrift,
+        ))  # fmt: skip
+
+    def examine(self, job: Job) -> Outcome:
+        """Bring one asset to what it should be; Rejected is also written on the image."""
+        asset = self.library.asset(job.key)
+        if asset is None:
+            return self._gone(job.key)
+        record = self.ledger.about(job.key)
+        try:
+            with self.gallery.expected(record.gallery.collection):
+                trains = self.scheme.trains(asset)
+                outcome = self._learn(asset, record) if trains else self._look(asset, record)
+            self._report(asset, None)
+        except Rejected as rejection:
+            if self.library.asset(job.key) is None:  # deleted while we worked
+                return self._gone(job.key)
+            self._report(asset, str(rejection)[:MAX_REASON])
+            self.gallery.schedule_sweep()
+            raise
+        self.gallery.schedule_sweep()
+        return replace(outcome, asset_id=asset.asset_id, public_id=asset.public_id)
+
+    def sweep(self, _job: Job) -> Outcome:
+        """Decide again about pictures searched before the gallery last changed in their sight.
+
+        Needs no image. A picture whose names change gets a job of its own, so that names are
+        written in one place only.
+        """
+        scope, rules = self.gallery.searched()
+        searches: Sequence[Search] = ()
+        with self.gallery.expected(scope.collection):
+            more = lookback.confirm(self.ledger, self.recognizer, scope, rules, self.confirm_batch)
+            if not more:
+                searches = self.ledger.stale(scope.generation, self.sweep_batch)
+                self.identifier.revisit(searches, scope, rules)
+        if more or len(searches) == self.sweep_batch:
+            self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+        return Outcome("swept", note=f"{len(searches)} pictures")
+
+    def _learn(self, asset: Asset, record: OnRecord) -> Outcome:
+        """A training image: no picture to search, if it was one."""
+        asset = self.identifier.forget(asset, record)
+        collection = record.gallery.collection or self.gallery.collection()
+        return self.enroller.mirror(asset, record, collection)
+
+    def _look(self, asset: Asset, record: OnRecord) -> Outcome:
+        """Un-enrol what is no training image any more; search what is to be searched."""
+        live, unenrolled = record.gallery.collection, False
+        if live and (record.enrolment or record.intention or record.has_leftovers):
+            if record.enrolment and names.face_id_tags(asset.tags):
+                self.enroller.tag(asset, None)
+            unenrolled = self.enroller.unenrol(asset.asset_id, live)
+            record = self.ledger.about(asset.asset_id)
+        if asset.in_folder(self.scheme.recognition) or record.search:
+            return self.identifier.identify(asset, record)
+        return Outcome("un-enrolled" if unenrolled else "ignored", note="outside our folders")
+
+    def _gone(self, asset_id: str) -> Outcome:
+        """A deleted asset: nothing of it stays."""
+        live = self.ledger.collection()
+        if live:
+            with self.gallery.expected(live):
+                self.enroller.unenrol(asset_id, live)
+        self.recognizer.discard(asset_id)
+        self.ledger.forget_asset(asset_id)
+        self.gallery.schedule_sweep()
+        return Outcome("gone", asset_id=asset_id)
+
+    def _report(self, asset: Asset, reason: str | None) -> None:
+        """Show the owner of the image why it was refused, or that it no longer is."""
+        if asset.context.get(ERROR_KEY) != reason:
+            try:
+                self.library.set_context(asset.asset_id, {ERROR_KEY: reason})
+            except NotFound:
+                return  # deleted meanwhile: a job for that is on its way
