@@ -36,6 +36,7 @@ from facelabel.core.model import (
     Enrolment,
     JobKind,
     NamedFace,
+    NameState,
     Scope,
     Search,
     Template,
@@ -385,6 +386,29 @@ class TestSqlite:
         for durable, level in ((True, 2), (False, 1), (True, 2)):
             with sqlite.transaction(durable=durable) as connection:
                 assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+
+    @pytest.mark.parametrize("names_beside", [False, True])
+    def test_a_name_about_to_be_written_elsewhere_is_waited_for(
+        self, sqlite: Database, *, names_beside: bool
+    ) -> None:
+        ledger = StoreLedger(sqlite, names_beside=names_beside)
+        found = Search("p", "p", 1, "people", 1, "", "", ())
+
+        def level() -> int | None:
+            """What the only connection was told by who wrote last."""
+            with sqlite.read() as connection:
+                return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+        ledger.record(found)
+        assert level() == 1
+        ledger.record(found, None, {"Ann": NameState.WRITING})
+        assert level() == (1 if names_beside else 2)
+        ledger.mark("p", {"Ann": NameState.WRITTEN})
+        assert level() == 1
+        for decided in (NameState.REFUSED, None):
+            ledger.mark("p", {"Ann": NameState.WRITTEN})
+            ledger.mark("p", {"Ann": decided})
+            assert level() == 2
 
     def test_a_forgotten_vector_is_not_in_the_file(self, sqlite: Database, tmp_path: Path) -> None:
         templates = StoreGalleries(sqlite, ManualClock())

@@ -641,7 +641,10 @@ STORY: list[Step] = [
     ("enlist", 0, 0, 1), ("shoot", 3, 0, 0), ("settle", 0, 0, 0), ("enlist", 1, 0, 1),
     ("type_name", 0, 3, 0), ("erase", 0, 0, 0), ("relabel", 1, 3, 0), ("shoot", 7, 1, 0),
     ("settle", 0, 0, 0), ("move", 3, 2, 0), ("overwrite", 0, 2, 0), ("spoil", 2, 0, 0),
-    ("move", 0, 0, 0), ("rebuild", 0, 0, 0), ("settle", 0, 0, 0),
+    ("move", 0, 0, 0), ("rebuild", 0, 0, 0), ("settle", 0, 0, 0), ("enlist", 2, 0, 1),
+    ("unlabel", 1, 0, 0), ("shoot", 5, 2, 0), ("delete", 2, 0, 0), ("settle", 0, 0, 0),
+    ("label", 1, 2, 0), ("rename", 1, 0, 0), ("shoot", 6, 1, 0), ("settle", 0, 0, 0),
+    ("erase", 1, 0, 0), ("settle", 0, 0, 0),
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.conftest import Overtaken
+from tests.unit.test_convergence import Fate, fated
 
 from facelabel.core.label_policy import Scheme
 from facelabel.core.matching import Rules
@@ -857,6 +858,50 @@ def test_the_collection_is_made_at_the_first_need_whoever_died_before(bench: Ben
     assert bench.pipeline.gallery.collection() == "cld-rekog"
     assert bench.ledger.collection() == "cld-rekog"
     assert list(bench.recognizer.collections()) == ["cld-rekog"]
+
+
+# ---- what is read once
+
+
+def test_a_portrait_that_becomes_a_picture_is_searched_in_the_gallery_without_it(
+    bench: Bench,
+) -> None:
+    bench.learn("ann")
+    portrait = bench.learn("ben")
+    bench.library.move(portrait, "assets")
+    done = bench.worker.run_one()
+    assert done
+    assert done.outcome
+    assert done.outcome.kind == "identified"
+    search = bench.ledger.search(portrait)
+    assert search
+    assert not search.names
+    assert search.generation == bench.ledger.gallery().generation
+    assert not bench.ledger.has_stale()
+
+
+def test_the_first_picture_of_all_is_searched_once(bench: Bench) -> None:
+    photo = bench.upload("ann")
+    assert [done.job.kind for done in bench.work()] == [JobKind.ASSET]
+    search = bench.ledger.search(photo)
+    assert search
+    assert search.generation == bench.ledger.gallery().generation == 1
+    assert not bench.ledger.has_stale()
+
+
+def test_all_that_is_on_record_of_a_picture_is_read_at_once(bench: Bench) -> None:
+    bench.learn("ann")
+    photo, nobody = bench.upload("ann"), bench.upload("stranger")
+    fate = Fate()
+    pipeline = dataclasses.replace(bench.pipeline, ledger=fated(bench.ledger, fate))
+    pipeline.examine(Job(1, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0))
+    assert fate.calls == {"about": 1, "record": 1, "mark": 1, "has_stale": 1}
+    fate.calls.clear()
+    pipeline.examine(Job(2, JobKind.ASSET, nobody, {}, JobState.READY, 1, 0.0))
+    assert fate.calls == {"about": 1, "record": 1, "has_stale": 1}
+    fate.calls.clear()
+    pipeline.examine(Job(3, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0))
+    assert fate.calls == {"about": 1, "has_stale": 1}
 
 
 # ---- the first collection

@@ -232,7 +232,7 @@ def _on_database(settings: Settings, database: Database, engines: Engines) -> Ap
     clock = SystemClock()
     queue = StoreQueue(database, clock, settings.lease)
     stores = Stores(
-        StoreLedger(database),
+        StoreLedger(database, names_beside=not settings.on_cloudinary),
         queue,
         StoreInbox(database, queue, clock),
         reach=database.reach,

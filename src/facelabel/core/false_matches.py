@@ -8,6 +8,7 @@ the more alike a face has to be.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +63,7 @@ def step(portraits: int) -> int:
     return next(size for size in _steps() if size >= portraits)
 
 
+@lru_cache(maxsize=16)
 def needed(portraits: int, strangers: float) -> float:
     """The similarity at which the chance of a stranger to get some name is ``strangers`` (0..1).
 

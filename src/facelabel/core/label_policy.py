@@ -74,6 +74,13 @@ class Scheme:
     collection: str = "cld-rekog"
     rules: matching.Rules = field(default_factory=matching.Rules)
     places: Places = field(default_factory=Places)
+    #: Tells searches decided under other rules, or for other places, apart.
+    fingerprint: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Take the fingerprint once; it is compared for every picture."""
+        rules, places = self.rules.fingerprint, self.places.fingerprint
+        object.__setattr__(self, "fingerprint", f"{rules};{places}" if places else rules)
 
     def trains(self, asset: Asset) -> bool:
         """Whether the asset is a training image; where folders nest, the inner one decides."""
@@ -100,12 +107,6 @@ class Scheme:
     def still_says(self, asset: Asset, person: str) -> bool:
         """Whether one of the labels, bad ones beside it or not, names this person."""
         return names.is_labelled(self.labels(asset), person, self.prefix)
-
-    @property
-    def fingerprint(self) -> str:
-        """Tell searches decided under other rules, or for other places, apart."""
-        places = self.places.fingerprint
-        return f"{self.rules.fingerprint};{places}" if places else self.rules.fingerprint
 
     def same_places(self, fingerprint: str) -> bool:
         """Whether a search of that fingerprint put its names where we do."""

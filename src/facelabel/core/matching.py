@@ -10,6 +10,7 @@ many are known (see :mod:`facelabel.core.false_matches`), and where the runner-u
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from facelabel.core import false_matches
@@ -63,16 +64,12 @@ class Rules:
 
 
 def rank(hits: Iterable[Hit]) -> tuple[Candidate, ...]:
-    """People by their best reference face, most similar first."""
-    best: dict[str, Hit] = {}
-    for hit in hits:
-        best[hit.person] = max(hit, best.get(hit.person, hit), key=_merit)
-    candidates = [Candidate(hit.person, hit.similarity, hit.face_id) for hit in best.values()]
-    return tuple(sorted(candidates, key=lambda c: (-c.similarity, c.person)))
-
-
-def _merit(hit: Hit) -> tuple[float, str]:
-    return hit.similarity, hit.face_id
+    """People by their best reference face, most similar first, equal ones by the alphabet."""
+    # Of equally similar faces of a person one always counts.
+    best = {hit.person: hit for hit in sorted(hits, key=attrgetter("similarity", "face_id"))}
+    people = sorted(best.values(), key=attrgetter("person"))
+    people.sort(key=attrgetter("similarity"), reverse=True)
+    return tuple(Candidate(hit.person, hit.similarity, hit.face_id) for hit in people)
 
 
 @dataclass(slots=True)
@@ -113,17 +110,9 @@ def standing(
     then the same people are near enough to the same faces.
     """
     needed = rules.needed(portraits)
-    scores = [score for face in faces for score in _scores(face.hits)]
+    scores = [candidate.similarity for face in faces for candidate in rank(face.hits)]
     below = max((score for score in scores if score < needed), default=-1.0)
     return below, min((score for score in scores if score >= needed), default=101.0)
-
-
-def _scores(hits: Iterable[Hit]) -> Iterable[float]:
-    """How alike each person is, in any order."""
-    best: dict[str, float] = {}
-    for hit in hits:
-        best[hit.person] = max(hit.similarity, best.get(hit.person, hit.similarity))
-    return best.values()
 
 
 def assign(

@@ -106,16 +106,11 @@ def plan(marks: Mapping[str, NameState], seen: Seen, wanted: AbstractSet[str]) -
     after: dict[str, NameState | None] = dict.fromkeys([*add, *kept], NameState.WRITTEN)
     after |= dict.fromkeys(remove)
     after |= dict.fromkeys(refusing, NameState.REFUSED)
+    then = {**marks, **before}
     return NamePlan(
         tuple(add),
         tuple(sorted({*remove, *refusing})),
-        _news(before, marks),
-        _news(after, {**marks, **before}),
+        # Only what differs from the marks there are.
+        {name: state for name, state in before.items() if marks.get(name) is not state},
+        {name: state for name, state in after.items() if then.get(name) is not state},
     )
-
-
-def _news(
-    states: Mapping[str, NameState | None], marks: Mapping[str, NameState | None]
-) -> dict[str, NameState | None]:
-    """Only what differs from the marks there are."""
-    return {name: state for name, state in states.items() if marks.get(name) is not state}

@@ -71,16 +71,17 @@ class LiveGallery:
             state = self.ledger.gallery()
         # Of one moment with the generation, as another process may switch at any.
         scope = Scope(state.generation, state.collection or collection, self.scheme.fingerprint)
-        return scope, self._rules(state)
+        return scope, self.rules(state)
 
-    def rules(self) -> Rules:
-        """When a face gets a name: what was asked for, else what the gallery was begun with."""
-        return self._rules(self.ledger.gallery())
+    def rules(self, state: GalleryState | None = None) -> Rules:
+        """When a face gets a name: what was asked for, else what the gallery was begun with.
 
-    def _rules(self, state: GalleryState) -> Rules:
+        ``state``: the gallery's, where it is known.
+        """
         rules = self.scheme.rules
         if rules.strangers is not None:
             return rules
+        state = state or self.ledger.gallery()
         return replace(rules, strangers=false_matches.STRANGERS if state.weighs_strangers else 0.0)
 
     def portraits(self) -> int | None:

@@ -7,8 +7,11 @@ order. The order of the steps lets a process die between any two of them:
 * enrol: note whom we enrol, ask the recogniser, record. A face found enrolled and not recorded is
   recorded by the next job. A face that nobody holds any more is first a *leftover* in the ledger,
   then forgotten, then cleared, which counts as a change: who looked until then may have seen it.
-* identify: read the generation of the gallery, search, record, mark and write the names. If the
-  gallery changed meanwhile the recorded generation is too old, and a sweep looks again.
+* identify: read what is on record, the generation of the gallery first; search; record that with
+  the names about to be written; write them; mark them written. If the gallery changed meanwhile
+  the recorded generation is too old, and a sweep looks again.
+
+How each is done: :mod:`.enrolling`, :mod:`.identifying`, :mod:`.name_writing`.
 """
 
 from __future__ import annotations
@@ -56,23 +59,21 @@ class Pipeline:
     #: Pictures of which one turn finds out whether they have to be.
     confirm_batch: int = lookback.AT_ONCE
 
+    #: Its parts, on the same ports.
     gallery: LiveGallery = field(init=False)
     enroller: Enroller = field(init=False)
     identifier: Identifier = field(init=False)
 
     def __post_init__(self) -> None:
-        """Build the three parts on the same ports."""
+        """Build the parts."""
         library, recognizer, ledger, queue = self.library, self.recognizer, self.ledger, self.queue
-        gallery = LiveGallery(recognizer, ledger, queue, self.scheme, self.thrift)
-        identifier = Identifier(
-            library, recognizer, ledger, queue, self.clock, self.scheme, gallery,
-            NameWriter(library, ledger, self.scheme.places), self.thrift,
-        )  # fmt: skip
-        enroller = Enroller(library, recognizer, ledger, queue, self.scheme)
-        for name, part in (
-            ("gallery", gallery), ("enroller", enroller), ("identifier", identifier),
-        ):  # fmt: skip
-            object.__setattr__(self, name, part)
+        put, scheme, thrift = object.__setattr__, self.scheme, self.thrift
+        put(self, "gallery", LiveGallery(recognizer, ledger, queue, scheme, thrift))
+        put(self, "enroller", Enroller(library, recognizer, ledger, queue, scheme))
+        writer = NameWriter(library, ledger, scheme.places)
+        put(self, "identifier", Identifier(
+            library, recognizer, ledger, queue, self.clock, scheme, self.gallery, writer, thrift,
+        ))  # fmt: skip
 
     def examine(self, job: Job) -> Outcome:
         """Bring one asset to what it should be; Rejected is also written on the image."""

@@ -349,10 +349,12 @@ class DynamoLedger(_Enrolments, _Searches):
         )
         if (live := gallery.collection) is None:
             return record
+        line, noted = _at(live, _ENROLMENT, asset_id), _at(live, _INTENTION, asset_id)
+        found = self._table.get_many([line, noted])
         return replace(
             record,
-            enrolment=self.enrolment(live, asset_id),
-            intention=self.intention(live, asset_id),
+            enrolment=_enrolment(found.get(line)),
+            intention=found[noted]["person"] if noted in found else None,
             has_leftovers=bool(self.leftovers(live)),
         )
 

@@ -246,10 +246,10 @@ class StoreEnrolments:
 class StoreLedger(StoreEnrolments, StoreSearches):
     """The ledger in the database; implements :class:`facelabel.ports.Ledger`."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep the ledger in this database."""
+    def __init__(self, database: Database, *, names_beside: bool = False) -> None:
+        """Keep the ledger in this database; ``names_beside``: see :class:`StoreSearches`."""
         StoreEnrolments.__init__(self, database)
-        StoreSearches.__init__(self, database)
+        StoreSearches.__init__(self, database, names_beside=names_beside)
 
     def about(self, asset_id: str) -> OnRecord:
         """Return everything that is on record of an asset, as of one moment."""

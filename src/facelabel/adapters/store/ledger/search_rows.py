@@ -8,6 +8,7 @@ replace another is decided there.
 from __future__ import annotations
 
 import operator
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 _SEARCH, _STANDING, _MARK = schema.search.c, schema.standing.c, schema.name_mark.c
 _BASIS = ("note", "below", "upto")
+_NO_BASIS = dict.fromkeys(_BASIS)
+_SMALL, _LARGE = (
+    [c.name for c in table.c if c.name not in _BASIS] for table in (schema.standing, schema.search)
+)
 #: What a search is read from: both tables, joined by their asset_id.
 COLUMNS = (*_SEARCH, *(c for c in _STANDING if c.name not in {"asset_id", *_BASIS}))
 # Put into words once, as they are asked for each picture: that takes as long as to be told.
@@ -60,12 +65,17 @@ _UNMARK = delete(schema.name_mark).where(
 class StoreSearches:
     """Searches and names in the database; implements :class:`facelabel.ports.Searches`."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep them in this database."""
+    def __init__(self, database: Database, *, names_beside: bool = False) -> None:
+        """Keep them in this database.
+
+        ``names_beside``: names are written to pictures in this very database. Then what announces
+        a name is on disk before the name is, without being waited for.
+        """
         self._database = database
+        self._names_beside = names_beside
         # Words made once, as above; each dialect has its own.
         self._putting = {
-            is_newer: _puts(database.inserting, is_newer) for is_newer in (operator.ge, operator.gt)
+            is_newer: _puts(database.insert, is_newer) for is_newer in (operator.ge, operator.gt)
         }
         mark = database.insert(schema.name_mark)
         self._set_mark = mark.on_conflict_do_update(
@@ -98,7 +108,8 @@ class StoreSearches:
         """
         # Not waited for: a power cut that takes this back takes back the end of its job, too.
         # But what is about to be written elsewhere has to be known before it is.
-        with self._database.transaction(durable=bool(states)) as connection:
+        durable = bool(states) and not self._names_beside
+        with self._database.transaction(durable=durable) as connection:
             self._put(connection, [(search, basis)], operator.ge)
             if states:
                 self._mark(connection, search.asset_id, states)
@@ -165,7 +176,7 @@ class StoreSearches:
             if stand:
                 connection.execute(as_read.values(**brought, note=bindparam("new")), stand)
             if moved:
-                connection.execute(as_read.values(_basis(None)), moved)
+                connection.execute(as_read.values(_NO_BASIS), moved)
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
@@ -200,7 +211,9 @@ class StoreSearches:
 
         Where that changes which names are refused, its search is not known to stand any more.
         """
-        with self._database.transaction() as connection:
+        # That names are written is found out again where the end of the job was taken back, too.
+        durable = set(states.values()) != {NameState.WRITTEN}
+        with self._database.transaction(durable=durable) as connection:
             self._mark(connection, asset_id, states)
 
     def forget_asset(self, asset_id: str) -> None:
@@ -218,15 +231,18 @@ class StoreSearches:
     ) -> None:
         """Put searches; ``is_newer`` says which generation of the same content replaces another."""
         plain = {search.asset_id: encode_search(search) for search, _ in searches}
+        rests = {search.asset_id: basis for search, basis in searches}
+        # In one order, so that two who write the same do not wait for each other.
         small = [
-            {**_of(schema.standing, plain[search.asset_id]), **_basis(basis)}
-            for search, basis in sorted(searches, key=lambda one: one[0].asset_id)
+            {name: plain[key][name] for name in _SMALL}
+            | {name: getattr(basis, name, None) for name in _BASIS}
+            for key, basis in sorted(rests.items(), key=itemgetter(0))
         ]
         if not small:
             return
         put_small, put_large = self._putting[is_newer]
         done = connection.execute(put_small, small).scalars().all()
-        large = [_of(schema.search, plain[asset_id]) for asset_id in done]
+        large = [{name: plain[asset_id][name] for name in _LARGE} for asset_id in done]
         if large:
             connection.execute(put_large, large)
 
@@ -247,7 +263,7 @@ class StoreSearches:
             connection.execute(self._set_mark, new)
         if naming.refused(naming.marked(before, states)) != naming.refused(before):
             this = update(schema.standing).where(_STANDING.asset_id == asset_id)
-            connection.execute(this.values(_basis(None)))
+            connection.execute(this.values(_NO_BASIS))
 
 
 def marks(connection: Connection, asset_id: str) -> dict[str, NameState]:
@@ -258,22 +274,20 @@ def marks(connection: Connection, asset_id: str) -> dict[str, NameState]:
 
 def forget_bases(connection: Connection) -> None:
     """Note that of no search it is known what it rests on."""
-    connection.execute(
-        update(schema.standing).where(_STANDING.note.is_not(None)).values(_basis(None))
-    )
+    connection.execute(update(schema.standing).where(_STANDING.note.is_not(None)).values(_NO_BASIS))
 
 
 def _puts(
-    inserting: Callable[[Table], Insert], is_newer: Callable[..., Any]
+    insert: Callable[[Table], Insert], is_newer: Callable[..., Any]
 ) -> tuple[Executable, Executable]:
     """Statements for both tables."""
-    new = inserting(schema.standing)
+    new = insert(schema.standing)
     small = new.on_conflict_do_update(
         index_elements=["asset_id"],
         set_={column.name: new.excluded[column.name] for column in _STANDING},
         where=_may_replace(new, is_newer),
     )
-    new = inserting(schema.search)
+    new = insert(schema.search)
     values = {column.name: new.excluded[column.name] for column in _SEARCH}
     large = new.on_conflict_do_update(index_elements=["asset_id"], set_=values)
     return small.returning(_STANDING.asset_id), large
@@ -290,15 +304,6 @@ def _read(connection: Connection, asset_ids: Sequence[str]) -> dict[str, Search]
 
 def _asset_ids(_: Connection, rows: Sequence[RowMapping]) -> list[str]:
     return [row["asset_id"] for row in rows]
-
-
-def _of(table: Table, plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What a table takes of a search."""
-    return {column.name: plain[column.name] for column in table.c if column.name in plain}
-
-
-def _basis(basis: Basis | None) -> dict[str, Any]:
-    return {name: getattr(basis, name, None) for name in _BASIS}
 
 
 def _in(scope: Scope) -> tuple[ColumnElement[bool], ...]:

@@ -29,11 +29,13 @@ from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from sqlalchemy import URL, Column, Connection, Engine, RowMapping, Select, Table
     from sqlalchemy.dialects.postgresql import Insert
     from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+    from facelabel.adapters.store.sql.database_errors import Who
 
 T = TypeVar("T")
 
@@ -59,14 +61,15 @@ class Database:
         self._url = _checked(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._busy_timeout = busy_timeout
+        self._forgets = threading.Event()
         self._engine = self._connected()
+        self._reader = self._engine
+        if not self._sqlite:
+            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         #: Of the dialect in use, which is loaded by now: the other one takes as long again.
         dialect = import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}")
-        self._inserting = cast("Callable[[Table], Insert]", dialect.insert)
-        snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
-        self._reader = self._engine.execution_options(**snapshot)
-        forgets = threading.Event()
-        self._writer = self._engine.execution_options(forgets=forgets)
+        #: INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words.
+        self.insert = self.inserting = cast("Callable[[Table], Insert]", dialect.insert)
         self._eraser: Eraser | None = None
         if self._sqlite:
             keep_copies_in(Path(self._url.database or "").parent)
@@ -77,7 +80,7 @@ class Database:
             self.close()
             raise
         if self._sqlite:
-            self._eraser = Eraser(Path(self._url.database or ""), forgets)
+            self._eraser = Eraser(Path(self._url.database or ""), self._forgets)
 
     @property
     def url(self) -> str:
@@ -93,7 +96,7 @@ class Database:
         process but not a power cut, and does not wait for the disk; a later durable transaction
         makes it so, too.
         """
-        with self._translated(), self._writer.begin() as connection:
+        with translated(self._who), self._engine.begin() as connection:
             if self._sqlite:
                 _begin_writing(connection, durable=durable)
             else:
@@ -103,7 +106,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read: the whole block sees the database as of one moment."""
-        with self._translated(), self._reader.connect() as connection:
+        with translated(self._who), self._reader.connect() as connection:
             if self._sqlite:
                 _straight(connection, "BEGIN")
             yield connection
@@ -130,15 +133,6 @@ class Database:
                 return
             yield from items
 
-    @property
-    def inserting(self) -> Callable[[Table], Insert]:
-        """INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words."""
-        return self._inserting
-
-    def insert(self, table: Table) -> Insert:
-        """INSERT into a table, by :attr:`inserting`."""
-        return self.inserting(table)
-
     def reach(self) -> None:
         """Read as a new process would. Raises Unavailable or ConfigurationError.
 
@@ -147,15 +141,15 @@ class Database:
         """
         apart = self._engine
         if self._sqlite:
-            apart = _sqlite_engine(self._url, self._busy_timeout, pooled=False)
-        with self._translated(), apart.connect() as connection:
+            apart = _sqlite_engine(self._url, self._busy_timeout, self._forgets, pooled=False)
+        with translated(self._who), apart.connect() as connection:
             _revision(connection)
 
     def unkept(self) -> Sequence[str]:
         """Statements that give our role what a pooler between does not let us set for ourselves."""
         if self._sqlite:
             return ()
-        with self._translated():
+        with translated(self._who):
             role = postgresql.who(self._engine, self._url)
             return postgresql.unkept(self._engine, self._busy_timeout, role)
 
@@ -171,14 +165,14 @@ class Database:
         """As a user wrote it."""
         return self._url.set(drivername=self._url.get_backend_name())
 
-    def _translated(self) -> AbstractContextManager[None]:
-        return translated(lambda: postgresql.who(self._engine, self._url))
+    def _who(self) -> Who:
+        return postgresql.who(self._engine, self._url)
 
     def _connected(self, *, migrating: bool = False) -> Engine:
         try:
             if self._sqlite:
                 return _sqlite_engine(
-                    self._url, self._busy_timeout, migrating=migrating, pooled=not migrating
+                    self._url, self._busy_timeout, self._forgets, migrating=migrating
                 )
             return postgresql.engine(self._url, self._busy_timeout)
         except ModuleNotFoundError as error:
@@ -204,7 +198,7 @@ class Database:
     def _migrate(self) -> None:
         engine = self._connected(migrating=True)
         try:
-            with self._translated(), engine.begin() as connection:
+            with translated(self._who), engine.begin() as connection:
                 if self._sqlite:
                     _begin_writing(connection)
                 else:
@@ -253,19 +247,26 @@ def _checked_sqlite(url: URL) -> URL:
 
 
 def _sqlite_engine(
-    url: URL, busy_timeout: float, *, migrating: bool = False, pooled: bool = True
+    url: URL,
+    busy_timeout: float,
+    forgets: threading.Event,
+    *,
+    migrating: bool = False,
+    pooled: bool = True,
 ) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": busy_timeout},
         hide_parameters=_PRIVATE,
-        poolclass=None if pooled else NullPool,
+        poolclass=None if pooled and not migrating else NullPool,
     )
-    event.listen(engine, "connect", _sqlite_setup(migrating=migrating))
+    event.listen(engine, "connect", _sqlite_setup(forgets, migrating=migrating))
     return engine
 
 
-def _sqlite_setup(*, migrating: bool) -> Callable[[DBAPIConnection, object], None]:
+def _sqlite_setup(
+    forgets: threading.Event, *, migrating: bool
+) -> Callable[[DBAPIConnection, ConnectionPoolEntry], None]:
     pragmas = [
         # A deleted face is overwritten with zeros: its vector must not linger in free pages.
         "secure_delete = ON",
@@ -276,7 +277,8 @@ def _sqlite_setup(*, migrating: bool) -> Callable[[DBAPIConnection, object], Non
     if migrating:
         pragmas.append("journal_mode = WAL")  # remembered by the file
 
-    def setup(connection: DBAPIConnection, _: object) -> None:
+    def setup(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info["forgets"] = forgets  # see forgetting.note
         connection.isolation_level = None  # we alone begin transactions
         cursor = connection.cursor()
         for pragma in pragmas:

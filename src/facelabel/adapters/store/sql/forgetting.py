@@ -64,11 +64,11 @@ _TEMPORARY = threading.Lock()
 def note(connection: Connection) -> None:
     """Remember, with the transaction, that something was forgotten.
 
-    The execution option "forgets", an event, is set: its process has something to see to.
+    What the connection knows as "forgets", an event, is set: its process has something to see to.
     """
     if connection.dialect.name != "sqlite":
         return
-    if forgets := connection.get_execution_options().get("forgets"):
+    if forgets := connection.info.get("forgets"):
         forgets.set()
     state = connection.exec_driver_sql("PRAGMA user_version").scalar()
     if state not in {_FORGOTTEN, _LEFT}:
