@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from facelabel import names, reading
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
-from facelabel.model import JobKind, JobRequest, JobState, Outcome
+from facelabel.model import JobKind, JobRequest, JobState, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ PAGE = 100
 #: More jobs than any queue holds.
 ALL = 1_000_000_000
 #: What became of a picture whose job another worker is doing.
-ELSEWHERE = Outcome("waiting", note="another worker has it")
+ELSEWHERE = Outcome(OutcomeKind.WAITING, note="another worker has it")
 _UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
 
 
@@ -123,9 +123,9 @@ def work(
 
     Whatever else waits in the queue is worked too.
 
-    The kind of an outcome is "refused" where the image is at fault, "waiting" where the job goes
-    on later or in another worker; ``note`` says why. Where nothing more can be done now, what is
-    left waits with that reason: what was done is worth its report.
+    An outcome is REFUSED where the image is at fault, WAITING where the job goes on later or in
+    another worker; ``note`` says why. Where nothing more can be done now, what is left waits with
+    that reason: what was done is worth its report.
     """
     wanted = frozenset(asset_ids)
     results: dict[str, Outcome] = {}
@@ -133,7 +133,9 @@ def work(
 
     def note(done: Done) -> None:
         key, outcome = done.job.key, done.outcome or _failure(done)
-        looked_again = key in results and outcome.kind == "unchanged"  # our own tag came back
+        looked_again = (
+            key in results and outcome.kind is OutcomeKind.UNCHANGED
+        )  # our own tag came back
         if done.job.kind is JobKind.ASSET and key in wanted and not looked_again:
             results[key] = outcome
         on_done(done)
@@ -346,12 +348,12 @@ def _clean_stem(filename: str) -> str:
 
 def failed(trouble: Rejected | Unavailable) -> Outcome:
     """What became of a picture that did not even get into the library."""
-    kind = "refused" if isinstance(trouble, Rejected) else "waiting"
+    kind = OutcomeKind.REFUSED if isinstance(trouble, Rejected) else OutcomeKind.WAITING
     return Outcome(kind, note=str(trouble))
 
 
 def _failure(done: Done) -> Outcome:
-    kind = "refused" if done.buried else "waiting"
+    kind = OutcomeKind.REFUSED if done.buried else OutcomeKind.WAITING
     reason = done.error.strip().rpartition("\n")[2]
     return Outcome(kind, asset_id=done.job.key, note=reason)
 

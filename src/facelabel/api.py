@@ -14,6 +14,7 @@ from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
 from facelabel.errors import Rejected
+from facelabel.model import OutcomeKind
 from facelabel.portraits import Portrait
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def upload_and_index(
     with opened(settings or configuration.load()) as app:
         asset = actions.add_portrait(app, Portrait(os.fspath(source), label))
         (outcome,) = actions.work(app, [asset.asset_id])
-        if outcome.kind == "refused":
+        if outcome.kind is OutcomeKind.REFUSED:
             raise Rejected(outcome.note)
         return outcome
 

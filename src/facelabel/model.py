@@ -389,12 +389,44 @@ class Job:
     enqueued_at: float = 0.0
 
 
+class OutcomeKind(enum.StrEnum):
+    """What became of a picture, or of a job about many of them."""
+
+    #: A portrait: its face was learnt …
+    ENROLLED = "enrolled"
+    #: … or forgotten, because its label is gone.
+    UNENROLLED = "un-enrolled"
+    #: A picture was searched, and its names are written.
+    IDENTIFIED = "identified"
+    #: It was as it should be.
+    UNCHANGED = "unchanged"
+    #: It is in none of our folders, or a portrait without a label.
+    IGNORED = "ignored"
+    #: It was deleted, and what was known of it is forgotten.
+    GONE = "gone"
+    #: The image is at fault: trying again changes nothing.
+    REFUSED = "refused"
+    #: It is done later, here or by another worker.
+    WAITING = "waiting"
+    #: A notification was turned into jobs about pictures.
+    NOTED = "noted"
+    #: Pictures searched before the gallery changed were decided again.
+    SWEPT = "swept"
+    #: What notifications missed was found.
+    RECONCILED = "reconciled"
+    #: A new collection is being built …
+    REBUILDING = "rebuilding"
+    #: … and took the place of the old one.
+    REBUILT = "rebuilt"
+    #: A subscriber was told of a change.
+    NOTIFIED = "notified"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a job came to."""
 
-    #: enrolled, un-enrolled, identified, unchanged, ignored, gone, swept
-    kind: str
+    kind: OutcomeKind
     asset_id: str = ""
     public_id: str = ""
     names: tuple[str, ...] = ()

@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING
 
 from facelabel import chance, doubts, lookback, matching, names, naming, scheme
 from facelabel.errors import ConfigurationError, LabelRefused, NotFound, Rejected, Unavailable
-from facelabel.model import Enrolment, JobKind, JobRequest, NameState, Outcome, Scope, Search
+from facelabel.model import (
+    Enrolment,
+    JobKind,
+    JobRequest,
+    NameState,
+    Outcome,
+    OutcomeKind,
+    Scope,
+    Search,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -110,7 +119,7 @@ class Pipeline:
                 self._revisit(searches, sightings, scope, rules)
         if more or len(searches) == self.sweep_batch:
             self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
-        return Outcome("swept", note=f"{len(searches)} pictures")
+        return Outcome(OutcomeKind.SWEPT, note=f"{len(searches)} pictures")
 
     def collection(self) -> str:
         """Return the live collection, made at the first need."""
@@ -158,11 +167,11 @@ class Pipeline:
         person = self._person(asset, current, collection)
         if person is None:
             gone = self._expel(asset, collection)
-            return Outcome("un-enrolled" if gone else "ignored", note="no label")
+            return Outcome(OutcomeKind.UNENROLLED if gone else OutcomeKind.IGNORED, note="no label")
         if current and (current.person, current.version) == (person, asset.version):
-            kind, enrolment = "unchanged", self._renamed(current, asset, collection)
+            kind, enrolment = OutcomeKind.UNCHANGED, self._renamed(current, asset, collection)
         else:
-            kind, enrolment = "enrolled", self._enrol(asset, person, collection)
+            kind, enrolment = OutcomeKind.ENROLLED, self._enrol(asset, person, collection)
         self._forget_leftovers(collection)
         self._tag_face(asset, enrolment.face_id)
         threshold = self.scheme.rules.threshold
@@ -310,7 +319,8 @@ class Pipeline:
         unenrolled = live is not None and self._unenrol(asset.asset_id, live)
         if self.scheme.searches(asset) or self.ledger.search(asset.asset_id):
             return self._identify(asset)
-        return Outcome("un-enrolled" if unenrolled else "ignored", note="outside our folders")
+        kind = OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED
+        return Outcome(kind, note="outside our folders")
 
     def _identify(self, asset: Asset) -> Outcome:
         generation, collection = self.ledger.generation(), self.collection()
@@ -334,8 +344,9 @@ class Pipeline:
         if search is not last:
             self.ledger.record(search, basis)
         self._write(asset, plan)
+        same = search is last and not (plan.add or plan.remove)
         return Outcome(
-            "unchanged" if search is last and not (plan.add or plan.remove) else "identified",
+            OutcomeKind.UNCHANGED if same else OutcomeKind.IDENTIFIED,
             names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
             note=f"{calls} paid calls" if calls else "", left_out=len(search.left_out),
         )  # fmt: skip
@@ -535,7 +546,7 @@ class Pipeline:
         self.recognizer.discard(asset_id)
         self.ledger.forget_asset(asset_id)
         self.schedule_sweep()
-        return Outcome("gone", asset_id=asset_id)
+        return Outcome(OutcomeKind.GONE, asset_id=asset_id)
 
     @contextmanager
     def one_collection(self) -> Iterator[str | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import Outcome
+from facelabel.model import Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Notifier:
             raise _failure(job, str(trouble)) from trouble
         if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's success
             raise _failure(job, f"the subscriber answered {status}")
-        return Outcome("notified")
+        return Outcome(OutcomeKind.NOTIFIED)
 
     def _send(self, job: Job) -> int:
         payload = {name: str(value) for name, value in job.payload.items()}

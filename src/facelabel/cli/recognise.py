@@ -22,7 +22,7 @@ from facelabel.cli.framework import (
     print_json,
 )
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import JobKind, Outcome
+from facelabel.model import JobKind, Outcome, OutcomeKind
 from facelabel.walking import Walk
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 #: Outcomes after which a portrait is learnt.
-_LEARNT = frozenset({"enrolled", "unchanged"})
+_LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
 
 
 @click.command(
@@ -117,7 +117,7 @@ def _import(app: App, path: Path, *, as_json: bool) -> None:
         print_json({"people": people, "portraits": rows, "warnings": alike,
                     "left_out": report.left_out_rows(walk.left_out)})  # fmt: skip
     else:
-        learnt = sum(outcome.kind == "enrolled" for _, outcome in results)
+        learnt = sum(outcome.kind is OutcomeKind.ENROLLED for _, outcome in results)
         known = "" if people is None else f", {people} people known"
         out.print(f"{learnt} portraits learnt{known}")
         notes = ((portrait.named, outcome) for portrait, outcome in results)
@@ -128,8 +128,8 @@ def _import(app: App, path: Path, *, as_json: bool) -> None:
         report.print_left_out(walk.left_out)
     kinds = {outcome.kind for _, outcome in results} - _LEARNT
     finish(
-        refused=bool(kinds - {"waiting"}) or walk.failed,
-        waiting="waiting" in kinds or people is None,
+        refused=bool(kinds - {OutcomeKind.WAITING}) or walk.failed,
+        waiting=OutcomeKind.WAITING in kinds or people is None,
     )
 
 
@@ -168,7 +168,7 @@ def _overruled(former: Portrait | None, portrait: Portrait) -> Iterator[tuple[Po
     if former and former.person != portrait.person:
         known_as = f"{portrait.named}, labelled {portrait.person}: that label counts"
         note = f"labelled {former.person}, is the same picture as {known_as}"
-        yield former, Outcome("refused", note=note)
+        yield former, Outcome(OutcomeKind.REFUSED, note=note)
 
 
 def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from facelabel.cli.framework import err, out
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import Verdict
+from facelabel.model import OutcomeKind, Verdict
 from facelabel.walking import Reason
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Tally:
         self._done += 1
         self._advance(self._done, self._done + self._pending())
         if done.outcome is None:
-            self.kinds["refused" if done.buried else "to be retried"] += 1
+            self.kinds[OutcomeKind.REFUSED if done.buried else "to be retried"] += 1
             self._failed[done.job.key] = done.buried
             self._note_failure(done, done.error.strip().rpartition("\n")[2])
             return
@@ -194,7 +194,8 @@ class Tally:
 
     def summary(self) -> str:
         """The counts in one line."""
-        parts = [f"{count} {kind}" for kind, count in self.kinds.most_common() if kind != "swept"]
+        kinds = (found for found in self.kinds.most_common() if found[0] != OutcomeKind.SWEPT)
+        parts = [f"{count} {kind}" for kind, count in kinds]
         counts = ", ".join(parts) or "nothing to do"
         return f"{counts}; {faces_left_out(self._faces)}" if self._faces else counts
 
@@ -220,7 +221,7 @@ def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
     told: list[tuple[str, str]] = []
     waiting: dict[str, list[str]] = {}
     for name, outcome in outcomes:
-        if outcome.kind == "waiting":
+        if outcome.kind is OutcomeKind.WAITING:
             waiting.setdefault(outcome.note, []).append(name)
         elif outcome.note:
             told.append((name, outcome.note))
