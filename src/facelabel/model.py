@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Json: TypeAlias = dict[str, JsonValue]
@@ -191,6 +191,16 @@ class NamedFace:
     candidates: tuple[Candidate, ...] = ()
 
     @property
+    def box(self) -> Box:
+        """Where the face is."""
+        return self.face.box
+
+    @property
+    def similarity(self) -> float | None:
+        """How like :attr:`best` it is, 0..100; None where there is nobody to compare with."""
+        return self.candidates[0].similarity if self.candidates else None
+
+    @property
     def best(self) -> Candidate | None:
         """The candidate the verdict speaks of."""
         return self.candidates[0] if self.candidates else None
@@ -199,6 +209,38 @@ class NamedFace:
     def runner_up(self) -> Candidate | None:
         """The next person after :attr:`best`."""
         return self.candidates[1] if len(self.candidates) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Who is on a picture that was not stored. Goes through its faces, largest first."""
+
+    faces: tuple[NamedFace, ...]
+    #: Faces that were found and not compared, each with its reasons.
+    left_out: tuple[Face, ...]
+    #: Engine and model that compared, for example "facelabel opencv-zoo/2".
+    model: str
+    #: Calls that somebody is paid for.
+    calls: int = 0
+    #: How many portraits they were compared with; None where that does not count.
+    portraits: int | None = None
+
+    def __iter__(self) -> Iterator[NamedFace]:
+        return iter(self.faces)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody who was recognised, by the alphabet."""
+        return tuple(sorted(face.name for face in self.faces if face.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is known."""
+
+    name: str
+    #: public_ids of the pictures that the face was learnt from.
+    portraits: tuple[str, ...]
 
 
 def asset_hash(asset_id: str) -> str:
@@ -435,3 +477,5 @@ class Outcome:
     note: str = ""
     #: Faces found and not looked at: beyond max_faces, or too poor for the recogniser.
     left_out: int = 0
+    #: Path or address of the file, where one was given.
+    source: str = ""

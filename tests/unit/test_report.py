@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from facelabel.actions import IN_A_ROW
 from facelabel.cli.framework import advice_on
-from facelabel.cli.report import IN_A_ROW, Tally, remarks
+from facelabel.cli.report import Tally, remarks
 from facelabel.errors import Unavailable
 from facelabel.model import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.worker import Done

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.remote import Remote
     from facelabel.intake import Intake
     from facelabel.model import Job, NamedFace, Outcome
-    from facelabel.ports import Clock, EditableLibrary, Inbox, Ledger, Queue, Recognizer
+    from facelabel.ports import Clock, EditableLibrary, FaceEngine, Inbox, Ledger, Queue, Recognizer
     from facelabel.scheme import Scheme
     from facelabel.settings import Settings
     from facelabel.worker import Hold
@@ -110,6 +110,10 @@ class App:
             heartbeat=self.settings.lease / 3,
             kinds=() if self.hold else kinds,
         )
+
+    def engine(self) -> FaceEngine:
+        """That of the live collection; of a new one, where there is none or it is elsewhere."""
+        return self.engines(None if self.amazon else live_model(self.ledger, self.recognizer))
 
     def _rebuild(self, job: Job) -> Outcome:
         def progress(done: int, total: int) -> None:

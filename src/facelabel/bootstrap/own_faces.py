@@ -13,11 +13,12 @@ from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.adapters.vectors import MatrixIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from facelabel.adapters.store.database import Database
     from facelabel.bootstrap.engines import Engines
+    from facelabel.model import Hit
     from facelabel.ports import Clock, FaceCollections, Recognizer
     from facelabel.settings import Settings
 
@@ -31,6 +32,8 @@ class OwnFaces:
 
     recognizer: Recognizer
     collections: FaceCollections
+    #: The references nearest to a face of an embedding, in a collection.
+    search: Callable[[str, bytes], Sequence[Hit]]
     #: Where Rekognition's clients keep images, if anywhere.
     fetch_object: FetchObject | None
     #: Erases from the index on disk what killed processes had yet to erase.
@@ -41,11 +44,13 @@ def build(settings: Settings, database: Database, engines: Engines, clock: Clock
     """Wire engines, templates and the index over their vectors."""
     templates = StoreTemplates(database)
     index = MatrixIndex(templates, settings.data / "vectors", threads=settings.threads)
+    recognizer = LocalRecognizer(engines, templates, index)
     return OwnFaces(
-        LocalRecognizer(engines, templates, index),
+        recognizer,
         LocalCollections(
             engines, StoreGalleries(database, clock, settings.rekognition_collection), index
         ),
+        recognizer.search,
         _objects(settings),
         index.settle,
     )

@@ -26,11 +26,11 @@ from facelabel.model import JobKind, Outcome, OutcomeKind
 from facelabel.walking import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from facelabel.actions import Identification
     from facelabel.bootstrap.app import App
     from facelabel.matching import Rules
+    from facelabel.model import Identification
     from facelabel.portraits import Portrait
     from facelabel.reconcile import Drift
     from facelabel.settings import Settings
@@ -144,31 +144,14 @@ def _known(app: App) -> dict[str, list[str]] | None:
 
 def _learn(app: App, found: Sequence[Portrait]) -> list[tuple[Portrait, Outcome]]:
     """Upload portraits and learn them; what became of each, those that could not be had first."""
-    uploaded: dict[str, Portrait] = {}
-    failed: list[tuple[Portrait, Outcome]] = []
-    known = actions.training_images(app)
     with bar("uploading", len(found)) as advance:
-        for number, portrait in enumerate(found, start=1):
-            try:
-                asset = actions.add_portrait(app, portrait, known)
-            except (Rejected, Unavailable) as trouble:
-                failed.append((portrait, actions.failed(trouble)))
-            else:
-                failed += _overruled(uploaded.get(asset.asset_id), portrait)
-                uploaded[asset.asset_id] = portrait
-            advance(number, len(found))
+        stored = list(zip(found, actions.upload_portraits(app, found, advance), strict=True))
+    failed = [(portrait, one) for portrait, one in stored if isinstance(one, Outcome)]
+    uploaded = {one.asset_id: portrait for portrait, one in stored if not isinstance(one, Outcome)}
     with bar("learning", app.queue.pending()) as advance:
         tally = report.Tally(advance, app.queue.pending, quiet=True)
         outcomes = actions.work(app, list(uploaded), tally)
     return failed + list(zip(uploaded.values(), outcomes, strict=True))
-
-
-def _overruled(former: Portrait | None, portrait: Portrait) -> Iterator[tuple[Portrait, Outcome]]:
-    """Tell of a picture that stands there for two people: it counts for the last."""
-    if former and former.person != portrait.person:
-        known_as = f"{portrait.named}, labelled {portrait.person}: that label counts"
-        note = f"labelled {former.person}, is the same picture as {known_as}"
-        yield former, Outcome(OutcomeKind.REFUSED, note=note)
 
 
 def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:
@@ -302,7 +285,7 @@ def identify(
 
 def _row_of(file: Path, seen: Identification) -> dict[str, object]:
     """One picture, for programs."""
-    return {"file": str(file), "names": _named(seen), "model": seen.model, "faces": seen.faces,
+    return {"file": str(file), "names": seen.names, "model": seen.model, "faces": seen.faces,
             "left_out": seen.left_out, "calls": seen.calls,
             "portraits": seen.portraits}  # fmt: skip
 
@@ -315,10 +298,6 @@ def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
         path = folder / f"{stem}-{number}-named.jpg"
     drawn.add(path)
     return path
-
-
-def _named(seen: Identification) -> list[str]:
-    return sorted(face.name for face in seen.faces if face.name)
 
 
 def _print_identification(file: Path, seen: Identification, rules: Rules) -> None:

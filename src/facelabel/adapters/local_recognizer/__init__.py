@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from facelabel import quality
 from facelabel.adapters.local_recognizer import footing
 from facelabel.adapters.local_recognizer import means as means_
-from facelabel.errors import ConfigurationError, NotFound
+from facelabel.errors import ConfigurationError, NotFound, Rejected
 from facelabel.model import EnrolledFace, Hit, Reason, SearchedFace, Sighting
 
 if TYPE_CHECKING:
@@ -171,6 +171,22 @@ class LocalRecognizer:
         if asset:
             self._templates.keep(asset, engine.model, analysis)
         return self._sightings(number, engine, [analysis])[0]
+
+    def search(self, collection: str, vector: bytes) -> tuple[Hit, ...]:
+        """The references nearest to a face of that embedding, of two people at least.
+
+        Raises Rejected if it is not as long as those of the collection's model.
+        """
+        number = self._number(collection)
+        engine = self._engine(self._model(number, collection))
+        if len(vector) != 4 * engine.dimensions:
+            raise Rejected(
+                f"embeddings of {engine.model} have {engine.dimensions} numbers,"
+                f" not {len(vector) // 4}"
+            )
+        (look,) = self._look(number, [vector])
+        references = self._templates.references(number, _people(look.near), means_.MOST)
+        return _hits(engine, means_.nearer(vector, _telling(look.near), means_.of(references)))
 
     def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
         """Search again, without images, the faces seen in these pictures, by asset_id."""
