@@ -18,7 +18,7 @@ ACROSS := -n auto --maxprocesses 6 --dist worksteal
 export PYTEST_TIMEOUT ?= 900
 
 .PHONY: help demo test test-busy test-all suites coverage mutants check format lint types imports soak \
-	compat bench docs lock clean
+	compat bench docs structure lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -83,6 +83,9 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 
 docs: $(VENV)/facelabel ## Write the reference pages from the program.
 	$(BIN)/python docs/generate.py
+
+structure: $(VENV)/facelabel $(VENV)/dev ## Say how the code is built, in numbers; TREES="checkouts" side by side.
+	PYTHONPATH=src $(BIN)/python scripts/structure.py $(TREES)
 
 lock: | $(VENV)/python ## Resolve the dependencies anew (needs uv).
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \

@@ -27,9 +27,10 @@ from facelabel.adapters.engine import calibration
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.galleries import StoreGalleries
 from facelabel.adapters.store.ledger import StoreLedger
+from facelabel.adapters.store.probes import StoreProbes
 from facelabel.adapters.store.queue import StoreQueue
-from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.model import Analysis, JobKind, Search, Template
 from facelabel.pipeline import SWEEP_KEY, Pipeline
@@ -119,11 +120,15 @@ class World:
     def __init__(self, url: str, folder: Path, people: People) -> None:
         """Learn everybody but the newcomers."""
         self.database = Database(url)
-        self.templates, self.ledger = StoreTemplates(self.database), StoreLedger(self.database)
-        self.recognizer = LocalRecognizer(
-            lambda _: RandomEngine(), self.templates, MatrixIndex(self.templates, folder)
-        )
         clock = SystemClock()
+        self.templates = StoreGalleries(self.database, clock)
+        self.ledger = StoreLedger(self.database)
+        self.recognizer = LocalRecognizer(
+            lambda _: RandomEngine(),
+            self.templates,
+            MatrixIndex(self.templates, folder),
+            StoreProbes(self.database),
+        )
         self.queue = StoreQueue(self.database, clock)
         self.library = MemoryLibrary(clock)
         self.pipeline = Pipeline(
@@ -132,9 +137,11 @@ class World:
         self.worker = Worker(self.queue, handlers(self.pipeline), clock)
         self.people = people
         self.pipeline.collection()
+        home = self.templates.find(HOME)
+        assert home is not None
         rows = [
             {
-                "collection_id": self.templates.collection_id(HOME),
+                "collection_id": home.number,
                 "face_id": f"face-{number}",
                 "person": f"Person {number}",
                 "asset_id": f"portrait-{number}",

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import insert
 
+from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.galleries import StoreGalleries
+from facelabel.adapters.store.probes import StoreProbes
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.model import Analysis, Template
 from facelabel.quality import Comparable
@@ -32,7 +34,7 @@ from facelabel.serial import encode_template
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,11 +79,17 @@ class Drawn:
         return 100 - 50 * distance
 
 
-class Without(LocalRecognizer):
-    """Compares with references alone."""
+class Without(StoreGalleries):
+    """Knows everybody by one reference alone, as it says: no mean is made of any."""
 
-    def _means(self, *_: object) -> Mapping[str, NDArray[np.float64]]:
-        return {}
+    def vectors_of_people(
+        self,
+        collection_id: int,
+        people: Collection[str],  # noqa: ARG002 - it has none of anybody
+        most: int,  # noqa: ARG002 - the same
+    ) -> tuple[Mapping[str, Sequence[bytes]], tuple[int, int]]:
+        """See :class:`facelabel.ports.Templates`."""
+        return {}, self.position(collection_id)
 
 
 def _unit(vectors: Vectors) -> Vectors:
@@ -108,13 +116,17 @@ def fill(database: Database, engine: Drawn, number: int, portraits: int) -> None
 def measure(folder: Path, references: int, portraits: int, rounds: int) -> list[dict[str, float]]:
     """Milliseconds of a search, with means and without."""
     database = Database(f"sqlite:///{folder / 'benchmark.db'}")
-    templates, engine = StoreTemplates(database), Drawn(references // portraits)
+    clock = SystemClock()
+    templates, engine = StoreGalleries(database, clock), Drawn(references // portraits)
     templates.create(COLLECTION, MODEL, DIMENSIONS)
-    number = templates.collection_id(COLLECTION)
-    assert number is not None
-    fill(database, engine, number, portraits)
+    collection = templates.find(COLLECTION)
+    assert collection is not None
+    fill(database, engine, collection.number, portraits)
     index = MatrixIndex(templates, folder / "vectors")
-    sides = [kind(lambda _: engine, templates, index) for kind in (LocalRecognizer, Without)]
+    sides = [
+        LocalRecognizer(lambda _: engine, kind(database, clock), index, StoreProbes(database))
+        for kind in (StoreGalleries, Without)
+    ]
     lines = []
     for faces in FACES:
         taken: list[list[float]] = [[], []]

@@ -1,7 +1,8 @@
 """Words of the face collections, in Amazon Rekognition's meaning.
 
 What a client of Rekognition sees of a collection: faces with the image they came from, users made
-of several faces, and what searches come to. The pipeline needs none of it.
+of several faces, and what searches come to. And, at the end, what their store speaks of with all
+who use it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from facelabel.model import Box, Face, Template
+    from collections.abc import Sequence
+
+    from facelabel.model import Box, EnrolledFace, Face, Template
 
 
 class QualityFilter(enum.StrEnum):
@@ -183,11 +186,16 @@ class Association:
 class Gallery:
     """What a search needs to know of a collection."""
 
-    #: Number of its vectors in the index; never used again.
+    #: Number of its vectors in the index; never used again, even for one of the same name.
     number: int
     #: The same of the vectors of its users; None before it has any.
     users_number: int | None
     model: str
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """What its vectors and those of its users are derived under."""
+        return [number for number in (self.number, self.users_number) if number is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,3 +209,17 @@ class NewFace:
     #: Whom the external id names; "" is nobody.
     person: str
     template: Template
+    #: What the pipeline enrolled it from; None: a client put it there.
+    asset_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A face of a collection, as who searches it needs to know it."""
+
+    face: EnrolledFace
+    #: Lowest row number of the same person. It stands for the person where no name may be kept,
+    #: and changes only when it is deleted.
+    first_row: int
+    #: Whether the person has more than this one.
+    has_others: bool

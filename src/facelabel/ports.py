@@ -1,8 +1,12 @@
 """What the core needs from outside, one Protocol per need.
 
-Every port has a small real class in :mod:`facelabel.testing` and a contract suite in
-``tests/contract`` that each implementation passes. All methods may raise
-:class:`~facelabel.errors.Unavailable`; all may be called again after any failure.
+What the core is built on has a small real class in :mod:`facelabel.testing` beside those that
+products stand behind: Library, Recognizer, Templates, TemplateRows, Probes, VectorIndex, Ledger,
+Queue, Inbox, Clock. Each of these but the clock has one contract suite in ``tests/contract`` that
+every implementation passes. MediaLibrary, Messages, Renderer, FaceCollections, FaceEngine,
+Galleries and FaceUsers have one implementation each: there the Protocol only keeps those apart
+who may not import each other. All methods may raise :class:`~facelabel.errors.Unavailable`; all
+may be called again after any failure.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
         Indexed,
         NewFace,
         QualityFilter,
+        Reference,
         User,
         UserMatch,
     )
@@ -59,7 +64,6 @@ if TYPE_CHECKING:
         Scope,
         Search,
         Sighting,
-        Template,
     )
     from facelabel.quality import Comparable
 
@@ -521,20 +525,64 @@ class FaceEngine(Protocol):
         """
 
 
-class Templates(Protocol):
-    """The vectors of every collection: the rows that the search matrix is derived from."""
+class FaceStore(Protocol):
+    """Collections of faces, as both who enrols and Rekognition's clients know them.
 
-    def create(self, collection: str, model: str, dimensions: int) -> None:
-        """Make an empty collection; one of that name stays as it is, whatever its model."""
+    One class keeps them in the database: for the pipeline it is :class:`Templates`, for clients
+    :class:`Galleries`. Every change is one transaction.
+    """
 
-    def collections(self) -> Sequence[str]:
-        """Names of all collections."""
+    def create(
+        self, collection: str, model: str, dimensions: int, tags: Mapping[str, str] | None = None
+    ) -> FaceCollection:
+        """Make an empty collection; AlreadyExists."""
+
+    def find(self, collection: str) -> Gallery | None:
+        """Return what everything else is asked by; None where there is no such collection."""
 
     def drop(self, collection: str) -> None:
-        """Delete a collection, its vectors and its users."""
+        """Delete a collection with its faces, users and tags; NotFound."""
 
-    def strangers(self, collection: str) -> int:
-        """How many faces clients put there, that no asset was enrolled as; 0 without it."""
+    def add(self, collection: str, faces: Sequence[NewFace]) -> Sequence[FaceRecord]:
+        """Add faces and return what is there of them, in their order; known face_ids stay.
+
+        Raises NotFound without the collection, ValueError for a vector of another length.
+        """
+
+    def vectors_of(
+        self, collection_id: int, face_ids: Sequence[str]
+    ) -> Mapping[str, tuple[int, bytes]]:
+        """Row number and vector of each of these faces; those that are not there are absent."""
+
+
+class TemplateRows(Protocol):
+    """The vectors of a collection, numbered: what an index is derived from."""
+
+    def position(self, collection_id: int) -> tuple[int, int]:
+        """Highest row number there is, and number of the last deletion; 0 where there is none.
+
+        While both stay the same, so do the faces of the collection.
+        """
+
+    def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Row number and vector of the next faces with a row number above ``after``, ascending."""
+
+    def deletions(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
+        """(deletion number, row number, first row of that person then) of each deletion after one.
+
+        Ascending. Of a face without a name the last is the row; None where an older program,
+        which does not note it, deleted the face.
+        """
+
+
+class Templates(FaceStore, TemplateRows, Protocol):
+    """What the pipeline's recogniser enrols and compares with: in the database, or in memory."""
+
+    def names(self) -> Sequence[str]:
+        """Names of all collections."""
+
+    def strangers(self, collection_id: int) -> int:
+        """How many faces clients put there, that no asset was enrolled as."""
 
     def supersede(self, collection: str, heir: str, *, lossy: bool) -> None:
         """Give the heir what clients put into a collection, and delete it, in one step.
@@ -544,61 +592,29 @@ class Templates(Protocol):
         (``lossy``).
         """
 
-    def model(self, collection: str) -> str | None:
-        """Return the model of the collection, None if there is none."""
-
-    def collection_id(self, collection: str) -> int | None:
-        """Return a number never reused, even when a collection of that name is made again."""
-
-    def users_id(self, collection: str) -> int | None:
-        """Return the number under which the vectors of its users are; None where it has no user."""
-
-    def add(self, collection: str, face: EnrolledFace, template: Template, digest: str) -> None:
-        """Add a reference face; the same face_id again changes nothing.
-
-        Raises NotFound without the collection, ValueError for a vector of another length.
-        """
-
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
         """Delete faces for good, from their users' vectors too; NotFound without the collection."""
 
-    def faces(
-        self, collection: str, face_ids: Sequence[str] | None = None
+    def enrolled(
+        self, collection_id: int, face_ids: Sequence[str] | None = None
     ) -> Iterator[EnrolledFace]:
-        """Every face of the collection, in the order added, or those of the given ids.
-
-        Raises NotFound without the collection.
-        """
-
-    def vectors_of(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, bytes]:
-        """Return the vectors of these faces; those that are not there are absent."""
+        """Every face of the collection, in the order added, or those of the given ids."""
 
     def references(
-        self, collection_id: int, people: Collection[str], most: int
-    ) -> Mapping[str, Sequence[bytes]]:
-        """The vectors of each of these people who has several, in the order added.
+        self, collection_id: int, rows: Sequence[int]
+    ) -> tuple[Mapping[int, Reference], tuple[int, int]]:
+        """The faces of these row numbers, deleted ones absent, and the position they are as of."""
 
-        Whoever has one alone, or more than ``most``, is absent.
+    def vectors_of_people(
+        self, collection_id: int, people: Collection[str], most: int
+    ) -> tuple[Mapping[str, Sequence[bytes]], tuple[int, int]]:
+        """The vectors of each of these people who has several, and the position they are as of.
+
+        In the order added. Whoever has one alone, or more than ``most``, is absent.
         """
 
     def nameless(self, collection_id: int) -> int:
         """How many faces clients put there without saying whose they are."""
-
-    def labels(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, EnrolledFace]:
-        """Return the faces of these row numbers; deleted ones are absent."""
-
-    def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
-        """Row number and vector of the next faces with a row number above ``after``, ascending."""
-
-    def deleted(self, collection_id: int, after: int) -> Sequence[tuple[int, int]]:
-        """(deletion number, row number) of every deletion after the given one, ascending."""
-
-    def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
-        """(deletion number, row number, first row of that person then) of each deletion after one.
-
-        Of a face without a name the last is the row; None where an older program, which does not
-        note it, deleted the face.
-        """
 
     def row_before(self, collection_id: int, newest: int) -> int:
         """Return the row number that so many faces, the newest ones, come after.
@@ -606,17 +622,9 @@ class Templates(Protocol):
         0 where there are no more than these.
         """
 
-    def position(self, collection_id: int) -> tuple[int, int]:
-        """Highest row number there is, and number of the last deletion; 0 where there is none.
 
-        While both stay the same, so do the faces of the collection.
-        """
-
-    def first_rows(self, collection_id: int, people: Collection[str]) -> Mapping[str, int]:
-        """Return the lowest row number of each of these people; those not there are absent.
-
-        It stands for the person where no name may be kept, and changes only when it is deleted.
-        """
+class Probes(Protocol):
+    """The faces of searched pictures, to be searched again without the pictures."""
 
     def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
         """Keep the faces seen in a picture, replacing what was kept of it."""
@@ -631,17 +639,11 @@ class Templates(Protocol):
         """Delete what was kept of a picture."""
 
 
-class Galleries(Protocol):
-    """What the clients of face collections see of them; :class:`Templates` is their other side.
+class Galleries(FaceStore, Protocol):
+    """What Rekognition's clients see of collections; in the database alone.
 
-    Methods that name a collection raise NotFound where there is none, and those that name a user
-    where it has no such user. Every change is one transaction.
+    Methods that name a collection raise NotFound where there is none.
     """
-
-    def create(
-        self, collection: str, model: str, dimensions: int, tags: Mapping[str, str]
-    ) -> FaceCollection:
-        """Make an empty collection; AlreadyExists."""
 
     def describe(self, collection: str) -> FaceCollection:
         """Return a collection as it is now."""
@@ -649,26 +651,13 @@ class Galleries(Protocol):
     def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
         """Return the next collections by name, those above ``after``."""
 
-    def gallery(self, collection: str) -> Gallery:
-        """Return what a search needs to know."""
-
-    def drop(self, collection: str) -> None:
-        """Delete a collection with its faces, users and tags."""
-
     def tags(self, collection: str) -> Mapping[str, str]:
         """Return the tags of a collection."""
 
-    def tag(self, collection: str, tags: Mapping[str, str]) -> None:
-        """Add or change tags; QuotaExceeded above 200."""
-
-    def untag(self, collection: str, keys: Sequence[str]) -> None:
-        """Remove tags; those not there are no error."""
-
-    def add(self, collection: str, faces: Sequence[NewFace]) -> Sequence[FaceRecord]:
-        """Add faces and return what is there of them, in their order; known face_ids stay.
-
-        Raises ValueError for a vector of another length.
-        """
+    def change_tags(
+        self, collection: str, change: Callable[[dict[str, str]], dict[str, str]]
+    ) -> None:
+        """Make other tags of those there are; QuotaExceeded above 200."""
 
     def faces(
         self,
@@ -681,28 +670,33 @@ class Galleries(Protocol):
     ) -> tuple[Sequence[FaceRecord], int | None]:
         """See :meth:`FaceCollections.faces`."""
 
-    def records(self, number: int, rows: Sequence[int]) -> Mapping[int, FaceRecord]:
-        """Return the faces of these row numbers of a gallery; deleted ones are absent."""
+    def records(self, collection_id: int, rows: Sequence[int]) -> Mapping[int, FaceRecord]:
+        """Return the faces of these row numbers; deleted ones are absent."""
 
-    def vector(self, collection: str, face_id: str) -> tuple[int, bytes]:
-        """Row number and vector of a face; NotFound without it."""
-
-    def delete_faces(self, collection: str, face_ids: Sequence[str]) -> Deletion:
+    def delete_unowned(self, collection: str, face_ids: Sequence[str]) -> Deletion:
         """Delete faces for good; those of a user are left."""
 
-    def create_user(self, collection: str, user_id: str, token: str | None) -> None:
+
+class FaceUsers(Protocol):
+    """Users of collections, and which faces are theirs; in the database alone.
+
+    All raise NotFound without the collection or, where one is named, without the user. Every
+    change is one transaction.
+    """
+
+    def create(self, collection: str, user_id: str, token: str | None) -> None:
         """See :meth:`FaceCollections.create_user`."""
 
-    def delete_user(self, collection: str, user_id: str, token: str | None) -> None:
+    def delete(self, collection: str, user_id: str, token: str | None) -> None:
         """Delete a user; the faces stay."""
 
-    def users(self, collection: str, after: str, limit: int) -> Sequence[User]:
+    def page(self, collection: str, after: str, limit: int) -> Sequence[User]:
         """The next users by id, those above ``after``."""
 
-    def user_ids(self, number: int, rows: Sequence[int]) -> Mapping[int, str]:
+    def named(self, users_number: int, rows: Sequence[int]) -> Mapping[int, str]:
         """Return the users of these row numbers of :attr:`Gallery.users_number`."""
 
-    def user_vector(self, collection: str, user_id: str) -> tuple[int, bytes] | None:
+    def vector(self, collection: str, user_id: str) -> tuple[int, bytes] | None:
         """Row number and vector of a user; None where it has no face."""
 
     def associate(
@@ -728,14 +722,19 @@ class Galleries(Protocol):
 
 
 class VectorIndex(Protocol):
-    """Exact nearest neighbours in one collection."""
+    """Exact nearest neighbours in one collection: a matrix in a file, or none in memory."""
 
     def search(
-        self, collection_id: int, vectors: Sequence[bytes], count: int
+        self,
+        collection_id: int,
+        vectors: Sequence[bytes],
+        count: int,
+        position: tuple[int, int] | None = None,
     ) -> Sequence[Sequence[tuple[int, float]]]:
         """For each vector the ``count`` nearest rows as (row number, L2 distance), nearest first.
 
-        Sees every face added or deleted before the call, by any process.
+        Sees every face added or deleted before the call, by any process; or, where whoever calls
+        has just asked for the ``position`` of the collection, up to there.
         """
 
     def size(self, collection_id: int) -> int:

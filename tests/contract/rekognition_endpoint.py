@@ -11,8 +11,8 @@ from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.local_collections import LocalCollections
+from facelabel.adapters.store.face_users import StoreUsers
 from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.media import ApiKey
 from facelabel.web import rekognition_api
@@ -34,9 +34,12 @@ KEY = ApiKey("AKIDEXAMPLE", "v3rySecretIndeed")
 def site(engine: FaceEngine, database: Database, folder: Path) -> ASGIApp:
     """An endpoint over an empty database, for callers who have the key."""
     clock = SystemClock()
-    index = MatrixIndex(StoreTemplates(database), folder)
+    galleries = StoreGalleries(database, clock)
+    index = MatrixIndex(galleries, folder)
     context = rekognition_api.Context(
-        collections=LocalCollections(lambda _: engine, StoreGalleries(database, clock), index),
+        collections=LocalCollections(
+            lambda _: engine, galleries, StoreUsers(database, clock), index
+        ),
         keys=lambda: [KEY],
         clock=clock,
     )

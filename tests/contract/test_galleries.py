@@ -1,19 +1,18 @@
-"""What every store of galleries promises."""
+"""What clients see of the store of collections, on both databases."""
 
 from __future__ import annotations
 
 import math
 import struct
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from facelabel.adapters.store.face_users import StoreUsers
 from facelabel.adapters.store.galleries import StoreGalleries
 from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded, Rejected, TokenReused
 from facelabel.gallery import (
     Association,
@@ -26,7 +25,7 @@ from facelabel.gallery import (
     User,
     UserStatus,
 )
-from facelabel.model import EnrolledFace, Template
+from facelabel.model import Template
 from facelabel.rekognition import external_ids
 from facelabel.testing import ManualClock, some_face, vector
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facelabel.adapters.store.database import Database
-    from facelabel.ports import Galleries, Templates
+    from facelabel.ports import FaceUsers, Galleries, Templates
 
 MODEL = "memory/1"
 DAY = 24 * 3600.0
@@ -64,6 +63,15 @@ def new(face_id: str, degrees: float = 0.0, external: str | None = None) -> NewF
     return NewFace(face_id, "d" + face_id, external, person, template)
 
 
+def enrolled(
+    face_id: str, person: str, asset_id: str | None = None, degrees: float = 0.0
+) -> NewFace:
+    """Return a face at this angle as the pipeline enrols it."""
+    return NewFace(
+        face_id, "digest", None, person, Template(some_face(), turned(degrees)), asset_id
+    )
+
+
 class World:
     """Both sides of one database."""
 
@@ -71,13 +79,16 @@ class World:
         """Make the collection "people"."""
         self.clock = ManualClock()
         self.galleries: Galleries = StoreGalleries(database, self.clock)
-        self.templates: Templates = StoreTemplates(database)
+        self.users = StoreUsers(database, self.clock)
+        self.templates: Templates = StoreGalleries(database, self.clock)
         self.galleries.create("people", MODEL, 2, {})
 
     @property
     def gallery(self) -> Gallery:
         """The collection."""
-        return self.galleries.gallery("people")
+        found = self.galleries.find("people")
+        assert found
+        return found
 
     def add(self, **degrees: float) -> None:
         """Add faces at these angles."""
@@ -91,7 +102,7 @@ class World:
         self, user_id: str, *face_ids: str, threshold: float = 0.0, token: str | None = None
     ) -> Association:
         """Give faces to a user."""
-        return self.galleries.associate(
+        return self.users.associate(
             "people",
             user_id,
             face_ids,
@@ -102,13 +113,13 @@ class World:
 
     def user(self, user_id: str, *face_ids: str) -> None:
         """Make a user of faces."""
-        self.galleries.create_user("people", user_id, None)
+        self.users.create("people", user_id, None)
         if face_ids:
             assert self.associate(user_id, *face_ids).failed == ()
 
     def angle_of(self, user_id: str) -> float | None:
         """Return the angle of a user's vector."""
-        found = self.galleries.user_vector("people", user_id)
+        found = self.users.vector("people", user_id)
         return angle(found[1]) if found else None
 
 
@@ -160,70 +171,63 @@ class TestCollections:
         names = ["B", "a", "a-b", "people", "people-2"]
         assert [c.name for c in world.galleries.collections("", 9)] == names
         assert [c.name for c in world.galleries.collections("a", 2)] == names[2:4]
-        assert list(world.templates.collections()) == names
+        assert list(world.templates.names()) == names
 
     def test_the_pipelines_collections_are_the_same_ones(self, world: World) -> None:
-        before = time.time()
         world.templates.create("live", MODEL, 2)
-        world.templates.add("live", EnrolledFace("f", "Zoë", "a1"), new("f").template, "digest")
+        world.templates.add("live", [enrolled("f", "Zoë", "a1")])
         described = world.galleries.describe("live")
         assert (described.faces, described.users) == (1, 0)
-        assert int(before) <= described.created_at <= time.time()
+        assert described.created_at == world.clock.now()
         ((record,), more) = world.galleries.faces("live", 0, 9)
         assert record.external_image_id == external_ids.encode("Zoë", "a1")
         assert more is None
         world.galleries.drop("live")
-        assert world.templates.collection_id("live") is None
+        assert world.templates.find("live") is None
 
     def test_a_name_too_long_for_an_external_id_is_not_shown(self, world: World) -> None:
-        world.templates.add("people", EnrolledFace("f", "李" * 200), new("f").template, "digest")
+        world.templates.add("people", [enrolled("f", "李" * 200)])
         ((record,), _) = world.galleries.faces("people", 0, 9)
         assert record.external_image_id is None
 
     def test_dropping_takes_everything_along(self, world: World) -> None:
         world.add(f1=0)
         world.user("ann", "f1")
-        world.galleries.create_user("people", "bob", "token")
+        world.users.create("people", "bob", "token")
         before = world.gallery
         world.galleries.drop("people")
         for number in (before.number, before.users_number or 0):
             assert list(world.templates.vectors(number, 0, 9)) == []
         world.galleries.create("people", MODEL, 2, {})
-        assert list(world.galleries.users("people", "", 9)) == []
+        assert list(world.users.page("people", "", 9)) == []
         assert world.listed() == []
-        world.galleries.create_user("people", "ann", "token")  # no longer bob's
+        world.users.create("people", "ann", "token")  # no longer bob's
         assert world.gallery.number > before.number
 
     def test_the_pipeline_drops_users_too(self, world: World) -> None:
         world.add(f1=0)
         world.user("ann", "f1")
-        users = world.templates.users_id("people")
+        found = world.templates.find("people")
+        assert found == world.gallery
+        users = found.users_number
         assert users is not None
-        assert users == world.gallery.users_number
+        assert found.numbers == [found.number, users]
         world.templates.drop("people")
         assert list(world.templates.vectors(users, 0, 9)) == []
-        assert world.templates.users_id("people") is None
+        assert world.templates.find("people") is None
         world.galleries.create("people", MODEL, 2, {})
-        assert world.templates.users_id("people") is None
+        assert world.gallery.users_number is None
 
     @pytest.mark.parametrize(
         "call",
         [
             lambda g: g.describe("no"),
-            lambda g: g.gallery("no"),
             lambda g: g.drop("no"),
             lambda g: g.tags("no"),
-            lambda g: g.tag("no", {}),
-            lambda g: g.untag("no", []),
+            lambda g: g.change_tags("no", dict),
             lambda g: g.add("no", []),
             lambda g: g.faces("no", 0, 1),
-            lambda g: g.vector("no", "f"),
-            lambda g: g.delete_faces("no", []),
-            lambda g: g.create_user("no", "u", None),
-            lambda g: g.delete_user("no", "u", None),
-            lambda g: g.users("no", "", 1),
-            lambda g: g.user_vector("no", "u"),
-            lambda g: g.disassociate("no", "u", [], token=None),
+            lambda g: g.delete_unowned("no", []),
             lambda g: g.faces("people/users", 0, 1),
         ],
     )
@@ -233,15 +237,35 @@ class TestCollections:
         world.user("ann")
         with pytest.raises(NotFound, match="there is no collection"):
             call(world.galleries)
+        assert world.galleries.find("no") is world.galleries.find("people/users") is None
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda u: u.create("no", "u", None),
+            lambda u: u.delete("no", "u", None),
+            lambda u: u.page("no", "", 1),
+            lambda u: u.vector("no", "u"),
+            lambda u: u.associate("no", "u", [], similarity=closeness, threshold=0.0, token=None),
+            lambda u: u.disassociate("no", "u", [], token=None),
+        ],
+    )
+    def test_users_of_one_that_is_not_there_are_told(
+        self, world: World, call: Callable[[FaceUsers], object]
+    ) -> None:
+        world.user("ann")
+        with pytest.raises(NotFound, match="there is no collection"):
+            call(world.users)
 
     def test_tags_are_added_changed_and_removed(self, world: World) -> None:
-        world.galleries.tag("people", {"a": "1", "b": "2"})
-        world.galleries.tag("people", {"b": "3", "c": ""})
-        world.galleries.untag("people", ["a", "unknown"])
+        change = world.galleries.change_tags
+        change("people", lambda tags: {**tags, "a": "1", "b": "2"})
+        change("people", lambda tags: {**tags, "b": "3", "c": ""})
+        change("people", lambda tags: {key: tags[key] for key in tags if key != "a"})
         assert world.galleries.tags("people") == {"b": "3", "c": ""}
-        world.galleries.tag("people", {str(number): "" for number in range(198)})
+        change("people", lambda tags: {**tags, **{str(number): "" for number in range(198)}})
         with pytest.raises(QuotaExceeded, match="200"):
-            world.galleries.tag("people", {"one more": ""})
+            change("people", lambda tags: {**tags, "one more": ""})
         assert len(world.galleries.tags("people")) == 200
 
 
@@ -260,14 +284,17 @@ class TestFaces:
 
     def test_the_pipeline_knows_them_by_the_external_ids_name(self, world: World) -> None:
         world.galleries.add("people", [new("f1", external="n1:Jos:c3:a9"), new("f2")])
-        assert [face.person for face in world.templates.faces("people")] == ["José", ""]
+        assert [face.person for face in world.templates.enrolled(world.gallery.number)] == [
+            "José",
+            "",
+        ]
 
     def test_what_is_there_stays(self, world: World) -> None:
         (first,) = world.galleries.add("people", [new("f1")])
         again = world.galleries.add("people", [new("f2", 5), new("f1", 90, "other")])
         assert again[1] == first
         assert world.listed() == ["f1", "f2"]
-        assert angle(world.galleries.vector("people", "f1")[1]) == 0
+        assert angle(world.galleries.vectors_of(world.gallery.number, ["f1"])["f1"][1]) == 0
 
     def test_a_vector_of_another_length_is_refused(self, world: World) -> None:
         wrong = NewFace("f", "d", None, "", Template(some_face(), vector(1, 2, 3)))
@@ -299,17 +326,17 @@ class TestFaces:
     def test_faces_of_rows(self, world: World) -> None:
         world.add(f1=0, f2=10)
         one, two = (row for row, _ in world.templates.vectors(world.gallery.number, 0, 9))
-        assert world.galleries.vector("people", "f2") == (two, turned(10))
-        world.galleries.delete_faces("people", ["f1"])
+        number = world.gallery.number
+        assert world.galleries.vectors_of(number, ["f2"]) == {"f2": (two, turned(10))}
+        world.galleries.delete_unowned("people", ["f1"])
         records = world.galleries.records(world.gallery.number, [one, two, 10**6])
         assert {row: face.face_id for row, face in records.items()} == {two: "f2"}
-        with pytest.raises(NotFound, match="face 'f1'"):
-            world.galleries.vector("people", "f1")
+        assert world.galleries.vectors_of(number, ["f1"]) == {}
 
     def test_faces_are_deleted_but_not_a_users(self, world: World) -> None:
         world.add(f1=0, f2=10, f3=20)
         world.user("ann", "f2")
-        assert world.galleries.delete_faces("people", ["f3", "f2", "f9", "f3"]) == Deletion(
+        assert world.galleries.delete_unowned("people", ["f3", "f2", "f9", "f3"]) == Deletion(
             deleted=("f3",),
             failed=(
                 FailedFace("f2", (Failure.ASSOCIATED_TO_AN_EXISTING_USER,), user_id="ann"),
@@ -317,7 +344,7 @@ class TestFaces:
             ),
         )
         assert world.listed() == ["f1", "f2"]
-        assert len(world.templates.deleted(world.gallery.number, 0)) == 1
+        assert len(world.templates.deletions(world.gallery.number, 0)) == 1
 
 
 class TestUsers:
@@ -333,8 +360,8 @@ class TestUsers:
             User("ann", UserStatus.CREATED),
             User("bob", UserStatus.ACTIVE),
         ]
-        assert list(world.galleries.users("people", "", 9)) == users
-        assert list(world.galleries.users("people", "Zoe", 1)) == users[1:2]
+        assert list(world.users.page("people", "", 9)) == users
+        assert list(world.users.page("people", "Zoe", 1)) == users[1:2]
 
     def test_a_user_is_made_once(self, world: World) -> None:
         world.user("ann")
@@ -354,9 +381,9 @@ class TestUsers:
         users_number = world.gallery.users_number
         assert users_number is not None
         ((row, stored),) = world.templates.vectors(users_number, 0, 9)
-        assert world.galleries.user_vector("people", "ann") == (row, stored)
-        assert world.galleries.user_ids(users_number, [row, row - 1]) == {row: "ann"}
-        assert len(world.templates.deleted(users_number, 0)) == 1
+        assert world.users.vector("people", "ann") == (row, stored)
+        assert world.users.named(users_number, [row, row - 1]) == {row: "ann"}
+        assert len(world.templates.deletions(users_number, 0)) == 1
 
     def test_the_mean_of_opposites_is_one_of_them(self, world: World) -> None:
         world.galleries.add(
@@ -373,7 +400,7 @@ class TestUsers:
         world.add(f1=0, f2=30, f3=60)
         world.user("ann", "f1", "f2")
         world.user("bob", "f3")
-        taken = world.galleries.disassociate("people", "ann", ["f1", "f3", "f9"], token=None)
+        taken = world.users.disassociate("people", "ann", ["f1", "f3", "f9"], token=None)
         assert taken == Association(
             ("f1",),
             (
@@ -383,7 +410,7 @@ class TestUsers:
             UserStatus.ACTIVE,
         )
         assert world.angle_of("ann") == pytest.approx(30)
-        again = world.galleries.disassociate("people", "ann", ["f1", "f2"], token=None)
+        again = world.users.disassociate("people", "ann", ["f1", "f2"], token=None)
         assert again == Association(("f2",), (), UserStatus.CREATED)
         assert world.angle_of("ann") is None
         assert world.listed(user_id="ann") == []
@@ -430,13 +457,13 @@ class TestUsers:
     def test_deleting_a_user_leaves_the_faces(self, world: World) -> None:
         world.add(f1=0)
         world.user("ann", "f1")
-        world.galleries.delete_user("people", "ann", None)
+        world.users.delete("people", "ann", None)
         assert world.listed() == ["f1"]
-        assert list(world.galleries.users("people", "", 9)) == []
+        assert list(world.users.page("people", "", 9)) == []
         assert list(world.templates.vectors(world.gallery.users_number or 0, 0, 9)) == []
         with pytest.raises(NotFound, match="user 'ann'"):
-            world.galleries.delete_user("people", "ann", None)
-        assert world.galleries.delete_faces("people", ["f1"]).deleted == ("f1",)
+            world.users.delete("people", "ann", None)
+        assert world.galleries.delete_unowned("people", ["f1"]).deleted == ("f1",)
 
     def test_what_the_pipeline_forgets_is_no_longer_the_users(self, world: World) -> None:
         world.add(f1=0, f2=30, f3=60)
@@ -451,9 +478,9 @@ class TestUsers:
         "call",
         [
             lambda w: w.associate("ann", "f1"),
-            lambda w: w.galleries.disassociate("people", "ann", ["f1"], token=None),
-            lambda w: w.galleries.user_vector("people", "ann"),
-            lambda w: w.galleries.delete_user("people", "ann", "token"),
+            lambda w: w.users.disassociate("people", "ann", ["f1"], token=None),
+            lambda w: w.users.vector("people", "ann"),
+            lambda w: w.users.delete("people", "ann", "token"),
         ],
     )
     def test_a_user_that_is_not_there_is_told(
@@ -470,30 +497,28 @@ class TestTokens:
     def test_it_comes_to_the_same(self, world: World) -> None:
         world.add(f1=0, f2=10)
         for _ in range(2):
-            world.galleries.create_user("people", "ann", "t1")
+            world.users.create("people", "ann", "t1")
         given = [world.associate("ann", "f1", "f9", token="t2") for _ in range(2)]
         assert given[0] == given[1]
         assert given[0].face_ids == ("f1",)
-        taken = [
-            world.galleries.disassociate("people", "ann", ["f1"], token="t3") for _ in range(2)
-        ]
+        taken = [world.users.disassociate("people", "ann", ["f1"], token="t3") for _ in range(2)]
         assert taken[0] == taken[1] == Association(("f1",), (), UserStatus.CREATED)
         for _ in range(2):
-            world.galleries.delete_user("people", "ann", "t4")
-        assert list(world.galleries.users("people", "", 9)) == []
+            world.users.delete("people", "ann", "t4")
+        assert list(world.users.page("people", "", 9)) == []
 
     def test_a_token_belongs_to_one_request(self, world: World) -> None:
         world.add(f1=0)
-        world.galleries.create_user("people", "ann", "t1")
+        world.users.create("people", "ann", "t1")
         calls: Sequence[Callable[[], object]] = (
-            lambda: world.galleries.create_user("people", "bob", "t1"),
-            lambda: world.galleries.delete_user("people", "ann", "t1"),
+            lambda: world.users.create("people", "bob", "t1"),
+            lambda: world.users.delete("people", "ann", "t1"),
             lambda: world.associate("ann", "f1", token="t1"),
         )
         for call in calls:
             with pytest.raises(TokenReused, match="t1"):
                 call()
-        assert [user.user_id for user in world.galleries.users("people", "", 9)] == ["ann"]
+        assert [user.user_id for user in world.users.page("people", "", 9)] == ["ann"]
 
     def test_a_request_that_failed_may_come_again(self, world: World) -> None:
         with pytest.raises(NotFound):
@@ -503,12 +528,12 @@ class TestTokens:
         assert world.associate("ann", "f1", token="t1").face_ids == ("f1",)
 
     def test_a_token_is_kept_for_a_day(self, world: World) -> None:
-        world.galleries.create_user("people", "ann", "t1")
+        world.users.create("people", "ann", "t1")
         world.clock.sleep(DAY - 1)
-        world.galleries.create_user("people", "ann", "t1")
+        world.users.create("people", "ann", "t1")
         world.clock.sleep(2)
         with pytest.raises(AlreadyExists):
-            world.galleries.create_user("people", "ann", "t1")
+            world.users.create("people", "ann", "t1")
 
 
 def test_writers_at_once_lose_nothing(world: World) -> None:
@@ -535,7 +560,7 @@ def test_writers_at_once_lose_nothing(world: World) -> None:
     users_number = world.gallery.users_number
     assert users_number is not None
     assert len(world.templates.vectors(users_number, 0, 99)) == 1
-    assert len(world.templates.deleted(users_number, 0)) == 23
+    assert len(world.templates.deletions(users_number, 0)) == 23
 
 
 class TestSuccession:
@@ -544,19 +569,17 @@ class TestSuccession:
     @pytest.fixture
     def rebuilt(self, world: World) -> World:
         """A collection with enrolled and indexed faces, a user of both, tags; and its heir."""
-        enrolled = Template(some_face(), turned(0))
-        world.templates.add("people", EnrolledFace("ours", "Ann", "asset"), enrolled, "digest")
+        world.templates.add("people", [enrolled("ours", "Ann", "asset")])
         external = external_ids.encode("Ben", "b")
         world.galleries.add("people", [new("theirs", 40, external), new("nameless", 80)])
         world.user("u", "ours", "theirs")
         world.user("empty")
-        world.galleries.tag("people", {"team": "red"})
+        world.galleries.change_tags("people", lambda _: {"team": "red"})
         return world
 
     def heir(self, world: World, model: str = MODEL) -> None:
         world.templates.create("people-2", model, 2)
-        again = Template(some_face(), turned(10))
-        world.templates.add("people-2", EnrolledFace("ours-2", "Ann", "asset"), again, "digest")
+        world.templates.add("people-2", [enrolled("ours-2", "Ann", "asset", 10)])
 
     def test_faces_users_and_tags_come_along(self, rebuilt: World) -> None:
         created = rebuilt.galleries.describe("people").created_at
@@ -567,35 +590,36 @@ class TestSuccession:
         faces, _ = rebuilt.galleries.faces("people-2", 0, 10)
         assert [face.face_id for face in faces] == ["ours-2", "theirs", "nameless"]
         assert [face.user_id for face in faces] == ["u", "u", None]
-        assert rebuilt.galleries.users("people-2", "", 10) == [
+        assert rebuilt.users.page("people-2", "", 10) == [
             User("empty", UserStatus.CREATED),
             User("u", UserStatus.ACTIVE),
         ]
-        found = rebuilt.galleries.user_vector("people-2", "u")
+        found = rebuilt.users.vector("people-2", "u")
         assert found
         assert angle(found[1]) == pytest.approx(25)  # of the face as it is now, and of theirs
         assert rebuilt.galleries.tags("people-2") == {"team": "red"}
         assert rebuilt.galleries.describe("people-2").created_at == created
-        assert rebuilt.templates.collections() == ["people-2"]
+        assert rebuilt.templates.names() == ["people-2"]
 
     def test_who_holds_the_heirs_vectors_hears_of_the_new_ones(self, rebuilt: World) -> None:
         self.heir(rebuilt)
-        number = rebuilt.templates.collection_id("people-2")
-        assert number
+        heir = rebuilt.templates.find("people-2")
+        assert heir
+        number = heir.number
         last = max(row for row, _ in rebuilt.templates.vectors(number, 0, 10))
         rebuilt.templates.supersede("people", "people-2", lossy=False)
         assert len(rebuilt.templates.vectors(number, last, 10)) == 2
 
     def test_another_model_loses_no_face_unasked(self, rebuilt: World) -> None:
         self.heir(rebuilt, "memory/2")
-        assert rebuilt.templates.strangers("people") == 2
+        assert rebuilt.templates.strangers(rebuilt.gallery.number) == 2
 
         with pytest.raises(Rejected, match="2 faces"):
             rebuilt.templates.supersede("people", "people-2", lossy=False)
         assert rebuilt.galleries.describe("people").faces == 3
 
         rebuilt.templates.supersede("people", "people-2", lossy=True)
-        assert rebuilt.templates.collections() == ["people-2"]
+        assert rebuilt.templates.names() == ["people-2"]
         faces, _ = rebuilt.galleries.faces("people-2", 0, 10)
         assert [(face.face_id, face.user_id) for face in faces] == [("ours-2", "u")]
 
@@ -616,6 +640,7 @@ class TestOwnName:
         """The live collection is not called as clients know it."""
         world = World(database)
         world.galleries = StoreGalleries(database, world.clock, "own")
+        world.users = StoreUsers(database, world.clock, "own")
         world.templates.create("own-2", MODEL, 2)
         StoreLedger(database).switch("own-2")
         return world
@@ -623,12 +648,16 @@ class TestOwnName:
     def test_every_call_reaches_the_live_collection(self, own: World) -> None:
         own.galleries.add("own", [new("a")])
         assert own.galleries.describe("own").name == "own"
-        assert own.galleries.gallery("own") == own.galleries.gallery("own-2")
-        assert own.galleries.vector("own", "a") == own.galleries.vector("own-2", "a")
-        own.galleries.create_user("own", "u", None)
-        own.galleries.tag("own", {"a": "b"})
+        found = own.galleries.find("own")
+        assert found
+        assert found == own.galleries.find("own-2")
+        assert set(own.galleries.vectors_of(found.number, ["a"])) == {"a"}
+        own.users.create("own", "u", None)
+        assert own.users.page("own-2", "", 9) == [User("u", UserStatus.CREATED)]
+        assert own.users.vector("own", "u") is None
+        own.galleries.change_tags("own", lambda _: {"a": "b"})
         assert own.galleries.tags("own-2") == {"a": "b"}
-        assert own.galleries.delete_faces("own", ["a"]).deleted == ("a",)
+        assert own.galleries.delete_unowned("own", ["a"]).deleted == ("a",)
 
     def test_it_is_listed_under_its_own_name(self, own: World) -> None:
         names = [found.name for found in own.galleries.collections("", 10)]

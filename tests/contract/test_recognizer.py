@@ -16,7 +16,7 @@ from facelabel.adapters.vectors import MatrixIndex
 from facelabel.bootstrap.sessions import new_session
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
 from facelabel.model import Asset, Noted, Search
-from facelabel.testing import MemoryRecognizer, MemoryTemplates, portrait
+from facelabel.testing import MemoryProbes, MemoryRecognizer, MemoryTemplates, portrait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -246,7 +246,8 @@ class TestLocalRecognizer(RecognizerContract):
     @pytest.fixture
     def recognizer(self, engine: FaceEngine, tmp_path: Path) -> Recognizer:
         templates = MemoryTemplates()
-        return LocalRecognizer(lambda _: engine, templates, MatrixIndex(templates, tmp_path))
+        index = MatrixIndex(templates, tmp_path)
+        return LocalRecognizer(lambda _: engine, templates, index, MemoryProbes())
 
     @pytest.fixture
     def camera(self, studio: Camera) -> Camera:

@@ -1,4 +1,4 @@
-"""What every store of templates promises."""
+"""What every store of templates, and every store of probes, promises."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from sqlalchemy import update
 from tests.conftest import PAGE
 
 from facelabel.adapters.store import schema
-from facelabel.adapters.store.templates import StoreTemplates
-from facelabel.errors import NotFound
+from facelabel.adapters.store.galleries import StoreGalleries
+from facelabel.adapters.store.probes import StoreProbes
+from facelabel.errors import AlreadyExists, NotFound
+from facelabel.gallery import Gallery, NewFace, Reference
 from facelabel.model import Analysis, Asset, EnrolledFace, Template
-from facelabel.testing import MemoryTemplates, some_face, vector
+from facelabel.testing import ManualClock, MemoryProbes, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from facelabel.adapters.store.database import Database
-    from facelabel.ports import Templates
+    from facelabel.ports import Probes, Templates
 
 MODEL = "memory/1"
 
@@ -28,6 +32,12 @@ def face(number: int, person: str = "Ann") -> EnrolledFace:
 
 def template(number: int) -> Template:
     return Template(some_face(), vector(1.0, number))
+
+
+def new(number: int, person: str = "Ann") -> NewFace:
+    """Return :func:`face` on its way into a collection."""
+    one = face(number, person)
+    return NewFace(one.face_id, f"digest-{number}", None, person, template(number), one.asset_id)
 
 
 def asset(asset_id: str, version: int = 1) -> Asset:
@@ -44,26 +54,28 @@ class TemplatesContract:
         return self.number(templates)
 
     def number(self, templates: Templates, collection: str = "people") -> int:
-        number = templates.collection_id(collection)
-        assert number is not None
-        return number
+        found = templates.find(collection)
+        assert found is not None
+        return found.number
 
     def add(self, templates: Templates, *numbers: int, collection: str = "people") -> None:
         for number in numbers:
-            templates.add(collection, face(number), template(number), f"digest-{number}")
+            templates.add(collection, [new(number)])
 
     def test_there_are_no_collections_at_first(self, templates: Templates) -> None:
-        assert list(templates.collections()) == []
-        assert templates.model("people") is None
-        assert templates.collection_id("people") is None
+        assert list(templates.names()) == []
+        assert templates.find("people") is None
 
     def test_a_collection_keeps_its_model(self, templates: Templates, people: int) -> None:
-        templates.create("people", "other/1", 128)
-        templates.create("next", "other/1", 128)
-        assert templates.model("people") == MODEL
-        assert sorted(templates.collections()) == ["next", "people"]
-        assert self.number(templates) == people != self.number(templates, "next")
-        assert templates.users_id("people") is templates.users_id("unknown") is None
+        with pytest.raises(AlreadyExists, match="people"):
+            templates.create("people", "other/1", 128)
+        made = templates.create("next", "other/1", 128)
+        assert (made.name, made.model, made.faces, made.users) == ("next", "other/1", 0, 0)
+        found = templates.find("people")
+        assert found == Gallery(people, None, MODEL)
+        assert sorted(templates.names()) == ["next", "people"]
+        assert people != self.number(templates, "next")
+        assert found.numbers == [people]
 
     def test_nothing_is_added_to_or_read_from_a_collection_that_is_not_there(
         self, templates: Templates
@@ -71,35 +83,41 @@ class TemplatesContract:
         with pytest.raises(NotFound, match="people"):
             self.add(templates, 1)
         with pytest.raises(NotFound, match="people"):
-            templates.faces("people")
+            templates.drop("people")
         with pytest.raises(NotFound, match="people"):
             templates.delete("people", ["f1"])
 
     def test_a_vector_of_another_length_is_refused(self, templates: Templates, people: int) -> None:
         with pytest.raises(ValueError, match="2 dimensions"):
-            templates.add("people", face(1), Template(some_face(), vector(1, 2, 3)), "")
+            templates.add(
+                "people", [new(2), replace(new(1), template=Template(some_face(), vector(1, 2, 3)))]
+            )
+        assert list(templates.enrolled(people)) == []
 
     def test_faces_come_in_the_order_added(self, templates: Templates, people: int) -> None:
         self.add(templates, 3, 1, 2)
-        assert list(templates.faces("people")) == [face(3), face(1), face(2)]
-        assert set(templates.faces("people", ["f2", "unknown", "f3"])) == {face(2), face(3)}
-        assert list(templates.faces("people", [])) == []
+        assert list(templates.enrolled(people)) == [face(3), face(1), face(2)]
+        assert set(templates.enrolled(people, ["f2", "unknown", "f3"])) == {face(2), face(3)}
+        assert list(templates.enrolled(people, [])) == []
 
     def test_every_face_is_listed_once(self, templates: Templates, people: int) -> None:
         many = range(2 * PAGE + 2)
         self.add(templates, *many)
-        assert list(templates.faces("people")) == [face(number) for number in many]
+        assert list(templates.enrolled(people)) == [face(number) for number in many]
 
     def test_a_face_without_an_image_is_a_face(self, templates: Templates, people: int) -> None:
-        nameless = EnrolledFace("f1", "Zoë")
-        templates.add("people", nameless, template(1), "")
-        assert list(templates.faces("people")) == [nameless]
+        templates.add("people", [replace(new(1, "Zoë"), asset_id=None)])
+        assert list(templates.enrolled(people)) == [EnrolledFace("f1", "Zoë")]
 
     def test_the_same_face_again_changes_nothing(self, templates: Templates, people: int) -> None:
         self.add(templates, 1)
         before = templates.vectors(people, 0, 10)
-        templates.add("people", face(1, "Bob"), template(2), "other")
-        assert list(templates.faces("people")) == [face(1)]
+        other = NewFace("f1", "other", None, "Bob", template(2), "a1")
+        records = templates.add("people", [other, new(2), other])
+        assert [record.face_id for record in records] == ["f1", "f2", "f1"]
+        assert records[0] == records[2] == templates.add("people", [new(1)])[0]
+        templates.delete("people", ["f2"])
+        assert list(templates.enrolled(people)) == [face(1)]
         assert templates.vectors(people, 0, 10) == before
 
     def test_collections_are_apart(self, templates: Templates, people: int) -> None:
@@ -107,9 +125,9 @@ class TemplatesContract:
         self.add(templates, 1, 2)
         self.add(templates, 1, collection="next")
         templates.delete("next", ["f1", "f2"])
-        assert list(templates.faces("people")) == [face(1), face(2)]
-        assert list(templates.faces("next")) == []
-        assert list(templates.deleted(people, 0)) == []
+        assert list(templates.enrolled(people)) == [face(1), face(2)]
+        assert list(templates.enrolled(self.number(templates, "next"))) == []
+        assert list(templates.deletions(people, 0)) == []
 
     def test_vectors_come_by_row_number_and_page(self, templates: Templates, people: int) -> None:
         self.add(templates, 1, 2, 3)
@@ -121,24 +139,30 @@ class TemplatesContract:
         assert list(templates.vectors(people, rows[1], 2)) == everything[2:]
         assert list(templates.vectors(people + 1000, 0, 10)) == []
 
-    def test_labels_of_rows(self, templates: Templates, people: int) -> None:
+    def test_references_of_rows(self, templates: Templates, people: int) -> None:
         self.add(templates, 1, 2)
         one, two = (row for row, _ in templates.vectors(people, 0, 10))
         templates.delete("people", ["f1"])
-        assert templates.labels(people, [one, two, 10**6]) == {two: face(2)}
-        assert templates.labels(people + 1000, [two]) == {}
+        reference = Reference(face(2), two, has_others=False)
+        position = templates.position(people)
+        assert templates.references(people, [one, two, 10**6]) == ({two: reference}, position)
+        assert templates.references(people, [one]) == ({}, position)
+        assert templates.references(people + 1000, [two]) == ({}, (0, 0))
+        assert templates.vectors_of(people, ["f1", "f2", "f3"]) == {"f2": (two, template(2).vector)}
+        assert templates.vectors_of(people, []) == templates.vectors_of(people + 1000, ["f2"]) == {}
 
     def test_a_deleted_face_leaves_its_row_number(self, templates: Templates, people: int) -> None:
         self.add(templates, 1, 2, 3)
         one, two, three = (row for row, _ in templates.vectors(people, 0, 10))
         templates.delete("people", ["f2", "unknown"])
-        ((first, row),) = templates.deleted(people, 0)
+        ((first, row, _),) = templates.deletions(people, 0)
         assert row == two
         templates.delete("people", ["f3", "f2", "f1"])
-        deletions = templates.deleted(people, first)
-        assert {row for _, row in deletions} == {one, three}
-        assert [number for number, _ in deletions] == sorted(number for number, _ in deletions)
-        assert list(templates.faces("people")) == []
+        deletions = templates.deletions(people, first)
+        assert {row for _, row, _ in deletions} == {one, three}
+        numbers = [number for number, _, _ in deletions]
+        assert numbers == sorted(numbers)
+        assert list(templates.enrolled(people)) == []
         assert list(templates.vectors(people, 0, 10)) == []
 
     def test_a_position_tells_of_every_change(self, templates: Templates, people: int) -> None:
@@ -152,7 +176,7 @@ class TemplatesContract:
             seen.append(templates.position(people))
         assert len(set(seen)) == len(seen)
         newest = templates.vectors(people, 0, 10)[-1][0]
-        assert seen[-1] == (newest, templates.deleted(people, 0)[-1][0])
+        assert seen[-1] == (newest, templates.deletions(people, 0)[-1][0])
         self.add(templates, 1)
         templates.create("next", MODEL, 2)
         self.add(templates, 9, collection="next")
@@ -160,22 +184,31 @@ class TemplatesContract:
 
     def test_a_person_is_the_first_row_there_is(self, templates: Templates, people: int) -> None:
         for number, person in enumerate(("Ann", "Bob", "Ann", "", "Bob", "")):
-            templates.add("people", face(number, person), template(number), "")
+            templates.add("people", [new(number, person)])
         rows = [row for row, _ in templates.vectors(people, 0, 10)]
-        asked = {"Ann", "Bob", "Cid", "", *(f"unknown-{number}" for number in range(1200))}
-        assert templates.first_rows(people, asked) == {"Ann": rows[0], "Bob": rows[1]}
-        assert templates.first_rows(people, {"Bob"}) == {"Bob": rows[1]}
-        assert templates.first_rows(people + 1000, asked) == templates.first_rows(people, ()) == {}
+        asked = [*rows, *range(10**6, 10**6 + 1200)]
+
+        def people_at(number: int = people) -> dict[str, set[tuple[int, bool]]]:
+            found: dict[str, set[tuple[int, bool]]] = {}
+            references, position = templates.references(number, asked)
+            assert position == templates.position(number)
+            for one in references.values():
+                if one.face.person:
+                    found.setdefault(one.face.person, set()).add((one.first_row, one.has_others))
+            return found
+
+        assert people_at() == {"Ann": {(rows[0], True)}, "Bob": {(rows[1], True)}}
+        assert people_at(people + 1000) == {}
+        assert templates.references(people, ())[0] == {}
         templates.delete("people", ["f0", "f3"])
-        assert templates.first_rows(people, asked) == {"Ann": rows[2], "Bob": rows[1]}
+        assert people_at() == {"Ann": {(rows[2], False)}, "Bob": {(rows[1], True)}}
         templates.delete("people", ["f1", "f4"])
-        assert templates.first_rows(people, asked) == {"Ann": rows[2]}
-        departed = templates.departed(people, 0)
+        assert people_at() == {"Ann": {(rows[2], False)}}
+        departed = templates.deletions(people, 0)
         assert {(row, first) for _, row, first in departed} == {
             (rows[0], rows[0]), (rows[3], rows[3]), (rows[1], rows[1]), (rows[4], rows[1]),
         }  # fmt: skip
-        assert [(number, row) for number, row, _ in departed] == list(templates.deleted(people, 0))
-        assert list(templates.departed(people, departed[1][0])) == list(departed[2:])
+        assert list(templates.deletions(people, departed[1][0])) == list(departed[2:])
 
     def test_so_many_faces_come_after_a_row(self, templates: Templates, people: int) -> None:
         assert templates.row_before(people, 0) == templates.row_before(people, 3) == 0
@@ -201,8 +234,8 @@ class TemplatesContract:
         self.add(templates, *range(20))
         ids = [f"f{number}" for number in range(40_000)]
         templates.delete("people", ids[1:])
-        assert list(templates.faces("people", ids)) == [face(0)]
-        assert len(templates.deleted(people, 0)) == 19
+        assert list(templates.enrolled(people, ids)) == [face(0)]
+        assert len(templates.deletions(people, 0)) == 19
 
     def test_a_dropped_collection_is_gone_and_its_number_with_it(
         self, templates: Templates, people: int
@@ -210,59 +243,69 @@ class TemplatesContract:
         self.add(templates, 1, 2)
         templates.delete("people", ["f1"])
         templates.drop("people")
-        templates.drop("people")
-        assert templates.collection_id("people") is None
+        with pytest.raises(NotFound, match="people"):
+            templates.drop("people")
+        assert templates.find("people") is None
         assert list(templates.vectors(people, 0, 10)) == []
-        assert list(templates.deleted(people, 0)) == []
+        assert list(templates.deletions(people, 0)) == []
         templates.create("people", "other/1", 2)
-        assert self.number(templates) > people
-        assert list(templates.faces("people")) == []
+        assert (again := self.number(templates)) > people
+        assert list(templates.enrolled(again)) == list(templates.enrolled(people)) == []
 
     def test_the_vectors_of_people_with_several_faces(
         self, templates: Templates, people: int
     ) -> None:
         owners = {1: "Ann", 2: "Ben", 3: "Ann", 4: "Cid", 5: "Ann", 6: "Cid", 7: ""}
         for number, person in owners.items():
-            one = replace(face(number), person=person)
-            templates.add("people", one, template(number), f"{number}")
+            templates.add("people", [new(number, person)])
         templates.create("other", MODEL, 2)
-        templates.add("other", replace(face(8), person="Ben"), template(8), "8")
+        templates.add("other", [new(8, "Ben")])
         ann, cid = ([template(n).vector for n in some] for some in ((1, 3, 5), (4, 6)))
         everybody = {"Ann", "Ben", "Cid", "Dan", *(f"unknown {n}" for n in range(1200))}
-        assert dict(templates.references(people, everybody, 9)) == {"Ann": ann, "Cid": cid}
-        assert dict(templates.references(people, {"Ann", "Cid"}, 2)) == {"Cid": cid}
-        assert dict(templates.references(people, {"Ben"}, 9)) == {}
-        assert dict(templates.references(people, (), 9)) == {}
-        templates.delete("people", ["f4"])
-        assert dict(templates.references(people, {"Cid"}, 9)) == {}
 
-    def test_what_was_seen_in_a_picture_is_kept(self, templates: Templates) -> None:
+        def of(some: Collection[str], most: int) -> dict[str, Sequence[bytes]]:
+            vectors, position = templates.vectors_of_people(people, some, most)
+            assert position == templates.position(people)
+            return dict(vectors)
+
+        assert of(everybody, 9) == {"Ann": ann, "Cid": cid}
+        assert of({"Ann", "Cid"}, 2) == {"Cid": cid}
+        assert of({"Ben"}, 9) == {}
+        assert of((), 9) == {}
+        templates.delete("people", ["f4"])
+        assert of({"Cid"}, 9) == {}
+
+
+class ProbesContract:
+    """The promises; a subclass provides the fixture ``probes``."""
+
+    def test_what_was_seen_in_a_picture_is_kept(self, probes: Probes) -> None:
         seen = Analysis(640, 480, (template(1), template(2)), (some_face(),))
         nothing = Analysis(10, 10, ())
-        templates.keep(asset("p", version=7), MODEL, seen)
-        templates.keep(asset("q"), MODEL, nothing)
+        probes.keep(asset("p", version=7), MODEL, seen)
+        probes.keep(asset("q"), MODEL, nothing)
         ids = ["p", *(f"unknown-{number}" for number in range(1200)), "q"]
-        assert templates.kept(ids, MODEL) == {"p": (7, seen), "q": (1, nothing)}
-        assert templates.kept(ids, "other/1") == templates.kept([], MODEL) == {}
+        assert probes.kept(ids, MODEL) == {"p": (7, seen), "q": (1, nothing)}
+        assert probes.kept(ids, "other/1") == probes.kept([], MODEL) == {}
         vectors = template(1).vector + template(2).vector
-        assert templates.kept_vectors(ids, MODEL) == {"p": (7, vectors), "q": (1, b"")}
-        assert templates.kept_vectors(ids, "other/1") == {}
+        assert probes.kept_vectors(ids, MODEL) == {"p": (7, vectors), "q": (1, b"")}
+        assert probes.kept_vectors(ids, "other/1") == {}
 
-    def test_what_the_embedders_made_of_a_face_is_kept(self, templates: Templates) -> None:
+    def test_what_the_embedders_made_of_a_face_is_kept(self, probes: Probes) -> None:
         seen = Analysis(640, 480, (replace(template(1), norms=(12.5, 0.25)), template(2)))
-        templates.keep(asset("p"), MODEL, seen)
-        assert templates.kept(["p"], MODEL) == {"p": (1, seen)}
+        probes.keep(asset("p"), MODEL, seen)
+        assert probes.kept(["p"], MODEL) == {"p": (1, seen)}
 
-    def test_what_was_kept_is_replaced_and_discarded(self, templates: Templates) -> None:
+    def test_what_was_kept_is_replaced_and_discarded(self, probes: Probes) -> None:
         seen = Analysis(640, 480, (template(1),))
-        templates.keep(asset("p"), MODEL, seen)
+        probes.keep(asset("p"), MODEL, seen)
         again = replace(seen, templates=())
-        templates.keep(asset("p", version=2), "other/1", again)
-        assert templates.kept(["p"], MODEL) == {}
-        assert templates.kept(["p"], "other/1") == {"p": (2, again)}
-        templates.discard("p")
-        templates.discard("p")
-        assert templates.kept(["p"], "other/1") == {}
+        probes.keep(asset("p", version=2), "other/1", again)
+        assert probes.kept(["p"], MODEL) == {}
+        assert probes.kept(["p"], "other/1") == {"p": (2, again)}
+        probes.discard("p")
+        probes.discard("p")
+        assert probes.kept(["p"], "other/1") == {}
 
 
 class StoreTemplatesContract(TemplatesContract):
@@ -270,7 +313,7 @@ class StoreTemplatesContract(TemplatesContract):
 
     @pytest.fixture
     def templates(self, database: Database) -> Templates:
-        return StoreTemplates(database)
+        return StoreGalleries(database, ManualClock())
 
     def test_of_a_face_that_an_older_program_deleted_it_is_not_known_whose_it_was(
         self, templates: Templates, people: int, database: Database
@@ -281,8 +324,16 @@ class StoreTemplatesContract(TemplatesContract):
         with database.transaction() as connection:
             connection.execute(update(schema.template_deletion).values(first_row=None))
         templates.delete("people", ["f3"])
-        departed = [(row, first) for _, row, first in templates.departed(people, 0)]
+        departed = [(row, first) for _, row, first in templates.deletions(people, 0)]
         assert departed == [(rows[1], None), (rows[2], rows[0])]
+
+
+class StoreProbesContract(ProbesContract):
+    """In a database."""
+
+    @pytest.fixture
+    def probes(self, database: Database) -> Probes:
+        return StoreProbes(database)
 
 
 class TestMemoryTemplates(TemplatesContract):
@@ -293,7 +344,15 @@ class TestMemoryTemplates(TemplatesContract):
         return MemoryTemplates()
 
 
-class TestSqliteTemplates(StoreTemplatesContract):
+class TestMemoryProbes(ProbesContract):
+    """In memory."""
+
+    @pytest.fixture
+    def probes(self) -> Probes:
+        return MemoryProbes()
+
+
+class TestSqliteTemplates(StoreTemplatesContract, StoreProbesContract):
     """On SQLite."""
 
     @pytest.fixture
@@ -301,7 +360,7 @@ class TestSqliteTemplates(StoreTemplatesContract):
         return sqlite
 
 
-class TestPostgresqlTemplates(StoreTemplatesContract):
+class TestPostgresqlTemplates(StoreTemplatesContract, StoreProbesContract):
     """On PostgreSQL."""
 
     @pytest.fixture

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.examples import examples
 
 from facelabel.adapters.vectors import MatrixIndex
-from facelabel.model import EnrolledFace, Template
+from facelabel.gallery import NewFace
+from facelabel.model import Template
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:
@@ -33,8 +34,16 @@ def add(templates: Templates, collection: str, *vectors: bytes) -> list[str]:
     """Add faces with these vectors; return their ids."""
     ids = [f"{collection}-{vector.hex()}" for vector in vectors]
     for face_id, vector in zip(ids, vectors, strict=True):
-        templates.add(collection, EnrolledFace(face_id, "Ann"), Template(some_face(), vector), "")
+        template = Template(some_face(), vector)
+        templates.add(collection, [NewFace(face_id, "", None, "Ann", template)])
     return ids
+
+
+def numbered(templates: Templates, collection: str) -> int:
+    """Return the number of a collection."""
+    found = templates.find(collection)
+    assert found is not None
+    return found.number
 
 
 class IndexContract:
@@ -51,9 +60,7 @@ class IndexContract:
 
     @pytest.fixture
     def people(self, templates: MemoryTemplates) -> int:
-        number = templates.collection_id("people")
-        assert number is not None
-        return number
+        return numbered(templates, "people")
 
     def test_nothing_is_near_in_an_empty_collection(
         self, templates: MemoryTemplates, people: int, tmp_path: Path
@@ -102,8 +109,7 @@ class IndexContract:
         self, templates: MemoryTemplates, people: int, tmp_path: Path
     ) -> None:
         templates.create("others", "model/1", DIMENSIONS)
-        others = templates.collection_id("others")
-        assert others is not None
+        others = numbered(templates, "others")
         add(templates, "people", unit(1))
         add(templates, "others", unit(2), unit(3))
         index = self.index(templates, tmp_path)
@@ -119,6 +125,17 @@ class IndexContract:
         index.drop(people)
         index.drop(people)
         assert index.search(people, [unit(2)], 1) == before
+
+    def test_a_position_asked_for_just_now_is_up_to_when_it_sees(
+        self, templates: MemoryTemplates, people: int, tmp_path: Path
+    ) -> None:
+        index = self.index(templates, tmp_path)
+        (first,) = add(templates, "people", unit(1))
+        assert len(index.search(people, [unit(1)], 9, templates.position(people))[0]) == 1
+        add(templates, "people", unit(2))
+        assert len(index.search(people, [unit(1)], 9, templates.position(people))[0]) == 2
+        templates.delete("people", [first])
+        assert len(index.search(people, [unit(1)], 9, templates.position(people))[0]) == 1
 
 
 class TestMemoryIndex(IndexContract):
@@ -155,8 +172,7 @@ def test_any_history_gives_what_looking_at_every_vector_gives(
     """Two processes' worth of indexes over one folder, each searched now and then."""
     templates = MemoryTemplates()
     templates.create("people", "model/1", DIMENSIONS)
-    people = templates.collection_id("people")
-    assert people is not None
+    people = numbered(templates, "people")
     folder = tmp_path_factory.mktemp("index")
     indexes = [MatrixIndex(templates, folder, threads=1) for _ in range(2)]
     ids: list[str] = []

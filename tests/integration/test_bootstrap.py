@@ -16,10 +16,11 @@ from tests.waiting import PATIENCE
 
 import facelabel
 from facelabel import settings
+from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.engine.engine import Engine
 from facelabel.adapters.engine.manifest import builtin_packs, former_packs
 from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.galleries import StoreGalleries
 from facelabel.bootstrap.app import opened
 from facelabel.bootstrap.calibrations import OwnCalibration
 from facelabel.bootstrap.engines import Engines
@@ -151,7 +152,7 @@ def test_pictures_are_marked_by_the_models_of_the_live_collection(tmp_path: Path
     engines(tmp_path).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
     with opened(loaded) as app, closing(Database(loaded.store_url)) as database:
         assert app.scheme.rules.calibration == ""
-        StoreTemplates(database).create("family", "classic/1", 128)
+        StoreGalleries(database, SystemClock()).create("family", "classic/1", 128)
         app.ledger.begin("family")
     with opened(loaded) as app:
         assert app.scheme.rules.calibration
@@ -362,7 +363,7 @@ def test_a_data_folder_goes_on_with_what_it_began_with(
     bare: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(settings.load()) as app, closing(Database(app.settings.store_url)) as database:
-        StoreTemplates(database).create("family", "classic/1", 128)
+        StoreGalleries(database, SystemClock()).create("family", "classic/1", 128)
         app.ledger.begin("family")
     assert who_knows(monkeypatch, ALL) == "we"
     assert who_knows(monkeypatch, ALL | {"FACELABEL_FACES": "rekognition"}) == "Amazon"

@@ -15,8 +15,9 @@ from tests.photographs import PEOPLE
 
 from facelabel.adapters.local_collections import LocalCollections
 from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.adapters.store.face_users import StoreUsers
 from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.probes import StoreProbes
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.errors import AlreadyExists, NotFound, UnreadableImage, UnusableFace
 from facelabel.gallery import Failure, NewFace, QualityFilter, User, UserStatus
@@ -43,16 +44,23 @@ class Desk:
 
     def __init__(self, engine: FaceEngine, database: Database, photos: Path, folder: Path) -> None:
         """Make the collection "c"."""
-        templates = StoreTemplates(database)
+        clock = ManualClock()
+        self.galleries = StoreGalleries(database, clock)
         self.index_folder = folder
-        index = MatrixIndex(templates, folder)
+        index = MatrixIndex(self.galleries, folder)
         self.photos = photos
-        self.galleries = StoreGalleries(database, ManualClock())
         self.collections: FaceCollections = LocalCollections(
-            lambda _: engine, self.galleries, index
+            lambda _: engine, self.galleries, StoreUsers(database, clock), index
         )
-        self.recognizer = LocalRecognizer(lambda _: engine, templates, index)
+        probes = StoreProbes(database)
+        self.recognizer = LocalRecognizer(lambda _: engine, self.galleries, index, probes)
         self.collections.create("c", {})
+
+    def vector(self, face_id: str) -> bytes:
+        """The vector of a face."""
+        gallery = self.galleries.find("c")
+        assert gallery
+        return self.galleries.vectors_of(gallery.number, [face_id])[face_id][1]
 
     def photo(self, name: str) -> bytes:
         """A portrait, or a photo of a group."""
@@ -494,7 +502,7 @@ class TestPipeline:
         face_id = self.enrol(desk, "Obama1", "Obama")
         desk.user("obama", face_id)
         assert desk.users_like("Obama2") == ["obama"]
-        _, vector = desk.galleries.vector("c", face_id)
+        vector = desk.vector(face_id)
         assert any(vector in path.read_bytes() for path in desk.index_folder.iterdir())
         desk.recognizer.forget("c", [face_id])
         assert desk.users_like("Obama2", threshold=0) == []
@@ -542,6 +550,6 @@ def test_work_grows_and_statements_do_not(desk: Desk, statements: list[str]) -> 
 
 def _template(desk: Desk) -> Template:
     face_id = desk.learn("Obama1")
-    _, vector = desk.galleries.vector("c", face_id)
+    vector = desk.vector(face_id)
     desk.collections.delete_faces("c", [face_id])
     return Template(some_face(), vector)

@@ -29,11 +29,13 @@ from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.local_recognizer.footing import Note
 from facelabel.adapters.store import schema
 from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.galleries import StoreGalleries
 from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.probes import StoreProbes
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.errors import UnreadableImage
-from facelabel.model import Analysis, EnrolledFace, JobKind, Search, Template, Verdict
+from facelabel.gallery import NewFace
+from facelabel.model import Analysis, JobKind, Search, Template, Verdict
 from facelabel.pipeline import Pipeline
 from facelabel.quality import Comparable
 from facelabel.scheme import Scheme
@@ -113,15 +115,18 @@ class World:
     def __init__(self, folder: Path, known: int) -> None:
         """Know so many others already."""
         self.database = Database(f"sqlite:///{folder / 'facelabel.db'}", page=20)
-        self.templates, self.ledger = StoreTemplates(self.database), StoreLedger(self.database)
         self.clock = ManualClock()
+        self.templates = StoreGalleries(self.database, self.clock)
+        self.ledger = StoreLedger(self.database)
         self.queue = MemoryQueue(self.clock, LEASE)
         self.library = MemoryLibrary(
             self.clock, lambda asset_id: self.queue.enqueue(JobKind.ASSET, asset_id)
         )
         self.index = MatrixIndex(self.templates, folder / "index", threads=1)
         self.engine = TinyEngine()
-        self.recognizer = LocalRecognizer(lambda _: self.engine, self.templates, self.index)
+        self.recognizer = LocalRecognizer(
+            lambda _: self.engine, self.templates, self.index, StoreProbes(self.database)
+        )
         self.fate, self.crashes = Fate(), 0
         self.calm = self._worker(Fate())
         self.ill_fated = self._worker(self.fate)
@@ -158,9 +163,9 @@ class World:
     @property
     def number(self) -> int:
         """Of the collection."""
-        number = self.templates.collection_id(HOME)
-        assert number is not None
-        return number
+        found = self.templates.find(HOME)
+        assert found is not None
+        return found.number
 
     def pick(self, a: int, folder: str) -> Asset | None:
         """Some asset."""
@@ -223,9 +228,8 @@ class World:
         """A client adds or deletes faces, with a name or without, and the ledger is not told."""
         name = f"Known {a % 90}" if c % 3 else ""
         if b % 3:
-            face = EnrolledFace(f"client-{a}-{b}", name, None)
             template = Template(some_face(), vector(a % SHOWN, b))
-            self.templates.add(HOME, face, template, "")
+            self.templates.add(HOME, [NewFace(f"client-{a}-{b}", "", None, name, template)])
         else:
             self.templates.delete(HOME, [f"known-{number}" for number in range(a % 90, a % 90 + 3)])
 
@@ -526,8 +530,11 @@ def test_what_a_search_rests_on_goes_with_the_picture_and_with_the_person(
         photographed(one, 6)
         portrait = one.pick(0, "training")
         assert portrait
-        face = next(f for f in one.templates.faces(HOME) if f.asset_id == portrait.asset_id)
-        row = one.templates.first_rows(one.number, {face.person})[face.person]
+        enrolled = one.templates.enrolled(one.number)
+        face = next(f for f in enrolled if f.asset_id == portrait.asset_id)
+        ((row, _),) = one.templates.vectors_of(one.number, [face.face_id]).values()
+        references, _ = one.templates.references(one.number, [row])
+        row = references[row].first_row
         assert any(row in rows for rows in noted_rows(one).values())
         one.library.delete(portrait.asset_id)
         picture = one.pick(0, "assets")

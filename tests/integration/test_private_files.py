@@ -23,7 +23,8 @@ from facelabel.adapters.vectors import MatrixIndex
 from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.engines import Engines
 from facelabel.errors import ConfigurationError
-from facelabel.model import EnrolledFace, Template
+from facelabel.gallery import NewFace
+from facelabel.model import Template
 from facelabel.settings import load
 from facelabel.testing import MemoryTemplates, some_face, vector
 
@@ -105,11 +106,11 @@ def fill(folder: Path) -> None:
         DerivedCache(folder / "derived", 1 << 20).put(ETAG, "small", b"picture")
         templates = MemoryTemplates()
         templates.create("people", "model/1", 2)
-        face = EnrolledFace("face", "Ann")
-        templates.add("people", face, Template(some_face(), vector(1, 0)), "")
-        number = templates.collection_id("people")
-        assert number
-        MatrixIndex(templates, folder / "vectors").search(number, [vector(1, 0)], 1)
+        template = Template(some_face(), vector(1, 0))
+        templates.add("people", [NewFace("face", "", None, "Ann", template)])
+        people = templates.find("people")
+        assert people
+        MatrixIndex(templates, folder / "vectors").search(people.number, [vector(1, 0)], 1)
         Engines(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
         del database
 

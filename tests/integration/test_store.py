@@ -22,12 +22,12 @@ from tests.forked import Piped
 
 from facelabel.adapters.store import migration
 from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.face_users import StoreUsers
 from facelabel.adapters.store.galleries import StoreGalleries
 from facelabel.adapters.store.ledger import StoreLedger
 from facelabel.adapters.store.library import LocalLibrary
 from facelabel.adapters.store.queue import StoreQueue
 from facelabel.adapters.store.schema import HEAD, VERSION_TABLE, metadata
-from facelabel.adapters.store.templates import StoreTemplates
 from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.gallery import NewFace
 from facelabel.media import AssetKey, Compare, Every, ImageHeader, Upload, Where
@@ -229,27 +229,30 @@ class TestMigrations:
         second_version(database)
         before = time.time()
         with contextlib.closing(Database(database.url)) as upgraded:
-            templates = StoreTemplates(upgraded)
             galleries = StoreGalleries(upgraded, ManualClock())
-            assert list(templates.faces("people")) == [EnrolledFace("f1", "Zoë", "a1")]
+            people = galleries.find("people")
+            assert people
+            assert list(galleries.enrolled(people.number)) == [EnrolledFace("f1", "Zoë", "a1")]
             ((record,), _) = galleries.faces("people", 0, 9)
             assert record.external_image_id == external_ids.encode("Zoë", "a1")
             assert (record.box, record.user_id) == (some_face().box, None)
             created_at = galleries.describe("people").created_at
             assert int(before) <= created_at <= time.time()
             galleries.create("next", "model/1", 2, {"a": "b"})
-            assert galleries.gallery("next").number > 7  # numbers stay used up
+            following = galleries.find("next")
+            assert following
+            assert following.number > 7  # numbers stay used up
             template = Template(some_face(), vector(1, 0))
             galleries.add("people", [NewFace("f2", "d", "Ann", "Ann", template)])
-            rows = templates.vectors(galleries.gallery("people").number, 0, 9)
+            rows = galleries.vectors(people.number, 0, 9)
             assert [row for row, _ in rows] == [3, 10]
 
     def test_going_back_to_the_second_version_keeps_its_faces(self, database: Database) -> None:
         second_version(database)
         with contextlib.closing(Database(database.url)) as upgraded:
-            galleries = StoreGalleries(upgraded, ManualClock())
-            galleries.create_user("people", "zoe", "token")
-            galleries.associate(
+            users = StoreUsers(upgraded, ManualClock())
+            users.create("people", "zoe", "token")
+            users.associate(
                 "people", "zoe", ["f1"], similarity=lambda *_: 100, threshold=0, token=None
             )
         with without_foreign_keys(database) as connection:
@@ -387,10 +390,11 @@ class TestSqlite:
                 assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
 
     def test_a_forgotten_vector_is_not_in_the_file(self, sqlite: Database, tmp_path: Path) -> None:
-        templates = StoreTemplates(sqlite)
+        templates = StoreGalleries(sqlite, ManualClock())
         templates.create("people", "model/1", 2)
         secret = vector(0.123, 0.456)
-        templates.add("people", EnrolledFace("f1", "Ann"), Template(some_face(), secret), "")
+        face = NewFace("f1", "", None, "Ann", Template(some_face(), secret))
+        templates.add("people", [face])
         sqlite.close()
         assert secret in (tmp_path / "facelabel.db").read_bytes()
         templates.delete("people", ["f1"])
@@ -477,15 +481,16 @@ class TestConcurrency:
             ledger.cleared("people", [face_id])
 
     def test_a_follower_of_row_numbers_misses_none(self, database: Database) -> None:
-        templates = StoreTemplates(database)
+        templates = StoreGalleries(database, ManualClock())
         templates.create("people", "model/1", 2)
-        number = templates.collection_id("people")
-        assert number is not None
+        people = templates.find("people")
+        assert people is not None
+        number = people.number
 
         def add(name: str) -> None:
             for count in range(30):
-                face = EnrolledFace(f"{name}-{count}", "Ann")
-                templates.add("people", face, Template(some_face(), vector(1, count)), "")
+                template = Template(some_face(), vector(1, count))
+                templates.add("people", [NewFace(f"{name}-{count}", "", None, "Ann", template)])
 
         threads = [threading.Thread(target=add, args=(name,)) for name in "abc"]
         for thread in threads:

@@ -17,11 +17,13 @@ import pytest
 from tests.forked import Piped
 from tests.waiting import PATIENCE
 
+from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.galleries import StoreGalleries
 from facelabel.adapters.vectors import MatrixIndex
 from facelabel.errors import Unavailable
-from facelabel.model import EnrolledFace, Template
+from facelabel.gallery import NewFace
+from facelabel.model import Template
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:
@@ -43,8 +45,9 @@ def unit(seed: int) -> bytes:
 def add(templates: Templates, seeds: Iterable[int]) -> None:
     """Add the faces of these seeds."""
     for seed in seeds:
-        face = EnrolledFace(f"face-{seed}", f"Person {seed}")
-        templates.add(PEOPLE, face, Template(some_face(), unit(seed)), "")
+        template = Template(some_face(), unit(seed))
+        face = NewFace(f"face-{seed}", "", None, f"Person {seed}", template)
+        templates.add(PEOPLE, [face])
 
 
 def remove(templates: Templates, seeds: Iterable[int]) -> None:
@@ -54,9 +57,9 @@ def remove(templates: Templates, seeds: Iterable[int]) -> None:
 
 def number(templates: Templates) -> int:
     """Return the number of the one collection."""
-    found = templates.collection_id(PEOPLE)
+    found = templates.find(PEOPLE)
     assert found is not None
-    return found
+    return found.number
 
 
 def assert_exact(index: MatrixIndex, templates: Templates) -> None:
@@ -147,9 +150,9 @@ def test_faces_of_a_collection_that_another_process_dropped_are_let_go(tmp_path:
     ours.search(dropped, [unit(0)], 1)
     mapped = weakref.ref(ours._views[dropped].records)  # noqa: SLF001 - nobody else holds it
     theirs.drop(dropped)
-    others = templates.collection_id("others")
+    others = templates.find("others")
     assert others is not None
-    ours.search(others, [unit(0)], 1)
+    ours.search(others.number, [unit(0)], 1)
     gc.collect()
     assert mapped() is None
 
@@ -157,9 +160,10 @@ def test_faces_of_a_collection_that_another_process_dropped_are_let_go(tmp_path:
 def test_of_faces_that_are_equally_near_the_first_comes_first(tmp_path: Path) -> None:
     templates = MemoryTemplates()
     templates.create(PEOPLE, "model/1", DIMENSIONS)
-    for copy in range(40):
-        face = EnrolledFace(f"face-{copy}", "Ann")
-        templates.add(PEOPLE, face, Template(some_face(), unit(1)), "")
+    template = Template(some_face(), unit(1))
+    templates.add(
+        PEOPLE, [NewFace(f"face-{copy}", "", None, "Ann", template) for copy in range(40)]
+    )
     (hits,) = MatrixIndex(templates, tmp_path).search(number(templates), [unit(1)], 40)
     rows = [row for row, _ in hits]
     assert rows == sorted(rows)
@@ -287,13 +291,13 @@ def test_a_folder_that_cannot_be_made_is_told(memory: MemoryTemplates, tmp_path:
 # --- several processes, over the real store ---------------------------------------------------
 
 
-def open_store(folder: Path) -> StoreTemplates:
+def open_store(folder: Path) -> StoreGalleries:
     """Open the database of that folder."""
-    return StoreTemplates(Database(f"sqlite:///{folder / 'test.db'}"))
+    return StoreGalleries(Database(f"sqlite:///{folder / 'test.db'}"), SystemClock())
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> StoreTemplates:
+def store(tmp_path: Path) -> StoreGalleries:
     """A database with 40 faces."""
     templates = open_store(tmp_path)
     templates.create(PEOPLE, "model/1", DIMENSIONS)
@@ -326,7 +330,7 @@ def ask(child: Piped, seed: int) -> float | None:
     return float(hits[0][1]) if hits else None
 
 
-def test_another_process_sees_faces_at_once(store: StoreTemplates, tmp_path: Path) -> None:
+def test_another_process_sees_faces_at_once(store: StoreGalleries, tmp_path: Path) -> None:
     ours = MatrixIndex(store, tmp_path / "index")
     with process("answer", tmp_path) as child:
         for seed in range(100, 110):
@@ -338,7 +342,7 @@ def test_another_process_sees_faces_at_once(store: StoreTemplates, tmp_path: Pat
             assert ask(child, seed) is None or (ask(child, seed) or 0) > 0.1
 
 
-def test_another_process_searches_while_we_compact(store: StoreTemplates, tmp_path: Path) -> None:
+def test_another_process_searches_while_we_compact(store: StoreGalleries, tmp_path: Path) -> None:
     ours = MatrixIndex(store, tmp_path / "index")
     with process("watch", tmp_path) as child:
         for round_ in range(12):
@@ -354,7 +358,7 @@ def test_another_process_searches_while_we_compact(store: StoreTemplates, tmp_pa
 
 @pytest.mark.parametrize("rounds", [4, pytest.param(50, marks=pytest.mark.soak)])
 def test_a_process_killed_at_any_moment_does_no_harm(
-    store: StoreTemplates, tmp_path: Path, rounds: int
+    store: StoreGalleries, tmp_path: Path, rounds: int
 ) -> None:
     chance = random.Random(2)
     add(store, range(40, 100))

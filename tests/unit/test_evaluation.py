@@ -34,7 +34,7 @@ from facelabel.evaluation.rates import ALWAYS, NEVER, Distances, share
 from facelabel.matching import Rules
 from facelabel.model import Analysis, Asset, Box, Reason, Template
 from facelabel.quality import Comparable
-from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
+from facelabel.testing import MemoryIndex, MemoryProbes, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -350,15 +350,16 @@ def _enrolled(analysis: Analysis) -> Template | None:
             return falling(distance)
 
     templates = MemoryTemplates()
-    recognizer = LocalRecognizer(lambda _: Engine(), templates, MemoryIndex(templates))
+    index, probes = MemoryIndex(templates), MemoryProbes()
+    recognizer = LocalRecognizer(lambda _: Engine(), templates, index, probes)
     recognizer.create("people")
     try:
         recognizer.enrol("people", b"", "Al", Asset("a", "a", "", 1, "jpg", 1, ""))
     except UnusableFace:
         return None
-    number = templates.collection_id("people")
-    assert number is not None
-    ((_, learnt),) = templates.vectors(number, 0, 9)
+    people = templates.find("people")
+    assert people is not None
+    ((_, learnt),) = templates.vectors(people.number, 0, 9)
     return next(template for template in analysis.templates if template.vector == learnt)
 
 

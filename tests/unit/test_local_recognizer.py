@@ -10,15 +10,16 @@ import pytest
 
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.errors import ConfigurationError, NotFound, UnreadableImage, UnusableFace
+from facelabel.gallery import NewFace
 from facelabel.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
 from facelabel.quality import Comparable
-from facelabel.testing import MemoryIndex, MemoryTemplates, some_face, vector
+from facelabel.testing import MemoryIndex, MemoryProbes, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.model import Face
-    from facelabel.ports import Templates
+    from facelabel.ports import TemplateRows, VectorIndex
 
 HOME = "people"
 
@@ -83,18 +84,22 @@ class ScriptedEngine:
 class CountingIndex(MemoryIndex):
     """Remembers what was asked of it."""
 
-    def __init__(self, templates: Templates) -> None:
+    def __init__(self, templates: TemplateRows) -> None:
         """Start with no question."""
         super().__init__(templates)
         self.asked: list[tuple[int, int]] = []
         self.dropped: list[int] = []
 
     def search(
-        self, collection_id: int, vectors: Sequence[bytes], count: int
+        self,
+        collection_id: int,
+        vectors: Sequence[bytes],
+        count: int,
+        position: tuple[int, int] | None = None,
     ) -> Sequence[Sequence[tuple[int, float]]]:
         """See :class:`facelabel.ports.VectorIndex`."""
         self.asked.append((len(vectors), count))
-        return super().search(collection_id, vectors, count)
+        return super().search(collection_id, vectors, count, position)
 
     def drop(self, collection_id: int) -> None:
         """See :class:`facelabel.ports.VectorIndex`."""
@@ -109,11 +114,23 @@ class World:
         self.engines = {"scripted/1": ScriptedEngine()}
         self.newest = "scripted/1"
         self.templates = MemoryTemplates()
+        self.probes = MemoryProbes()
         self.index = CountingIndex(self.templates)
-        self.recognizer = LocalRecognizer(
-            lambda model: self.engines[model or self.newest], self.templates, self.index
-        )
+        self.recognizer = self.recogniser()
         self.recognizer.create(HOME)
+
+    def recogniser(
+        self, index: VectorIndex | None = None, *, min_people: int = 2, most_added: int = 4096
+    ) -> LocalRecognizer:
+        """Return another one over the same parts, or with another index."""
+        return LocalRecognizer(
+            lambda model: self.engines[model or self.newest],
+            self.templates,
+            index or self.index,
+            self.probes,
+            min_people=min_people,
+            most_added=most_added,
+        )
 
     @property
     def engine(self) -> ScriptedEngine:
@@ -125,6 +142,11 @@ class World:
         image = image or f"{person} {degrees}".encode()
         self.engine.script[image] = shows(degrees)
         return self.recognizer.enrol(HOME, image, person, asset(f"portrait of {person}"))
+
+    def add_nameless(self, face_id: str, degrees: float) -> None:
+        """Put a face there as a client does that says of nobody whose it is."""
+        template = Template(some_face(), turned(degrees))
+        self.templates.add(HOME, [NewFace(face_id, "", None, "", template)])
 
     def refusal(self, analysis: Analysis) -> str:
         """Return why this image is not enrolled."""
@@ -208,8 +230,7 @@ def test_the_search_ends_where_there_is_only_one_person(world: World) -> None:
 
 def test_a_face_that_names_nobody_is_neither_a_hit_nor_listed(world: World) -> None:
     for number in range(20):
-        nameless = EnrolledFace(f"f{number}", "")
-        world.templates.add(HOME, nameless, Template(some_face(), turned(number / 10)), "")
+        world.add_nameless(f"f{number}", number / 10)
     world.learn("Ann", 60)
     world.learn("Bob", 90)
     world.engine.script[b"party"] = shows(0)
@@ -225,14 +246,18 @@ def test_a_row_deleted_since_the_search_is_skipped(world: World) -> None:
 
     class Late(MemoryIndex):
         def search(
-            self, collection_id: int, vectors: Sequence[bytes], count: int
+            self,
+            collection_id: int,
+            vectors: Sequence[bytes],
+            count: int,
+            position: tuple[int, int] | None = None,
         ) -> Sequence[Sequence[tuple[int, float]]]:
-            found = super().search(collection_id, vectors, count)
+            found = super().search(collection_id, vectors, count, position)
             world.templates.delete(HOME, [ann.face_id])
             return found
 
     world.engine.script[b"party"] = shows(0)
-    late = LocalRecognizer(lambda _: world.engine, world.templates, Late(world.templates))
+    late = world.recogniser(Late(world.templates))
     (face,) = late.identify(HOME, b"party").faces
     assert [hit.person for hit in face.hits] == ["Bob"]
 

@@ -16,13 +16,12 @@ from tests.unit.test_local_recognizer import (
     World,
     asset,
     shows,
-    turned,
 )
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped] # it ships none
 
-from facelabel.adapters.local_recognizer import LocalRecognizer, footing
-from facelabel.model import EnrolledFace, Noted, Search, Template
-from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
+from facelabel.adapters.local_recognizer import footing
+from facelabel.model import Noted, Search
+from facelabel.testing import MemoryIndex, MemoryTemplates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,10 +121,7 @@ def test_somebody_who_stays_known_is_the_same_when_the_first_reference_goes(worl
 
 
 def test_a_face_without_a_name_takes_a_place_among_the_nearest(world: World) -> None:
-    def add(face_id: str, degrees: float) -> None:
-        nameless = EnrolledFace(face_id, "")
-        world.templates.add(HOME, nameless, Template(some_face(), turned(degrees)), "")
-
+    add = world.add_nameless
     add("far", 180)
     party = note(world, 0)
     add("farther", 190)
@@ -166,7 +162,7 @@ def test_pictures_noted_at_different_times_are_judged_by_what_came_since(world: 
 
 def test_another_collection_number_of_people_or_scheme_is_another_look(world: World) -> None:
     party = note(world, 0)
-    other = LocalRecognizer(lambda _: world.engine, world.templates, world.index, min_people=3)
+    other = world.recogniser(min_people=3)
     assert other.unmoved(HOME, [party]) == {}
     read = footing.Note.unpack(party.note)
     assert read is not None
@@ -203,14 +199,18 @@ def test_pictures_kept_of_another_version_or_not_at_all_are_not_known(world: Wor
 def test_a_look_during_which_the_gallery_changed_has_no_note(world: World) -> None:
     class Busy(MemoryIndex):
         def search(
-            self, collection_id: int, vectors: Sequence[bytes], count: int
+            self,
+            collection_id: int,
+            vectors: Sequence[bytes],
+            count: int,
+            position: tuple[int, int] | None = None,
         ) -> Sequence[Sequence[tuple[int, float]]]:
-            found = super().search(collection_id, vectors, count)
+            found = super().search(collection_id, vectors, count, position)
             world.learn("Newcomer", 180)
             return found
 
     world.engine.script[b"party"] = shows(0)
-    busy = LocalRecognizer(lambda _: world.engine, world.templates, Busy(world.templates))
+    busy = world.recogniser(Busy(world.templates))
     assert busy.identify(HOME, b"party", asset("party")).note is None
     assert len(busy.identify(HOME, b"party", asset("party")).faces) == 1
     line = Search("party", "party", 1, HOME, 1, "80/1", "", ())
@@ -218,9 +218,7 @@ def test_a_look_during_which_the_gallery_changed_has_no_note(world: World) -> No
 
 
 def test_after_very_many_newcomers_nothing_is_told_apart(world: World) -> None:
-    world.recognizer = LocalRecognizer(
-        lambda _: world.engine, world.templates, world.index, most_added=3
-    )
+    world.recognizer = world.recogniser(most_added=3)
     party = note(world, 0)
     for number in range(3):
         world.learn("Newcomer", 180 + number)
@@ -230,9 +228,7 @@ def test_after_very_many_newcomers_nothing_is_told_apart(world: World) -> None:
 
 
 def test_a_picture_too_far_behind_leaves_the_others_what_they_rest_on(world: World) -> None:
-    world.recognizer = LocalRecognizer(
-        lambda _: world.engine, world.templates, world.index, most_added=3
-    )
+    world.recognizer = world.recogniser(most_added=3)
     behind = note(world, 0, name="behind")
     world.learn("Newcomer", 180)
     party, other = note(world, 0), note(world, 29, name="other")
@@ -248,15 +244,17 @@ def test_a_deletion_that_does_not_say_whose_it_was_may_touch_all_before_it(world
 
         unsaid = 0
 
-        def departed(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
+        def deletions(
+            self, collection_id: int, after: int
+        ) -> Sequence[tuple[int, int, int | None]]:
             return [
                 (number, row, None if number == self.unsaid else first)
-                for number, row, first in super().departed(collection_id, after)
+                for number, row, first in super().deletions(collection_id, after)
             ]
 
     templates = Former()
     world.templates, world.index = templates, CountingIndex(templates)
-    world.recognizer = LocalRecognizer(lambda _: world.engine, templates, world.index)
+    world.recognizer = world.recogniser()
     world.recognizer.create(HOME)
     for degrees in range(30):
         world.learn(f"Person {degrees}", degrees)
@@ -286,7 +284,7 @@ def crowds(world: World, pictures: int, faces: int) -> list[Noted]:
         read.collection, read.people, world.engine.curve, read.position, reaches, set()
     )
     for number in range(pictures):
-        world.templates.keep(asset(f"crowd {number}"), world.engine.model, shows(*[0] * faces))
+        world.probes.keep(asset(f"crowd {number}"), world.engine.model, shows(*[0] * faces))
     return [Noted(f"crowd {number}", 1, made.pack()) for number in range(pictures)]
 
 

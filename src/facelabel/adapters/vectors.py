@@ -1,6 +1,6 @@
 """Exact nearest neighbours over a matrix file that every process maps.
 
-The rows of :class:`~facelabel.ports.Templates` are the truth; the file is derived from them and
+The rows of :class:`~facelabel.ports.TemplateRows` are the truth; the file is derived from them and
 may be deleted at any moment. It is a header and one record per face, a row number beside its
 vector, so the two cannot fall out of step::
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from facelabel.ports import Templates
+    from facelabel.ports import TemplateRows
 
     Vectors = npt.NDArray[np.float32]
     Places = npt.NDArray[np.int64]
@@ -159,13 +159,13 @@ class _Writer:
             file.write(records.tobytes())
             self._commit(file, replace(header, count=header.count + len(faces), last=faces[-1][0]))
 
-    def erase(self, deletions: Sequence[tuple[int, int]]) -> None:
-        """Overwrite the records of (deletion number, row number) pairs."""
+    def erase(self, deletions: Sequence[tuple[int, int, int | None]]) -> None:
+        """Overwrite the records of these (deletion number, row number, …)."""
         header = replace(self.header, deletion=deletions[-1][0])
         if not header.count:
             self.header = header
             return
-        slots = self._slots([row for _, row in deletions])
+        slots = self._slots([row for _, row, _ in deletions])
         grave = np.zeros((), header.record)
         with self._path.open("r+b") as file:
             for slot, row in slots.items():
@@ -218,7 +218,7 @@ class _Writer:
 class MatrixIndex:
     """Exact search in a memory-mapped float32 matrix, shared by any number of processes."""
 
-    def __init__(self, templates: Templates, folder: Path, *, threads: int = 2) -> None:
+    def __init__(self, templates: TemplateRows, folder: Path, *, threads: int = 2) -> None:
         """Keep one file per collection in ``folder``; scan with so many threads."""
         self._templates = templates
         self._folder = folder
@@ -227,14 +227,19 @@ class MatrixIndex:
         self._views: dict[int, _View] = {}
 
     def search(
-        self, collection_id: int, vectors: Sequence[bytes], count: int
+        self,
+        collection_id: int,
+        vectors: Sequence[bytes],
+        count: int,
+        position: tuple[int, int] | None = None,
     ) -> Sequence[Sequence[tuple[int, float]]]:
         """For each vector the ``count`` nearest rows as (row number, L2 distance), nearest first.
 
         Fewer where the collection is smaller. Vectors are unit vectors, little-endian float32;
-        ValueError if their length is not the collection's.
+        ValueError if their length is not the collection's. ``position``: of the collection, where
+        it was asked for just now.
         """
-        view = self._fresh(collection_id)
+        view = self._fresh(collection_id, position)
         count = min(count, view.size)
         if count < 1:
             return [[] for _ in vectors]
@@ -291,16 +296,14 @@ class MatrixIndex:
         helpers = [self._pool.submit(some) for _ in range(self._threads - 1)]
         return some() + [done for helper in helpers for done in helper.result()]
 
-    def _fresh(self, collection_id: int) -> _View:
-        """Return a view of every face that the store has at this moment."""
-        view = self._views.get(collection_id)
-        if view is None or self._behind(collection_id, view.header):
-            view = self._views[collection_id] = self._sync(collection_id)
+    def _fresh(self, collection_id: int, position: tuple[int, int] | None = None) -> _View:
+        """Return a view of every face that the store has at this moment, or had just now."""
+        if view := self._views.get(collection_id):
+            row, deletion = position or self._templates.position(collection_id)
+            if row <= view.header.last and deletion <= view.header.deletion:
+                return view
+        view = self._views[collection_id] = self._sync(collection_id)
         return view
-
-    def _behind(self, collection_id: int, header: _Header) -> bool:
-        row, deletion = self._templates.position(collection_id)
-        return row > header.last or deletion > header.deletion
 
     def _sync(self, collection_id: int) -> _View:
         with self._locked(collection_id) as path:
@@ -317,7 +320,7 @@ class MatrixIndex:
         """Append, then erase: a face deleted while we read is then always found."""
         while faces := self._templates.vectors(collection_id, writer.header.last, BLOCK):
             writer.append(faces)
-        if deletions := self._templates.deleted(collection_id, writer.header.deletion):
+        if deletions := self._templates.deletions(collection_id, writer.header.deletion):
             writer.erase(deletions)
         writer.compact()
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.local_collections import LocalCollections
 from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.objects import FolderObjects, HttpObjects
+from facelabel.adapters.store.face_users import StoreUsers
 from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.templates import StoreTemplates
+from facelabel.adapters.store.probes import StoreProbes
 from facelabel.adapters.vectors import MatrixIndex
 
 if TYPE_CHECKING:
@@ -41,14 +42,18 @@ class OwnFaces:
 
 
 def build(settings: Settings, database: Database, engines: Engines, clock: Clock) -> OwnFaces:
-    """Wire engines, templates and the index over their vectors."""
-    templates = StoreTemplates(database)
-    index = MatrixIndex(templates, settings.data / "vectors", threads=settings.threads)
-    recognizer = LocalRecognizer(engines, templates, index)
+    """Wire engines, the gallery and the index over its vectors."""
+    galleries = StoreGalleries(database, clock)
+    index = MatrixIndex(galleries, settings.data / "vectors", threads=settings.threads)
+    own = settings.rekognition_collection
+    recognizer = LocalRecognizer(engines, galleries, index, StoreProbes(database))
     return OwnFaces(
         recognizer,
         LocalCollections(
-            engines, StoreGalleries(database, clock, settings.rekognition_collection), index
+            engines,
+            StoreGalleries(database, clock, own),
+            StoreUsers(database, clock, own),
+            index,
         ),
         recognizer.search,
         _objects(settings),

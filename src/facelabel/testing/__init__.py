@@ -13,7 +13,7 @@ from facelabel.testing.ledger import MemoryLedger
 from facelabel.testing.library import MemoryLibrary
 from facelabel.testing.queue import MemoryQueue
 from facelabel.testing.recognizer import MemoryRecognizer
-from facelabel.testing.templates import MemoryTemplates
+from facelabel.testing.templates import MemoryProbes, MemoryTemplates
 from facelabel.testing.vectors import MemoryIndex
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "MemoryIndex",
     "MemoryLedger",
     "MemoryLibrary",
+    "MemoryProbes",
     "MemoryQueue",
     "MemoryRecognizer",
     "MemoryTemplates",

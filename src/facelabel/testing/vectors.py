@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.ports import Templates
+    from facelabel.ports import TemplateRows
 
 
 class MemoryIndex:
     """Nearest neighbours by looking at every vector."""
 
-    def __init__(self, templates: Templates) -> None:
+    def __init__(self, templates: TemplateRows) -> None:
         """Search the vectors of ``templates``."""
         self._templates = templates
 
     def search(
-        self, collection_id: int, vectors: Sequence[bytes], count: int
+        self,
+        collection_id: int,
+        vectors: Sequence[bytes],
+        count: int,
+        position: tuple[int, int] | None = None,  # noqa: ARG002 - nothing is ever behind
     ) -> Sequence[Sequence[tuple[int, float]]]:
         """See :class:`facelabel.ports.VectorIndex`."""
         rows = self._templates.vectors(collection_id, 0, 1 << 30)

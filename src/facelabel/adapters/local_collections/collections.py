@@ -9,7 +9,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.local_collections import quality as bars
-from facelabel.errors import UnusableFace
+from facelabel.adapters.local_gallery import LocalGallery
+from facelabel.errors import NotFound, UnusableFace
 from facelabel.gallery import (
     ComparedFace,
     Comparison,
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
         QualityFilter,
     )
     from facelabel.model import Analysis, Face, Template
-    from facelabel.ports import FaceEngine, Galleries, VectorIndex
+    from facelabel.ports import FaceEngine, FaceUsers, Galleries, VectorIndex
 
 #: Faces of one image that are indexed, detected or compared.
 MAX_FACES = 100
 
+#: Of the ids of faces that clients index. Enrolled ones have another one, as their ids come of a
+#: person's name where these come of an external id and a place in the picture.
 _FACES = uuid.UUID("c2a4b8de-1d63-5f0a-9c1e-6b0f4a7e2d35")
 
 
@@ -52,17 +55,17 @@ class LocalCollections:
         self,
         engine: Callable[[str | None], FaceEngine],
         galleries: Galleries,
+        users: FaceUsers,
         index: VectorIndex,
     ) -> None:
         """``engine`` gives the engine of a model, and for None the one of new collections."""
-        self._engine = engine
+        self._local = LocalGallery(engine, galleries, index)
         self._galleries = galleries
-        self._index = index
+        self._users = users
 
     def create(self, collection: str, tags: Mapping[str, str]) -> FaceCollection:
         """Make an empty collection for the engine's present model; AlreadyExists."""
-        engine = self._engine(None)
-        return self._galleries.create(collection, engine.model, engine.dimensions, tags)
+        return self._local.create(collection, tags)
 
     def describe(self, collection: str) -> FaceCollection:
         """Return a collection as it is now."""
@@ -70,7 +73,7 @@ class LocalCollections:
 
     def model(self, collection: str) -> str:
         """Return the model of a collection's vectors, for which nothing has to be counted."""
-        return self._galleries.gallery(collection).model
+        return self._local.find(collection).model
 
     def collections(self, after: str, limit: int) -> Sequence[FaceCollection]:
         """Return the next collections by name, those above ``after``."""
@@ -78,12 +81,7 @@ class LocalCollections:
 
     def delete(self, collection: str) -> None:
         """Delete a collection with its faces, users and tags."""
-        numbers = _numbers(self._galleries.gallery(collection))
-        for number in numbers:  # first: once the number is gone, nobody finds its files
-            self._index.drop(number)
-        self._galleries.drop(collection)
-        for number in numbers:  # again: a search in between may have made new ones
-            self._index.drop(number)
+        self._local.drop(collection)
 
     def index(
         self,
@@ -98,8 +96,8 @@ class LocalCollections:
 
         Beyond ``max_faces`` (100 at most) the poorest are left out first, then the smallest.
         """
-        model = self._galleries.gallery(collection).model
-        engine = self._engine(model)
+        model = self._local.find(collection).model
+        engine = self._local.engine(model)
         limit = min(max_faces or MAX_FACES, MAX_FACES)
         chosen, unindexed = bars.selected(engine.analyse(image), quality, limit, engine.comparable)
         new = _new_faces(collection, image, external_image_id, chosen)
@@ -124,18 +122,20 @@ class LocalCollections:
 
     def delete_faces(self, collection: str, face_ids: Sequence[str]) -> Deletion:
         """Delete faces for good; those of a user are left."""
-        deletion = self._galleries.delete_faces(collection, face_ids)
-        self._erase(collection)
+        deletion = self._galleries.delete_unowned(collection, face_ids)
+        self._local.erase(collection)
         return deletion
 
     def search(
         self, collection: str, face_id: str, *, threshold: float, limit: int
     ) -> Sequence[FaceMatch]:
         """Other faces of the collection like this one, most similar first."""
-        own, vector = self._galleries.vector(collection, face_id)
-        gallery = self._galleries.gallery(collection)
-        near = self._nearest(gallery.model, gallery.number, vector, threshold, limit + 1)
-        return self._face_matches(gallery, [found for found in near if found[0] != own][:limit])
+        gallery = self._local.find(collection)
+        own, vector = _vector(self._galleries, gallery, face_id)
+        near = self._local.nearest(gallery.model, gallery.number, vector, threshold, limit + 1)
+        return _face_matches(
+            self._galleries, gallery, [found for found in near if found[0] != own][:limit]
+        )
 
     def search_image(
         self,
@@ -147,15 +147,15 @@ class LocalCollections:
         quality: QualityFilter,
     ) -> ImageSearch:
         """Search for the largest face of an image; UnusableFace if it shows none."""
-        gallery = self._galleries.gallery(collection)
-        analysis = self._engine(gallery.model).analyse(image)
+        gallery = self._local.find(collection)
+        analysis = self._local.engine(gallery.model).analyse(image)
         probe = _usable(analysis, bars.passing(analysis, quality))[0]
-        near = self._nearest(gallery.model, gallery.number, probe.vector, threshold, limit)
-        return ImageSearch(probe.face, self._face_matches(gallery, near), gallery.model)
+        near = self._local.nearest(gallery.model, gallery.number, probe.vector, threshold, limit)
+        return ImageSearch(probe.face, _face_matches(self._galleries, gallery, near), gallery.model)
 
     def detect(self, image: bytes) -> Sequence[Face]:
         """The faces of an image, the 100 largest, largest first."""
-        return self._engine(None).faces(image)[:MAX_FACES]
+        return self._local.engine(None).faces(image)[:MAX_FACES]
 
     def compare(
         self, source: bytes, target: bytes, *, threshold: float, quality: QualityFilter
@@ -165,7 +165,7 @@ class LocalCollections:
         Nobody enrolled either, so with a filter faces that cannot be compared are left out.
         Raises UnusableFace where either shows no face.
         """
-        engine = self._engine(None)
+        engine = self._local.engine(None)
         (probe, *_), faces = (
             _usable(seen, bars.comparable(seen, quality, engine.comparable))[:MAX_FACES]
             for seen in (engine.analyse(source), engine.analyse(target))
@@ -183,16 +183,16 @@ class LocalCollections:
 
     def create_user(self, collection: str, user_id: str, token: str | None) -> None:
         """Make a user without faces; AlreadyExists, but not for the same token again."""
-        self._galleries.create_user(collection, user_id, token)
+        self._users.create(collection, user_id, token)
 
     def delete_user(self, collection: str, user_id: str, token: str | None) -> None:
         """Delete a user; the faces stay."""
-        self._galleries.delete_user(collection, user_id, token)
-        self._erase(collection)
+        self._users.delete(collection, user_id, token)
+        self._local.erase(collection)
 
     def users(self, collection: str, after: str, limit: int) -> Sequence[User]:
         """The next users by id, those above ``after``."""
-        return self._galleries.users(collection, after, limit)
+        return self._users.page(collection, after, limit)
 
     def associate(
         self,
@@ -204,8 +204,8 @@ class LocalCollections:
         token: str | None,
     ) -> Association:
         """Give faces to a user, if they resemble those it has; QuotaExceeded above 100."""
-        engine = self._engine(self._galleries.gallery(collection).model)
-        return self._galleries.associate(
+        engine = self._local.engine(self._local.find(collection).model)
+        return self._users.associate(
             collection,
             user_id,
             face_ids,
@@ -218,8 +218,8 @@ class LocalCollections:
         self, collection: str, user_id: str, face_ids: Sequence[str], *, token: str | None
     ) -> Association:
         """Take faces from a user."""
-        association = self._galleries.disassociate(collection, user_id, face_ids, token=token)
-        self._erase(collection)
+        association = self._users.disassociate(collection, user_id, face_ids, token=token)
+        self._local.erase(collection)
         return association
 
     def search_users(
@@ -232,13 +232,13 @@ class LocalCollections:
         limit: int,
     ) -> Sequence[UserMatch]:
         """Users like this face, or other users like this user; most similar first."""
+        gallery = self._local.find(collection)
         if face_id is not None:
-            _, vector = self._galleries.vector(collection, face_id)
-        elif found := self._galleries.user_vector(collection, user_id or ""):
+            _, vector = _vector(self._galleries, gallery, face_id)
+        elif found := self._users.vector(collection, user_id or ""):
             _, vector = found
         else:
             return ()
-        gallery = self._galleries.gallery(collection)
         matches = self._user_matches(gallery, vector, threshold, limit + 1)
         return [match for match in matches if match.user.user_id != user_id][:limit]
 
@@ -252,8 +252,8 @@ class LocalCollections:
         quality: QualityFilter,
     ) -> ImageUserSearch:
         """Search users for the largest face of an image; none in it is a result."""
-        gallery = self._galleries.gallery(collection)
-        analysis = self._engine(gallery.model).analyse(image)
+        gallery = self._local.find(collection)
+        analysis = self._local.engine(gallery.model).analyse(image)
         probe = next(iter(bars.passing(analysis, quality)), None)
         matches = self._user_matches(gallery, probe.vector, threshold, limit) if probe else ()
         unsearched = bars.others(analysis, probe, quality)
@@ -265,33 +265,13 @@ class LocalCollections:
 
     def tag(self, collection: str, tags: Mapping[str, str]) -> None:
         """Add or change tags; QuotaExceeded above 200."""
-        self._galleries.tag(collection, tags)
+        self._galleries.change_tags(collection, lambda present: {**present, **tags})
 
     def untag(self, collection: str, keys: Sequence[str]) -> None:
         """Remove tags; those not there are no error."""
-        self._galleries.untag(collection, keys)
-
-    def _erase(self, collection: str) -> None:
-        """Erase what was deleted from what was derived of it, now and not with the next search."""
-        for number in _numbers(self._galleries.gallery(collection)):
-            self._index.search(number, (), 1)
-
-    def _nearest(
-        self, model: str, number: int, vector: bytes, threshold: float, limit: int
-    ) -> list[tuple[int, float]]:
-        """Row numbers with their similarities, most similar first."""
-        engine = self._engine(model)
-        (near,) = self._index.search(number, [vector], limit)
-        alike = ((row, engine.similarity(distance)) for row, distance in near)
-        return [(row, similarity) for row, similarity in alike if similarity >= threshold]
-
-    def _face_matches(
-        self, gallery: Gallery, near: Sequence[tuple[int, float]]
-    ) -> tuple[FaceMatch, ...]:
-        """Put faces for row numbers, leaving out those deleted since the search."""
-        records = self._galleries.records(gallery.number, [row for row, _ in near])
-        return tuple(
-            FaceMatch(similarity, records[row]) for row, similarity in near if row in records
+        gone = set(keys)
+        self._galleries.change_tags(
+            collection, lambda tags: {key: tags[key] for key in tags if key not in gone}
         )
 
     def _user_matches(
@@ -299,8 +279,8 @@ class LocalCollections:
     ) -> tuple[UserMatch, ...]:
         if gallery.users_number is None:
             return ()
-        near = self._nearest(gallery.model, gallery.users_number, vector, threshold, limit)
-        user_ids = self._galleries.user_ids(gallery.users_number, [row for row, _ in near])
+        near = self._local.nearest(gallery.model, gallery.users_number, vector, threshold, limit)
+        user_ids = self._users.named(gallery.users_number, [row for row, _ in near])
         return tuple(
             UserMatch(similarity, User(user_ids[row], UserStatus.ACTIVE))
             for row, similarity in near
@@ -308,10 +288,19 @@ class LocalCollections:
         )
 
 
-def _numbers(gallery: Gallery) -> list[int]:
-    """What the vectors of the collection and those of its users are derived under."""
-    numbers = (gallery.number, gallery.users_number)
-    return [number for number in numbers if number is not None]
+def _vector(galleries: Galleries, gallery: Gallery, face_id: str) -> tuple[int, bytes]:
+    """Row number and vector of a face; NotFound without it."""
+    if found := galleries.vectors_of(gallery.number, [face_id]).get(face_id):
+        return found
+    raise NotFound(f"there is no face {face_id!r} in the collection")
+
+
+def _face_matches(
+    galleries: Galleries, gallery: Gallery, near: Sequence[tuple[int, float]]
+) -> tuple[FaceMatch, ...]:
+    """Put faces for row numbers, leaving out those deleted since the search."""
+    records = galleries.records(gallery.number, [row for row, _ in near])
+    return tuple(FaceMatch(similarity, records[row]) for row, similarity in near if row in records)
 
 
 def _new_faces(

@@ -1,15 +1,18 @@
 """Users of a collection: their faces, and what becomes of faces that cannot be theirs.
 
-Every function works in the caller's transaction, which holds the collection's row.
+A class for whoever is outside, and functions that work in the caller's transaction, which holds
+the collection's row.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, insert, select, update
 
-from facelabel.adapters.store import forgetting, schema, template_rows
+from facelabel.adapters.store import client_tokens, forgetting, schema, template_rows
+from facelabel.adapters.store.database import batches
 from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded
 from facelabel.gallery import Association, FailedFace, Failure, User, UserStatus
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, RowMapping
+
+    from facelabel.adapters.store.database import Database
+    from facelabel.model import JsonValue
+    from facelabel.ports import Clock
 
     #: How like two vectors are, 0..100.
     Similarity = Callable[[bytes, bytes], float]
@@ -26,6 +33,106 @@ MAX_FACES = 100
 
 _USER = schema.face_user.c
 _TEMPLATE = schema.template.c
+
+
+class StoreUsers:
+    """Users in the database; implements :class:`facelabel.ports.FaceUsers`."""
+
+    def __init__(self, database: Database, clock: Clock, own: str = "") -> None:
+        """Share the database, and ``own``, with the collections."""
+        self._database = database
+        self._clock = clock
+        self._own = own
+
+    def create(self, collection: str, user_id: str, token: str | None) -> None:
+        """See :meth:`facelabel.ports.FaceCollections.create_user`."""
+
+        def act(connection: Connection, held: RowMapping) -> None:
+            create(connection, held, user_id)
+
+        self._once(collection, token, ["create", user_id], act)
+
+    def delete(self, collection: str, user_id: str, token: str | None) -> None:
+        """Delete a user; the faces stay."""
+
+        def act(connection: Connection, held: RowMapping) -> None:
+            remove(connection, held["id"], user_id)
+
+        self._once(collection, token, ["delete", user_id], act)
+
+    def page(self, collection: str, after: str, limit: int) -> Sequence[User]:
+        """The next users by id, those above ``after``."""
+        with self._database.read() as connection:
+            number = template_rows.required(connection, collection, self._own)["id"]
+            return page(connection, number, after, limit)
+
+    def named(self, users_number: int, rows: Sequence[int]) -> Mapping[int, str]:
+        """Return the users of these row numbers of the users' vectors."""
+        these = select(_TEMPLATE.row, _TEMPLATE.face_id).where(
+            _TEMPLATE.collection_id == users_number
+        )
+        with self._database.read() as connection:
+            return {
+                row: user_id
+                for some in batches(rows)
+                for row, user_id in connection.execute(these.where(_TEMPLATE.row.in_(some)))
+            }
+
+    def vector(self, collection: str, user_id: str) -> tuple[int, bytes] | None:
+        """Row number and vector of a user; None where it has no face."""
+        with self._database.read() as connection:
+            found = template_rows.required(connection, collection, self._own)
+            require(connection, found["id"], user_id)
+            this = (_TEMPLATE.collection_id == found["users_number"], _TEMPLATE.face_id == user_id)
+            row = connection.execute(select(_TEMPLATE.row, _TEMPLATE.vector).where(*this)).first()
+        return (row.row, bytes(row.vector)) if row else None
+
+    def associate(
+        self,
+        collection: str,
+        user_id: str,
+        face_ids: Sequence[str],
+        *,
+        similarity: Similarity,
+        threshold: float,
+        token: str | None,
+    ) -> Association:
+        """Give faces to a user, if they are similar to its vector."""
+
+        def act(connection: Connection, held: RowMapping) -> Any:  # noqa: ANN401 - JSON
+            require(connection, held["id"], user_id)
+            return asdict(
+                associate(connection, held["id"], user_id, face_ids, similarity, threshold)
+            )
+
+        request: JsonValue = ["associate", user_id, list(face_ids), threshold]
+        return _association(self._once(collection, token, request, act))
+
+    def disassociate(
+        self, collection: str, user_id: str, face_ids: Sequence[str], *, token: str | None
+    ) -> Association:
+        """Take faces from a user."""
+
+        def act(connection: Connection, held: RowMapping) -> Any:  # noqa: ANN401 - JSON
+            require(connection, held["id"], user_id)
+            return asdict(disassociate(connection, held["id"], user_id, face_ids))
+
+        request: JsonValue = ["disassociate", user_id, list(face_ids)]
+        return _association(self._once(collection, token, request, act))
+
+    def _once(
+        self,
+        collection: str,
+        token: str | None,
+        request: JsonValue,
+        act: Callable[[Connection, RowMapping], Any],
+    ) -> Any:  # noqa: ANN401 - JSON
+        with self._database.transaction() as connection:
+            held = template_rows.held(connection, collection, self._own)
+            now = self._clock.now()
+            return client_tokens.once(
+                connection, held["id"], token, request, now, lambda: act(connection, held)
+            )
 
 
 def create(connection: Connection, collection: RowMapping, user_id: str) -> None:
@@ -181,3 +288,17 @@ def create_hidden(connection: Connection, collection: RowMapping) -> None:
 
 def _status(has_faces: bool) -> UserStatus:  # noqa: FBT001 - it is the only thing that counts
     return UserStatus.ACTIVE if has_faces else UserStatus.CREATED
+
+
+def _association(answer: Any) -> Association:  # noqa: ANN401 - JSON
+    """The association that was made a dictionary, fresh or from the database."""
+    failed = (
+        FailedFace(
+            failed["face_id"],
+            tuple(map(Failure, failed["reasons"])),
+            failed["user_id"],
+            failed["confidence"],
+        )
+        for failed in answer["failed"]
+    )
+    return Association(tuple(answer["face_ids"]), tuple(failed), UserStatus(answer["status"]))

@@ -27,33 +27,77 @@ _COLLECTION = schema.collection.c
 _TEMPLATE = schema.template.c
 _FLOAT32 = 4  # bytes
 
-#: The same as :func:`named`, made once, as it is asked for each picture.
-NAMED = select(schema.collection).where(
+_NAMED = select(schema.collection).where(
     _COLLECTION.name == bindparam("collection"), _COLLECTION.users_of.is_(None)
 )
+_HIDDEN = schema.collection.alias()
+_FOUND = _NAMED.add_columns(
+    select(_HIDDEN.c.id)
+    .where(_HIDDEN.c.users_of == _COLLECTION.id)
+    .scalar_subquery()
+    .label("users_number")
+)
+_LOCKED = _NAMED.with_for_update()
 
 
-def named(collection: str) -> Select[Any]:
-    """The row of a collection, never of a hidden one."""
-    return select(schema.collection).where(
-        _COLLECTION.name == collection, _COLLECTION.users_of.is_(None)
-    )
+def found(connection: Connection, collection: str, own: str = "") -> RowMapping | None:
+    """The row of a collection, never of a hidden one, with the "users_number" of that.
+
+    ``own``: the name that means the live collection, where none bears it.
+    """
+    row = connection.execute(_FOUND, {"collection": collection}).mappings().first()
+    if row is None and (live := _live(connection, collection, own)):
+        row = connection.execute(_FOUND, {"collection": live}).mappings().first()
+    return row
 
 
-def held(connection: Connection, collection: str) -> RowMapping | None:
+def required(connection: Connection, collection: str, own: str = "") -> RowMapping:
+    """The same; NotFound without the collection."""
+    return _some(found(connection, collection, own), collection)
+
+
+def renamed(connection: Connection, own: str) -> str | None:
+    """The live collection, where clients know it by another name than its own."""
+    if not own or connection.execute(_NAMED, {"collection": own}).first():
+        return None
+    live = _live(connection, own, own)
+    return live if live and connection.execute(_NAMED, {"collection": live}).first() else None
+
+
+def _live(connection: Connection, collection: str, own: str) -> str | None:
+    """What a name that no collection bears may mean."""
+    if not own or collection != own:
+        return None
+    return connection.execute(select(schema.gallery.c.collection)).scalar()
+
+
+def locked(connection: Connection, collection: str) -> RowMapping | None:
     """Lock and return the collection's row; None without the collection.
 
     On PostgreSQL a row's number is drawn before its transaction commits: who adds to a
     collection or deletes from it waits here until the former has committed.
     """
-    return connection.execute(named(collection).with_for_update()).mappings().first()
+    return connection.execute(_LOCKED, {"collection": collection}).mappings().first()
 
 
-def required(found: RowMapping | None, collection: str) -> RowMapping:
-    """Return the row; NotFound without one."""
-    if found is None:
+def held(connection: Connection, collection: str, own: str = "") -> RowMapping:
+    """The same, by the name that clients know it by; NotFound without the collection.
+
+    Asked for twice, as a rebuild may have ended while we waited.
+    """
+    for _ in range(2):
+        if row := locked(connection, collection):
+            return row
+        live = _live(connection, collection, own)
+        if live and (row := locked(connection, live)):
+            return row
+    return _some(None, collection)
+
+
+def _some(row: RowMapping | None, collection: str) -> RowMapping:
+    if row is None:
         raise NotFound(f"there is no collection {collection!r}")
-    return found
+    return row
 
 
 def fitting(vector: bytes, collection: RowMapping) -> bytes:
