@@ -1,4 +1,4 @@
-"""Writes docs/reference/{commands,settings,security}.md and a schema from the program itself.
+"""Writes the pages of docs/reference, and a schema, from the program itself.
 
 ``python docs/generate.py`` writes them; with ``--check`` it fails if they are stale.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from python_page import python_page
 
 from facelabel import settings as configuration
 from facelabel.adapters.engine.manifest_file import json_schema
@@ -182,6 +183,7 @@ def main() -> int:
         "commands.md": commands_page(),
         "settings.md": settings_page(),
         "security.md": security_page(),
+        "python.md": python_page(),
         "pack.schema.json": pack_schema(),
     }
     stale = [

@@ -185,7 +185,9 @@ class NamedFace:
     """A searched face with the decision about it and everything that explains it."""
 
     face: Face
+    #: None where nobody is named.
     name: str | None
+    #: Why it got that name, or none.
     verdict: Verdict
     #: Best people first; the first one is the name where there is one.
     candidates: tuple[Candidate, ...] = ()
@@ -469,11 +471,15 @@ class Outcome:
     """What a job came to."""
 
     kind: OutcomeKind
+    #: The picture, where it is about one.
     asset_id: str = ""
     public_id: str = ""
+    #: Who is on it, as far as we know, …
     names: tuple[str, ...] = ()
+    #: … and which names were written on it and taken away.
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    #: Why it was refused or waits, or what there is to ask about it.
     note: str = ""
     #: Faces found and not looked at: beyond max_faces, or too poor for the recogniser.
     left_out: int = 0

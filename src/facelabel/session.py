@@ -56,8 +56,9 @@ _LEFT = Outcome(OutcomeKind.WAITING, note="left to a worker")
 class Progress:
     """How far a call about many pictures is."""
 
-    #: Steps done, and in all.
+    #: Steps done so far …
     done: int
+    #: … and in all.
     total: int
     #: What became of the picture of this step, where something did.
     outcome: Outcome | None = None
