@@ -31,6 +31,8 @@ from facelabel.adapters.engine.samples import two_people
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.e2e.conftest import Program
+
     from facelabel import Progress, Session, Settings
     from facelabel.adapters.engine.model_store import ModelStore
 
@@ -254,6 +256,24 @@ def test_search_by_picture_and_by_embedding(faces: Session, people: Path) -> Non
             faces.search(wrong)
     with pytest.raises(UnusableFace):
         faces.search(people.parent / "groups" / "nobody.jpg")
+
+
+def test_amazon_takes_no_embeddings(program: Program, people: Path) -> None:
+    """Those of our own models are found all the same."""
+    script = """
+import facelabel, sys
+with facelabel.open(faces="rekognition") as faces:
+    print(len(faces.analyse(sys.argv[1]).templates))
+    try:
+        faces.search([1.0, 0.0])
+    except facelabel.ConfigurationError as error:
+        print(error)
+"""
+    printed = subprocess.check_output(
+        [sys.executable, "-c", script, str(people / "Obama1.jpg")], text=True,
+        env=program.environment | {"AWS_DEFAULT_REGION": "eu-central-1"}, cwd=program.folder,
+    )  # fmt: skip
+    assert printed == "1\nAmazon Rekognition takes no embeddings (setting faces)\n"
 
 
 def test_nobody_is_known_yet(faces: Session, people: Path) -> None:
