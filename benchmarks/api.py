@@ -7,9 +7,8 @@ learnt; then the same bytes are looked at in three ways: by the engine alone (``
 detect, embed), by :meth:`Session.identify`, and by the call ``facelabel.identify``, which opens
 everything anew. Two sets of pictures: ``portraits/probe``, of 40,000 pixels, where the models take
 least and what is around them counts most; and ``groups``, photos of up to 12 megapixels. Engine
-and session go through a set in turns, and the round with the least time counts for each. Where
-little else runs, milliseconds by the clock mean the same as those of CPU time, user and system, of
-all threads.
+and session go through a set in turns, and of each picture the round with the least time counts:
+CPU time is user and system, of all threads.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -44,7 +44,7 @@ FEW = 10
 
 @dataclass(frozen=True)
 class Spent:
-    """Milliseconds a picture."""
+    """Milliseconds."""
 
     cpu: float
     clock: float
@@ -77,7 +77,7 @@ def main() -> int:
                 rows.append({"set": name, **_measured(faces, images, options.rounds)})
         for row, paths in zip(rows, sets.values(), strict=True):
             anew = _spent(lambda path: facelabel.identify(path, settings=settings), paths[:FEW])
-            row["facelabel.identify, clock"] = anew.clock
+            row["facelabel.identify, clock"] = statistics.median(one.clock for one in anew)
     print(json.dumps(rows, indent=2)) if options.json else _show(rows)
     return 0
 
@@ -89,24 +89,33 @@ def _measured(faces: Session, images: Sequence[bytes], rounds: int) -> Row:
     }
     for way in ways.values():
         way(images[0])
-    taken: dict[str, list[Spent]] = {name: [] for name in ways}
+    taken: dict[str, list[list[Spent]]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             taken[name].append(_spent(way, images))
     row: Row = {"pictures": len(images)}
     for measure in ("cpu", "clock"):
-        least = {name: min(getattr(one, measure) for one in taken[name]) for name in ways}
+        least = {
+            name: statistics.fmean(
+                min(getattr(one, measure) for one in picture)
+                for picture in zip(*taken[name], strict=True)
+            )
+            for name in ways
+        }
         row |= {f"{name}, {measure}": milliseconds for name, milliseconds in least.items()}
         row[f"added, {measure}, %"] = 100 * (least["session"] / least["engine"] - 1)
     return row
 
 
-def _spent(way: Callable[[T], object], images: Sequence[T]) -> Spent:
-    cpu, clock = time.process_time(), time.perf_counter()
+def _spent(way: Callable[[T], object], images: Sequence[T]) -> list[Spent]:
+    """What each picture of a loop took."""
+    spent = []
     for image in images:
+        cpu, clock = time.process_time(), time.perf_counter()
         way(image)
-    cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
-    return Spent(1000 * cpu / len(images), 1000 * clock / len(images))
+        cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+        spent.append(Spent(1000 * cpu, 1000 * clock))
+    return spent
 
 
 def _show(rows: Sequence[Row]) -> None:
