@@ -433,18 +433,18 @@ def _about(outcome: Outcome, asset: Asset) -> Outcome:
 
 def _read(app: App, picture: Picture) -> tuple[bytes, str]:
     """The bytes and the file name, where there is one."""
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return bytes(picture), ""
     if isinstance(picture, str | os.PathLike):
         try:
             return actions.read(app, os.fspath(picture))
         except UnreadableImage as error:
             error.add_note(f"picture: {os.fspath(picture)}")
             raise
-    if isinstance(picture, BinaryFile):
-        data, name = picture.read(), getattr(picture, "name", "")
-        if not isinstance(data, bytes):
-            raise TypeError("a picture's file has to be opened in binary mode")
-        return data, Path(name).name if isinstance(name, str) else ""
-    return bytes(picture), ""
+    data, name = picture.read(), getattr(picture, "name", "")
+    if not isinstance(data, bytes):
+        raise TypeError("a picture's file has to be opened in binary mode")
+    return data, Path(name).name if isinstance(name, str) else ""
 
 
 def _unit_vector(embedding: Iterable[float]) -> bytes:
