@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from python_page import python_page
 
 from facelabel import settings as configuration
 from facelabel.adapters.engine.manifest_file import json_schema
@@ -179,6 +178,8 @@ def pack_schema() -> str:
 
 def main() -> int:
     """Write the pages, or say which are stale."""
+    from python_page import python_page  # noqa: PLC0415 - it lies beside this program
+
     pages = {
         "commands.md": commands_page(),
         "settings.md": settings_page(),
