@@ -13,7 +13,7 @@ Each picture is looked at as it is, and in copies: blurred by a Gaussian of seve
 face's width, shrunk until a face has so many pixels, or both. Grain on top of the blur, which looks
 like detail, is counted apart: all of these faces are blurred, and sharpness is deceived. Everything
 else is the product: its detection, its vectors, its similarity and its rule
-(``facelabel.quality.Comparable``). ``costs`` counts the faces of untouched files, sharp enough,
+(``facelabel.core.quality.Comparable``). ``costs`` counts the faces of untouched files, sharp enough,
 that the rule's norm takes away.
 
 The limits of the packs were set with these pictures, so the numbers "after" are those of a
@@ -37,9 +37,9 @@ import numpy as np
 import platformdirs
 from PIL import Image, ImageFilter
 
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from facelabel.adapters.engine.manifest import Pack
-    from facelabel.model import Template
-    from facelabel.quality import Comparable
+    from facelabel.core.model import Template
+    from facelabel.core.quality import Comparable
+    from facelabel.engine.models.manifest import Pack
 
     Vectors = NDArray[np.float32]
     Copies = Sequence[tuple[int, int, int]]

@@ -33,21 +33,21 @@ from rich.console import Console
 from rich.table import Table
 
 from facelabel import images
-from facelabel.adapters.engine.alignment import chips
-from facelabel.adapters.engine.devices import Device
-from facelabel.adapters.engine.embedding import Embedding
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.fetching import Fetcher
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
-from facelabel.adapters.engine.pixels import decode
+from facelabel.engine.alignment import chips
+from facelabel.engine.devices import Device
+from facelabel.engine.embedding import Embedding
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.fetching import Fetcher
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
+from facelabel.engine.pixels import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
-    from facelabel.adapters.engine.manifest import Pack
+    from facelabel.engine.models.manifest import Pack
 
     Floats = npt.NDArray[np.float32]
     Row = dict[str, str | float]

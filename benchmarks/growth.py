@@ -30,10 +30,10 @@ from PIL import Image
 
 from facelabel import actions
 from facelabel import settings as configuration
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap.app import opened
-from facelabel.portraits import Portrait
+from facelabel.inputs.portraits import Portrait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

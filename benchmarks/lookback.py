@@ -21,31 +21,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel import lookback, matching
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.engine import calibration
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.probes import StoreProbes
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.model import Analysis, JobKind, Search, Template
-from facelabel.pipeline import SWEEP_KEY, Pipeline
-from facelabel.quality import Comparable
-from facelabel.scheme import Scheme
-from facelabel.serial import encode_analysis, encode_face
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core import matching
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import Analysis, JobKind, Search, Template
+from facelabel.core.quality import Comparable
+from facelabel.core.serial import encode_analysis, encode_face
+from facelabel.engine import calibration
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
+from facelabel.recognition import lookback
+from facelabel.recognition.pipeline import SWEEP_KEY, Pipeline
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLibrary, some_face
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from facelabel.model import Asset, Face
+    from facelabel.core.model import Asset, Face
 
     Vectors = npt.NDArray[np.float32]
 

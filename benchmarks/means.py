@@ -22,15 +22,15 @@ import numpy as np
 from sqlalchemy import insert
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.probes import StoreProbes
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.model import Analysis, Template
-from facelabel.quality import Comparable
-from facelabel.serial import encode_template
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import Analysis, Template
+from facelabel.core.quality import Comparable
+from facelabel.core.serial import encode_template
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from facelabel.model import Face
+    from facelabel.core.model import Face
 
     Vectors = NDArray[np.float32]
 

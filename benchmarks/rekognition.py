@@ -42,10 +42,10 @@ from rich.console import Console
 from rich.table import Table
 
 from facelabel import settings as configuration
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
 from facelabel.bootstrap.app import opened
-from facelabel.gallery import QualityFilter
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
+from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

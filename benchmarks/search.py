@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 from usearch.compiled import MetricKind
 from usearch.index import search as usearch_exact
 
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.testing import MemoryTemplates
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from rich.table import Table
 from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
-from facelabel.portraits import Portrait
+from facelabel.inputs.portraits import Portrait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.media import ImageHeader
-from facelabel.model import Candidate, JobKind, NamedFace, Search, Verdict
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import Candidate, JobKind, NamedFace, Search, Verdict
+from facelabel.media.types import ImageHeader
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:

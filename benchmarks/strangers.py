@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import platformdirs
 
-from facelabel import chance
-from facelabel.adapters.engine import calibration
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
+from facelabel.core import false_matches
+from facelabel.core.matching import Rules, assign
+from facelabel.core.model import Hit, SearchedFace
+from facelabel.engine import calibration
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
 from facelabel.images import Limits
-from facelabel.matching import Rules, assign
-from facelabel.model import Hit, SearchedFace
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from facelabel.adapters.engine.manifest import Pack
+    from facelabel.engine.models.manifest import Pack
 
     Vectors = NDArray[np.float32]
     #: Of each searched face with each person.
@@ -134,7 +134,7 @@ def _fit(pack: Pack) -> tuple[float, int]:
     """
     distances = {similarity: distance for distance, similarity in pack.calibration or ()}
     wanted = {rate: 1 - distances[level] ** 2 / 2
-              for level, rate in chance.FALSE_MATCH_RATES.items() if rate in RATES}  # fmt: skip
+              for level, rate in false_matches.FALSE_MATCH_RATES.items() if rate in RATES}  # fmt: skip
     cosine = np.array([wanted[rate] for rate in RATES])
     fits = []
     for dimensions in range(10, 257):
@@ -173,7 +173,7 @@ def rates(world: World, pack: Pack) -> list[tuple[float, float]]:
     """(rate of the calibration, rate of drawn pairs) at each distance."""
     one, other = world.draw(4_000), world.draw(20_000)
     distances = {level: distance for distance, level in pack.calibration or ()}
-    wanted = [(rate, distances[level]) for level, rate in chance.FALSE_MATCH_RATES.items()
+    wanted = [(rate, distances[level]) for level, rate in false_matches.FALSE_MATCH_RATES.items()
               if rate in RATES]  # fmt: skip
     counts = [0] * len(wanted)
     for start in range(0, len(other), BLOCK):
@@ -252,7 +252,7 @@ def measure_several(
         found: Vectors = np.maximum(nearest(some), some @ means.T)
         return found
 
-    strangers, rules = world.draw(probes), Rules(80, 1.25, chance.STRANGERS)
+    strangers, rules = world.draw(probes), Rules(80, 1.25, false_matches.STRANGERS)
     ways = (
         ("nearest", nearest, portraits),
         ("or mean", or_mean, portraits),

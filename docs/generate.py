@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import settings as configuration
-from facelabel.adapters.engine.manifest_file import json_schema
 from facelabel.cli import cli
+from facelabel.engine.models.manifest_file import json_schema
 from facelabel.web import entry, sharing
 from facelabel.web.entry import Door, Entry, Standing
 

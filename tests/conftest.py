@@ -20,10 +20,10 @@ from tests import examples  # noqa: F401 - it knows the profiles
 from tests.engines import Remembering
 from tests.photographs import composed
 
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
-from facelabel.adapters.engine.samples import sample_photos
-from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.sql.database import Database
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
+from facelabel.engine.models.samples import sample_photos
 from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:

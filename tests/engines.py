@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
-    from facelabel.adapters.engine.model_store import ModelStore
-    from facelabel.model import Analysis, Face
+    from facelabel.core.model import Analysis, Face
+    from facelabel.engine.models.model_store import ModelStore
 
 
 class Remembering(Engine):

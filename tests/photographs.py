@@ -25,9 +25,9 @@ import PIL
 from PIL import Image, ImageEnhance, ImageFilter
 from tests import hostile_files
 
-from facelabel.adapters.engine import cache_folder
-from facelabel.adapters.engine.manifest import Distribution
-from facelabel.adapters.engine.samples import Collection, fetched, sample_photos
+from facelabel.engine.models import cache_folder
+from facelabel.engine.models.manifest import Distribution
+from facelabel.engine.models.samples import Collection, fetched, sample_photos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -206,7 +206,7 @@ def _paste(together: Shown, one: Shown, place: tuple[int, int]) -> None:
 def composed(cache_dir: Path) -> Path:
     """Return the folder of pictures, made in ``cache_dir`` if need be.
 
-    Raises what :func:`~facelabel.adapters.engine.samples.fetched` raises.
+    Raises what :func:`~facelabel.engine.models.samples.fetched` raises.
     """
     modules = (Path(__file__), Path(hostile_files.__file__))
     made_by = b"".join(module.read_bytes() for module in modules) + PIL.__version__.encode()

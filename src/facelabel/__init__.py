@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from facelabel.api import load_settings as load_settings
     from facelabel.api import open as open  # noqa: A004 - as gzip.open
     from facelabel.api import upload_and_index as upload_and_index
+    from facelabel.core.model import Analysis as Analysis
+    from facelabel.core.model import Asset as Asset
+    from facelabel.core.model import Box as Box
+    from facelabel.core.model import Candidate as Candidate
+    from facelabel.core.model import Face as Face
+    from facelabel.core.model import Identification as Identification
+    from facelabel.core.model import NamedFace as NamedFace
+    from facelabel.core.model import Outcome as Outcome
+    from facelabel.core.model import OutcomeKind as OutcomeKind
+    from facelabel.core.model import Person as Person
+    from facelabel.core.model import Pose as Pose
+    from facelabel.core.model import Reason as Reason
+    from facelabel.core.model import Template as Template
+    from facelabel.core.model import Verdict as Verdict
     from facelabel.errors import AlreadyExists as AlreadyExists
     from facelabel.errors import Busy as Busy
     from facelabel.errors import ConfigurationError as ConfigurationError
@@ -41,21 +55,7 @@ if TYPE_CHECKING:
     from facelabel.errors import Unavailable as Unavailable
     from facelabel.errors import UnreadableImage as UnreadableImage
     from facelabel.errors import UnusableFace as UnusableFace
-    from facelabel.model import Analysis as Analysis
-    from facelabel.model import Asset as Asset
-    from facelabel.model import Box as Box
-    from facelabel.model import Candidate as Candidate
-    from facelabel.model import Face as Face
-    from facelabel.model import Identification as Identification
-    from facelabel.model import NamedFace as NamedFace
-    from facelabel.model import Outcome as Outcome
-    from facelabel.model import OutcomeKind as OutcomeKind
-    from facelabel.model import Person as Person
-    from facelabel.model import Pose as Pose
-    from facelabel.model import Reason as Reason
-    from facelabel.model import Template as Template
-    from facelabel.model import Verdict as Verdict
-    from facelabel.portraits import Portrait as Portrait
+    from facelabel.inputs.portraits import Portrait as Portrait
     from facelabel.session import Picture as Picture
     from facelabel.session import Progress as Progress
     from facelabel.session import Session as Session
@@ -70,11 +70,11 @@ _HOMES = {
         "LabelRefused", "NoRoom", "NotFound", "OriginalMissing", "QuotaExceeded", "Rejected",
         "Throttled", "TokenReused", "Unavailable", "UnreadableImage", "UnusableFace",
     ),
-    "facelabel.model": (
+    "facelabel.core.model": (
         "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "NamedFace", "Outcome",
         "OutcomeKind", "Person", "Pose", "Reason", "Template", "Verdict",
     ),
-    "facelabel.portraits": ("Portrait",),
+    "facelabel.inputs.portraits": ("Portrait",),
     "facelabel.session": ("Picture", "Progress", "Session"),
     "facelabel.settings": ("Settings",),
 }  # fmt: skip

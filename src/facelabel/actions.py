@@ -8,17 +8,9 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel import matching, names, reading
 from facelabel.bootstrap.core import USUAL_FACES
-from facelabel.errors import (
-    ConfigurationError,
-    NotFound,
-    Rejected,
-    Unavailable,
-    UnreadableImage,
-    UnusableFace,
-)
-from facelabel.model import (
+from facelabel.core import matching, names
+from facelabel.core.model import (
     Identification,
     JobKind,
     JobRequest,
@@ -27,6 +19,15 @@ from facelabel.model import (
     OutcomeKind,
     Person,
 )
+from facelabel.errors import (
+    ConfigurationError,
+    NotFound,
+    Rejected,
+    Unavailable,
+    UnreadableImage,
+    UnusableFace,
+)
+from facelabel.inputs import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.calibrations import OwnCalibration
     from facelabel.bootstrap.remote import Remote, Report, Trigger
-    from facelabel.matching import Rules
-    from facelabel.model import Asset, Candidate, Enrolment, Job, Search, Sighting
-    from facelabel.portraits import Portrait
+    from facelabel.core.matching import Rules
+    from facelabel.core.model import Asset, Candidate, Enrolment, Job, Search, Sighting
+    from facelabel.inputs.portraits import Portrait
+    from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
-    from facelabel.worker import Done
 
 #: Where notifications are taken; the second path is the original app's.
 WEBHOOK_PATHS = ("/webhook", "/cloudinary-rekog")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from facelabel.model import NamedFace, Outcome
+    from facelabel.core.model import NamedFace, Outcome
     from facelabel.settings import Settings
 
 

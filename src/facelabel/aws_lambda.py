@@ -19,9 +19,9 @@ import os
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from facelabel.cloudinary import notifications
+from facelabel.cloudinary.intake import Unverified
+from facelabel.core.model import JobKind
 from facelabel.errors import FacelabelError, Rejected
-from facelabel.intake import Unverified
-from facelabel.model import JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.functions import Door, Staff
-    from facelabel.media import Delivery
-    from facelabel.worker import Done
+    from facelabel.media.types import Delivery
+    from facelabel.recognition.worker import Done
 
     #: What Lambda hands over and takes back: JSON.
     Event: TypeAlias = Mapping[str, Any]

@@ -17,36 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
-    from facelabel.gallery import (
-        Association,
-        Comparison,
-        Deletion,
-        FaceCollection,
-        FaceMatch,
-        FaceRecord,
-        Gallery,
-        ImageSearch,
-        ImageUserSearch,
-        Indexed,
-        NewFace,
-        QualityFilter,
-        Reference,
-        User,
-        UserMatch,
-    )
-    from facelabel.media import (
-        AssetKey,
-        Condition,
-        Delivery,
-        DocumentKind,
-        Edit,
-        Folder,
-        Order,
-        Origin,
-        Page,
-        Upload,
-    )
-    from facelabel.model import (
+    from facelabel.core.model import (
         Analysis,
         Asset,
         Basis,
@@ -65,7 +36,36 @@ if TYPE_CHECKING:
         Search,
         Sighting,
     )
-    from facelabel.quality import Comparable
+    from facelabel.core.quality import Comparable
+    from facelabel.media.types import (
+        AssetKey,
+        Condition,
+        Delivery,
+        DocumentKind,
+        Edit,
+        Folder,
+        Order,
+        Origin,
+        Page,
+        Upload,
+    )
+    from facelabel.rekognition.types import (
+        Association,
+        Comparison,
+        Deletion,
+        FaceCollection,
+        FaceMatch,
+        FaceRecord,
+        Gallery,
+        ImageSearch,
+        ImageUserSearch,
+        Indexed,
+        NewFace,
+        QualityFilter,
+        Reference,
+        User,
+        UserMatch,
+    )
 
 
 class Library(Protocol):

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from facelabel import actions, names
-from facelabel import portraits as labelled
+from facelabel import actions
 from facelabel.bootstrap.app import opened
+from facelabel.core import names
+from facelabel.core.model import Outcome, OutcomeKind, Template
 from facelabel.errors import NotFound, Rejected, UnreadableImage
-from facelabel.model import Outcome, OutcomeKind, Template
-from facelabel.walking import Walk
+from facelabel.inputs import portraits as labelled
+from facelabel.inputs.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from facelabel.bootstrap.app import App
-    from facelabel.model import Analysis, Asset, Candidate, Identification, NamedFace, Person
-    from facelabel.portraits import Portrait
+    from facelabel.core.model import Analysis, Asset, Candidate, Identification, NamedFace, Person
+    from facelabel.inputs.portraits import Portrait
+    from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
-    from facelabel.worker import Done
 
 log = logging.getLogger(__name__)
 

@@ -9,14 +9,14 @@ import sqlalchemy
 from tests.conftest import PAGE, on_server
 from tests.contract.media_bench import Bench
 
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from facelabel.adapters.store.library import LocalLibrary
+    from facelabel.adapters.store.library.library import LocalLibrary
 
 
 class Emptied:

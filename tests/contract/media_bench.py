@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.media import (
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.media.types import (
     AssetKey,
     ChangeKind,
     Compare,
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from facelabel.adapters.store.database import Database
-    from facelabel.media import Change, Condition
-    from facelabel.model import Asset
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Asset
+    from facelabel.media.types import Change, Condition
 
 EVERYTHING = Every()
 SECRETARY = Origin(id="key-1", request_id="r1", notification_urls=("http://127.0.0.1/hear",))

@@ -10,11 +10,11 @@ import uvicorn
 from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.local_collections import LocalCollections
-from facelabel.adapters.store.face_users import StoreUsers
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.media import ApiKey
+from facelabel.adapters.store.faces.face_users import StoreUsers
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.gallery import LocalCollections
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.media.types import ApiKey
 from facelabel.web import rekognition_api
 from facelabel.web.app import guarded
 from facelabel.web.entry import Policy
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import FaceEngine
 
 KEY = ApiKey("AKIDEXAMPLE", "v3rySecretIndeed")

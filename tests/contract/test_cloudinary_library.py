@@ -25,11 +25,11 @@ from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.fetcher import Fetcher
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.messages import StoreMessages
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.messages import StoreMessages
 from facelabel.cloudinary.transformations import Rendered
 from facelabel.errors import NotFound, Rejected, UnreadableImage
-from facelabel.media import ApiKey, ImageHeader
+from facelabel.media.types import ApiKey, ImageHeader
 from facelabel.testing import ManualClock
 from facelabel.web import cloudinary_api
 from facelabel.web.app import guarded
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.cloudinary.transformations import Transformation
-    from facelabel.media import Change
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
+    from facelabel.media.types import Change
     from facelabel.ports import EditableLibrary
 
 KEY = ApiKey("111122223333444", "abcdefghijklmnopqrstuvwxyz1")

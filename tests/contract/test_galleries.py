@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.adapters.store.face_users import StoreUsers
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.ledger import StoreLedger
+from facelabel.adapters.store.faces.face_users import StoreUsers
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.core.model import Template
 from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded, Rejected, TokenReused
-from facelabel.gallery import (
+from facelabel.rekognition import external_ids
+from facelabel.rekognition.types import (
     Association,
     Deletion,
     FaceCollection,
@@ -25,14 +27,12 @@ from facelabel.gallery import (
     User,
     UserStatus,
 )
-from facelabel.model import Template
-from facelabel.rekognition import external_ids
 from facelabel.testing import ManualClock, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import FaceUsers, Galleries, Templates
 
 MODEL = "memory/1"

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.inbox import StoreInbox
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.media import Delivery
-from facelabel.model import JobKind, JobRequest
+from facelabel.adapters.store.jobs.inbox import StoreInbox
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.sql import schema
+from facelabel.core.model import JobKind, JobRequest
+from facelabel.media.types import Delivery
 from facelabel.testing import ManualClock, MemoryInbox, MemoryQueue
 
 if TYPE_CHECKING:
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Inbox, Queue
 
 REMEMBER = 3600.0

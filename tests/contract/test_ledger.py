@@ -13,11 +13,10 @@ from sqlalchemy import Engine, event
 from tests.conftest import PAGE
 from tests.integration.aws.moto_server import new_table
 
-from facelabel.adapters.aws import lines
+from facelabel.adapters.aws import codec
 from facelabel.adapters.aws.ledger import DynamoLedger
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.errors import Rejected
-from facelabel.model import (
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.core.model import (
     Basis,
     Box,
     Candidate,
@@ -33,7 +32,7 @@ from facelabel.model import (
     Template,
     Verdict,
 )
-from facelabel.serial import (
+from facelabel.core.serial import (
     decode_face,
     decode_named,
     decode_template,
@@ -41,10 +40,11 @@ from facelabel.serial import (
     encode_named,
     encode_template,
 )
+from facelabel.errors import Rejected
 from facelabel.testing import MemoryLedger, some_face, vector
 
 if TYPE_CHECKING:
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Ledger
 
 LIVE = "people-1"
@@ -517,7 +517,7 @@ searches = st.builds(
 
 @given(searches)
 def test_a_search_is_unpacked_as_it_was_packed(found: Search) -> None:
-    assert lines.unpack(lines.pack(found)) == found
+    assert codec.unpack(codec.pack(found)) == found
 
 
 def test_a_template_reads_as_it_was_written_and_as_it_was_before_norms() -> None:

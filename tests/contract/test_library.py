@@ -13,7 +13,7 @@ from facelabel.errors import AlreadyExists, NotFound, Rejected
 from facelabel.testing import ManualClock, MemoryLibrary, portrait
 
 if TYPE_CHECKING:
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
     from facelabel.ports import EditableLibrary
 
 

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import Engine, event
 from tests.contract.test_library import NearLibraryContract, ids, now
 
-from facelabel.adapters.store import assets
-from facelabel.adapters.store.database import PAGE
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.originals import MARK
+from facelabel.adapters.store.library import assets
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.originals import MARK
+from facelabel.adapters.store.sql.database import PAGE
 from facelabel.errors import (
     NotFound,
     OriginalMissing,
@@ -24,7 +24,7 @@ from facelabel.errors import (
     Unavailable,
     UnreadableImage,
 )
-from facelabel.media import AssetChange, Compare, DocumentKind, ImageHeader, Where
+from facelabel.media.types import AssetChange, Compare, DocumentKind, ImageHeader, Where
 from facelabel.testing import ManualClock, portrait
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from facelabel.adapters.store.database import Database
-    from facelabel.media import Change
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.media.types import Change
 
 
 class Killed(BaseException):

@@ -9,15 +9,11 @@ import pytest
 from tests.contract.media_bench import EVERYTHING, SECRETARY, Bench, equals, prefix, word
 
 from facelabel.errors import AlreadyExists, NotFound, Rejected
-from facelabel.media import (
-    ChangeKind,
-    DocumentKind,
-    Edit,
-)
+from facelabel.media.types import ChangeKind, DocumentKind, Edit
 
 if TYPE_CHECKING:
-    from facelabel.adapters.store.library import LocalLibrary
-    from facelabel.model import Json
+    from facelabel.adapters.store.library.library import LocalLibrary
+    from facelabel.core.model import Json
 
 
 class TestFolders:

@@ -12,16 +12,10 @@ import pytest
 from tests.contract.media_bench import EVERYTHING, NAMES, SECRETARY, Bench, word
 
 from facelabel.errors import AlreadyExists, Rejected
-from facelabel.media import (
-    AssetKey,
-    ChangeKind,
-    Edit,
-    Origin,
-    Upload,
-)
+from facelabel.media.types import AssetKey, ChangeKind, Edit, Origin, Upload
 
 if TYPE_CHECKING:
-    from facelabel.adapters.store.library import LocalLibrary
+    from facelabel.adapters.store.library.library import LocalLibrary
 
 
 class TestNames:

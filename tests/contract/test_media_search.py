@@ -9,22 +9,13 @@ import pytest
 from tests.contract.media_bench import EVERYTHING, Bench, equals, prefix, word
 
 from facelabel.errors import Rejected
-from facelabel.media import (
-    AssetKey,
-    Compare,
-    Edit,
-    Every,
-    Never,
-    Order,
-    Some,
-    Where,
-)
+from facelabel.media.types import AssetKey, Compare, Edit, Every, Never, Order, Some, Where
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.media import Condition
+    from facelabel.media.types import Condition
 
 
 @pytest.fixture

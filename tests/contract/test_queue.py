@@ -10,14 +10,14 @@ from tests.integration.aws.moto_server import client, new_queues, new_table
 from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.model import Job, JobKind, JobRequest, JobState, Json
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.core.model import Job, JobKind, JobRequest, JobState, Json
 from facelabel.testing import ManualClock, MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Clock, Queue
 
 LEASE = 60.0

@@ -9,13 +9,13 @@ import pytest
 from tests.contract.rekognition_endpoint import KEY, running, site
 from tests.photographs import PEOPLE
 
-from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
-from facelabel.adapters.vectors import MatrixIndex
 from facelabel.bootstrap.sessions import new_session
+from facelabel.core.model import Asset, Noted, Search
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
-from facelabel.model import Asset, Noted, Search
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.testing import MemoryProbes, MemoryRecognizer, MemoryTemplates, portrait
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from tests.engines import Remembering
 
-    from facelabel.adapters.store.database import Database
-    from facelabel.model import Face
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Face
     from facelabel.ports import FaceEngine, Recognizer
 
     #: Gives a picture of one of PEOPLE alone, of all together, or of nobody.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
     from facelabel.ports import EditableLibrary
 
 

@@ -9,18 +9,18 @@ import pytest
 from sqlalchemy import update
 from tests.conftest import PAGE
 
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.probes import StoreProbes
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.sql import schema
+from facelabel.core.model import Analysis, Asset, EnrolledFace, Template
 from facelabel.errors import AlreadyExists, NotFound
-from facelabel.gallery import Gallery, NewFace, Reference
-from facelabel.model import Analysis, Asset, EnrolledFace, Template
+from facelabel.rekognition.types import Gallery, NewFace, Reference
 from facelabel.testing import ManualClock, MemoryProbes, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Probes, Templates
 
 MODEL = "memory/1"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from facelabel.adapters.vectors import MatrixIndex
-from facelabel.gallery import NewFace
-from facelabel.model import Template
+from facelabel.core.model import Template
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.rekognition.types import NewFace
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:

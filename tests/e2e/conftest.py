@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from click.testing import Result
     from tests.e2e.served import Served
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: A shell lets what it starts in the background ignore Ctrl-C, and all that starts from there.
 INTERRUPTED = """

@@ -18,7 +18,7 @@ from facelabel.testing import MemoryRecognizer, portrait
 from facelabel.web import server
 
 if TYPE_CHECKING:
-    from facelabel.model import Asset, Sighting
+    from facelabel.core.model import Asset, Sighting
 
 
 class Noting(MemoryRecognizer):

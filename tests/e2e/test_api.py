@@ -26,7 +26,7 @@ from facelabel import (
     UnusableFace,
     Verdict,
 )
-from facelabel.adapters.engine.samples import two_people
+from facelabel.engine.models.samples import two_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Program
 
     from facelabel import Progress, Session, Settings
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: What may not be loaded before it is needed.
 HEAVY = ("onnxruntime", "numpy", "PIL", "sqlalchemy", "pydantic", "rich", "httpx", "onnx")

@@ -18,8 +18,8 @@ from tests.e2e.toll import Moment, Toll, toll
 from tests.photographs import PEOPLE
 from tests.waiting import until
 
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
 from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.e2e.chromium import Chromium, Page
     from tests.e2e.served import Served
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: Bytes of the parts of a file; only the last one may be smaller than 5 MiB.
 PARTS = [5 << 20, 6 << 20, 1000]

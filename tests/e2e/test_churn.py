@@ -16,12 +16,12 @@ from tests.e2e.served import Served, serving
 from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.media import ImageHeader
-from facelabel.model import JobState
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import JobState
+from facelabel.media.types import ImageHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,9 +19,9 @@ from click.testing import CliRunner
 from PIL import Image
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.engine.samples import two_people
 from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration
 from facelabel.cli import cli
+from facelabel.engine.models.samples import two_people
 
 if TYPE_CHECKING:
     from pathlib import Path

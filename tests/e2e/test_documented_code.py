@@ -20,7 +20,7 @@ import pytest
 from tests.e2e.served import serving
 from tests.waiting import until
 
-from facelabel.adapters.engine.samples import two_people
+from facelabel.engine.models.samples import two_people
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Program

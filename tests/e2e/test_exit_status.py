@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Program
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 REFERENCE = Path(__file__).parents[2] / "docs/generate.py"
 #: The least that each command asks for.

@@ -13,7 +13,7 @@ from tests.e2e.faces import faces_of, known
 from tests.photographs import PEOPLE
 from tests.waiting import until
 
-from facelabel.model import asset_hash
+from facelabel.core.model import asset_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from tests.e2e.served import Served
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
     #: Names on each picture, and how many portraits of each person are known.
     State: TypeAlias = "tuple[dict[str, list[str]], dict[str, int]]"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.adapters.engine.samples import two_people
+from facelabel.engine.models.samples import two_people
 
 if TYPE_CHECKING:
     from pathlib import Path

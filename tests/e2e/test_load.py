@@ -23,18 +23,18 @@ from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.keys import KeyRing
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.queue import StoreQueue
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
 from facelabel.cloudinary import signing
-from facelabel.media import ImageHeader
-from facelabel.model import JobState
+from facelabel.core.model import JobState
+from facelabel.media.types import ImageHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from facelabel.media import ApiKey
+    from facelabel.media.types import ApiKey
 
 RATE = 200  # notifications a second
 SERVER = Path(__file__).with_name("load_server.py")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Program
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
 
 
 @pytest.fixture

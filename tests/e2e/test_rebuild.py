@@ -11,7 +11,7 @@ from tests.waiting import until
 
 from facelabel import actions
 from facelabel.bootstrap.app import App, opened
-from facelabel.gallery import QualityFilter
+from facelabel.rekognition.types import QualityFilter
 from facelabel.settings import load
 
 if TYPE_CHECKING:

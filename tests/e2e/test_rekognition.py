@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from tests.e2e.served import Served
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: Calls a second that the server answers, of each operation.
 RATE = 5

@@ -16,14 +16,14 @@ from tests.e2e.test_load import Sender, site
 from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.model import JobState
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.core.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from facelabel.media import ApiKey
+    from facelabel.media.types import ApiKey
 
 #: What service managers and container engines wait for before they kill.
 SECONDS = 10.0

@@ -15,11 +15,11 @@ from tests.waiting import PATIENCE, until
 from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.adapters.fetcher import Fetcher
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.messages import StoreMessages
-from facelabel.media import ApiKey, ImageHeader
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.messages import StoreMessages
+from facelabel.media.types import ApiKey, ImageHeader
+from facelabel.rendering.renderer import PillowRenderer
 from facelabel.web import cloudinary_api
 from facelabel.web.app import guarded
 from facelabel.web.cloudinary_api.context import Context
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from facelabel.adapters.store.database import Database
-    from facelabel.model import Box
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Box
 
 KEY = ApiKey("111122223333444", "abcdefghijklmnopqrstuvwxyz1")
 

@@ -7,8 +7,9 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from facelabel.core.model import Box, Face, Pose, Reason
 from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded, UnusableFace
-from facelabel.gallery import (
+from facelabel.rekognition.types import (
     Association,
     ComparedFace,
     Comparison,
@@ -26,12 +27,11 @@ from facelabel.gallery import (
     UserMatch,
     UserStatus,
 )
-from facelabel.model import Box, Face, Pose, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from facelabel.gallery import QualityFilter
+    from facelabel.rekognition.types import QualityFilter
 
 MODEL = "memory/7"
 ALIKE, UNLIKE = 99.5, 1.0

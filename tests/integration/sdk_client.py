@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from cloudinary import uploader
 
-from facelabel.media import AssetKey
+from facelabel.media.types import AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
 
 
 class Client:

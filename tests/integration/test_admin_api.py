@@ -11,7 +11,7 @@ from cloudinary import api, exceptions, uploader
 from PIL import Image
 from tests import loopback
 
-from facelabel.model import Box
+from facelabel.core.model import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

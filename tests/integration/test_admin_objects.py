@@ -13,9 +13,9 @@ from PIL import Image
 from tests import loopback
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.store import messages as store
-from facelabel.adapters.store.messages import Signed
-from facelabel.media import DocumentKind
+from facelabel.adapters.store.library import messages as store
+from facelabel.adapters.store.library.messages import Signed
+from facelabel.media.types import DocumentKind
 from facelabel.web.cloudinary_api import triggers
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
     from tests.integration.conftest import ApiServer
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.web.cloudinary_api.context import Context
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the SDK's own connections

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from facelabel.adapters.engine import blocked
-from facelabel.adapters.engine.runtime import InferenceSession, SessionOptions
+from facelabel.engine.models import graph_layout
+from facelabel.engine.runtime import InferenceSession, SessionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ def kinds(model: onnx.ModelProto) -> Counter[str]:
 def rewritten(model: onnx.ModelProto) -> onnx.ModelProto:
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
-    blocked.rewrite(changed.graph)
+    graph_layout.rewrite(changed.graph)
     onnx.checker.check_model(changed)
     return changed
 

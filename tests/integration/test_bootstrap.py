@@ -17,21 +17,21 @@ from tests.waiting import PATIENCE
 import facelabel
 from facelabel import settings
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs, former_packs
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.galleries import StoreGalleries
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap.app import opened
 from facelabel.bootstrap.calibrations import OwnCalibration
 from facelabel.bootstrap.engines import Engines
 from facelabel.cli import report
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs, former_packs
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: A pack of the user's own, whose files nobody loads here.
 OWN = manifest("own.toml")

@@ -9,7 +9,7 @@ import pytest
 from tests import loopback
 from tests.integration.conftest import KEY
 
-from facelabel.media import AssetKey, Upload
+from facelabel.media.types import AssetKey, Upload
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:

@@ -25,13 +25,13 @@ from tests.waiting import PATIENCE, until
 from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.engine.rendering.renderer import PillowRenderer
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.messages import StoreMessages
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.messages import StoreMessages
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import Box
 from facelabel.images import Limits
-from facelabel.media import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
-from facelabel.model import Box
+from facelabel.media.types import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
+from facelabel.rendering.renderer import PillowRenderer
 from facelabel.web.app import guarded
 from facelabel.web.cloudinary_api import delivery
 from facelabel.web.cloudinary_api.context import Context
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import httpx
 
     from facelabel.cloudinary.transformations import Regions, Rendered, Transformation
-    from facelabel.model import Asset, JsonValue
+    from facelabel.core.model import Asset, JsonValue
 
 OLD, NEW = ApiKey("1", "oldsecret"), ApiKey("2", "newsecret")
 YEAR = "public, max-age=31536000, immutable"

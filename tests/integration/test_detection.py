@@ -11,20 +11,20 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from PIL import Image
 
-from facelabel.adapters.engine import pixels
-from facelabel.adapters.engine.detection import CenterFace, Detections, YuNet, distinct
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.network import Network
-from facelabel.adapters.engine.scales import find_faces
+from facelabel.engine import pixels
+from facelabel.engine.detection import CenterFace, Detections, YuNet, distinct
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.network import Network
+from facelabel.engine.scales import find_faces
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from facelabel.adapters.engine.detection import Detector
-    from facelabel.adapters.engine.model_store import ModelStore
-    from facelabel.adapters.engine.pixels import Picture
+    from facelabel.engine.detection import Detector
+    from facelabel.engine.models.model_store import ModelStore
+    from facelabel.engine.pixels import Picture
 
     Point: TypeAlias = tuple[float, float]
     Area: TypeAlias = tuple[float, float, float, float]

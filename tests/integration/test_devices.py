@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from facelabel.adapters.engine import devices
-from facelabel.adapters.engine.devices import Device
-from facelabel.adapters.engine.embedding import Embedding
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.network import Network
-from facelabel.adapters.engine.runtime import get_available_providers
 from facelabel.cli import cli
 from facelabel.cli.framework import EXIT_REJECTED
+from facelabel.engine import devices
+from facelabel.engine.devices import Device
+from facelabel.engine.embedding import Embedding
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.network import Network
+from facelabel.engine.runtime import get_available_providers
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from facelabel.adapters.engine.model_store import ModelStore
-    from facelabel.model import Analysis
+    from facelabel.core.model import Analysis
+    from facelabel.engine.models.model_store import ModelStore
 
 #: How far a vector may lie from the one that ONNX Runtime makes on the processor. With numbers of
 #: 16 bits, where a processor has them, 0.057 was the most on 826 faces, and 0.105 on some of 30
@@ -116,7 +116,7 @@ def test_auto_passes_over_what_does_not_work_and_says_so(tmp_path: Path, package
     """In a process of its own, where another OpenVINO comes first."""
     (tmp_path / "openvino").mkdir()
     (tmp_path / "openvino/__init__.py").write_text(package)
-    program = "from facelabel.adapters.engine import devices; print(devices.chosen({!r}))"
+    program = "from facelabel.engine import devices; print(devices.chosen({!r}))"
     path = os.pathsep.join((str(tmp_path), *filter(None, sys.path)))
     done, refused = (
         subprocess.run(
@@ -133,7 +133,7 @@ def test_auto_passes_over_what_does_not_work_and_says_so(tmp_path: Path, package
 def test_openvino_tells_nobody_that_it_was_loaded(openvino: Device, tmp_path: Path) -> None:
     """It would keep an id in the user's home, and report to its makers."""
     program = (
-        "import sys; from facelabel.adapters.engine import devices;"
+        "import sys; from facelabel.engine import devices;"
         f" print(devices.chosen({openvino.value!r}), sys.modules['openvino_telemetry'])"
     )
     done = subprocess.run(

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.examples import examples
 
-from facelabel.adapters.engine import dlib_network
-from facelabel.adapters.engine.fetching import Fetcher, member_of
-from facelabel.adapters.engine.manifest import Distribution, builtin_packs
+from facelabel.engine.models import dlib_network
+from facelabel.engine.models.fetching import Fetcher, member_of
+from facelabel.engine.models.manifest import Distribution, builtin_packs
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: What dlib itself makes of :func:`pattern`: every eighth number, recorded from dlib 20.0.1.
 GOLDEN = (

@@ -21,13 +21,13 @@ from tests.engines import Remembering
 from tests.hostile_files import EXPECTED
 from tests.photographs import PEOPLE
 
-from facelabel.adapters.engine.devices import Device
-from facelabel.adapters.engine.embedding import Embedding
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import BUILTIN, builtin_packs
+from facelabel.core.model import Reason
+from facelabel.engine.devices import Device
+from facelabel.engine.embedding import Embedding
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import BUILTIN, builtin_packs
 from facelabel.errors import ConfigurationError, UnreadableImage
 from facelabel.images import Limits
-from facelabel.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from facelabel.adapters.engine.model_store import ModelStore
-    from facelabel.model import Face, Template
+    from facelabel.core.model import Face, Template
+    from facelabel.engine.models.model_store import ModelStore
     from facelabel.ports import FaceEngine
 
     Vector = npt.NDArray[np.float32]
@@ -405,7 +405,7 @@ def test_faces_are_found_without_embedding(classic_pack_store: ModelStore, photo
 def test_nobody_is_told_of_what_we_do(tmp_path: Path) -> None:
     """ONNX Runtime would keep a device id in the user's cache, and report to its makers."""
     done = subprocess.run(
-        [sys.executable, "-c", "import facelabel.adapters.engine.network"],
+        [sys.executable, "-c", "import facelabel.engine.network"],
         env={**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 #: People of whom there are pairs of real photos.
 PAIRED = 30
@@ -72,7 +72,7 @@ def classic(
 
 def uncalibrated(pack: str, models: Path, folder: Path, *options: str | Path) -> Eval:
     """A pack as one a user described, without its calibration."""
-    text = resources.files("facelabel.adapters.engine").joinpath(f"packs/{pack}.toml")
+    text = resources.files("facelabel.engine").joinpath(f"packs/{pack}.toml")
     lines = text.read_text("utf-8").replace(f'"{pack}"', '"own"').splitlines()
     manifest = folder / "own.toml"
     manifest.write_text("\n".join(line for line in lines if not line.startswith("calibration")))

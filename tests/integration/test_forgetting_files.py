@@ -15,13 +15,13 @@ import pytest
 from sqlalchemy import insert, select, update
 from tests.waiting import until
 
-from facelabel.adapters.store import forgetting, schema
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.forgetting import Eraser
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.media import Edit, ImageHeader
-from facelabel.model import NameState
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.sql import forgetting, schema
+from facelabel.adapters.store.sql.database import Database
+from facelabel.adapters.store.sql.forgetting import Eraser
+from facelabel.core.model import NameState
+from facelabel.media.types import Edit, ImageHeader
 from facelabel.testing import ManualClock
 
 PATIENCE = 120.0

@@ -17,7 +17,7 @@ from facelabel.cloudinary import signing
 if TYPE_CHECKING:
     from tests.integration.conftest import ApiServer
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
 
 PING = "GET /v1_1/local/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 #: Chunked it is empty, and a request follows; by its length it is one body.

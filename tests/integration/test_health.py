@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from facelabel.adapters.engine.model_store import ModelStore
+    from facelabel.engine.models.model_store import ModelStore
 
 HOST = {"Host": "127.0.0.1:8765"}
 BROWSER = {**HOST, "Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -11,7 +11,7 @@ import pillow_heif
 import pytest
 from PIL import Image, PngImagePlugin
 
-from facelabel.adapters.engine.pixels import decode
+from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
 from facelabel.images import Limits, inspect, jpeg
 

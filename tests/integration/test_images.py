@@ -27,7 +27,7 @@ from tests.examples import examples
 from tests.hostile_files import EXPECTED
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.engine.pixels import decode
+from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
 from facelabel.images import Limits, Room, containers, inspect, jpeg, load
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 HOSTILE = """
 import json, re, resource, sys
 from pathlib import Path
-from facelabel.adapters.engine.pixels import decode
+from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
 from facelabel.images import Limits
 

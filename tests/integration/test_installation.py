@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from facelabel.adapters.store.database import Database
 from facelabel.adapters.store.installation import NEWEST, Installation
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.originals import MARK, Originals
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.originals import MARK, Originals
+from facelabel.adapters.store.sql.database import Database
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected, Unavailable
-from facelabel.media import ImageHeader
+from facelabel.media.types import ImageHeader
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:

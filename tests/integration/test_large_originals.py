@@ -12,7 +12,7 @@ import pytest
 from tests import loopback
 from tests.waiting import PATIENCE
 
-from facelabel.media import AssetKey, Upload
+from facelabel.media.types import AssetKey, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
 
 SIZE = 24 << 20
 #: Bytes of memory that a delivery may take, whatever the size of the file.

@@ -13,28 +13,28 @@ from sqlalchemy.engine import Engine as SqlEngine
 from tests.engines import Remembering
 from tests.photographs import PEOPLE
 
-from facelabel.adapters.local_collections import LocalCollections
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.adapters.store.face_users import StoreUsers
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.probes import StoreProbes
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.adapters.store.faces.face_users import StoreUsers
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.core.model import Asset, Reason, Template
+from facelabel.core.quality import Comparable
 from facelabel.errors import AlreadyExists, NotFound, UnreadableImage, UnusableFace
-from facelabel.gallery import Failure, NewFace, QualityFilter, User, UserStatus
-from facelabel.model import Asset, Reason, Template
-from facelabel.quality import Comparable
+from facelabel.gallery import LocalCollections
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.rekognition import external_ids
+from facelabel.rekognition.types import Failure, NewFace, QualityFilter, User, UserStatus
 from facelabel.testing import ManualClock, some_face
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from facelabel.adapters.engine.model_store import ModelStore
-    from facelabel.adapters.store.database import Database
-    from facelabel.gallery import Indexed
-    from facelabel.model import Face
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Face
+    from facelabel.engine.models.model_store import ModelStore
     from facelabel.ports import FaceCollections, FaceEngine
+    from facelabel.rekognition.types import Indexed
 
 THRESHOLD = 80.0
 

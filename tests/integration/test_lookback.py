@@ -25,28 +25,28 @@ from tests.examples import examples
 from tests.lives import work_off
 from tests.unit.test_convergence import Crash, Fate, fated
 
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.adapters.local_recognizer.footing import Note
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.probes import StoreProbes
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import Analysis, JobKind, Search, Template, Verdict
+from facelabel.core.quality import Comparable
+from facelabel.core.serial import encode_face
 from facelabel.errors import UnreadableImage
-from facelabel.gallery import NewFace
-from facelabel.model import Analysis, JobKind, Search, Template, Verdict
-from facelabel.pipeline import Pipeline
-from facelabel.quality import Comparable
-from facelabel.scheme import Scheme
-from facelabel.serial import encode_face
+from facelabel.gallery.footing import Note
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
+from facelabel.recognition.pipeline import Pipeline
+from facelabel.recognition.worker import Worker, handlers
+from facelabel.rekognition.types import NewFace
 from facelabel.testing import ManualClock, MemoryLibrary, MemoryQueue, some_face
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Basis, Face, NameState
+    from facelabel.core.model import Asset, Basis, Face, NameState
 
     Step = tuple[str, int, int, int]
 

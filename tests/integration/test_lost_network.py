@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.test_postgresql import HOLDER, PATIENCE, Server, opened
 
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.model import JobKind
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import JobKind
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def test_a_machine_lost_in_the_middle_of_a_change_holds_up_nobody(
 
 IDLE = """
     import sys
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     database = Database(sys.argv[1])
     print("open", flush=True)
     sys.stdin.read()

@@ -13,16 +13,17 @@ import pytest
 from cloudinary import utils
 from sqlalchemy import func, select
 
-from facelabel.adapters.store import messages, schema
-from facelabel.adapters.store.messages import Signed, StoreMessages
+from facelabel.adapters.store.library import messages
+from facelabel.adapters.store.library.messages import Signed, StoreMessages
+from facelabel.adapters.store.sql import schema
 from facelabel.cloudinary import signing
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.adapters.store.database import Database
-    from facelabel.model import Json
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Json
 
 SECRET = "abcd"
 

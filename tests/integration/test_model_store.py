@@ -22,9 +22,9 @@ from tests.forked import Piped
 from tests.openvino import Network
 from tests.waiting import PATIENCE, until
 
-from facelabel.adapters.engine.conversion import convert
-from facelabel.adapters.engine.fetching import Fetcher
-from facelabel.adapters.engine.manifest import (
+from facelabel.engine.models.conversion import convert
+from facelabel.engine.models.fetching import Fetcher
+from facelabel.engine.models.manifest import (
     Distribution,
     ModelFile,
     Pack,
@@ -32,8 +32,8 @@ from facelabel.adapters.engine.manifest import (
     builtin_packs,
     load_pack,
 )
-from facelabel.adapters.engine.model_store import ModelStore
-from facelabel.adapters.engine.samples import PHOTOS
+from facelabel.engine.models.model_store import ModelStore
+from facelabel.engine.models.samples import PHOTOS
 from facelabel.errors import ConfigurationError, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 PULL = """
 import sys
 from pathlib import Path
-from facelabel.adapters.engine.manifest import load_pack
-from facelabel.adapters.engine.model_store import ModelStore
+from facelabel.engine.models.manifest import load_pack
+from facelabel.engine.models.model_store import ModelStore
 ModelStore(Path(sys.argv[1])).pull(load_pack(Path(sys.argv[2])))
 """
 

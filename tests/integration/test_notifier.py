@@ -14,10 +14,10 @@ from tests.waiting import PATIENCE
 
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.adapters.notifier import Notifier
+from facelabel.core.model import Job, JobKind, JobState
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import Job, JobKind, JobState
+from facelabel.recognition.worker import Worker
 from facelabel.testing import ManualClock, MemoryQueue
-from facelabel.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

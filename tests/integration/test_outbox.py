@@ -10,19 +10,19 @@ import pytest
 from cloudinary import utils
 from sqlalchemy import insert
 
-from facelabel.adapters.store import schema
-from facelabel.adapters.store.messages import StoreMessages
-from facelabel.adapters.store.outbox import Outbox
-from facelabel.adapters.store.queue import StoreQueue
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.library.messages import StoreMessages
+from facelabel.adapters.store.library.outbox import Outbox
+from facelabel.adapters.store.sql import schema
+from facelabel.cloudinary.intake import Intake
+from facelabel.core.model import Asset, Job, JobKind
 from facelabel.errors import ConfigurationError
-from facelabel.intake import Intake
-from facelabel.media import ApiKey, AssetChange, Change, ChangeKind, DocumentKind, Origin
-from facelabel.model import Asset, Job, JobKind
+from facelabel.media.types import ApiKey, AssetChange, Change, ChangeKind, DocumentKind, Origin
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
-    from facelabel.adapters.store.database import Database
-    from facelabel.model import Json
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Json
 
 KEYS = [ApiKey("oldest", "old secret"), ApiKey("newest", "new secret")]
 PICTURE = Asset("a" * 32, "assets/picture", "assets", 1, "jpg", 10, "0" * 64)

@@ -17,10 +17,10 @@ from sqlalchemy import URL, create_engine, make_url, text
 from tests.forked import Piped
 from tests.pooler import pgbouncer
 
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.queue import StoreQueue
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import JobKind
 from facelabel.errors import ConfigurationError, Unavailable
-from facelabel.model import JobKind
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -296,10 +296,10 @@ class TestPooler:
 #: Takes the library's lock, says so, goes on when told to; a second try has to succeed.
 HOLDER = """
     import sys
-    from facelabel.adapters.store.database import Database
-    from facelabel.adapters.store.queue import StoreQueue
+    from facelabel.adapters.store.sql.database import Database
+    from facelabel.adapters.store.jobs.queue import StoreQueue
     from facelabel.errors import Unavailable
-    from facelabel.model import JobKind
+    from facelabel.core.model import JobKind
     from facelabel.testing import ManualClock
     database = Database(sys.argv[1])
     queue = StoreQueue(database, ManualClock())

@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.adapters import files
+from facelabel import files
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.engine.engine import Engine
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.adapters.engine.model_store import ModelStore
 from facelabel.adapters.keys import KeyRing
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.originals import Originals
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.adapters.store.library.originals import Originals
+from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.engines import Engines
+from facelabel.core.model import Template
+from facelabel.engine.engine import Engine
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
 from facelabel.errors import ConfigurationError
-from facelabel.gallery import NewFace
-from facelabel.model import Template
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.rekognition.types import NewFace
 from facelabel.settings import load
 from facelabel.testing import MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from facelabel.adapters.engine.manifest import Pack
+    from facelabel.engine.models.manifest import Pack
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 

@@ -28,8 +28,8 @@ from facelabel.errors import (
     TokenReused,
     Unavailable,
 )
-from facelabel.media import ApiKey
-from facelabel.rekognition import answers
+from facelabel.media.types import ApiKey
+from facelabel.rekognition import serialize
 from facelabel.testing.clock import ManualClock
 from facelabel.web import rekognition_api
 from facelabel.web.app import guarded
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from tests.integration.conftest import Switch
 
-    from facelabel.model import Face
+    from facelabel.core.model import Face
 
 KEY = ApiKey("AKIDEXAMPLE", "wJalrXUtnFEMI")
 LOCAL = Policy()
@@ -146,7 +146,7 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, str]:
 
 
 def test_the_life_of_a_collection(sdk: BaseClient) -> None:
-    version = answers.model_version("memory/7")
+    version = serialize.model_version("memory/7")
     described = sdk.describe_collection(CollectionId="people")
     assert (
         described["CollectionARN"] == "arn:aws:rekognition:us-east-1:000000000000:collection/people"

@@ -16,7 +16,7 @@ from tests.integration import amazon_shapes
 from tests.integration.face_collections import MemoryCollections, picture
 from tests.waiting import PATIENCE
 
-from facelabel.media import ApiKey
+from facelabel.media.types import ApiKey
 from facelabel.rekognition import validation
 from facelabel.testing.clock import ManualClock
 from facelabel.web import rekognition_api

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from tests.examples import examples
 
-from facelabel.adapters.engine.rendering.geometry import MAX_PIXELS, MAX_SIDE
-from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.cloudinary.transformations import Regions, Rendered, parse
+from facelabel.core.model import Box
 from facelabel.errors import Rejected, UnreadableImage
 from facelabel.images import Limits
-from facelabel.model import Box
+from facelabel.rendering.geometry import MAX_PIXELS, MAX_SIDE
+from facelabel.rendering.renderer import PillowRenderer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from facelabel.adapters.engine.rendering import effects, pricing
-from facelabel.adapters.engine.rendering.encoding import encode
-from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.cloudinary.transformations import Regions, parse
+from facelabel.core.model import Box
 from facelabel.errors import Rejected
 from facelabel.images import Limits
-from facelabel.model import Box
+from facelabel.rendering import effects, pricing
+from facelabel.rendering.encoding import encode
+from facelabel.rendering.renderer import PillowRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

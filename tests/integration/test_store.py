@@ -20,18 +20,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from tests.forked import Piped
 
-from facelabel.adapters.store import migration
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.face_users import StoreUsers
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.queue import StoreQueue
-from facelabel.adapters.store.schema import HEAD, VERSION_TABLE, metadata
-from facelabel.errors import ConfigurationError, Unavailable
-from facelabel.gallery import NewFace
-from facelabel.media import AssetKey, Compare, Every, ImageHeader, Upload, Where
-from facelabel.model import (
+from facelabel.adapters.store.faces.face_users import StoreUsers
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.sql import migration
+from facelabel.adapters.store.sql.database import Database
+from facelabel.adapters.store.sql.schema import HEAD, VERSION_TABLE, metadata
+from facelabel.core.model import (
     Asset,
     Basis,
     Candidate,
@@ -44,8 +41,11 @@ from facelabel.model import (
     Template,
     Verdict,
 )
+from facelabel.core.serial import encode_face
+from facelabel.errors import ConfigurationError, Unavailable
+from facelabel.media.types import AssetKey, Compare, Every, ImageHeader, Upload, Where
 from facelabel.rekognition import external_ids
-from facelabel.serial import encode_face
+from facelabel.rekognition.types import NewFace
 from facelabel.testing import ManualClock, some_face, vector
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 
 OPENING = """
 import sys
-from facelabel.adapters.store.database import Database
+from facelabel.adapters.store.sql.database import Database
 database = Database(sys.argv[1])
 """
 
@@ -436,7 +436,7 @@ class TestConcurrency:
         for number in range(40):
             queue.enqueue(JobKind.ASSET, f"a{number}")
         program = """
-            from facelabel.adapters.store.queue import StoreQueue
+            from facelabel.adapters.store.jobs.queue import StoreQueue
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())
             while job := queue.claim():
@@ -520,8 +520,8 @@ class TestDeath:
     def test_a_killed_transaction_leaves_nothing_and_no_lock(self, database: Database) -> None:
         program = """
             import time
-            from facelabel.adapters.store.queue import StoreQueue
-            from facelabel.model import JobKind
+            from facelabel.adapters.store.jobs.queue import StoreQueue
+            from facelabel.core.model import JobKind
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())
             queue.enqueue(JobKind.ASSET, "promised")
@@ -537,8 +537,8 @@ class TestDeath:
 
     def test_what_was_promised_survives_kills_at_any_moment(self, database: Database) -> None:
         program = """
-            from facelabel.adapters.store.queue import StoreQueue
-            from facelabel.model import JobKind
+            from facelabel.adapters.store.jobs.queue import StoreQueue
+            from facelabel.core.model import JobKind
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())
             for number in range(1_000_000):

@@ -14,9 +14,9 @@ import pytest
 from cloudinary import utils
 from tests.integration.sdk_client import Client
 
+from facelabel.core.model import Box
 from facelabel.errors import Rejected
-from facelabel.media import AssetKey, DocumentKind
-from facelabel.model import Box
+from facelabel.media.types import AssetKey, DocumentKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
 
 NOBODY = "Resource not found - nobody"

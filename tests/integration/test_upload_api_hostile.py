@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE, until
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.cloudinary import signing
 from facelabel.errors import Unavailable
-from facelabel.media import AssetKey
+from facelabel.media.types import AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
 
 BOUNDARY = "----boundary"

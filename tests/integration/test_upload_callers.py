@@ -14,8 +14,8 @@ from tests import loopback
 from tests.integration.sdk_client import Client
 
 from facelabel.cloudinary import signing
-from facelabel.media import DocumentKind, Edit, Every
-from facelabel.scheme import Places, Scheme
+from facelabel.core.label_policy import Places, Scheme
+from facelabel.media.types import DocumentKind, Edit, Every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
 
 

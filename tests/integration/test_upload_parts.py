@@ -13,14 +13,14 @@ import cloudinary.exceptions
 import pytest
 from tests.integration.sdk_client import Client
 
-from facelabel.media import DocumentKind
+from facelabel.media.types import DocumentKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
     from facelabel.web.cloudinary_api.context import Context
 
 

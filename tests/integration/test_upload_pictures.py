@@ -13,9 +13,9 @@ from PIL import Image
 from tests import loopback
 from tests.integration.sdk_client import Client
 
-from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.images import Limits
-from facelabel.media import AssetKey
+from facelabel.media.types import AssetKey
+from facelabel.rendering.renderer import PillowRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,12 +18,12 @@ from tests.forked import Piped
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.sql.database import Database
+from facelabel.core.model import Template
 from facelabel.errors import Unavailable
-from facelabel.gallery import NewFace
-from facelabel.model import Template
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.rekognition.types import NewFace
 from facelabel.testing import MemoryIndex, MemoryTemplates, some_face
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ from tests import loopback
 from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.inbox import StoreInbox
-from facelabel.adapters.store.queue import StoreQueue
+from facelabel.adapters.store.jobs.inbox import StoreInbox
+from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.cloudinary import signing
+from facelabel.cloudinary.intake import Intake
+from facelabel.core.model import JobKind, JobRequest
 from facelabel.errors import Busy, ConfigurationError, Unavailable
-from facelabel.intake import Intake
-from facelabel.media import ApiKey, Delivery
-from facelabel.model import JobKind, JobRequest
+from facelabel.media.types import ApiKey, Delivery
 from facelabel.testing import MemoryInbox, MemoryQueue
 from facelabel.web import webhook
 from facelabel.web.budget import Budget, Pool
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.ports import Inbox
 
 KEYS = [ApiKey("1", "old secret"), ApiKey("2", "new secret")]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.model import JobKind, JobState
-from facelabel.pipeline import ERROR_KEY, Pipeline, Thrift
-from facelabel.reconcile import Reconciler
-from facelabel.scheme import Scheme
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import JobKind, JobState
+from facelabel.recognition.pipeline import ERROR_KEY, Pipeline, Thrift
+from facelabel.recognition.reconcile import Reconciler
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (
     ManualClock,
     MemoryLedger,
@@ -22,13 +23,12 @@ from facelabel.testing import (
     MemoryRecognizer,
     portrait,
 )
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from facelabel.model import Asset, Job, Sighting
-    from facelabel.worker import Done
+    from facelabel.core.model import Asset, Job, Sighting
+    from facelabel.recognition.worker import Done
 
 NOBODY = 65534
 

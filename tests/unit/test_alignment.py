@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from facelabel.adapters.engine.alignment import Similarity, chips
-from facelabel.adapters.engine.manifest import ARCFACE_TEMPLATE
+from facelabel.engine.alignment import Similarity, chips
+from facelabel.engine.models.manifest import ARCFACE_TEMPLATE
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facelabel.cloudinary import assets
-from facelabel.model import Asset
+from facelabel.core.model import Asset
 
 PICTURE = Asset(
     "a" * 32, "assets/group", "assets", 7, "jpg", 10, "0123456789abcdef" * 4, 640, 480,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from facelabel import aws_lambda
-from facelabel.adapters.aws.messages import from_message
+from facelabel.adapters.aws.sqs_messages import from_message
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:

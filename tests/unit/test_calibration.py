@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.engine.calibration import distance, similarity, stricter, validate
-from facelabel.adapters.engine.manifest import builtin_packs
-from facelabel.chance import FALSE_MATCH_RATES
+from facelabel.core.false_matches import FALSE_MATCH_RATES
+from facelabel.engine.calibration import distance, similarity, stricter, validate
+from facelabel.engine.models.manifest import builtin_packs
 from facelabel.errors import ConfigurationError
 
 CALIBRATED = [pack for pack in builtin_packs().values() if pack.calibration]

@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.lives import work_off
 
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import JobKind, NameState
 from facelabel.errors import Unavailable
-from facelabel.model import JobKind, NameState
-from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Thrift
-from facelabel.reconcile import Reconciler
-from facelabel.scheme import Scheme
+from facelabel.recognition.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline, Thrift
+from facelabel.recognition.reconcile import Reconciler
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (
     ManualClock,
     MemoryLedger,
@@ -33,12 +34,11 @@ from facelabel.testing import (
     MemoryQueue,
     MemoryRecognizer,
 )
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
 
 Port = TypeVar("Port")
 #: What happens, and three numbers that say to whom and how.

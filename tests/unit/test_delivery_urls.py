@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from facelabel.cloudinary import signing
 from facelabel.cloudinary.delivery_urls import MAX_LENGTH, Address, Reading, parse
 from facelabel.errors import NotFound, Rejected
-from facelabel.media import AssetKey
+from facelabel.media.types import AssetKey
 
 SECRET = "abcd"
 

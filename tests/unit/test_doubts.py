@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from facelabel import doubts
-from facelabel.model import Enrolment, Hit
+from facelabel.core.model import Enrolment, Hit
+from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

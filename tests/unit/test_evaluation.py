@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.engine import calibration
-from facelabel.adapters.local_recognizer import LocalRecognizer
-from facelabel.chance import FALSE_MATCH_RATES
+from facelabel.core.false_matches import FALSE_MATCH_RATES
+from facelabel.core.matching import Rules
+from facelabel.core.model import Analysis, Asset, Box, Reason, Template
+from facelabel.core.quality import Comparable
+from facelabel.engine import calibration
 from facelabel.errors import FacelabelError, Rejected, UnreadableImage, UnusableFace
 from facelabel.evaluation import (
     fitting,
@@ -31,16 +33,14 @@ from facelabel.evaluation import (
 )
 from facelabel.evaluation.photos import Seen
 from facelabel.evaluation.rates import ALWAYS, NEVER, Distances, share
-from facelabel.matching import Rules
-from facelabel.model import Analysis, Asset, Box, Reason, Template
-from facelabel.quality import Comparable
+from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.testing import MemoryIndex, MemoryProbes, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from facelabel.core.model import Face
     from facelabel.evaluation.sheets import SheetReport
-    from facelabel.model import Face
 
 NOBODY = Seen(Analysis(100, 100, ()))
 

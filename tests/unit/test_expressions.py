@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from facelabel.cloudinary import expressions
 from facelabel.cloudinary.expressions import parsed, parsed_for_folders
 from facelabel.errors import Rejected
-from facelabel.media import Compare, Condition, Every, Never, Some, Where
+from facelabel.media.types import Compare, Condition, Every, Never, Some, Where
 
 NOW = 1_700_000_000.0
 DAY = 24 * 3600.0

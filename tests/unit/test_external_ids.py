@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facelabel.core.model import EnrolledFace
+from facelabel.core.names import normalise
 from facelabel.errors import LabelRefused
-from facelabel.model import EnrolledFace
-from facelabel.names import normalise
 from facelabel.rekognition.external_ids import (
     asset_hash,
     decode,

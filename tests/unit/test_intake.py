@@ -8,10 +8,10 @@ import json
 import pytest
 
 from facelabel.cloudinary import signing
+from facelabel.cloudinary.intake import Intake, Unverified
+from facelabel.core.model import JobKind, JobRequest
 from facelabel.errors import Rejected
-from facelabel.intake import Intake, Unverified
-from facelabel.media import ApiKey
-from facelabel.model import JobKind, JobRequest
+from facelabel.media.types import ApiKey
 from facelabel.testing import ManualClock, MemoryInbox, MemoryQueue
 
 OLD, NEW = ApiKey("1", "old secret"), ApiKey("2", "new secret")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.adapters.local_recognizer import LocalRecognizer
+from facelabel.core.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
+from facelabel.core.quality import Comparable
 from facelabel.errors import (
     ConfigurationError,
     NotFound,
@@ -16,15 +17,14 @@ from facelabel.errors import (
     UnreadableImage,
     UnusableFace,
 )
-from facelabel.gallery import NewFace
-from facelabel.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
-from facelabel.quality import Comparable
+from facelabel.gallery.recognizer import LocalRecognizer
+from facelabel.rekognition.types import NewFace
 from facelabel.testing import MemoryIndex, MemoryProbes, MemoryTemplates, some_face, vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.model import Face
+    from facelabel.core.model import Face
     from facelabel.ports import TemplateRows, VectorIndex
 
 HOME = "people"

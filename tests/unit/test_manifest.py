@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.manifests import manifest
 
-from facelabel.adapters.engine.manifest import (
+from facelabel.core.quality import Comparable
+from facelabel.engine.models.manifest import (
     ARCFACE_TEMPLATE,
     BUILTIN,
     Distribution,
@@ -20,9 +21,8 @@ from facelabel.adapters.engine.manifest import (
     builtin_packs,
     load_pack,
 )
-from facelabel.adapters.engine.manifest_file import json_schema
+from facelabel.engine.models.manifest_file import json_schema
 from facelabel.errors import ConfigurationError
-from facelabel.quality import Comparable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -302,7 +302,7 @@ def test_what_a_schema_cannot_say(
 
 @pytest.mark.parametrize("name", [*BUILTIN, "opencv-zoo-1"])
 def test_our_own_packs_fit_the_schema(schema: Draft202012Validator, name: str) -> None:
-    file = resources.files("facelabel.adapters.engine") / "packs" / f"{name}.toml"
+    file = resources.files("facelabel.engine") / "packs" / f"{name}.toml"
     schema.validate(tomllib.loads(file.read_text("utf-8")))
 
 

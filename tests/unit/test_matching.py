@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.matching import KEPT_CANDIDATES, Rules, assign, rank, standing
-from facelabel.model import Hit, SearchedFace, Verdict
+from facelabel.core.matching import KEPT_CANDIDATES, Rules, assign, rank, standing
+from facelabel.core.model import Hit, SearchedFace, Verdict
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from facelabel.model import NamedFace
+    from facelabel.core.model import NamedFace
 
 PEOPLE = ("Ann", "Ben", "Cid", "Dan")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.local_recognizer import means
-from facelabel.model import EnrolledFace
+from facelabel.core.model import EnrolledFace
+from facelabel.gallery import means
 from facelabel.testing import vector
 
 

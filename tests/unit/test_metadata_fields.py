@@ -13,7 +13,7 @@ from facelabel.cloudinary import metadata_fields as fields
 from facelabel.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
-    from facelabel.model import Json, JsonValue
+    from facelabel.core.model import Json, JsonValue
 
 VALUES: list[JsonValue] = [
     {"external_id": "a", "value": "Ann"},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel import names
+from facelabel.core import names
 from facelabel.errors import LabelRefused
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from facelabel import naming
-from facelabel.model import NameState
+from facelabel.core import naming
+from facelabel.core.model import NameState
 
 
 def seen(*names: str) -> naming.Seen:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.model import JobKind, NameState, Outcome, OutcomeKind
+from facelabel.core.model import JobKind, NameState, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.unit.conftest import Bench
 
-    from facelabel.model import Job, Json
+    from facelabel.core.model import Job, Json
 
 
 def claimed(bench: Bench) -> Job:

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facelabel.cloudinary import notifications
+from facelabel.core.model import Asset, JobKind, JobRequest
 from facelabel.errors import Rejected
-from facelabel.media import AssetChange, Change, ChangeKind, Origin
-from facelabel.model import Asset, JobKind, JobRequest
+from facelabel.media.types import AssetChange, Change, ChangeKind, Origin
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
 
 AT = 1_719_310_887.272126
 JEANS = Asset(

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.conftest import Overtaken
 
+from facelabel.core.label_policy import Scheme
+from facelabel.core.matching import Rules
+from facelabel.core.model import Asset, Job, JobKind, JobState, NameState, Verdict
 from facelabel.errors import UnreadableImage
-from facelabel.matching import Rules
-from facelabel.model import Asset, Job, JobKind, JobState, NameState, Verdict
-from facelabel.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
-from facelabel.scheme import Scheme
+from facelabel.recognition.pipeline import ERROR_KEY, SWEEP_KEY, Pipeline
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tests.unit.conftest import Bench
 
-    from facelabel.model import Basis, EnrolledFace, Search, Sighting
+    from facelabel.core.model import Basis, EnrolledFace, Search, Sighting
 
 
 # ---- which folder means what

@@ -9,13 +9,13 @@ import pytest
 from tests.unit.conftest import Bench, Overtaken
 
 if TYPE_CHECKING:
-    from facelabel.pipeline import Pipeline
+    from facelabel.recognition.pipeline import Pipeline
 
-from facelabel import scheme as schemes
-from facelabel.model import Asset, JobKind, NameState
-from facelabel.naming import Seen
-from facelabel.scheme import Places, Scheme
-from facelabel.worker import Worker, handlers
+from facelabel.core import label_policy as schemes
+from facelabel.core.label_policy import Places, Scheme
+from facelabel.core.model import Asset, JobKind, NameState
+from facelabel.core.naming import Seen
+from facelabel.recognition.worker import Worker, handlers
 
 EVERYWHERE = Places(tags=True, prefix="person:", field="people", context="who")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from facelabel.errors import NotFound, Rejected
-from facelabel.portraits import MAX_LABELS_BYTES, Portrait, read, why_unreadable
-from facelabel.walking import LeftOut, Reason, Walk
+from facelabel.inputs.portraits import MAX_LABELS_BYTES, Portrait, read, why_unreadable
+from facelabel.inputs.walking import LeftOut, Reason, Walk
 
 JPEG = b"\xff\xd8\xff\xe0"
 

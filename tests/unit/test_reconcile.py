@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.unit.conftest import Bench
 
-from facelabel import names
+from facelabel.core import names
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import JobKind, JobState, NameState, Outcome, OutcomeKind
 from facelabel.errors import Rejected
-from facelabel.model import JobKind, JobState, NameState, Outcome, OutcomeKind
-from facelabel.reconcile import PAGE, TURN_SECONDS, Drift, Loss, Missed
-from facelabel.scheme import Scheme
+from facelabel.recognition.reconcile import PAGE, TURN_SECONDS, Drift, Loss, Missed
 from facelabel.testing import MemoryLedger, portrait
 
 PEOPLE = ("ann", "ben", "cid")

@@ -13,8 +13,8 @@ from PIL import Image
 from tests.examples import examples
 
 from facelabel.errors import FacelabelError
-from facelabel.rekognition import answers, errors, pictures, validation
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition import error_codes, image_limits, serialize, validation
+from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 def test_model_versions_are_digits_and_tell_models_apart() -> None:
     names = ["mobilefacenet/1", "mobilefacenet/2", "classic/1", "mobilefacenet", "x/0", "x", "x/٣"]
-    versions = [answers.model_version(name) for name in names]
+    versions = [serialize.model_version(name) for name in names]
     pattern = validation.model().shapes["IndexFacesModelVersion"].pattern
     assert all(re.fullmatch(pattern, version) for version in versions)
     assert len(set(versions)) == len(names)
     assert [version.split(".")[0] for version in versions] == ["1", "2", "1", "0", "0", "0", "0"]
-    assert answers.model_version("mobilefacenet/1") == "1.3680465854"
+    assert serialize.model_version("mobilefacenet/1") == "1.3680465854"
 
 
 def test_resource_names_lead_back_to_the_collection() -> None:
-    for write in (answers.arn, answers.short_arn):
+    for write in (serialize.arn, serialize.short_arn):
         name = write("eu-west-1", "123456789012", "a.b-c_D")
-        assert answers.collection_of(name, "eu-west-1", "123456789012") == "a.b-c_D"
-    assert answers.arn("r", "1", "c").startswith("arn:aws:rekognition:")
-    assert answers.short_arn("r", "1", "c").startswith("aws:rekognition:")
+        assert serialize.collection_of(name, "eu-west-1", "123456789012") == "a.b-c_D"
+    assert serialize.arn("r", "1", "c").startswith("arn:aws:rekognition:")
+    assert serialize.short_arn("r", "1", "c").startswith("aws:rekognition:")
     for wrong in ("", "arn:aws:s3:::bucket", "arn:aws:rekognition:r:123456789012:collection/a b"):
         with pytest.raises(Refusal, match="invalid parameters"):
-            answers.collection_of(wrong, "r", "123456789012")
+            serialize.collection_of(wrong, "r", "123456789012")
 
 
 def test_every_error_of_ours_has_one_of_amazons() -> None:
@@ -50,13 +50,13 @@ def test_every_error_of_ours_has_one_of_amazons() -> None:
     declared = {name for op in validation.model().operations.values() for name in op.errors}
     without = set()
     for kind in kinds(FacelabelError):
-        refusal = errors.refusal("IndexFaces", kind("said"))
+        refusal = error_codes.refusal("IndexFaces", kind("said"))
         if refusal is None:
             without.add(kind.__name__)
         else:
             assert refusal.code in declared
     assert without == {"FacelabelError", "ConfigurationError", "ForeignFolder"}
-    assert errors.reused("t-1").code in declared
+    assert error_codes.reused("t-1").code in declared
 
 
 def encoded(kind: str, width: int, height: int, **options: object) -> bytes:
@@ -68,10 +68,10 @@ def encoded(kind: str, width: int, height: int, **options: object) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_no_side_is_below_eighty_pixels(kind: str) -> None:
-    pictures.check(encoded(kind, 80, 80))
+    image_limits.check(encoded(kind, 80, 80))
     for size in ((79, 200), (200, 79), (1, 1)):
         with pytest.raises(Refusal, match="80 x 80"):
-            pictures.check(encoded(kind, *size))
+            image_limits.check(encoded(kind, *size))
 
 
 def test_every_photo_is_taken(data: Path) -> None:
@@ -79,23 +79,23 @@ def test_every_photo_is_taken(data: Path) -> None:
     photos = [*(data / "portraits").rglob("*.jpg"), *(data / "groups").glob("*.jp*g")]
     assert len(photos) > 100
     for photo in photos:
-        pictures.check(photo.read_bytes())
+        image_limits.check(photo.read_bytes())
 
 
 def test_a_jpeg_is_taken_however_it_is_written(photos: Path) -> None:
     """Progressive or not, with a thumbnail in its EXIF or not."""
     for photo in photos.rglob("people/*.jpg"):
-        pictures.check(photo.read_bytes())
+        image_limits.check(photo.read_bytes())
     thumbnail = b"Exif\0\0" + encoded("JPEG", 90, 60)
     for progressive in (False, True):
-        pictures.check(encoded("JPEG", 100, 90, progressive=progressive, exif=thumbnail))
-    pictures.check(encoded("JPEG", 100, 90, progressive=True, exif=b"Exif\0\0" + bytes(500)))
+        image_limits.check(encoded("JPEG", 100, 90, progressive=progressive, exif=thumbnail))
+    image_limits.check(encoded("JPEG", 100, 90, progressive=True, exif=b"Exif\0\0" + bytes(500)))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "WEBP", "TIFF"])
 def test_other_formats_are_refused(kind: str) -> None:
     with pytest.raises(Refusal) as caught:
-        pictures.check(encoded(kind, 100, 100))
+        image_limits.check(encoded(kind, 100, 100))
     assert caught.value.code == "InvalidImageFormatException"
 
 
@@ -103,7 +103,7 @@ def test_other_formats_are_refused(kind: str) -> None:
 @given(st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b""]), st.binary(max_size=60))
 def test_any_bytes_are_taken_or_refused(head: bytes, rest: bytes) -> None:
     try:
-        pictures.check(head + rest)
+        image_limits.check(head + rest)
         code = ""
     except Refusal as error:
         code = error.code
@@ -114,9 +114,9 @@ def test_the_frame_of_a_jpeg_may_come_late() -> None:
     """After tables, markers without a segment, and bytes that fill."""
     whole = encoded("JPEG", 100, 90)
     tables = b"\xff\xc4\x00\x05\x00\x01\x00" + b"\xff\xcc\x00\x04\x00\x01"
-    pictures.check(b"\xff\xd8" + tables + b"\xff\x01\xff\xff\xd0" + whole[2:])
+    image_limits.check(b"\xff\xd8" + tables + b"\xff\x01\xff\xff\xd0" + whole[2:])
     with pytest.raises(Refusal, match="format"):
-        pictures.check(b"\xff\xd8\xff\xc4\x00\x02" + b"\0" + whole[2:])
+        image_limits.check(b"\xff\xd8\xff\xc4\x00\x02" + b"\0" + whole[2:])
 
 
 def test_a_jpeg_cut_short_is_refused() -> None:
@@ -124,5 +124,5 @@ def test_a_jpeg_cut_short_is_refused() -> None:
     frame = whole.index(b"\xff\xc0")
     for length in range(frame + 9):
         with pytest.raises(Refusal, match="format"):
-            pictures.check(whole[:length])
-    pictures.check(whole[: frame + 9])
+            image_limits.check(whole[:length])
+    image_limits.check(whole[: frame + 9])

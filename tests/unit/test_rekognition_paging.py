@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.integration.face_collections import MemoryCollections
 
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition.error_codes import Refusal
 from facelabel.testing.clock import ManualClock
 from facelabel.web.rekognition_api import paging
 from facelabel.web.rekognition_api.context import Context

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 
 from facelabel.rekognition import sigv4
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from tests.examples import examples
 
 from facelabel.rekognition import validation
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
     from botocore.model import Shape
 
-    from facelabel.model import Json, JsonValue
+    from facelabel.core.model import Json, JsonValue
 
 SERVICE = botocore.session.get_session().get_service_model("rekognition")
 FACE = "11111111-2222-4333-8444-555555555555"

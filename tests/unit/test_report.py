@@ -9,9 +9,9 @@ import pytest
 from facelabel.actions import IN_A_ROW
 from facelabel.cli.framework import advice_on
 from facelabel.cli.report import Tally, remarks
+from facelabel.core.model import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import Unavailable
-from facelabel.model import Job, JobKind, JobState, Outcome, OutcomeKind
-from facelabel.worker import Done
+from facelabel.recognition.worker import Done
 
 if TYPE_CHECKING:
     from pathlib import Path

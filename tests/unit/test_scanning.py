@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel import scanning
 from facelabel.errors import Rejected
+from facelabel.inputs import scanning
 
 if TYPE_CHECKING:
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
 
 LARGE = 8 << 20
 #: What a parser would take seconds for, or for ever.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from facelabel.cloudinary.signing import Algorithm
-    from facelabel.model import Json, JsonValue
+    from facelabel.core.model import Json, JsonValue
 
 SECRET = "abcd"
 NOW = 1_315_060_600.0

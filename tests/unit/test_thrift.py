@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.unit.conftest import Bench
 
-from facelabel.model import JobKind
-from facelabel.pipeline import Thrift
+from facelabel.core.model import JobKind
+from facelabel.recognition.pipeline import Thrift
 from facelabel.testing import portrait
 
 HOUR = 3600.0

@@ -19,8 +19,8 @@ from tests.unit.test_local_recognizer import (
 )
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped] # it ships none
 
-from facelabel.adapters.local_recognizer import footing
-from facelabel.model import Noted, Search
+from facelabel.core.model import Noted, Search
+from facelabel.gallery import footing
 from facelabel.testing import MemoryIndex, MemoryTemplates
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from facelabel import portraits, reading
 from facelabel.cli import report
 from facelabel.errors import NotFound, Rejected
 from facelabel.evaluation import labelled
-from facelabel.walking import LeftOut, Reason, Walk
+from facelabel.inputs import portraits, reading
+from facelabel.inputs.walking import LeftOut, Reason, Walk
 
 #: The first bytes of every format that is read.
 HEADS = {

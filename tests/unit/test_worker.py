@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import PATIENCE, until
 
+from facelabel.core.model import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
-from facelabel.model import Job, JobKind, JobState, Outcome, OutcomeKind
+from facelabel.recognition.worker import Backoff, Done, Worker, one_at_a_time
 from facelabel.testing import ManualClock, MemoryQueue
-from facelabel.worker import Backoff, Done, Worker, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.adapters import files
+from facelabel import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.model import JobKind
+from facelabel.core.model import JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
     from facelabel.ports import EditableLibrary, Queue
 
 

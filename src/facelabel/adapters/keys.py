@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from facelabel import reading
-from facelabel.adapters import files
+from facelabel import files
 from facelabel.errors import ConfigurationError, NotFound, Rejected
-from facelabel.media import ApiKey
+from facelabel.inputs import reading
+from facelabel.media.types import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

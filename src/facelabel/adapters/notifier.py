@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from facelabel.core.model import Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from facelabel.model import Job
+    from facelabel.core.model import Job
     from facelabel.ports import Clock
 
 #: Sent once, and again about 3, 6 and 9 minutes after the try before.

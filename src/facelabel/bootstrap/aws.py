@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from facelabel.adapters.aws.collection_parameter import LiveName
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
-from facelabel.adapters.aws.live import LiveName
 from facelabel.adapters.aws.sqs import SqsInbox, SqsQueue
 from facelabel.adapters.aws.table import Table
 from facelabel.bootstrap.sessions import new_session

@@ -11,10 +11,10 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from facelabel import reading
-from facelabel.adapters import files
-from facelabel.adapters.engine import calibration
+from facelabel import files
+from facelabel.engine import calibration
 from facelabel.errors import ConfigurationError
+from facelabel.inputs import reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

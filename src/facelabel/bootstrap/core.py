@@ -5,9 +5,9 @@ from __future__ import annotations
 from socket import gethostname
 from typing import TYPE_CHECKING
 
-from facelabel import matching
+from facelabel.core import matching
+from facelabel.core.label_policy import Places, Scheme
 from facelabel.images import Limits
-from facelabel.scheme import Places, Scheme
 
 if TYPE_CHECKING:
     from facelabel.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from facelabel.adapters import files
+from facelabel import files
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facelabel import reading
-from facelabel.adapters.engine import calibration
-from facelabel.adapters.engine.manifest import builtin_packs, former_packs, load_pack
-from facelabel.adapters.engine.model_store import AUTO, CHOICES, ModelStore
 from facelabel.bootstrap.calibrations import Calibrations, OwnCalibration, fingerprint
 from facelabel.bootstrap.core import limits
+from facelabel.engine import calibration
+from facelabel.engine.models.manifest import builtin_packs, former_packs, load_pack
+from facelabel.engine.models.model_store import AUTO, CHOICES, ModelStore
 from facelabel.errors import ConfigurationError, NotFound
+from facelabel.inputs import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from facelabel.adapters.engine.engine import Engine
-    from facelabel.adapters.engine.manifest import Pack
     from facelabel.bootstrap.calibrations import Points
-    from facelabel.model import Box, Face
+    from facelabel.core.model import Box, Face
+    from facelabel.engine.engine import Engine
+    from facelabel.engine.models.manifest import Pack
     from facelabel.ports import FaceEngine, Ledger, Recognizer
     from facelabel.settings import Settings
 
@@ -108,7 +108,7 @@ class Engines:
 
     def device(self) -> str:
         """What the models run on; ConfigurationError where the one asked for does not work."""
-        from facelabel.adapters.engine import devices  # noqa: PLC0415 - ONNX Runtime
+        from facelabel.engine import devices  # noqa: PLC0415 - ONNX Runtime
 
         return devices.chosen(self._settings.device)
 
@@ -244,8 +244,8 @@ class Engines:
         )
 
     def _load(self, pack: Pack) -> Engine:
-        from facelabel.adapters.engine import devices  # noqa: PLC0415 - ONNX Runtime
-        from facelabel.adapters.engine.engine import Engine  # noqa: PLC0415 - the same
+        from facelabel.engine import devices  # noqa: PLC0415 - ONNX Runtime
+        from facelabel.engine.engine import Engine  # noqa: PLC0415 - the same
 
         if not self._store.installed(pack):
             self._store.pull(pack, self._progress)

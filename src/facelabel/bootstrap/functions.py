@@ -13,14 +13,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.aws import signed
-from facelabel.adapters.aws.messages import from_record
-from facelabel.adapters.aws.signed import SqsSender
+from facelabel.adapters.aws import json_client
+from facelabel.adapters.aws.json_client import SqsSender
+from facelabel.adapters.aws.sqs_messages import from_record
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.bootstrap import account
 from facelabel.errors import ConfigurationError
-from facelabel.media import ApiKey
+from facelabel.media.types import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.aws.sqs import SqsQueue
     from facelabel.bootstrap.app import App
-    from facelabel.intake import Intake
-    from facelabel.media import Delivery
+    from facelabel.cloudinary.intake import Intake
+    from facelabel.media.types import Delivery
     from facelabel.ports import Clock
-    from facelabel.worker import Done, Worker
+    from facelabel.recognition.worker import Done, Worker
 
 #: ARN of a secret of Secrets Manager, or of a parameter of SSM, that holds CLOUDINARY_URL; or
 #: a JSON object of that and other variables.
@@ -71,9 +71,9 @@ def _to_sqs(url: str, clock: Clock) -> Callable[[Delivery], None]:
 
 
 def _to_database(clock: Clock) -> Callable[[Delivery], None]:
-    from facelabel.adapters.store.database import Database  # noqa: PLC0415 - not where SQS is
-    from facelabel.adapters.store.inbox import StoreInbox  # noqa: PLC0415 - same
-    from facelabel.adapters.store.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.jobs.inbox import StoreInbox  # noqa: PLC0415 - same
+    from facelabel.adapters.store.jobs.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.sql.database import Database  # noqa: PLC0415 - not where SQS is
 
     database = Database(_lasting(os.environ.get("FACELABEL_STORE", "")))
     inbox = StoreInbox(database, StoreQueue(database, clock), clock)
@@ -116,8 +116,8 @@ def staff() -> Staff:
     from facelabel.bootstrap import amazon, aws, remote  # noqa: PLC0415 - same
     from facelabel.bootstrap.core import scheme  # noqa: PLC0415 - same
     from facelabel.bootstrap.sessions import new_session  # noqa: PLC0415 - same
-    from facelabel.pipeline import Pipeline  # noqa: PLC0415 - same
-    from facelabel.worker import Backoff, Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
+    from facelabel.recognition.pipeline import Pipeline  # noqa: PLC0415 - same
+    from facelabel.recognition.worker import Backoff, Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
 
     _prepare()
     settings, clock = configuration.load(), SystemClock()
@@ -160,21 +160,21 @@ def _take_secret() -> None:
         _, partition, name, region, _ = arn.split(":", 4)
     except ValueError:
         raise ConfigurationError(f"{SECRET_VARIABLE} is no ARN: {arn!r}") from None
-    service = _service(name, region, signed.address(partition, name, region), SystemClock())
-    read = signed.parameter if name == "ssm" else signed.secret
+    service = _service(name, region, json_client.address(partition, name, region), SystemClock())
+    read = json_client.parameter if name == "ssm" else json_client.secret
     os.environ.update(_variables(read(service, arn)))
 
 
-def _service(name: str, region: str, url: str, clock: Clock) -> signed.Service:
+def _service(name: str, region: str, url: str, clock: Clock) -> json_client.Service:
     """A service at this address, unless AWS's own variables say that it is elsewhere."""
     own = "SECRETS_MANAGER" if name == "secretsmanager" else name.upper()
     elsewhere = os.environ.get(f"AWS_ENDPOINT_URL_{own}") or os.environ.get("AWS_ENDPOINT_URL")
-    role = signed.Credentials(
+    role = json_client.Credentials(
         _variable("AWS_ACCESS_KEY_ID"),
         _variable("AWS_SECRET_ACCESS_KEY"),
         os.environ.get("AWS_SESSION_TOKEN", ""),
     )
-    return signed.Service(name, elsewhere or url, region, role, clock)
+    return json_client.Service(name, elsewhere or url, region, role, clock)
 
 
 def _variable(name: str) -> str:

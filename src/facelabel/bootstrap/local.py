@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 from facelabel import images
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.engine.rendering.renderer import PillowRenderer
 from facelabel.adapters.store.installation import Installation
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.messages import StoreMessages
-from facelabel.adapters.store.originals import Originals
-from facelabel.adapters.store.outbox import Outbox
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.messages import StoreMessages
+from facelabel.adapters.store.library.originals import Originals
+from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.bootstrap.core import base_url, limits
-from facelabel.intake import Intake
-from facelabel.media import ImageHeader
+from facelabel.cloudinary.intake import Intake
+from facelabel.media.types import ImageHeader
+from facelabel.rendering.renderer import PillowRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facelabel.adapters.keys import KeyRing
-    from facelabel.adapters.store.database import Database
-    from facelabel.adapters.store.queue import StoreQueue
+    from facelabel.adapters.store.jobs.queue import StoreQueue
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.bootstrap.engines import Engines
-    from facelabel.model import Box
+    from facelabel.core.model import Box
     from facelabel.ports import Library, MediaLibrary, Messages, Renderer
     from facelabel.settings import Settings
 

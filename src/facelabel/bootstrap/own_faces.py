@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.local_collections import LocalCollections
-from facelabel.adapters.local_recognizer import LocalRecognizer
 from facelabel.adapters.objects import FolderObjects, HttpObjects
-from facelabel.adapters.store.face_users import StoreUsers
-from facelabel.adapters.store.galleries import StoreGalleries
-from facelabel.adapters.store.probes import StoreProbes
-from facelabel.adapters.vectors import MatrixIndex
+from facelabel.adapters.store.faces.face_users import StoreUsers
+from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.gallery import LocalCollections
+from facelabel.gallery.matrix_index import MatrixIndex
+from facelabel.gallery.recognizer import LocalRecognizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.bootstrap.engines import Engines
-    from facelabel.model import Hit
+    from facelabel.core.model import Hit
     from facelabel.ports import Clock, FaceCollections, Recognizer
     from facelabel.settings import Settings
 

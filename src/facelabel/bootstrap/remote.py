@@ -14,8 +14,8 @@ from facelabel.adapters.cloudinary.subscriptions import Poller, Report, Subscrip
 from facelabel.adapters.followed import FollowedLibrary
 from facelabel.bootstrap import account as accounts
 from facelabel.bootstrap.core import limits
+from facelabel.cloudinary.intake import Intake, Unverified
 from facelabel.errors import Rejected
-from facelabel.intake import Intake, Unverified
 
 __all__ = ["Remote", "Report", "Trigger", "build"]
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facelabel.adapters.cloudinary.account import Account
-    from facelabel.media import Delivery
+    from facelabel.media.types import Delivery
     from facelabel.ports import Clock, EditableLibrary, Inbox, Library, Queue
     from facelabel.settings import Settings
 

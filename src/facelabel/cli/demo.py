@@ -13,17 +13,17 @@ from rich.markup import escape
 from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import Command, application, bar, finish, out
+from facelabel.core.model import OutcomeKind
 from facelabel.errors import Rejected
-from facelabel.model import OutcomeKind
-from facelabel.portraits import Portrait
-from facelabel.portraits import read as read_portraits
-from facelabel.walking import Walk
+from facelabel.inputs.portraits import Portrait
+from facelabel.inputs.portraits import read as read_portraits
+from facelabel.inputs.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from facelabel.bootstrap.app import App
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
     from facelabel.settings import Settings
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facelabel import actions, chance, doubts
+from facelabel import actions
 from facelabel.bootstrap import data_folder
 from facelabel.cli import report
 from facelabel.cli.framework import (
@@ -20,8 +20,10 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
+from facelabel.core import false_matches
+from facelabel.core.losses import bearable
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
-from facelabel.losses import bearable
+from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -317,15 +319,15 @@ def _threshold(app: App) -> Iterator[Finding]:
         return
     if rules.strangers:
         says = report.asked(rules, portraits)
-        if says and chance.is_extended(portraits, rules.strangers):
+        if says and false_matches.is_extended(portraits, rules.strangers):
             says += " (so many were not measured: the curve is extended)"
         if says:
             yield Finding("threshold", good=True, says=says)
         return
-    named = 100 * chance.named_strangers(rules.threshold, portraits)
+    named = 100 * false_matches.named_strangers(rules.threshold, portraits)
     if named < 100 * _STRANGERS_TOLD:
         return
-    strict = replace(rules, strangers=chance.STRANGERS)
+    strict = replace(rules, strangers=false_matches.STRANGERS)
     go = actions.names_too_many(app, strict, app.ledger.searched())
     says = f"at {rules.threshold:g} about {named:.0f} of 100 strangers are given a name"
     advice = (

@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions, chance
+from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
@@ -24,6 +24,7 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
+from facelabel.core import false_matches
 from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def gallery(
         similarity = fitting.curve(points) if points else _similarity(engine)
         rules = app.scheme.rules
         if rules.strangers is None:  # as in a gallery that is begun now
-            rules = replace(rules, strangers=chance.STRANGERS)
+            rules = replace(rules, strangers=false_matches.STRANGERS)
         result = identification.report(people, seen, scores, rules, engine.model, similarity)
     result = replace(result, calibration=points, left_out=people.left_out)
     _print_identification(result, as_json=as_json)
@@ -279,7 +280,7 @@ def more_alike(result: Identification) -> str:
     times = rarest.measured.rate / rarest.expected
     if times < _MORE_ALIKE or rarest.measured.low <= rarest.expected:
         return ""
-    stricter = chance.similarity_at(chance.false_match_rate(USUAL) / times)
+    stricter = false_matches.similarity_at(false_matches.false_match_rate(USUAL) / times)
     return (
         f"these people are more alike than those that the pack was measured on: {times:.1f} times"
         f" as many pairs of two people match. `--confidence-threshold {stricter:.0f}` keeps the"

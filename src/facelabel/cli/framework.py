@@ -24,10 +24,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from facelabel import actions, reading
+from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.cli import parameters
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
+from facelabel.inputs import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

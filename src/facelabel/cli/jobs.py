@@ -26,15 +26,15 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
-from facelabel.model import JobState
+from facelabel.core.model import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.bootstrap.app import App
-    from facelabel.model import Job
+    from facelabel.core.model import Job
+    from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
-    from facelabel.worker import Done
 
 #: Longer lists of jobs are cut where a person reads them.
 SHOWN = 1000

@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions, doubts, names, reading
+from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
@@ -24,15 +24,18 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
+from facelabel.core import names
+from facelabel.core.model import NameState, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import NameState, OutcomeKind
-from facelabel.walking import Walk
+from facelabel.inputs import reading
+from facelabel.inputs.walking import Walk
+from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
-    from facelabel.model import Asset, Outcome, Search
+    from facelabel.core.model import Asset, Outcome, Search
     from facelabel.settings import Settings
 
 

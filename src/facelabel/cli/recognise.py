@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions, doubts, portraits
+from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import (
     Command,
@@ -21,18 +21,20 @@ from facelabel.cli.framework import (
     out,
     print_json,
 )
+from facelabel.core.model import JobKind, Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import JobKind, Outcome, OutcomeKind
-from facelabel.walking import Walk
+from facelabel.inputs import portraits
+from facelabel.inputs.walking import Walk
+from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.bootstrap.app import App
-    from facelabel.matching import Rules
-    from facelabel.model import Identification
-    from facelabel.portraits import Portrait
-    from facelabel.reconcile import Drift
+    from facelabel.core.matching import Rules
+    from facelabel.core.model import Identification
+    from facelabel.inputs.portraits import Portrait
+    from facelabel.recognition.reconcile import Drift
     from facelabel.settings import Settings
 
 

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli.framework import err, out
+from facelabel.core.model import OutcomeKind, Verdict
 from facelabel.errors import Rejected, Unavailable
-from facelabel.model import OutcomeKind, Verdict
-from facelabel.walking import Reason
+from facelabel.inputs.walking import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.calibrations import OwnCalibration
-    from facelabel.matching import Rules
-    from facelabel.model import Candidate, Face, NamedFace, Outcome
-    from facelabel.walking import LeftOut, Walk
-    from facelabel.worker import Done
+    from facelabel.core.matching import Rules
+    from facelabel.core.model import Candidate, Face, NamedFace, Outcome
+    from facelabel.inputs.walking import LeftOut, Walk
+    from facelabel.recognition.worker import Done
 
 #: What becomes of the rest.
 LATER = "what is left waits: run the same command again later"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.keys import KeyRing
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.local import Local
-    from facelabel.media import ApiKey
+    from facelabel.media.types import ApiKey
     from facelabel.settings import Settings
 
 #: Any will do.

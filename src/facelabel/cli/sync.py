@@ -13,7 +13,7 @@ from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
-    from facelabel.reconcile import Missed
+    from facelabel.recognition.reconcile import Missed
     from facelabel.settings import Settings
 
 

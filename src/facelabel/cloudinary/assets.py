@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from facelabel.cloudinary import signing
 
 if TYPE_CHECKING:
-    from facelabel.model import Asset, Json
+    from facelabel.core.model import Asset, Json
 
 #: What stands in a delivery URL as it is.
 _PLAIN = "_.-/:"

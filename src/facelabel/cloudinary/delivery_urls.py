@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from facelabel.cloudinary import transformations
 from facelabel.errors import NotFound, Rejected
-from facelabel.media import AssetKey
+from facelabel.media.types import AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,12 +22,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Rejected
-from facelabel.media import Compare, Every, Never, Some, Where
+from facelabel.media.types import Compare, Every, Never, Some, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facelabel.media import Condition
+    from facelabel.media.types import Condition
 
 MAX_LENGTH = 4096
 MAX_DEPTH = 20

@@ -14,14 +14,14 @@ from datetime import date
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from facelabel import scanning
 from facelabel.cloudinary import metadata_rules as rules
 from facelabel.errors import NotFound, Rejected
+from facelabel.inputs import scanning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from facelabel.model import Json, JsonValue
+    from facelabel.core.model import Json, JsonValue
 
 MAX_FIELDS = 500
 #: Values of one field's list, deleted ones included.

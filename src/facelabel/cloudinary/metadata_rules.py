@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
 
 MAX_RULES = 20
 _BOUNDS = frozenset({"greater_than", "less_than"})

@@ -18,15 +18,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from facelabel.cloudinary import assets
+from facelabel.core.model import JobKind, JobRequest
 from facelabel.errors import Rejected
-from facelabel.media import ChangeKind, Delivery
-from facelabel.model import JobKind, JobRequest
+from facelabel.media.types import ChangeKind, Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.media import Change
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.media.types import Change
 
 #: Bytes of a body, and assets in one notification, that are read.
 MAX_BODY = 10 << 20

@@ -14,7 +14,7 @@ from facelabel.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
 
 Algorithm: TypeAlias = Literal["sha1", "sha256"]
 

@@ -23,7 +23,7 @@ from facelabel.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from facelabel.model import Box
+    from facelabel.core.model import Box
 
 MAX_LENGTH = 4096
 MAX_STEPS = 20

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel import chance
-from facelabel.chance import FALSE_MATCH_RATES
+from facelabel.core import false_matches
+from facelabel.core.false_matches import FALSE_MATCH_RATES
 from facelabel.errors import Rejected
 from facelabel.evaluation.rates import FARTHEST, STEP, share
 
@@ -96,7 +96,7 @@ def stricter(impostor: Distances, published: Points) -> tuple[FittedPoint, ...]:
     if (moved := _moved(impostor, published)) is None:
         return ()
     levels = {*FALSE_MATCH_RATES, *(level for _, level in published)}
-    rates = {level: FALSE_MATCH_RATES.get(level) or chance.false_match_rate(level)
+    rates = {level: FALSE_MATCH_RATES.get(level) or false_matches.false_match_rate(level)
              for level in levels}  # fmt: skip
     points = []
     for level, rate in rates.items():
@@ -140,7 +140,7 @@ class _Moved:
 
     def distance(self, published: Points, level: float, rate: float) -> float:
         """Where the similarity is reached that states a rate."""
-        by_rate = _distance_at(published, chance.similarity_at(rate / self.times))
+        by_rate = _distance_at(published, false_matches.similarity_at(rate / self.times))
         return min(by_rate, _distance_at(published, level) - self.nearer)
 
 
@@ -153,7 +153,7 @@ def _moved(impostor: Distances, published: Points) -> _Moved | None:
             if found.low <= rate:
                 return None
             times = found.high / rate
-            kept = _distance_at(published, chance.similarity_at(rate / times))
+            kept = _distance_at(published, false_matches.similarity_at(rate / times))
             return _Moved(times, distance - kept)
     return None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel.chance import FALSE_MATCH_RATES
+from facelabel.core.false_matches import FALSE_MATCH_RATES
 from facelabel.evaluation import photos, sheets
 from facelabel.evaluation.rates import ALWAYS, GRID, NEVER, Distances, share
 from facelabel.evaluation.searching import Gallery, Namer, build_gallery, compare_all
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from facelabel.core.matching import Rules
     from facelabel.evaluation.fitting import FittedPoint
     from facelabel.evaluation.labelled import LabelledSet, Photo
     from facelabel.evaluation.photos import Problem, Seen
     from facelabel.evaluation.rates import Share
     from facelabel.evaluation.searching import Similarity
     from facelabel.evaluation.sheets import SheetReport
-    from facelabel.matching import Rules
-    from facelabel.walking import LeftOut
+    from facelabel.inputs.walking import LeftOut
 
 FALSE_POSITIVE_RATES = (1e-1, 1e-2, 1e-3)
 #: The threshold we would choose names no more strangers than this.

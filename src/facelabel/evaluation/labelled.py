@@ -9,10 +9,10 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel import reading
 from facelabel.errors import NotFound, Rejected
-from facelabel.lookup import Lookup
-from facelabel.walking import LeftOut, Walk
+from facelabel.inputs import reading
+from facelabel.inputs.lookup import Lookup
+from facelabel.inputs.walking import LeftOut, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

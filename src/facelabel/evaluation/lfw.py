@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel import reading
 from facelabel.errors import NotFound, Rejected
-from facelabel.lookup import Lookup
-from facelabel.walking import is_picture
+from facelabel.inputs import reading
+from facelabel.inputs.lookup import Lookup
+from facelabel.inputs.walking import is_picture
 
 if TYPE_CHECKING:
     from pathlib import Path

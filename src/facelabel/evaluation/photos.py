@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from facelabel.core.model import Reason
 from facelabel.errors import UnreadableImage
-from facelabel.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from facelabel.model import Analysis, Face, Template
+    from facelabel.core.model import Analysis, Face, Template
     from facelabel.ports import FaceEngine
 
     Vectors: TypeAlias = npt.NDArray[np.float32]

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel import matching
+from facelabel.core import matching
+from facelabel.core.model import Hit, SearchedFace
 from facelabel.evaluation import photos
 from facelabel.evaluation.photos import Problem
 from facelabel.evaluation.rates import Distances
-from facelabel.model import Hit, SearchedFace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from facelabel.core.model import NamedFace, Template
     from facelabel.evaluation.labelled import Photo
     from facelabel.evaluation.photos import Seen, Vectors
-    from facelabel.model import NamedFace, Template
 
     #: 0..100 for an L2 distance.
     Similarity = Callable[[float], float]

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from facelabel.core.model import Analysis, Face, NamedFace
     from facelabel.evaluation.labelled import LabelledSet, Sheet, Tile
     from facelabel.evaluation.photos import Seen
     from facelabel.evaluation.searching import Namer
-    from facelabel.model import Analysis, Face, NamedFace
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ import base64
 import hashlib
 import re
 
+from facelabel.core.model import asset_hash
+from facelabel.core.names import normalise
 from facelabel.errors import LabelRefused
-from facelabel.model import asset_hash
-from facelabel.names import normalise
 
 __all__ = ["asset_hash", "decode", "encode", "hash_of", "person_of_user", "user_id"]
 

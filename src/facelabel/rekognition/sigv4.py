@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

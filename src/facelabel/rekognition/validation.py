@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
 
     #: A checked request: its members have the types the model gives them; a blob is bytes.
     Parameters: TypeAlias = Mapping[str, Any]

@@ -32,9 +32,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from facelabel import reading
 from facelabel.errors import ConfigurationError
-from facelabel.media import ApiKey
+from facelabel.inputs import reading
+from facelabel.media.types import ApiKey
 from facelabel.settings import checks
 from facelabel.settings.addresses import is_loopback, is_only_here
 

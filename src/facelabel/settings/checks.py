@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from facelabel.names import FACE_ID_PREFIX
+from facelabel.core.names import FACE_ID_PREFIX
 from facelabel.settings import addresses
 from facelabel.settings.addresses import origin_of
 

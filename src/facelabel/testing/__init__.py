@@ -14,7 +14,7 @@ from facelabel.testing.library import MemoryLibrary
 from facelabel.testing.queue import MemoryQueue
 from facelabel.testing.recognizer import MemoryRecognizer
 from facelabel.testing.templates import MemoryProbes, MemoryTemplates
-from facelabel.testing.vectors import MemoryIndex
+from facelabel.testing.vector_index import MemoryIndex
 
 __all__ = [
     "ManualClock",

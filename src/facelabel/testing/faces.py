@@ -6,7 +6,7 @@ import json
 import math
 import struct
 
-from facelabel.model import Box, Face, Pose
+from facelabel.core.model import Box, Face, Pose
 
 
 def some_face(left: float = 0.3, width: float = 0.2) -> Face:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.media import Delivery
+    from facelabel.media.types import Delivery
     from facelabel.ports import Queue
 
 

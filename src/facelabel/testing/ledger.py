@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from facelabel import naming
+from facelabel.core import naming
+from facelabel.core.model import Noted
 from facelabel.errors import Rejected
-from facelabel.model import Noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Basis, Enrolment, NameState, Scope, Search
+    from facelabel.core.model import Basis, Enrolment, NameState, Scope, Search
 
 
 class MemoryLedger:

@@ -8,14 +8,14 @@ import uuid
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from facelabel.core.model import Asset
 from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
-from facelabel.model import Asset
 from facelabel.testing.clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
     from facelabel.ports import Clock
 
 

@@ -8,13 +8,13 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
-from facelabel.model import Job, JobKind, JobState
+from facelabel.core.model import Job, JobKind, JobState
 from facelabel.testing.clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from facelabel.model import JobRequest, Json
+    from facelabel.core.model import JobRequest, Json
     from facelabel.ports import Clock
 
 

@@ -7,14 +7,14 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
+from facelabel.core.model import EnrolledFace, Hit, SearchedFace, Sighting
 from facelabel.errors import NotFound, Rejected, UnreadableImage, UnusableFace
-from facelabel.model import EnrolledFace, Hit, SearchedFace, Sighting
 from facelabel.testing.faces import some_face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.model import Asset, Noted, Search
+    from facelabel.core.model import Asset, Noted, Search
 
 
 class MemoryRecognizer:

@@ -6,14 +6,14 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
+from facelabel.core.model import EnrolledFace
 from facelabel.errors import AlreadyExists, NotFound, Rejected
-from facelabel.gallery import FaceCollection, FaceRecord, Gallery, NewFace, Reference
-from facelabel.model import EnrolledFace
+from facelabel.rekognition.types import FaceCollection, FaceRecord, Gallery, NewFace, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from facelabel.model import Analysis, Asset
+    from facelabel.core.model import Analysis, Asset
 
 _FLOAT32 = 4  # bytes
 

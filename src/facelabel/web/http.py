@@ -21,7 +21,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from facelabel import scanning
 from facelabel.cloudinary import params as wire
 from facelabel.errors import (
     Busy,
@@ -32,6 +31,7 @@ from facelabel.errors import (
     Rejected,
     Unavailable,
 )
+from facelabel.inputs import scanning
 from facelabel.web import entry, multipart
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.dispositions import base_name
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import Request
 
-    from facelabel.media import ApiKey
-    from facelabel.model import Json, JsonValue
+    from facelabel.core.model import Json, JsonValue
+    from facelabel.media.types import ApiKey
     from facelabel.web.bodies import Incoming
     from facelabel.web.lanes import Lanes
 

@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from facelabel.scanning import MAX_PAIRS
+from facelabel.inputs.scanning import MAX_PAIRS
 from facelabel.web import dispositions
 from facelabel.web.budget import SMALL
 from facelabel.web.refusals import ApiError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import BinaryIO
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
     from facelabel.web.bodies import Incoming
     from facelabel.web.dispositions import Disposition
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
+from facelabel.core.model import JobKind
 from facelabel.errors import ConfigurationError, FacelabelError
-from facelabel.model import JobKind
 from facelabel.settings.addresses import networks
 from facelabel.web.accepting import Acceptor, connections
 from facelabel.web.app import create

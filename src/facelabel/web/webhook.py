@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from facelabel.cloudinary.intake import Unverified
 from facelabel.errors import Busy, FacelabelError, Rejected
-from facelabel.intake import Unverified
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import Request
 
-    from facelabel.intake import Intake
-    from facelabel.media import Delivery
+    from facelabel.cloudinary.intake import Intake
+    from facelabel.media.types import Delivery
     from facelabel.ports import Inbox
 
 log = logging.getLogger(__name__)

@@ -14,14 +14,14 @@ from botocore.exceptions import ClientError, ParamValidationError
 from tests.integration.aws.moto_server import REGION, client
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.aws import faults
+from facelabel.adapters.aws import aws_errors
 from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.aws.table import Table, delete
 from facelabel.adapters.clock import SystemClock
+from facelabel.core.model import Enrolment, JobKind
 from facelabel.errors import ConfigurationError, Throttled, Unavailable
-from facelabel.model import Enrolment, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,7 +200,7 @@ def test_a_bug_of_ours_is_none_of_these(server: Server, ledger: DynamoLedger) ->
     server.fail(400, DYNAMODB + "ValidationException")
     with pytest.raises(ClientError, match="ValidationException"):
         ledger.generation()
-    with pytest.raises(ParamValidationError), faults.translated("x"):
+    with pytest.raises(ParamValidationError), aws_errors.translated("x"):
         client("dynamodb").get_item(TableName="x")
 
 

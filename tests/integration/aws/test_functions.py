@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.aws.moto_server import REGION, client, moto_server, new_queues
 
-from facelabel.adapters.aws import signed
+from facelabel.adapters.aws import json_client
 from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import functions
 from facelabel.bootstrap.sessions import new_session
@@ -87,7 +87,7 @@ def test_services_are_where_amazons_sdk_finds_them(
     sdk = new_session().create_client(
         service, region, aws_access_key_id="k", aws_secret_access_key="s"
     )
-    assert signed.address(partition, service, region) == sdk.meta.endpoint_url
+    assert json_client.address(partition, service, region) == sdk.meta.endpoint_url
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ class _Quiet(http.server.ThreadingHTTPServer):
 
 
 def test_only_amazons_certificates_are_believed(impostor: str) -> None:
-    role = signed.Credentials("key", "secret")
-    service = signed.Service("sqs", impostor, REGION, role, SystemClock())
+    role = json_client.Credentials("key", "secret")
+    service = json_client.Service("sqs", impostor, REGION, role, SystemClock())
     with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
         service.call("AmazonSQS.SendMessage", "1.0", {})

@@ -13,8 +13,8 @@ from tests.waiting import PATIENCE
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.table import Table
 from facelabel.adapters.clock import SystemClock
+from facelabel.core.model import JobKind
 from facelabel.errors import Unavailable
-from facelabel.model import JobKind
 from facelabel.testing import ManualClock
 
 LEASE = 60.0

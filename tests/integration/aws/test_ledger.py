@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from facelabel.adapters.aws import lines
+from facelabel.adapters.aws import codec
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.table import Table, put
+from facelabel.core.model import Candidate, Enrolment, NamedFace, NameState, Search, Verdict
 from facelabel.errors import QuotaExceeded, Rejected, Unavailable
-from facelabel.model import Candidate, Enrolment, NamedFace, NameState, Search, Verdict
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def test_a_search_far_too_large_is_refused_before_it_is_written(ledger: DynamoLe
 
 def test_faces_that_were_left_out_go_last() -> None:
     huge = crowd(10, candidates=2, left_out=5000)
-    packed = lines.unpack(lines.pack(huge))
+    packed = codec.unpack(codec.pack(huge))
     assert packed == replace(huge, left_out=())
 
 
@@ -280,7 +280,7 @@ def test_an_enrolment_of_a_newer_version_is_read_and_replaced(
     table: Table, ledger: DynamoLedger
 ) -> None:
     ledger.enrol(LIVE, enrolment("a", "f1"))
-    line = json.dumps({**json.loads(lines.write(enrolment("a", "f1"))), "age": 37})
+    line = json.dumps({**json.loads(codec.write(enrolment("a", "f1"))), "age": 37})
     table.write(put((f"collection#{LIVE}", "enrolment#a"), {"line": line}))
     assert ledger.enrolment(LIVE, "a") == enrolment("a", "f1")
     ledger.enrol(LIVE, enrolment("a", "f2"))

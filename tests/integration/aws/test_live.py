@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.aws.moto_server import client, new_queues, new_table
 
+from facelabel.adapters.aws.collection_parameter import LiveName
 from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
-from facelabel.adapters.aws.live import LiveName
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import JobKind
 from facelabel.errors import Unavailable
-from facelabel.model import JobKind
-from facelabel.pipeline import Pipeline
-from facelabel.reconcile import Reconciler
-from facelabel.scheme import Scheme
+from facelabel.recognition.pipeline import Pipeline
+from facelabel.recognition.reconcile import Reconciler
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLibrary, MemoryRecognizer, portrait
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from facelabel.adapters.aws.table import Change, Table

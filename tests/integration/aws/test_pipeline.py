@@ -13,17 +13,17 @@ from facelabel.adapters.aws.leases import AssetLocks, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
-from facelabel.model import JobKind
-from facelabel.pipeline import Pipeline
-from facelabel.scheme import Scheme
+from facelabel.core.label_policy import Scheme
+from facelabel.core.model import JobKind
+from facelabel.recognition.pipeline import Pipeline
+from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLibrary, MemoryRecognizer, portrait
-from facelabel.worker import Worker, handlers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.adapters.aws.table import Table
-    from facelabel.model import Job, Outcome
+    from facelabel.core.model import Job, Outcome
 
 LEASE = 60.0
 

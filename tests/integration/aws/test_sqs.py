@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.aws.moto_server import client, new_queues
 
-from facelabel.adapters.aws.channel import Channel
 from facelabel.adapters.aws.leases import Receipts, Waiting
-from facelabel.adapters.aws.messages import MAX_BYTES, from_message, from_record, to_message
 from facelabel.adapters.aws.sqs import MAX_JOB, SqsInbox, SqsQueue
+from facelabel.adapters.aws.sqs_client import Channel
+from facelabel.adapters.aws.sqs_messages import MAX_BYTES, from_message, from_record, to_message
 from facelabel.adapters.clock import SystemClock
+from facelabel.core.model import JobKind, JobRequest, JobState
 from facelabel.errors import ConfigurationError, QuotaExceeded, Rejected
-from facelabel.media import Delivery
-from facelabel.model import JobKind, JobRequest, JobState
+from facelabel.media.types import Delivery
 
 if TYPE_CHECKING:
     from facelabel.adapters.aws.table import Table
-    from facelabel.model import Job
+    from facelabel.core.model import Job
 
 ATTRIBUTES = {"ApproximateReceiveCount": "2", "SentTimestamp": "1700000000250"}
 MESSAGE_ID = "019340de-1111-7222-8333-444455556666"

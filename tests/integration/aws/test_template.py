@@ -31,12 +31,12 @@ from tests.unit.conftest import Bench
 
 from facelabel import aws_lambda
 from facelabel.adapters import rekognition
-from facelabel.adapters.aws.messages import to_message
+from facelabel.adapters.aws.sqs_messages import to_message
 from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
 from facelabel.bootstrap import functions
-from facelabel.model import JobKind, JobRequest
-from facelabel.reconcile import Reconciler
+from facelabel.core.model import JobKind, JobRequest
+from facelabel.recognition.reconcile import Reconciler
 from facelabel.settings import Settings, load, variables
 from facelabel.web.server import RECONCILE_KEY
 from facelabel.web.webhook import PATHS

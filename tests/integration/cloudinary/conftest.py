@@ -22,7 +22,7 @@ from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.fetcher import Fetcher
-from facelabel.model import Asset
+from facelabel.core.model import Asset
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel import actions, portraits, settings
+from facelabel import actions, settings
 from facelabel.bootstrap.app import opened
-from facelabel.portraits import Portrait
-from facelabel.walking import Walk
+from facelabel.inputs import portraits
+from facelabel.inputs.portraits import Portrait
+from facelabel.inputs.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.adapters.engine.model_store import ModelStore
     from facelabel.bootstrap.app import App
+    from facelabel.engine.models.model_store import ModelStore
 
 PEOPLE = ("Obama", "Hopper", "Biden")
 #: The folder mode, the training folder, the folders in it.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import ApiServer
 
     from facelabel.adapters.cloudinary.library import CloudinaryLibrary
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
 
 
 def people(library: CloudinaryLibrary, asset: Asset) -> object:

@@ -18,12 +18,12 @@ from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.subscriptions import EVENTS, Poller, Subscriptions
-from facelabel.adapters.store.library import LocalLibrary
-from facelabel.adapters.store.outbox import Outbox
-from facelabel.adapters.store.queue import StoreQueue
+from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.cloudinary import signing
 from facelabel.errors import Unavailable
-from facelabel.media import ImageHeader
+from facelabel.media.types import ImageHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import ApiServer
 
-    from facelabel.adapters.store.database import Database
+    from facelabel.adapters.store.sql.database import Database
     from facelabel.web.cloudinary_api.context import Context
 
     Signed = tuple[bytes, str, str]

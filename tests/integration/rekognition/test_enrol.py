@@ -12,9 +12,9 @@ from PIL import Image
 from tests.integration.rekognition.conftest import Refusal
 
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
+from facelabel.core.model import Asset, EnrolledFace
 from facelabel.errors import LabelRefused, NotFound, Unavailable, UnusableFace
-from facelabel.model import Asset, EnrolledFace
-from facelabel.rekognition import readings
+from facelabel.rekognition import parse
 from facelabel.rekognition.external_ids import decode, user_id
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def test_a_portrait_costs_one_call_where_our_own_detector_finds_its_face(
     client: Client, collection: Collection, stage: Stage
 ) -> None:
     """Whether it was learnt before is the ledger's to know, which asks for nothing."""
-    face = readings.face(detail())
+    face = parse.face(detail())
     recognizer = RekognitionRecognizer(client, detect=lambda _: [face])
     try:
         learn(recognizer)
@@ -429,7 +429,7 @@ import io, sys
 from PIL import Image
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
-from facelabel.model import Asset
+from facelabel.core.model import Asset
 client = Client("eu-west-1", endpoint=sys.argv[1], keys=("AKIDEXAMPLE", "secret"), rate=1000)
 recognizer = RekognitionRecognizer(client, users=True)
 for mode, kind in (("RGB", "PNG"), ("I;16", "PNG"), ("F", "TIFF"), ("CMYK", "JPEG")):

@@ -12,18 +12,18 @@ from PIL import Image, ImageDraw
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.rate import cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
+from facelabel.core.model import Box, Reason
 from facelabel.errors import NotFound, UnreadableImage
-from facelabel.gallery import QualityFilter
-from facelabel.model import Box, Reason
-from facelabel.rekognition import readings
+from facelabel.rekognition import parse
 from facelabel.rekognition.external_ids import encode
+from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tests.integration.rekognition.conftest import Asked, Refusal, Stage
 
-    from facelabel.model import Face
+    from facelabel.core.model import Face
 
     Raw = dict[str, Any]
     Make = Callable[..., RekognitionRecognizer]
@@ -126,7 +126,7 @@ def test_one_face_that_we_find_ourselves_takes_one_call(make: Make, stage: Stage
 
     def detect(image: bytes) -> Sequence[Face]:
         given.append(image)
-        return [readings.face(detail(MIDDLE))]
+        return [parse.face(detail(MIDDLE))]
 
     original = picture()
     sighting = make(detect=detect).identify("family", original)
@@ -141,7 +141,7 @@ def test_a_face_that_amazon_overlooks_for_another_is_searched_on_a_crop(
 ) -> None:
     finds(stage, match("Mom", 99.0))
     stage.script["SearchFacesByImage"] = [searched((0.8, 0.8, 0.2, 0.2), match("Another", 99.0))]
-    recognizer = make(detect=lambda _: [readings.face(detail(MIDDLE))])
+    recognizer = make(detect=lambda _: [parse.face(detail(MIDDLE))])
     sighting = recognizer.identify("family", picture())
     assert sighting.faces[0].hits[0].person == "Mom"
     assert len(stage.asked) == sighting.calls == 2

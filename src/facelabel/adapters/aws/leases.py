@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facelabel.adapters.aws.table import Key, Table, Value
-    from facelabel.model import JobKind
+    from facelabel.core.model import JobKind
     from facelabel.ports import Clock
 
 log = logging.getLogger(__name__)

@@ -31,25 +31,17 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.aws import lines
-from facelabel.adapters.aws.table import (
-    MOST_CHANGES,
-    attempts,
-    check,
-    chunks,
-    delete,
-    put,
-    update,
-)
+from facelabel.adapters.aws import codec
+from facelabel.adapters.aws.table import MOST_CHANGES, attempts, check, chunks, delete, put, update
+from facelabel.core.model import NameState
 from facelabel.errors import Rejected
-from facelabel.model import NameState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.adapters.aws.live import LiveName
+    from facelabel.adapters.aws.collection_parameter import LiveName
     from facelabel.adapters.aws.table import Change, Item, Key, Table
-    from facelabel.model import Basis, Enrolment, Noted, Scope, Search
+    from facelabel.core.model import Basis, Enrolment, Noted, Scope, Search
 
 _GALLERY = ("gallery", "live")
 _SEARCHES = "searches"
@@ -116,7 +108,7 @@ class DynamoLedger:
         """Every enrolment of the collection, by asset_id, or those that hold one of the faces."""
         if face_ids is None:
             for item in self._table.query(_partition(collection), _ENROLMENT):
-                yield lines.read(item["line"])
+                yield codec.read(item["line"])
             return
         held = self._held(collection, [_FACE + face_id for face_id in face_ids])
         yield from (line for line in held if line.face_id in set(face_ids))
@@ -188,7 +180,7 @@ class DynamoLedger:
     def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
         """Return the last searches of several pictures at once."""
         items = self._table.get_many(map(_search_key, asset_ids)).values()
-        found = (lines.unpack(item["data"]) for item in items)
+        found = (codec.unpack(item["data"]) for item in items)
         return {search.asset_id: search for search in found}
 
     def searched(self) -> Iterator[str]:
@@ -232,7 +224,7 @@ class DynamoLedger:
             "version": search.version,
             "generation": search.generation,
             "place": place[1],
-            "data": lines.pack(search),
+            "data": codec.pack(search),
         }
         for _ in attempts(_TITLE):
             former = self._table.get(key)
@@ -322,7 +314,7 @@ class DynamoLedger:
         found = self._table.get_many((pk, sk) for sk in sks).values()
         asset_ids = {asset_id for item in found for asset_id in item["holders"]}
         places = (_at(collection, _ENROLMENT, asset_id) for asset_id in sorted(asset_ids))
-        return [lines.read(item["line"]) for item in self._table.get_many(places).values()]
+        return [codec.read(item["line"]) for item in self._table.get_many(places).values()]
 
     def _in_order(self, asset_ids: Sequence[str]) -> Iterator[Search]:
         found = self.searches(asset_ids)
@@ -354,7 +346,7 @@ def _live(gallery: Item | None) -> str | None:
 
 
 def _enrolment(item: Item | None) -> Enrolment | None:
-    return lines.read(item["line"]) if item else None
+    return codec.read(item["line"]) if item else None
 
 
 def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
@@ -363,7 +355,7 @@ def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
     values = {"line": former["line"]} if former else {}
     if new is None:
         return delete(place, condition, values)
-    return put(place, {"line": lines.write(new)}, condition, values)
+    return put(place, {"line": codec.write(new)}, condition, values)
 
 
 def _counted(collection: str, live: str | None) -> Change:

@@ -23,16 +23,16 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from facelabel.adapters.aws.channel import Channel
-from facelabel.adapters.aws.messages import Letter, to_message
+from facelabel.adapters.aws.sqs_client import Channel
+from facelabel.adapters.aws.sqs_messages import Letter, to_message
+from facelabel.core.model import Job, JobKind, JobRequest, JobState
 from facelabel.errors import QuotaExceeded, Rejected
-from facelabel.model import Job, JobKind, JobRequest, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from facelabel.media import Delivery
-    from facelabel.model import Json
+    from facelabel.core.model import Json
+    from facelabel.media.types import Delivery
     from facelabel.ports import Clock
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from facelabel.adapters.aws import faults
+from facelabel.adapters.aws import aws_errors
 from facelabel.errors import FacelabelError, Unavailable
 
 if TYPE_CHECKING:
@@ -157,10 +157,10 @@ class Table:
         table = {"TableName": self.name}
         request = [{change.kind: {**table, **change.request()}} for change in changes]
         try:
-            with faults.translated(self._title):
+            with aws_errors.translated(self._title):
                 self._client.transact_write_items(TransactItems=request)
         except ClientError as error:
-            if faults.code(error) != "TransactionCanceledException":
+            if aws_errors.code(error) != "TransactionCanceledException":
                 raise
             trouble = self._trouble(error.response.get("CancellationReasons", []))
             if trouble:
@@ -172,10 +172,10 @@ class Table:
         """Whether the change was made; None if a transaction was in its way."""
         verb = f"{change.kind.lower()}_item"
         try:
-            with faults.translated(self._title):
+            with aws_errors.translated(self._title):
                 getattr(self._client, verb)(TableName=self.name, **change.request())
         except ClientError as error:
-            reason = faults.code(error).removesuffix("Exception")
+            reason = aws_errors.code(error).removesuffix("Exception")
             if reason not in {_FAILED, _CONFLICT}:
                 raise
             return False if reason == _FAILED else None
@@ -185,14 +185,14 @@ class Table:
         """What cancelled a transaction, unless others did."""
         codes = {reason.get("Code", "None") for reason in reasons} - {"None", _FAILED, _CONFLICT}
         for name in codes:
-            return faults.by_code(name, self._title) or FacelabelError(f"{self._title}: {name}")
+            return aws_errors.by_code(name, self._title) or FacelabelError(f"{self._title}: {name}")
         return None
 
     def _batch(self, keys: Sequence[Key]) -> Iterator[Item]:
         wanted = [_typed({"pk": pk, "sk": sk}) for pk, sk in keys]
         for _ in attempts(self._title):
             request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
-            with faults.translated(self._title):
+            with aws_errors.translated(self._title):
                 answer = self._client.batch_get_item(RequestItems=request)
             yield from map(_plain, answer["Responses"].get(self.name, []))
             wanted = answer["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
@@ -200,7 +200,7 @@ class Table:
                 return
 
     def _call(self, operation: str, **request: Any) -> Any:  # noqa: ANN401 - JSON
-        with faults.translated(self._title):
+        with aws_errors.translated(self._title):
             return getattr(self._client, operation)(
                 TableName=self.name, ConsistentRead=True, **request
             )

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from cloudinary.utils import cloudinary_url
 
-from facelabel.model import Asset
+from facelabel.core.model import Asset
 
 if TYPE_CHECKING:
     from facelabel.adapters.cloudinary.account import Account

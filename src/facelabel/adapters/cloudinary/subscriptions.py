@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cloudinary import api
 
 from facelabel.errors import AlreadyExists, FacelabelError, Unavailable
-from facelabel.media import ChangeKind
+from facelabel.media.types import ChangeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudinary import uploader
 
-from facelabel.adapters.cloudinary import rules
+from facelabel.adapters.cloudinary import limits
 from facelabel.errors import AlreadyExists
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.cloudinary.catalogue import Catalogue
     from facelabel.adapters.cloudinary.client import Client, Raw, SdkCall
-    from facelabel.model import Asset
+    from facelabel.core.model import Asset
 
 #: Bytes in a second that a line should carry at least.
 SLOWEST = 100_000
@@ -53,8 +53,8 @@ class Picture:
         if self.public_id is not None:
             yield self.public_id
             return
-        path = "/".join(filter(None, [self.folder, rules.file_stem(self.filename)]))
-        name = path[: rules.LENGTH - _SUFFIX - 1].rstrip()
+        path = "/".join(filter(None, [self.folder, limits.file_stem(self.filename)]))
+        name = path[: limits.LENGTH - _SUFFIX - 1].rstrip()
         yield name
         for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX):
             yield f"{name}_{self._digest[at : at + _SUFFIX]}"
@@ -93,7 +93,7 @@ class Uploads:
         if self._catalogue.is_dynamic and picture.folder:
             place["asset_folder"] = picture.folder
         if self._catalogue.is_dynamic and picture.filename:
-            place["display_name"] = rules.file_stem(picture.filename)
+            place["display_name"] = limits.file_stem(picture.filename)
         return self._client.upload(
             uploader.upload,
             picture.data,
@@ -102,7 +102,7 @@ class Uploads:
             invalidate=overwrite,
             filename=picture.filename or name.rpartition("/")[2],
             tags=list(picture.tags or ()),
-            context=rules.context(picture.context) or None,
+            context=limits.context(picture.context) or None,
             wait=len(picture.data) / SLOWEST,
             **place,
         )
@@ -149,7 +149,7 @@ class Uploads:
             self._replace_tags(asset, tags)
         context = {k: v for k, v in picture.context.items() if asset.context.get(k) != v}
         if context:
-            self._change(asset, uploader.add_context, rules.context(context))
+            self._change(asset, uploader.add_context, limits.context(context))
         return replace(asset, tags=tags, context={**asset.context, **context})
 
     def _add_tags(self, asset: Asset, tags: Sequence[str]) -> None:

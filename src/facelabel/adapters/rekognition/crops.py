@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from facelabel import images
+from facelabel.core.model import Box
 from facelabel.errors import UnreadableImage
-from facelabel.model import Box
 
 if TYPE_CHECKING:
     from facelabel.images import Limits

@@ -12,23 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel.adapters.rekognition import quality as qualities
+from facelabel.adapters.rekognition import face_selection as qualities
 from facelabel.adapters.rekognition.crops import Photo, is_same
 from facelabel.adapters.rekognition.searches import FaceSearch, Found, UserSearch
-from facelabel.adapters.rekognition.users import Users
+from facelabel.adapters.rekognition.user_vectors import Users
+from facelabel.core.model import EnrolledFace, Face, Reason, SearchedFace, Sighting, asset_hash
+from facelabel.core.quality import why
 from facelabel.errors import AlreadyExists, NotFound, Rejected, UnusableFace
-from facelabel.gallery import QualityFilter
 from facelabel.images import Limits
-from facelabel.model import EnrolledFace, Face, Reason, SearchedFace, Sighting, asset_hash
-from facelabel.quality import why
-from facelabel.rekognition import external_ids, readings
+from facelabel.rekognition import external_ids, parse
+from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.rekognition.client import Client, Raw
-    from facelabel.model import Asset, Hit, Noted
-    from facelabel.model import Search as Searched
+    from facelabel.core.model import Asset, Hit, Noted
+    from facelabel.core.model import Search as Searched
 
     #: Faces of an image, as an engine of our own finds them.
     Detect: TypeAlias = Callable[[bytes], Sequence[Face]]
@@ -98,7 +98,7 @@ class RekognitionRecognizer:
             pages = list(self._client.pages("ListFaces", CollectionId=collection, MaxResults=BATCH))
         except NotFound:
             return 0
-        known = [readings.enrolled(face) for page in pages for face in page.get("Faces", ())]
+        known = [parse.enrolled(face) for page in pages for face in page.get("Faces", ())]
         return sum(face is None or not face.is_traced for face in known)
 
     def supersede(
@@ -162,7 +162,7 @@ class RekognitionRecognizer:
                 "ListFaces", CollectionId=collection, MaxResults=BATCH, **choice
             )
             for page in pages:
-                yield from filter(None, map(readings.enrolled, page.get("Faces", ())))
+                yield from filter(None, map(parse.enrolled, page.get("Faces", ())))
 
     def _indexed(self, collection: str, data: bytes, external_id: str, wanted: Face) -> Raw:
         """Index the face that is wanted and no other; return its record."""
@@ -178,7 +178,7 @@ class RekognitionRecognizer:
         records: list[Raw] = [found["Face"] for found in answer.get("FaceRecords", ())]
         if not records:
             raise UnusableFace(_refusal(answer))
-        if not is_same(readings.box(records[0]["BoundingBox"]), wanted.box):
+        if not is_same(parse.box(records[0]["BoundingBox"]), wanted.box):
             self.forget(collection, [record["FaceId"] for record in records])
             raise UnusableFace("another face than the largest one was learnt")
         return records[0]
@@ -247,7 +247,7 @@ class RekognitionRecognizer:
         answer = self._client.call(
             "DetectFaces", Image={"Bytes": photo.jpeg}, Attributes=["DEFAULT"]
         )
-        return [readings.face(detail) for detail in answer.get("FaceDetails", ())]
+        return [parse.face(detail) for detail in answer.get("FaceDetails", ())]
 
     def _searched_first(self, collection: str, photo: Photo) -> Sighting:
         """Search the largest face and learn from that of the others."""
@@ -326,7 +326,7 @@ def _model(version: str) -> str:
 def _refusal(answer: Raw) -> str:
     """Why nothing was indexed."""
     for unindexed in answer.get("UnindexedFaces", ()):
-        face = readings.face(unindexed["FaceDetail"], unindexed.get("Reasons", ()))
+        face = parse.face(unindexed["FaceDetail"], unindexed.get("Reasons", ()))
         return why(face.reasons or (Reason.LOW_FACE_QUALITY,))
     return "no face was found"
 

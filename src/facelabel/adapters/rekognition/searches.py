@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from facelabel.adapters.rekognition.client import NoFace
-from facelabel.rekognition import readings
+from facelabel.rekognition import parse
 
 if TYPE_CHECKING:
     from facelabel.adapters.rekognition.client import Client, Raw
-    from facelabel.adapters.rekognition.users import Users
-    from facelabel.gallery import QualityFilter
-    from facelabel.model import Box, Face, Hit
+    from facelabel.adapters.rekognition.user_vectors import Users
+    from facelabel.core.model import Box, Face, Hit
+    from facelabel.rekognition.types import QualityFilter
 
 #: Everybody is shown, as the runner-up decides, too; who is a match is ours to say.
 THRESHOLD = 0.0
@@ -63,8 +63,8 @@ class FaceSearch:
         except NoFace:
             return Found(None)
         return Found(
-            readings.box(answer["SearchedFaceBoundingBox"]),
-            readings.hits(answer.get("FaceMatches", ())),
+            parse.box(answer["SearchedFaceBoundingBox"]),
+            parse.hits(answer.get("FaceMatches", ())),
             answer.get("FaceModelVersion", ""),
             calls=calls,
         )
@@ -95,14 +95,14 @@ class UserSearch:
         except NoFace:
             return Found(None)
         searched = (answer.get("SearchedFace") or {}).get("FaceDetail")
-        face = readings.face(searched) if searched else None
+        face = parse.face(searched) if searched else None
         return Found(
             face.box if face else None,
             self.users.hits(collection, answer.get("UserMatches", ())),
             answer.get("FaceModelVersion", ""),
             face,
             tuple(
-                readings.face(other["FaceDetails"], other.get("Reasons", ()))
+                parse.face(other["FaceDetails"], other.get("Reasons", ()))
                 for other in answer.get("UnsearchedFaces", ())
             ),
         )
@@ -119,4 +119,4 @@ class UserSearch:
 
 
 def _people(answer: Raw) -> int:
-    return len({hit.person for hit in readings.hits(answer["FaceMatches"])})
+    return len({hit.person for hit in parse.hits(answer["FaceMatches"])})

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from facelabel.adapters import files
-from facelabel.adapters.store import needed, released, schema
-from facelabel.adapters.store.database import PAGE
-from facelabel.adapters.store.originals import MARK
+from facelabel import files
+from facelabel.adapters.store.library import needed, released
+from facelabel.adapters.store.library.originals import MARK
+from facelabel.adapters.store.sql import schema
+from facelabel.adapters.store.sql.database import PAGE
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from facelabel.adapters.store.database import Database
-    from facelabel.adapters.store.originals import Originals
+    from facelabel.adapters.store.library.originals import Originals
+    from facelabel.adapters.store.sql.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Received
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import AssetKey, DocumentKind
+from facelabel.media.types import AssetKey, DocumentKind
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 

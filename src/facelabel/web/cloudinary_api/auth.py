@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
-from facelabel.media import DocumentKind, Origin
+from facelabel.media.types import DocumentKind, Origin
 from facelabel.web import http
 from facelabel.web.cloudinary_api import sources
 from facelabel.web.entry import Entry
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import Headers
 
-    from facelabel.media import ApiKey
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
+    from facelabel.media.types import ApiKey
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Answer, Endpoint, Received
     from facelabel.web.lanes import Lanes

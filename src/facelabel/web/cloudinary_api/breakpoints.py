@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel import scanning
 from facelabel.cloudinary import transformations
+from facelabel.inputs import scanning
 from facelabel.web.cloudinary_api import attributes, responses
 from facelabel.web.http import ApiError, Params
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.cloudinary.transformations import Rendered, Transformation
-    from facelabel.model import Asset, Json
+    from facelabel.core.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
 
 #: Sets of breakpoints in one call, and pictures in a set: each of them is rendered.

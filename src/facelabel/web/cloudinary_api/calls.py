@@ -16,7 +16,7 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from facelabel.model import JsonValue
+    from facelabel.core.model import JsonValue
     from facelabel.web.cloudinary_api.auth import Action
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from facelabel.cloudinary import assets
-from facelabel.media import Compare, Every, Order, Where
+from facelabel.media.types import Compare, Every, Order, Where
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -25,7 +25,7 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from facelabel.model import Asset, Json
+    from facelabel.core.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Received
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from facelabel.scheme import Scheme
+from facelabel.core.label_policy import Scheme
 from facelabel.web.budget import Budget
 from facelabel.web.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.media import ApiKey, ImageHeader
-    from facelabel.model import Box
+    from facelabel.core.model import Box
+    from facelabel.media.types import ApiKey, ImageHeader
     from facelabel.ports import Clock, MediaLibrary, Messages, Renderer
 
 #: Uploads worked on at once: each has its file in memory.

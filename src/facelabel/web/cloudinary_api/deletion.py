@@ -6,15 +6,15 @@ import unicodedata
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media import Compare, Edit, Every, Where
+from facelabel.media.types import Compare, Edit, Every, Where
 from facelabel.web.cloudinary_api import calls, listing, resources
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.media import Condition
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.media.types import Condition
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

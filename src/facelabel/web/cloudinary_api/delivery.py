@@ -25,9 +25,9 @@ from starlette.responses import Response, StreamingResponse
 
 from facelabel.cloudinary import delivery_urls, signing, transformations
 from facelabel.cloudinary.transformations import Regions
+from facelabel.core.model import Box
 from facelabel.errors import NotFound, Rejected
-from facelabel.media import AssetKey
-from facelabel.model import Box
+from facelabel.media.types import AssetKey
 from facelabel.web import entry, http, representation
 from facelabel.web.cloudinary_api import attributes
 from facelabel.web.cloudinary_api.render_queue import RenderQueue
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from facelabel.cloudinary.delivery_urls import Address, Reading
     from facelabel.cloudinary.transformations import Transformation
-    from facelabel.model import Asset, JsonValue
+    from facelabel.core.model import Asset, JsonValue
     from facelabel.ports import MediaLibrary
     from facelabel.web.cloudinary_api.context import Context
 

@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
-from facelabel.media import Edit
+from facelabel.media.types import Edit
 from facelabel.web.cloudinary_api import attributes, calls, listing, metadata_values, resources
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Asset, Json
+    from facelabel.core.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

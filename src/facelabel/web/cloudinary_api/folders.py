@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import expressions
 from facelabel.errors import NotFound
-from facelabel.media import Compare, Every, Never, Some
+from facelabel.media.types import Compare, Every, Never, Some
 from facelabel.web.cloudinary_api import calls, search
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.media import Condition, Folder, Where
-    from facelabel.model import Json
+    from facelabel.core.model import Json
+    from facelabel.media.types import Condition, Folder, Where
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

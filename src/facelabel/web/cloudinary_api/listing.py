@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import assets
-from facelabel.media import Order
+from facelabel.media.types import Order
 from facelabel.web.cloudinary_api import calls
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from facelabel.media import Condition
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.media.types import Condition
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 

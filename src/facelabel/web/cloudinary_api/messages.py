@@ -19,7 +19,7 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.ports import Messages
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received

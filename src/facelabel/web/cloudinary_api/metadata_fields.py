@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import metadata_fields as fields
 from facelabel.errors import NotFound
-from facelabel.media import Compare, DocumentKind, Edit, Where
+from facelabel.media.types import Compare, DocumentKind, Edit, Where
 from facelabel.web.cloudinary_api import calls
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import metadata_fields
 from facelabel.errors import NotFound
-from facelabel.media import DocumentKind
+from facelabel.media.types import DocumentKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from facelabel.model import Json, JsonValue
+    from facelabel.core.model import Json, JsonValue
     from facelabel.ports import MediaLibrary
 
 

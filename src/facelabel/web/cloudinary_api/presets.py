@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import DocumentKind
+from facelabel.media.types import DocumentKind
 from facelabel.web.cloudinary_api import attributes, teaching
 from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Received
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media import AssetKey, Compare, Every, Some, Where
+from facelabel.media.types import AssetKey, Compare, Every, Some, Where
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.media import Condition
-    from facelabel.model import Asset, Json
+    from facelabel.core.model import Asset, Json
+    from facelabel.media.types import Condition
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

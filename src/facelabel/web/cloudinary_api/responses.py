@@ -12,8 +12,8 @@ from facelabel.web.cloudinary_api import listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.media import ApiKey
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.media.types import ApiKey
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 

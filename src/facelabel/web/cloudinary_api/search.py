@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import assets, expressions
 from facelabel.errors import Rejected
-from facelabel.media import Compare, Every, Order, Where
+from facelabel.media.types import Compare, Every, Order, Where
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from facelabel.media import Condition
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.media.types import Condition
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media import Compare, Edit, Every, Where
+from facelabel.media.types import Compare, Edit, Every, Where
 from facelabel.web.cloudinary_api import attributes, auth, metadata_values
 from facelabel.web.entry import Door
 from facelabel.web.gate import DoorRoute
@@ -19,7 +19,7 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from facelabel.model import Asset, Json
+    from facelabel.core.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
-from facelabel.model import Asset
-from facelabel.names import FACE_ID_PREFIX
+from facelabel.core.model import Asset
+from facelabel.core.names import FACE_ID_PREFIX
 from facelabel.web.cloudinary_api import attributes, public_ids
 from facelabel.web.http import ApiError
 

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import transformations
-from facelabel.media import Compare, DocumentKind, Every, Where
+from facelabel.media.types import Compare, DocumentKind, Every, Where
 from facelabel.web.cloudinary_api import attributes, calls, listing
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from facelabel.cloudinary import assets
-from facelabel.media import ChangeKind, DocumentKind
+from facelabel.media.types import ChangeKind, DocumentKind
 from facelabel.web.cloudinary_api import calls
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import transformations
 from facelabel.errors import UnreadableImage
-from facelabel.media import AssetKey, Edit, Upload
+from facelabel.media.types import AssetKey, Edit, Upload
 from facelabel.web.cloudinary_api import (
     attributes,
     auth,
@@ -29,7 +29,7 @@ from facelabel.web.gate import DoorRoute
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json, JsonValue
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.cloudinary_api.public_ids import Naming
     from facelabel.web.http import Params, Received

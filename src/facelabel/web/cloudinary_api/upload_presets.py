@@ -6,13 +6,13 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media import DocumentKind
+from facelabel.media.types import DocumentKind
 from facelabel.web.cloudinary_api import calls, listing
 from facelabel.web.cloudinary_api.public_ids import random_id
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.gate import DoorRoute
     from facelabel.web.http import Params, Received

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facelabel.rekognition import sigv4
-from facelabel.rekognition.errors import Refusal
+from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
-from facelabel.rekognition import answers
-from facelabel.rekognition.errors import existing_collection
+from facelabel.rekognition import serialize
+from facelabel.rekognition.error_codes import existing_collection
 from facelabel.web.rekognition_api import paging
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.rekognition.validation import Parameters
     from facelabel.web.rekognition_api.context import Context
 
@@ -28,8 +28,8 @@ def create(context: Context, given: Parameters) -> Json:
         raise existing_collection(name) from None
     return {
         "StatusCode": _OK,
-        "CollectionArn": answers.short_arn(context.region, context.account, name),
-        "FaceModelVersion": answers.model_version(made.model),
+        "CollectionArn": serialize.short_arn(context.region, context.account, name),
+        "FaceModelVersion": serialize.model_version(made.model),
     }
 
 
@@ -39,8 +39,8 @@ def describe(context: Context, given: Parameters) -> Json:
     return {
         "FaceCount": found.faces,
         "UserCount": found.users,
-        "FaceModelVersion": answers.model_version(found.model),
-        "CollectionARN": answers.arn(context.region, context.account, found.name),
+        "FaceModelVersion": serialize.model_version(found.model),
+        "CollectionARN": serialize.arn(context.region, context.account, found.name),
         "CreationTimestamp": found.created_at,
     }
 
@@ -53,7 +53,7 @@ def list_all(context: Context, given: Parameters) -> Json:
     page = found[:limit]
     answer: Json = {
         "CollectionIds": [one.name for one in page],
-        "FaceModelVersions": [answers.model_version(one.model) for one in page],
+        "FaceModelVersions": [serialize.model_version(one.model) for one in page],
     }
     if len(found) > limit:
         answer["NextToken"] = paging.token(context, "ListCollections", given, page[-1].name)
@@ -84,4 +84,4 @@ def untag(context: Context, given: Parameters) -> Json:
 
 
 def _named(context: Context, given: Parameters) -> str:
-    return answers.collection_of(given["ResourceArn"], context.region, context.account)
+    return serialize.collection_of(given["ResourceArn"], context.region, context.account)

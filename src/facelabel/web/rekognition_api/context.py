@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from facelabel.media import ApiKey
+    from facelabel.media.types import ApiKey
     from facelabel.ports import Clock, FaceCollections
 
     #: Bytes of an object in S3, by bucket, key and version. Raises NotFound or Denied, Rejected

@@ -11,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from facelabel import scanning
 from facelabel.errors import FacelabelError, Rejected
-from facelabel.rekognition import errors, validation
-from facelabel.rekognition.errors import Refusal
+from facelabel.inputs import scanning
+from facelabel.rekognition import error_codes, validation
+from facelabel.rekognition.error_codes import Refusal
 from facelabel.web import entry
 from facelabel.web.bodies import Limits, bounded
 from facelabel.web.entry import Entry
@@ -25,7 +25,7 @@ from facelabel.web.rekognition_api.throttle import Throttle
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.rekognition.validation import Parameters
     from facelabel.web.rekognition_api.context import Context
 
@@ -86,10 +86,10 @@ class Endpoint:
             return self._failed(error, operation, request_id)
 
     def _failed(self, error: Exception, operation: str, request_id: str) -> Response:
-        known = errors.refusal(operation, error)
-        if known is None or known.status == errors.FAULT:
+        known = error_codes.refusal(operation, error)
+        if known is None or known.status == error_codes.FAULT:
             _LOG.error("request %s (%s) failed", request_id, operation, exc_info=error)
-        return refused(known or errors.internal(), request_id)
+        return refused(known or error_codes.internal(), request_id)
 
 
 def forbidden(error: ApiError) -> Response:

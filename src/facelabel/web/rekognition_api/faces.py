@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.gallery import QualityFilter
-from facelabel.rekognition import answers
+from facelabel.rekognition import serialize
+from facelabel.rekognition.types import QualityFilter
 from facelabel.web.rekognition_api import paging
 from facelabel.web.rekognition_api.inputs import image
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.rekognition.validation import Parameters
     from facelabel.web.rekognition_api.context import Context
 
@@ -29,7 +29,7 @@ def index(context: Context, given: Parameters) -> Json:
         max_faces=given.get("MaxFaces"),
         quality=_quality(given, QualityFilter.AUTO),
     )
-    return answers.indexed(done)
+    return serialize.indexed(done)
 
 
 def list_all(context: Context, given: Parameters) -> Json:
@@ -43,7 +43,7 @@ def list_all(context: Context, given: Parameters) -> Json:
         user_id=given.get("UserId"),
     )
     answer: Json = {
-        "Faces": [answers.face(one) for one in found],
+        "Faces": [serialize.face(one) for one in found],
         "FaceModelVersion": model_version(context, name),
     }
     if following is not None:
@@ -54,7 +54,7 @@ def list_all(context: Context, given: Parameters) -> Json:
 def delete(context: Context, given: Parameters) -> Json:
     """DeleteFaces."""
     done = context.collections.delete_faces(given["CollectionId"], given["FaceIds"])
-    return answers.deletion(done)
+    return serialize.deletion(done)
 
 
 def search(context: Context, given: Parameters) -> Json:
@@ -67,7 +67,7 @@ def search(context: Context, given: Parameters) -> Json:
     )
     return {
         "SearchedFaceId": given["FaceId"],
-        "FaceMatches": [answers.face_match(match) for match in found],
+        "FaceMatches": [serialize.face_match(match) for match in found],
         "FaceModelVersion": model_version(context, given["CollectionId"]),
     }
 
@@ -82,17 +82,17 @@ def search_image(context: Context, given: Parameters) -> Json:
         quality=_quality(given, QualityFilter.NONE),
     )
     return {
-        "SearchedFaceBoundingBox": answers.bounding_box(found.searched.box),
+        "SearchedFaceBoundingBox": serialize.bounding_box(found.searched.box),
         "SearchedFaceConfidence": found.searched.confidence,
-        "FaceMatches": [answers.face_match(match) for match in found.matches],
-        "FaceModelVersion": answers.model_version(found.model),
+        "FaceMatches": [serialize.face_match(match) for match in found.matches],
+        "FaceModelVersion": serialize.model_version(found.model),
     }
 
 
 def detect(context: Context, given: Parameters) -> Json:
     """DetectFaces; attributes that are asked for and that nobody here knows are absent."""
     found = context.collections.detect(image(context, given["Image"]))
-    return {"FaceDetails": [answers.face_detail(face) for face in found]}
+    return {"FaceDetails": [serialize.face_detail(face) for face in found]}
 
 
 def compare(context: Context, given: Parameters) -> Json:
@@ -103,12 +103,12 @@ def compare(context: Context, given: Parameters) -> Json:
         threshold=given.get("SimilarityThreshold", THRESHOLD),
         quality=_quality(given, QualityFilter.NONE),
     )
-    return answers.comparison(compared)
+    return serialize.comparison(compared)
 
 
 def model_version(context: Context, collection: str) -> str:
     """The FaceModelVersion of a collection."""
-    return answers.model_version(context.collections.model(collection))
+    return serialize.model_version(context.collections.model(collection))
 
 
 def _quality(given: Parameters, default: QualityFilter) -> QualityFilter:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Denied, NotFound, Rejected
-from facelabel.rekognition import pictures
-from facelabel.rekognition.errors import invalid, missing_object, too_large
+from facelabel.rekognition import image_limits
+from facelabel.rekognition.error_codes import invalid, missing_object, too_large
 
 if TYPE_CHECKING:
     from facelabel.rekognition.validation import Parameters
@@ -24,7 +24,7 @@ def image(context: Context, given: Parameters) -> bytes:
     if ("Bytes" in given) == ("S3Object" in given):
         raise invalid()
     data: bytes = given["Bytes"] if "Bytes" in given else _fetched(context, given["S3Object"])
-    pictures.check(data)
+    image_limits.check(data)
     return data
 
 
@@ -37,6 +37,6 @@ def _fetched(context: Context, place: Parameters) -> bytes:
         raise missing_object() from None
     except Rejected:
         raise too_large() from None
-    if len(data) > pictures.MAX_OBJECT:
+    if len(data) > image_limits.MAX_OBJECT:
         raise too_large()
     return data

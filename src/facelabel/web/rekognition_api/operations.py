@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from facelabel.errors import NotFound, TokenReused
 from facelabel.rekognition import validation
-from facelabel.rekognition.errors import Refusal, missing_collection, missing_face, reused
+from facelabel.rekognition.error_codes import Refusal, missing_collection, missing_face, reused
 from facelabel.web.rekognition_api import collections, faces, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.rekognition.validation import Parameters
     from facelabel.web.rekognition_api.context import Context
 

@@ -13,7 +13,7 @@ import json
 import string
 from typing import TYPE_CHECKING
 
-from facelabel.rekognition.errors import bad_token
+from facelabel.rekognition.error_codes import bad_token
 
 if TYPE_CHECKING:
     from facelabel.rekognition.validation import Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from facelabel.rekognition.errors import throttled
+from facelabel.rekognition.error_codes import throttled
 
 if TYPE_CHECKING:
     from facelabel.ports import Clock

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.gallery import QualityFilter
-from facelabel.rekognition import answers
-from facelabel.rekognition.errors import invalid
+from facelabel.rekognition import serialize
+from facelabel.rekognition.error_codes import invalid
+from facelabel.rekognition.types import QualityFilter
 from facelabel.web.rekognition_api import paging
 from facelabel.web.rekognition_api.faces import model_version
 from facelabel.web.rekognition_api.inputs import image
 
 if TYPE_CHECKING:
-    from facelabel.model import Json
+    from facelabel.core.model import Json
     from facelabel.rekognition.validation import Parameters
     from facelabel.web.rekognition_api.context import Context
 
@@ -45,7 +45,7 @@ def list_all(context: Context, given: Parameters) -> Json:
     after = paging.after(context, "ListUsers", given)
     found = context.collections.users(given["CollectionId"], after, limit + 1)
     page = found[:limit]
-    answer: Json = {"Users": [answers.user(one) for one in page]}
+    answer: Json = {"Users": [serialize.user(one) for one in page]}
     if len(found) > limit:
         answer["NextToken"] = paging.token(context, "ListUsers", given, page[-1].user_id)
     return answer
@@ -60,7 +60,7 @@ def associate(context: Context, given: Parameters) -> Json:
         threshold=given.get("UserMatchThreshold", ASSOCIATE_THRESHOLD),
         token=given.get("ClientRequestToken"),
     )
-    return answers.association(done, "Associate")
+    return serialize.association(done, "Associate")
 
 
 def disassociate(context: Context, given: Parameters) -> Json:
@@ -71,7 +71,7 @@ def disassociate(context: Context, given: Parameters) -> Json:
         given["FaceIds"],
         token=given.get("ClientRequestToken"),
     )
-    return answers.association(done, "Disassociate")
+    return serialize.association(done, "Disassociate")
 
 
 def search(context: Context, given: Parameters) -> Json:
@@ -87,7 +87,7 @@ def search(context: Context, given: Parameters) -> Json:
     )
     by = "FaceId" if "FaceId" in given else "UserId"
     return {
-        "UserMatches": [answers.user_match(match) for match in found],
+        "UserMatches": [serialize.user_match(match) for match in found],
         "FaceModelVersion": model_version(context, given["CollectionId"]),
         f"Searched{by.removesuffix('Id')}": {by: given[by]},
     }
@@ -102,4 +102,4 @@ def search_image(context: Context, given: Parameters) -> Json:
         limit=given.get("MaxUsers", PAGE),
         quality=QualityFilter(given.get("QualityFilter", QualityFilter.NONE)),
     )
-    return answers.image_user_search(found)
+    return serialize.image_user_search(found)

@@ -1,0 +1,1 @@
+"""The gallery in the database: collections, their faces and users."""

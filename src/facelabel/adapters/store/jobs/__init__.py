@@ -1,0 +1,1 @@
+"""Jobs that wait in the database, and the notifications they come from."""

@@ -1,0 +1,1 @@
+"""What was learnt, searched and written, in the database."""

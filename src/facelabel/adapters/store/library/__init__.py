@@ -1,0 +1,1 @@
+"""The local library in the database and in the folder of its originals."""

@@ -1,0 +1,1 @@
+"""The product's words and rules: values and pure functions, no input or output, no vendor."""

@@ -1,0 +1,126 @@
+"""Which folders, labels and places mean what: the part of the settings the core decides by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from facelabel.core import matching, names
+from facelabel.core.naming import Seen
+
+if TYPE_CHECKING:
+    from facelabel.core.model import Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the names of the people on a picture go; any combination."""
+
+    tags: bool = True
+    #: What stands before the name in a tag.
+    prefix: str = ""
+    #: external_id of a structured metadata field, "" for none.
+    field: str = ""
+    #: Key of the contextual metadata, "" for none.
+    context: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell searches whose names went elsewhere apart; "" is plain tags."""
+        if self == Places():
+            return ""
+        return f"{'tags' if self.tags else ''},{self.prefix},{self.field},{self.context}"
+
+    def seen(self, asset: Asset) -> Seen:
+        """Read the names off a picture."""
+        found = []
+        if self.tags:
+            found.append(frozenset(self._name(tag) for tag in asset.tags if self._marked(tag)))
+        if self.field:
+            found.append(frozenset(field_values(asset, self.field)))
+        if self.context:
+            found.append(frozenset(context_values(asset, self.context)))
+        return Seen(frozenset.intersection(*found), frozenset.union(*found))
+
+    def _marked(self, tag: str) -> bool:
+        return tag.startswith(self.prefix) and tag != self.prefix
+
+    def _name(self, tag: str) -> str:
+        return tag.removeprefix(self.prefix)
+
+
+def field_values(asset: Asset, external_id: str) -> tuple[str, ...]:
+    """The values of a structured metadata field, whatever its type."""
+    value = asset.metadata.get(external_id)
+    values = value if isinstance(value, list) else [value]
+    return tuple(str(item) for item in values if item not in {None, ""})
+
+
+def context_values(asset: Asset, key: str) -> tuple[str, ...]:
+    """The names in a context key; a comma stands between two."""
+    return tuple(filter(None, (part.strip() for part in asset.context.get(key, "").split(","))))
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Which folders and labels mean what, and when a face gets a name."""
+
+    training: str = "training"
+    recognition: str = "assets"
+    prefix: str = "faceLabel"
+    #: external_id of the structured metadata field that labels training images; "" for none.
+    label_field: str = ""
+    #: Name the live collection gets when there is none yet.
+    collection: str = "cld-rekog"
+    rules: matching.Rules = field(default_factory=matching.Rules)
+    places: Places = field(default_factory=Places)
+
+    def trains(self, asset: Asset) -> bool:
+        """Whether the asset is a training image; where folders nest, the inner one decides."""
+        return asset.in_folder(self.training) and not (
+            self._inner(self.recognition, self.training) and asset.in_folder(self.recognition)
+        )
+
+    def searches(self, asset: Asset) -> bool:
+        """Whether the asset is to be searched for people."""
+        return asset.in_folder(self.recognition) and not self.trains(asset)
+
+    def labels(self, asset: Asset) -> tuple[str, ...]:
+        """The label tags of an image, and those its metadata field stands for."""
+        marker = f"{self.prefix}:"
+        tags = tuple(tag for tag in asset.tags if tag.startswith(marker))
+        if not self.label_field:
+            return tags
+        return tags + tuple(marker + name for name in field_values(asset, self.label_field))
+
+    def person(self, asset: Asset) -> str | None:
+        """Whom the labels name, if anybody; LabelRefused where they cannot be obeyed."""
+        return names.labelled_person(self.labels(asset), self.prefix)
+
+    def still_says(self, asset: Asset, person: str) -> bool:
+        """Whether one of the labels, bad ones beside it or not, names this person."""
+        return names.is_labelled(self.labels(asset), person, self.prefix)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell searches decided under other rules, or for other places, apart."""
+        places = self.places.fingerprint
+        return f"{self.rules.fingerprint};{places}" if places else self.rules.fingerprint
+
+    def same_places(self, fingerprint: str) -> bool:
+        """Whether a search of that fingerprint put its names where we do."""
+        return fingerprint.partition(";")[2] == self.places.fingerprint
+
+    @staticmethod
+    def _inner(one: str, other: str) -> bool:
+        return len(one.strip("/")) > len(other.strip("/"))
+
+
+def undecided(fingerprint: str) -> str:
+    """The fingerprint of a search that a sweep left to the picture's own job."""
+    return "".join(("", *fingerprint.partition(";")[1:]))
+
+
+def is_decided(fingerprint: str) -> bool:
+    """Whether the names of a search are those its rules give."""
+    return not fingerprint.startswith(";") and fingerprint != ""

@@ -1,0 +1,147 @@
+"""The local face engine: detection, alignment, quality and embedding with one model pack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from facelabel.core.model import Analysis, Box, Reason, Template
+from facelabel.engine import calibration, pixels, quality_measures
+from facelabel.engine.detection import CenterFace, YuNet
+from facelabel.engine.devices import Device
+from facelabel.engine.embedding import Embeddings
+from facelabel.engine.fair_semaphore import Turns
+from facelabel.engine.models.manifest import former_packs
+from facelabel.engine.scales import find_faces
+from facelabel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from facelabel.core.model import Face
+    from facelabel.core.quality import Comparable
+    from facelabel.engine.detection import Detections
+    from facelabel.engine.models.manifest import Pack
+    from facelabel.engine.pixels import Picture
+    from facelabel.images import Limits
+
+_DETECTORS: Mapping[str, type[CenterFace | YuNet]] = {"centerface": CenterFace, "yunet": YuNet}
+
+
+class Engine:
+    """A :class:`~facelabel.ports.FaceEngine` in this process; threads may share it.
+
+    The networks are loaded when they are first needed.
+    """
+
+    def __init__(
+        self,
+        pack: Pack,
+        detector: Path,
+        embedders: Sequence[Path],
+        *,
+        limits: Limits,
+        max_faces: int = 100,
+        threads: int = 2,
+        device: Device = Device.CPU,
+    ) -> None:
+        """Take a pack with its converted model files.
+
+        ``max_faces``: how many faces of a picture, the largest, are embedded. ``threads``: how
+        many cores one call uses, and how many pictures are looked at at once. The others wait:
+        they would only take memory, and time from each other. ``device``: where faces are embedded,
+        and found, too, if pictures of any size cost it nothing.
+        """
+        self._pack = pack
+        self._detector = _DETECTORS[pack.detector.kind](
+            detector,
+            score=pack.detector.score,
+            threads=threads,
+            device=device if device.takes_any_size else Device.CPU,
+        )
+        self._embeddings = Embeddings(embedders, pack, threads=threads, device=device)
+        self._limits = limits
+        self._max_faces = max_faces
+        self._turns = Turns(threads)
+
+    @property
+    def model(self) -> str:
+        """Name and version of the pack."""
+        return self._pack.model
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        return self._pack.dimensions
+
+    @property
+    def comparable(self) -> Comparable:
+        """What a face must be to be compared with faces that nobody enrolled."""
+        return self._pack.comparable
+
+    @property
+    def curve(self) -> str:
+        """What :meth:`similarity` goes by, as text: another one, other similarities."""
+        return repr(self._pack.calibration)
+
+    def analyse(self, image: bytes) -> Analysis:
+        """Decode, detect, measure, align and embed. Raises UnreadableImage."""
+        with self._turns:
+            picture = pixels.decode(image, self._limits)
+            found = find_faces(self._detector, picture.image)
+            faces = quality_measures.measured(picture, found)
+            return Analysis(
+                width=picture.width,
+                height=picture.height,
+                templates=tuple(self._templates(picture, found, faces[: self._max_faces])),
+                left_out=tuple(map(_beyond_limit, faces[self._max_faces :])),
+            )
+
+    def faces(self, image: bytes) -> tuple[Face, ...]:
+        """What :meth:`analyse` finds, largest first, without embedding. Raises UnreadableImage."""
+        with self._turns:
+            picture = pixels.decode(image, self._limits)
+            faces = quality_measures.measured(picture, find_faces(self._detector, picture.image))
+        return (*faces[: self._max_faces], *map(_beyond_limit, faces[self._max_faces :]))
+
+    def detect(self, image: bytes) -> tuple[Box, ...]:
+        """Return the faces' boxes alone, the largest first. Raises UnreadableImage."""
+        with self._turns:
+            picture = pixels.decode(image, self._limits)
+            found = find_faces(self._detector, picture.image)
+        boxes = found.boxes / (picture.image.size * 2)
+        return tuple(
+            Box(left, top, right - left, bottom - top)
+            for left, top, right, bottom in boxes.tolist()
+        )
+
+    def similarity(self, distance: float) -> float:
+        """0..100 for the L2 distance of two unit vectors, calibrated to the false match rate.
+
+        Raises ConfigurationError where the pack has no calibration.
+        """
+        if self._pack.calibration is None and self._pack in former_packs():
+            raise ConfigurationError(
+                f"the model pack {self._pack.model} was not calibrated: `facelabel index --rebuild"
+                f" --pack {self._pack.name}` learns everybody with what it is now"
+            )
+        if self._pack.calibration is None:
+            raise ConfigurationError(
+                f"the model pack {self._pack.name!r} has no calibration: run"
+                " `facelabel eval gallery DIR --calibrate` on a labelled set of your own"
+            )
+        return calibration.similarity(self._pack.calibration, distance)
+
+    def _templates(
+        self, picture: Picture, found: Detections, faces: list[Face]
+    ) -> Iterator[Template]:
+        vectors, norms = self._embeddings.embed(picture.image, found.landmarks[: len(faces)])
+        for face, vector, lengths in zip(faces, vectors, norms.tolist(), strict=True):
+            yield Template(
+                face, vector.astype("<f4").tobytes(), tuple(round(length, 3) for length in lengths)
+            )
+
+
+def _beyond_limit(face: Face) -> Face:
+    return replace(face, reasons=(Reason.EXCEEDS_MAX_FACES, *face.reasons))

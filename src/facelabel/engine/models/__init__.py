@@ -1,0 +1,1 @@
+"""Model packs: what is in them, where they come from, and how their files become graphs."""

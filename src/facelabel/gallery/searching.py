@@ -1,0 +1,177 @@
+"""The faces of pictures, searched among the references of a collection."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from facelabel.core.model import Hit, SearchedFace, Sighting
+from facelabel.gallery import footing
+from facelabel.gallery import means as means_
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from facelabel.core.model import Analysis, EnrolledFace
+    from facelabel.ports import FaceEngine, Templates, VectorIndex
+    from facelabel.rekognition.types import Reference
+
+    #: Reference faces with their L2 distance, nearest first.
+    Neighbours = Sequence[tuple[EnrolledFace, float]]
+
+#: Reference faces looked at first; more only where they do not show enough people.
+NEIGHBOURS = 16
+WIDEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the search for one face came upon."""
+
+    near: Sequence[tuple[Reference, float]] = ()
+    #: Distance of the farthest it looked at, infinite where it looked at all there are.
+    reach: float = math.inf
+    #: Row numbers of faces that have no name, or were deleted just then.
+    nameless: Sequence[int] = ()
+
+    @property
+    def people(self) -> set[str]:
+        """Who is among the nearest."""
+        return {reference.face.person for reference, _ in self.near}
+
+    def telling(self) -> Neighbours:
+        """Return the nearest, and of those beyond the first of each other person."""
+        near = [(reference.face, distance) for reference, distance in self.near]
+        nearest, beyond = near[:NEIGHBOURS], near[NEIGHBOURS:]
+        others = {face.person: (face, distance) for face, distance in reversed(beyond)}
+        for face, _ in nearest:
+            others.pop(face.person, None)
+        return [*nearest, *sorted(others.values(), key=lambda other: other[1])]
+
+
+class Searcher:
+    """Searches collections; threads may share it."""
+
+    def __init__(self, templates: Templates, index: VectorIndex, min_people: int) -> None:
+        """``min_people``: how many the hits of a face show at least, where there are so many."""
+        self._templates = templates
+        self._index = index
+        self._min_people = min_people
+        #: Where a collection was, and how many faces with names it had there.
+        self._counted: dict[int, tuple[tuple[int, int], int]] = {}
+
+    def portraits(self, number: int, position: tuple[int, int] | None = None) -> int:
+        """How many reference faces a searched one is compared with.
+
+        Those that nobody can be named by do not count. ``position``: of the collection, where
+        that was asked for just now.
+        """
+        position = position or self._templates.position(number)
+        known, count = self._counted.get(number, (None, 0))
+        if known != position:
+            count = self._index.size(number) - self._templates.nameless(number)
+            if self._templates.position(number) == position:
+                self._counted[number] = position, count
+        return count
+
+    def sightings(
+        self, number: int, engine: FaceEngine, analyses: Sequence[Analysis]
+    ) -> list[Sighting]:
+        """Search the faces of all pictures at once."""
+        vectors = [template.vector for seen in analyses for template in seen.templates]
+        before = self._templates.position(number)
+        portraits = self.portraits(number, before)
+        looks, moved = self._look(number, vectors, before)
+        means, after = self._means(number, looks, before)
+        moved = moved or after != before
+        waiting = iter(looks)
+        made = []
+        for analysis in analyses:
+            some = [next(waiting) for _ in analysis.templates]
+            faces = tuple(
+                SearchedFace(
+                    template.face,
+                    hits(engine, means_.nearer(template.vector, look.telling(), means)),
+                )
+                for template, look in zip(analysis.templates, some, strict=True)
+            )
+            # Nobody knows what looks saw during which the collection changed.
+            note = None if moved else self._note(number, engine, before, some)
+            model = f"facelabel {engine.model}"
+            made.append(Sighting(faces, analysis.left_out, model, note=note, portraits=portraits))
+        return made
+
+    def hits(self, number: int, engine: FaceEngine, vector: bytes) -> tuple[Hit, ...]:
+        """The references nearest to one face."""
+        position = self._templates.position(number)
+        (look,), _ = self._look(number, [vector], position)
+        means, _ = self._means(number, [look], position)
+        return hits(engine, means_.nearer(vector, look.telling(), means))
+
+    def neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
+        """The nearest faces of each, of two people at least where there are so many."""
+        looks, _ = self._look(number, vectors, self._templates.position(number))
+        return [look.telling() for look in looks]
+
+    def _look(
+        self, number: int, vectors: Sequence[bytes], position: tuple[int, int]
+    ) -> tuple[list[_Look], bool]:
+        """Widen the search of each face until enough people appear or all faces were seen.
+
+        Also say whether the collection is no longer what it was at that position.
+        """
+        found = [_Look()] * len(vectors)
+        waiting, count, moved = list(range(len(vectors))), NEIGHBOURS, False
+        while waiting:
+            near = self._index.search(number, [vectors[at] for at in waiting], count, position)
+            wanted = {row for rows in near for row, _ in rows}
+            references, as_of = self._templates.references(number, sorted(wanted))
+            moved = moved or as_of != position
+            named = {row: one for row, one in references.items() if one.face.person}
+            for at, rows in zip(waiting, near, strict=True):
+                found[at] = _Look(
+                    [(named[row], distance) for row, distance in rows if row in named],
+                    rows[-1][1] if len(rows) == count else math.inf,
+                    [row for row, _ in rows if row not in named],
+                )
+            full = [at for at in waiting if found[at].reach < math.inf]
+            waiting = [at for at in full if len(found[at].people) < self._min_people]
+            count *= WIDEN
+        return found, moved
+
+    def _means(
+        self, number: int, looks: Sequence[_Look], position: tuple[int, int]
+    ) -> tuple[Mapping[str, means_.Vector], tuple[int, int]]:
+        """The mean of the references of everybody among the nearest who has several.
+
+        Also the position of the collection as of which they are: that one where nobody has.
+        """
+        several = {
+            reference.face.person
+            for look in looks
+            for reference, _ in look.near
+            if reference.has_others
+        }
+        if not several:
+            return {}, position
+        references, after = self._templates.vectors_of_people(number, several, means_.MOST)
+        return means_.of(references), after
+
+    def _note(
+        self, number: int, engine: FaceEngine, position: tuple[int, int], looks: Sequence[_Look]
+    ) -> bytes:
+        """What the looks at one picture depended on."""
+        rows = {reference.first_row for look in looks for reference, _ in look.near}
+        rows.update(row for look in looks for row in look.nameless)
+        reaches = [look.reach for look in looks]
+        return footing.Note.of(
+            number, self._min_people, engine.curve, footing.Position(*position), reaches, rows
+        ).pack()
+
+
+def hits(engine: FaceEngine, neighbours: Neighbours) -> tuple[Hit, ...]:
+    """The same with similarities."""
+    return tuple(
+        Hit(face.face_id, face.person, engine.similarity(distance)) for face, distance in neighbours
+    )

@@ -1,0 +1,1 @@
+"""What people and programs hand in, read within limits: files, folders, lists, JSON and forms."""

@@ -1,0 +1,307 @@
+"""Works the queue: claim, handle, finish, or retry, or bury.
+
+Several workers, in threads or processes or on several machines, share one queue. A worker that
+dies loses its lease and another takes the job over; one that was only slow finds its token stale
+and leaves the job alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import traceback
+import weakref
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from facelabel.core.model import JobKind, JobState
+from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
+from facelabel.recognition.changes import Changes
+from facelabel.recognition.reconcile import Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from facelabel.core.model import Job, Outcome
+    from facelabel.ports import Clock, Queue
+    from facelabel.recognition.pipeline import Pipeline
+
+    Handler: TypeAlias = Callable[[Job], Outcome]
+    #: A lock on an asset; Unavailable if somebody else has it.
+    Hold: TypeAlias = Callable[[str], AbstractContextManager[None]]
+
+log = logging.getLogger(__name__)
+
+#: Seconds an idle worker sleeps before it looks again.
+IDLE_SECONDS = 0.5
+
+
+def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
+    """What is done for every kind of job about pictures."""
+    reconciler = Reconciler.of(pipeline)
+    changes = Changes(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.scheme)
+    return {
+        JobKind.ASSET: pipeline.examine,
+        JobKind.SWEEP: pipeline.sweep,
+        JobKind.TAGS: changes.tags,
+        JobKind.FIND: changes.find,
+        JobKind.FOLDER: changes.folder,
+        JobKind.REBUILD: reconciler.rebuild,
+        JobKind.RECONCILE: reconciler.catch_up,
+    }
+
+
+def one_at_a_time(handlers: Mapping[JobKind, Handler], hold: Hold) -> dict[JobKind, Handler]:
+    """The same, for a queue that may hand out two jobs about one asset at the same time."""
+
+    def examine(job: Job) -> Outcome:
+        with hold(job.key):
+            return handlers[JobKind.ASSET](job)
+
+    return {**handlers, JobKind.ASSET: examine}
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long and how often to try again."""
+
+    first: float = 2.0
+    longest: float = 600.0
+    #: With the delays above: given up after 40 minutes or so.
+    tries: int = 12
+
+    def delay(self, tries: int) -> float:
+        """Seconds to wait after so many tries: exponential, with jitter so that retries spread."""
+        return float(min(self.longest, self.first * 2 ** (tries - 1)) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How one job went: an outcome, or the reason it was retried or buried."""
+
+    job: Job
+    outcome: Outcome | None = None
+    error: str = ""
+    buried: bool = False
+
+
+class Heartbeat:
+    """Keeps the leases of the jobs in hand, from one thread that starts with the first of them.
+
+    The thread ends with this object, to which it has only a weak reference.
+    """
+
+    def __init__(self, queue: Queue, seconds: float) -> None:
+        """Extend the leases every so many seconds."""
+        self._queue = queue
+        self._seconds = seconds
+        self._jobs: list[Job] = []
+        self._is_running = False
+        # Held while leases are extended: whoever lets go of a job knows that no beat is under way
+        # any more that could undo what he then says about it.
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def keeping(self, job: Job) -> Iterator[None]:
+        """Keep the lease of a job until the block ends, or it is lost."""
+        try:
+            with self._lock:
+                self._jobs.append(job)
+                self._start()
+            yield
+        finally:
+            with self._lock:
+                if job in self._jobs:
+                    self._jobs.remove(job)
+
+    def let_go(self) -> list[Job]:
+        """Let go of every job in hand; return them."""
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def beat(self) -> None:
+        """Extend the leases now; a job whose lease was lost is in hand no more."""
+        with self._lock:
+            self._jobs = [job for job in self._jobs if self._is_extended(job)]
+
+    def _is_extended(self, job: Job) -> bool:
+        """Whether the job is still ours, as far as can be told."""
+        try:
+            if self._queue.heartbeat(job):
+                return True
+        except Unavailable as trouble:
+            log.warning("no heartbeat: %s", trouble)
+            return True
+        except Exception:  # a bug here must not cost the jobs to come their leases
+            log.exception("no heartbeat of %s %s", job.kind, job.key)
+            return True
+        log.warning("%s %s: the lease was lost", job.kind, job.key)
+        return False
+
+    def _start(self) -> None:
+        if self._is_running:
+            return
+        # Not an Event: the garbage collector may call this at any moment, in that thread as well.
+        over: SimpleQueue[None] = SimpleQueue()
+        weakref.finalize(self, over.put, None)
+        args = (weakref.ref(self), over, self._seconds)
+        threading.Thread(target=_beat, args=args, name="heartbeat", daemon=True).start()
+        self._is_running = True
+
+
+def _beat(reference: weakref.ref[Heartbeat], over: SimpleQueue[None], seconds: float) -> None:
+    while not _is_over(over, seconds):
+        if heartbeat := reference():
+            heartbeat.beat()
+        del heartbeat  # or it would live until the next beat
+
+
+def _is_over(over: SimpleQueue[None], seconds: float) -> bool:
+    """Wait for the end, so many seconds at most."""
+    try:
+        over.get(timeout=seconds)
+    except Empty:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Takes one job at a time."""
+
+    queue: Queue
+    handlers: Mapping[JobKind, Handler]
+    clock: Clock
+    #: Seconds between two heartbeats; a third of the lease.
+    heartbeat: float = 20.0
+    backoff: Backoff = field(default_factory=Backoff)
+    #: Takes only jobs of these kinds; empty: all that there are handlers for.
+    kinds: Collection[JobKind] = ()
+
+    #: The leases of the jobs in hand.
+    leases: Heartbeat = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is in hand yet."""
+        object.__setattr__(self, "leases", Heartbeat(self.queue, self.heartbeat))
+
+    def run(self, stop: threading.Event, on_done: Callable[[Done], None] = lambda _: None) -> None:
+        """Work until told to stop; the job in hand is finished first.
+
+        Trouble with the queue itself (its database is away) is logged and waited out.
+        """
+        while not stop.is_set():
+            try:
+                done = self.run_one()
+            except Unavailable as trouble:
+                log.warning("the queue is not available: %s", trouble)
+                done = None
+            if done:
+                on_done(done)
+            else:
+                stop.wait(IDLE_SECONDS)
+
+    def drain(
+        self, on_done: Callable[[Done], None] = lambda _: None, *, patience: float = 5.0
+    ) -> None:
+        """Work until nothing is left that is due within ``patience`` seconds."""
+        while True:
+            done = self.run_one()
+            if done:
+                on_done(done)
+                continue
+            due = self.queue.next_due()
+            if due is None or due > self.clock.now() + patience:
+                return
+            if not self._hurries(due):
+                self.clock.sleep(max(0.01, min(IDLE_SECONDS, due - self.clock.now())))
+
+    def _hurries(self, due: float) -> bool:
+        """Have a sweep done now if that is what is due next, and nothing else is at work.
+
+        It was put off so that one sweep serves several jobs; there is none now to wait for.
+        """
+        ready = self.queue.jobs(JobState.READY)
+        first = next((job for job in ready if job.run_at == due), None)
+        if first is None or first.kind is not JobKind.SWEEP or first.tries:
+            return False
+        if any(job.token for job in ready):
+            return False
+        self.queue.enqueue(first.kind, first.key, first.payload)
+        return True
+
+    def due(self, seconds: float) -> Iterator[Done]:
+        """Work what is due; begin nothing more after so many seconds."""
+        end = self.clock.now() + seconds
+        while self.clock.now() < end and (done := self.run_one()):
+            yield done
+
+    def run_one(self) -> Done | None:
+        """Claim and work one job; None if none is due."""
+        job = self.queue.claim(self.kinds)
+        return self.work(job) if job else None
+
+    def work(self, job: Job) -> Done:
+        """Work a job that was claimed."""
+        try:
+            if job.tries > self.backoff.tries:
+                return self._bury(
+                    job, "started again and again and never finished: it kills its worker"
+                )
+            return self._handled(job)
+        except KeyboardInterrupt:
+            self.queue.retry(job, "interrupted", 0.0)  # nobody need wait for the lease to end
+            raise
+
+    def give_back(self) -> None:
+        """Return the job in hand to the queue: who runs this worker cannot wait for it any more.
+
+        Whatever the job still comes to is not taken from a worker that has given it back.
+        """
+        for job in self.leases.let_go():
+            try:
+                self.queue.retry(job, "stopped", 0.0, counted=False)
+            except Unavailable:
+                log.warning("%s %s: free when its lease ends", job.kind, job.key)
+
+    def _handled(self, job: Job) -> Done:
+        try:
+            with self.leases.keeping(job):
+                outcome = self.handlers[job.kind](job)
+        except Rejected as rejection:
+            return self._bury(job, str(rejection))
+        except Throttled as trouble:
+            return self._postpone(job, trouble)
+        except Unavailable as trouble:
+            return self._retry(job, str(trouble), trouble.retry_after)
+        except ConfigurationError as error:  # someone is to mend it, and may do so while we run
+            return self._retry(job, str(error))
+        except Exception:
+            log.exception("job %s %s failed", job.kind, job.key)
+            return self._retry(job, traceback.format_exc(limit=-8))
+        self.queue.finish(job)
+        log.info("%s %s: %s %s", job.kind, job.key, outcome.kind, outcome.public_id)
+        return Done(job, outcome)
+
+    def _retry(self, job: Job, reason: str, retry_after: float | None = None) -> Done:
+        if job.tries >= self.backoff.tries:
+            return self._bury(job, reason)
+        delay = max(self.backoff.delay(job.tries), retry_after or 0.0)
+        self.queue.retry(job, reason, delay)
+        return Done(job, error=reason)
+
+    def _postpone(self, job: Job, trouble: Throttled) -> Done:
+        """Wait for a quota however long it takes: that is nobody's failure."""
+        delay = max(self.backoff.first, trouble.retry_after or 0.0)
+        self.queue.retry(job, str(trouble), delay, counted=False)
+        return Done(job, error=str(trouble))
+
+    def _bury(self, job: Job, reason: str) -> Done:
+        self.queue.bury(job, reason)
+        log.warning("%s %s buried: %s", job.kind, job.key, reason.strip().rpartition("\n")[2])
+        return Done(job, error=reason, buried=True)
