@@ -82,6 +82,7 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 	$(BIN)/python benchmarks/person_score.py "$(DATA)"
 	$(BIN)/python -m benchmarks.functions "$(DATA)"
 	$(BIN)/python benchmarks/rekognition.py "$(DATA)"
+	$(BIN)/python benchmarks/api.py "$(DATA)"
 
 docs: $(VENV)/facelabel ## Write the reference pages from the program.
 	$(BIN)/python docs/generate.py

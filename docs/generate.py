@@ -1,4 +1,4 @@
-"""Writes docs/reference/{commands,settings,security}.md and a schema from the program itself.
+"""Writes the pages of docs/reference, and a schema, from the program itself.
 
 ``python docs/generate.py`` writes them; with ``--check`` it fails if they are stale.
 """
@@ -168,10 +168,13 @@ def pack_schema() -> str:
 
 def main() -> int:
     """Write the pages, or say which are stale."""
+    from python_page import python_page  # noqa: PLC0415 - it lies beside this program
+
     pages = {
         "commands.md": commands_page(),
         "settings.md": settings_page(),
         "security.md": security_page(),
+        "python.md": python_page(),
         "pack.schema.json": pack_schema(),
     }
     stale = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -11,9 +10,24 @@ from typing import TYPE_CHECKING
 
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.cloudinary import intake
-from facelabel.core import names
-from facelabel.core.model import JobKind, JobRequest, JobState, Outcome
-from facelabel.errors import NotFound, Rejected, Unavailable, UnreadableImage
+from facelabel.core import matching, names
+from facelabel.core.model import (
+    Identification,
+    JobKind,
+    JobRequest,
+    JobState,
+    Outcome,
+    OutcomeKind,
+    Person,
+)
+from facelabel.errors import (
+    ConfigurationError,
+    NotFound,
+    Rejected,
+    Unavailable,
+    UnreadableImage,
+    UnusableFace,
+)
 from facelabel.inputs import reading
 
 if TYPE_CHECKING:
@@ -23,7 +37,7 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.records import Records
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.core.matching import Rules
-    from facelabel.core.model import Asset, Enrolment, Face, Job, NamedFace, Search, Sighting
+    from facelabel.core.model import Asset, Candidate, Enrolment, Job, Search, Sighting
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done
@@ -31,24 +45,33 @@ if TYPE_CHECKING:
 
 #: Pictures enqueued at a time.
 PAGE = 100
+#: So many jobs after another that cannot be done now: then neither can the rest.
+IN_A_ROW = 3
 #: More jobs than any queue holds.
 ALL = 1_000_000_000
 #: What became of a picture whose job another worker is doing.
-ELSEWHERE = Outcome("waiting", note="another worker has it")
+ELSEWHERE = Outcome(OutcomeKind.WAITING, note="another worker has it")
 _UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
 
 
-@dataclass(frozen=True, slots=True)
-class Identification:
-    """Who is on a picture that was not stored."""
+class CircuitBreaker:
+    """Raises Unavailable, with the last one's reason, where one job after the other has to wait.
 
-    faces: tuple[NamedFace, ...]
-    left_out: tuple[Face, ...]
-    model: str
-    #: Calls that somebody is paid for.
-    calls: int
-    #: How many portraits they were compared with; None where that does not count.
-    portraits: int | None = None
+    A network that is away or a quota that is used up would only be met thousands of times more.
+    """
+
+    def __init__(self) -> None:
+        """Nothing waits yet."""
+        self._waiting: set[str] = set()
+
+    def __call__(self, done: Done) -> None:
+        """Note one job."""
+        if done.outcome or done.buried:
+            self._waiting.clear()
+            return
+        self._waiting.add(done.job.key)
+        if len(self._waiting) == IN_A_ROW:
+            raise Unavailable(reason(done))
 
 
 def find(app: App, ident: str) -> Asset:
@@ -70,6 +93,33 @@ def identify(app: App, data: bytes) -> Identification:
     )
 
 
+def search(app: App, image: bytes) -> tuple[Candidate, ...]:
+    """Whom the largest face of an image resembles, near enough for a name or not.
+
+    Most similar first. Raises UnusableFace if there is no face.
+    """
+    live = app.gallery.collection()
+    with app.gallery.expected(live):
+        sighting = app.recognizer.identify(live, image)
+    if not sighting.faces:
+        raise UnusableFace("there is no face on it that can be compared")
+    return matching.rank(sighting.faces[0].hits)
+
+
+def search_embedding(app: App, vector: bytes) -> tuple[Candidate, ...]:
+    """The same for a face whose embedding is known: a unit vector, little-endian float32.
+
+    Raises ConfigurationError where somebody else knows the faces and takes no embeddings, Rejected
+    if it is none of the collection's model.
+    """
+    if app.amazon or app.own_faces is None:
+        raise ConfigurationError("Amazon Rekognition takes no embeddings (setting faces)")
+    live = app.gallery.collection()
+    with app.gallery.expected(live):
+        hits = app.own_faces.search(live, vector)
+    return matching.rank(hits)
+
+
 def add_portrait(
     app: App, portrait: Portrait, known: Mapping[str, Asset] = MappingProxyType({})
 ) -> Asset:
@@ -84,10 +134,20 @@ def add_portrait(
         known: training images by public_id; what is among them is not sent again.
 
     """
-    scheme = app.scheme
-    person = portrait.person.removeprefix(f"{scheme.prefix}:")
-    label = names.label(person, scheme.prefix)
     data, filename = read(app, portrait.source)
+    return store_portrait(app, data, filename, portrait.person, known)
+
+
+def store_portrait(
+    app: App,
+    data: bytes,
+    filename: str,
+    person: str,
+    known: Mapping[str, Asset] = MappingProxyType({}),
+) -> Asset:
+    """The same of an image that was read already."""
+    scheme = app.scheme
+    label = names.label(person.removeprefix(f"{scheme.prefix}:"), scheme.prefix)
     stem = _clean_stem(filename)
     public_id = f"{scheme.training}/{stem}-{hashlib.sha256(data).hexdigest()[:10]}"
     # Without the label: of an image that was moved elsewhere, it would replace people's own tags.
@@ -101,6 +161,37 @@ def add_portrait(
 def training_images(app: App) -> dict[str, Asset]:
     """What is in the training folder, by public_id."""
     return {asset.public_id: asset for asset in app.library.assets(app.scheme.training)}
+
+
+def upload_portraits(
+    app: App,
+    found: Sequence[Portrait],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Asset | Outcome]:
+    """Upload portraits; for each, in their order, the asset, or what kept it out."""
+    uploaded: list[Asset | Outcome] = []
+    last: dict[str, int] = {}
+    known = training_images(app)
+    for at, portrait in enumerate(found):
+        try:
+            asset = add_portrait(app, portrait, known)
+        except (Rejected, Unavailable) as trouble:
+            uploaded.append(failed(trouble))
+        else:
+            former = last.get(asset.asset_id)
+            if former is not None and found[former].person != portrait.person:
+                uploaded[former] = _overruled(found[former], portrait)
+            last[asset.asset_id] = at
+            uploaded.append(asset)
+        progress(at + 1, len(found))
+    return uploaded
+
+
+def _overruled(former: Portrait, portrait: Portrait) -> Outcome:
+    """What became of a picture that is there for two people: it counts for the last."""
+    known_as = f"{portrait.named}, labelled {portrait.person}: that label counts"
+    note = f"labelled {former.person}, is the same picture as {known_as}"
+    return Outcome(OutcomeKind.REFUSED, note=note)
 
 
 def read(app: App, source: str) -> tuple[bytes, str]:
@@ -123,25 +214,35 @@ def work(
 ) -> list[Outcome]:
     """Look at these assets here and now; return what became of them, in their order.
 
-    Whatever else waits in the queue is worked too.
-
-    The kind of an outcome is "refused" where the image is at fault, "waiting" where the job goes
-    on later or in another worker; ``note`` says why. Where nothing more can be done now, what is
-    left waits with that reason: what was done is worth its report.
+    An outcome is REFUSED where the image is at fault, WAITING where the job goes on later or in
+    another worker; ``note`` says why. Where nothing more can be done now, what is left waits with
+    that reason: what was done is worth its report.
     """
+    try:
+        enqueue(app, asset_ids)
+    except Unavailable as trouble:
+        return [failed(trouble)] * len(asset_ids)
+    return drain(app, asset_ids, on_done)
+
+
+def drain(
+    app: App, asset_ids: Collection[str], on_done: Callable[[Done], None] = lambda _: None
+) -> list[Outcome]:
+    """The same of assets that are enqueued. Whatever else waits in the queue is worked too."""
     wanted = frozenset(asset_ids)
     results: dict[str, Outcome] = {}
     rest = ELSEWHERE
 
     def note(done: Done) -> None:
-        key, outcome = done.job.key, done.outcome or _failure(done)
-        looked_again = key in results and outcome.kind == "unchanged"  # our own tag came back
+        key, outcome = done.job.key, outcome_of(done)
+        looked_again = (
+            key in results and outcome.kind is OutcomeKind.UNCHANGED
+        )  # our own tag came back
         if done.job.kind is JobKind.ASSET and key in wanted and not looked_again:
             results[key] = outcome
         on_done(done)
 
     try:
-        enqueue(app, asset_ids)
         app.worker().drain(note)
     except Unavailable as trouble:
         rest = failed(trouble)
@@ -157,6 +258,12 @@ def enrolments(app: App | Records) -> list[Enrolment]:
     """What the live collection was learnt from; nothing while there is none."""
     live = app.ledger.collection()
     return list(app.ledger.enrolments(live)) if live else []
+
+
+def people(app: App) -> list[Person]:
+    """Everybody who is known, by name."""
+    known = portraits_by_person(app)
+    return [Person(name, tuple(known[name])) for name in sorted(known, key=str.casefold)]
 
 
 def portraits_by_person(app: App | Records) -> dict[str, list[str]]:
@@ -231,22 +338,21 @@ def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]
 
 def enqueue_unsearched(
     app: App, folder: str, progress: Callable[[int], None] = lambda _: None, *, again: bool = False
-) -> int:
-    """Have the unsearched pictures of a folder looked at, page by page; return how many.
+) -> list[str]:
+    """Have the unsearched pictures of a folder looked at, page by page; return which: asset_ids.
 
     ``again``: all of them, as if for the first time. Stopped at any time, what was enqueued is
     worked all the same.
     """
-    count = 0
+    found: list[str] = []
     pictures = unsearched(app, folder, again=again)
-    while page := list(islice(pictures, PAGE)):
-        ids = [asset.asset_id for asset in page]
+    while page := [asset.asset_id for asset in islice(pictures, PAGE)]:
         if again:
-            app.identifier.look_anew(ids)
-        enqueue(app, ids)
-        count += len(page)
-        progress(count)
-    return count
+            app.identifier.look_anew(page)
+        enqueue(app, page)
+        found += page
+        progress(len(found))
+    return found
 
 
 def costs(app: App, *, portraits: int = 0, pictures: Sequence[str] = ()) -> Iterator[str]:
@@ -348,14 +454,21 @@ def _clean_stem(filename: str) -> str:
 
 def failed(trouble: Rejected | Unavailable) -> Outcome:
     """What became of a picture that did not even get into the library."""
-    kind = "refused" if isinstance(trouble, Rejected) else "waiting"
+    kind = OutcomeKind.REFUSED if isinstance(trouble, Rejected) else OutcomeKind.WAITING
     return Outcome(kind, note=str(trouble))
 
 
-def _failure(done: Done) -> Outcome:
-    kind = "refused" if done.buried else "waiting"
-    reason = done.error.strip().rpartition("\n")[2]
-    return Outcome(kind, asset_id=done.job.key, note=reason)
+def outcome_of(done: Done) -> Outcome:
+    """What a job came to, or why it came to nothing."""
+    if done.outcome:
+        return done.outcome
+    kind = OutcomeKind.REFUSED if done.buried else OutcomeKind.WAITING
+    return Outcome(kind, asset_id=done.job.key, note=reason(done))
+
+
+def reason(done: Done) -> str:
+    """Why a job failed: of a traceback, the last line."""
+    return done.error.strip().rpartition("\n")[2]
 
 
 def _relabel(app: App, asset: Asset, label: str) -> None:

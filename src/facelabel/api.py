@@ -1,41 +1,88 @@
-"""Facelabel from Python: the original app's own calls, and ``identify``.
-
-Each call reads the settings (environment, .env, facelabel.toml), does its work and closes what
-it opened; pass ``settings`` to use others.
-"""
+"""Facelabel from Python: opening a session, and the original app's own calls."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
-from facelabel.errors import Rejected
-from facelabel.inputs.portraits import Portrait
+from facelabel.session import Session
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
     from facelabel.core.model import NamedFace, Outcome
     from facelabel.settings import Settings
+
+
+def open(  # noqa: A001 - facelabel.open, as gzip.open
+    settings: Settings | None = None,
+    /,
+    *,
+    on_download: Callable[[str, int, int | None], None] | None = None,
+    **overrides: object,
+) -> Session:
+    """Open the library, the people who are known in it, and the face models.
+
+    ``with facelabel.open() as faces:`` closes it again. Models are loaded by the first call that
+    needs them, and stay loaded: keep a session for as long as there are pictures.
+
+    Args:
+        settings: instead of those read from environment, ``.env`` and ``facelabel.toml``.
+        on_download: told how far a model file is that has to be fetched: its name, bytes so far,
+            and bytes in all, None where that is not known.
+        **overrides: single settings by name, such as ``data="faces"`` or ``pack="opencv-zoo"``:
+            they win over the environment.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the data folder cannot be used.
+        Unavailable: the database cannot be reached.
+        TypeError: an override that is no setting, or both settings and overrides.
+
+    """
+    if settings is None:
+        settings = load_settings(**overrides)
+    elif overrides:
+        raise TypeError("give settings or single overrides, not both")
+    return Session(settings, on_download)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from environment, ``.env`` and ``facelabel.toml``.
+
+    Args:
+        **overrides: settings by name, which win.
+
+    Raises:
+        ConfigurationError: naming the variable, the value and what is allowed.
+        TypeError: an override that is no setting.
+
+    """
+    unknown = overrides.keys() - configuration.Settings.model_fields.keys()
+    if unknown:
+        raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
+    return configuration.load(overrides)
 
 
 def index_faces(folder: str = "training/", *, settings: Settings | None = None) -> list[Outcome]:
     """Learn every labelled image of a folder of the library.
 
     Images that are learnt already are left as they are. Returns one outcome for each image that
-    carries a label; those that were refused say why in ``note``.
+    carries a label; those that were refused say why in ``note``. Opens a session and closes it.
     """
     with opened(settings or configuration.load()) as app:
-        labelled = [asset.asset_id for asset in actions.labelled(app, folder.strip("/"))]
-        return actions.work(app, labelled)
+        ids = [asset.asset_id for asset in actions.labelled(app, folder.strip("/"))]
+        return actions.work(app, ids)
 
 
 def upload_and_index(
     source: str | os.PathLike[str], label: str, *, settings: Settings | None = None
 ) -> Outcome:
     """Upload a portrait to the training folder under a label and learn it.
+
+    Opens a session and closes it.
 
     Args:
         source: path or http(s) URL of an image with one face.
@@ -47,17 +94,16 @@ def upload_and_index(
             ``facelabel_error`` in its context says the same.
 
     """
-    with opened(settings or configuration.load()) as app:
-        asset = actions.add_portrait(app, Portrait(os.fspath(source), label))
-        (outcome,) = actions.work(app, [asset.asset_id])
-        if outcome.kind == "refused":
-            raise Rejected(outcome.note)
-        return outcome
+    with open(settings) as faces:
+        return faces.learn(source, label)
 
 
 def identify(
     path: str | os.PathLike[str], *, settings: Settings | None = None
 ) -> tuple[NamedFace, ...]:
-    """Say who is on a picture; nothing is stored. Faces come largest first."""
-    with opened(settings or configuration.load()) as app:
-        return actions.identify(app, actions.read_file(app, Path(path))).faces
+    """Say who is on a picture; nothing is stored. Faces come largest first.
+
+    Opens a session and closes it, models and all: for more than one picture :func:`open` one.
+    """
+    with open(settings) as faces:
+        return faces.identify(path).faces

@@ -114,7 +114,7 @@ def _work(staff: Staff, metrics: Metrics, record: SQSRecord) -> None:
 
 
 def _kind(done: Done) -> str:
-    return done.outcome.kind if done.outcome else "buried" if done.buried else "again"
+    return done.outcome.kind.value if done.outcome else "buried" if done.buried else "again"
 
 
 @functools.cache

@@ -10,7 +10,13 @@ import pytest
 
 from facelabel.core.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
 from facelabel.core.quality import Comparable
-from facelabel.errors import ConfigurationError, NotFound, UnreadableImage, UnusableFace
+from facelabel.errors import (
+    ConfigurationError,
+    NotFound,
+    Rejected,
+    UnreadableImage,
+    UnusableFace,
+)
 from facelabel.gallery.recognizer import LocalRecognizer
 from facelabel.rekognition.types import NewFace
 from facelabel.testing import MemoryIndex, MemoryProbes, MemoryTemplates, some_face, vector
@@ -173,6 +179,21 @@ def test_a_face_is_found_again_with_its_similarity(world: World) -> None:
     assert [hit.person for hit in second.hits] == ["Bob", "Ann"]
     assert sighting.model == "facelabel scripted/1"
     assert world.index.asked == [(2, 16)]
+
+
+def test_a_face_whose_embedding_is_known_is_found_as_one_on_a_picture(world: World) -> None:
+    for degrees in (0, 40):
+        world.learn("Ann", degrees)
+    world.learn("Bob", 70)
+    world.engine.script[b"picture"] = shows(22)
+    (face,) = world.recognizer.identify(HOME, b"picture").faces
+    looked = len(world.engine.analysed)
+    assert world.recognizer.search(HOME, turned(22)) == face.hits
+    assert len(world.engine.analysed) == looked
+    with pytest.raises(Rejected, match="2 numbers, not 3"):
+        world.recognizer.search(HOME, vector(1, 0, 0))
+    with pytest.raises(NotFound):
+        world.recognizer.search("nowhere", turned(22))
 
 
 def test_the_mean_of_somebodys_references_is_one_more(world: World) -> None:

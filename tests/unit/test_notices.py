@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.core.model import JobKind, NameState, Outcome
+from facelabel.core.model import JobKind, NameState, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,8 +126,8 @@ def test_only_a_public_id_is_enough(bench: Bench) -> None:
     bench.queue.enqueue(JobKind.FIND, "assets/gone")
     outcomes = [done.outcome for done in bench.work() if done.job.kind is JobKind.FIND]
     assert outcomes == [
-        Outcome("noted", asset_id=photo, public_id="assets/party"),
-        Outcome("gone", public_id="assets/gone"),
+        Outcome(OutcomeKind.NOTED, asset_id=photo, public_id="assets/party"),
+        Outcome(OutcomeKind.GONE, public_id="assets/gone"),
     ]
     assert bench.names(photo) == {"Ann"}
     assert not bench.queue.jobs()

@@ -7,7 +7,7 @@ from tests.unit.conftest import Bench
 
 from facelabel.core import names
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import JobKind, JobState, NameState, Outcome
+from facelabel.core.model import JobKind, JobState, NameState, Outcome, OutcomeKind
 from facelabel.errors import Rejected
 from facelabel.recognition.reconcile import PAGE, TURN_SECONDS, Drift, Loss, Missed
 from facelabel.testing import MemoryLedger, portrait
@@ -156,7 +156,7 @@ def test_a_rebuild_that_another_one_took_the_place_of_does_nothing(
     job = bench.queue.claim()
     assert job is not None
     note = f"{live} has taken the place of {former}"
-    assert bench.reconciler.rebuild(job) == Outcome("rebuilt", note=note)
+    assert bench.reconciler.rebuild(job) == Outcome(OutcomeKind.REBUILT, note=note)
     assert list(bench.recognizer.collections()) == [live]
     assert family
 
@@ -298,9 +298,9 @@ def test_a_long_rebuild_takes_turns_and_the_live_collection_is_whole_all_the_tim
         if turns and turns[-1].kind == "rebuilt":
             break
     *first, last = turns
-    assert first == [Outcome("rebuilding", note=new)] * len(first)
+    assert first == [Outcome(OutcomeKind.REBUILDING, note=new)] * len(first)
     assert first
-    assert last == Outcome("rebuilt", note=new)
+    assert last == Outcome(OutcomeKind.REBUILT, note=new)
     # No portrait is without its tag until the new one is written.
     assert all(names.face_id_tags(bench.asset(family[person]).tags) for person in PEOPLE)
     assert steps[-1] == (3, 3)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.cli.report import IN_A_ROW, Tally, remarks
+from facelabel.actions import IN_A_ROW
+from facelabel.cli.report import Tally, remarks
 from facelabel.cli.terminal import advice_on
-from facelabel.core.model import Job, JobKind, JobState, Outcome
+from facelabel.core.model import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import Unavailable
 from facelabel.recognition.worker import Done
 
@@ -43,7 +44,7 @@ def test_it_ends_where_job_after_job_has_to_wait() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Done(job("good"), Outcome("identified")),
+        Done(job("good"), Outcome(OutcomeKind.IDENTIFIED)),
         Done(job("bad"), error="no face", buried=True),
     ],
 )
@@ -65,16 +66,16 @@ def test_what_failed_last_counts_for_the_exit_status() -> None:
     assert (note.refused, note.waiting) == (False, True)
     note(Done(job("b"), error="no face", buried=True))
     assert (note.refused, note.waiting) == (True, True)
-    note(Done(job("a"), Outcome("identified")))
+    note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED)))
     assert (note.refused, note.waiting) == (True, False)
-    note(Done(job("b"), Outcome("enrolled")))
+    note(Done(job("b"), Outcome(OutcomeKind.ENROLLED)))
     assert (note.refused, note.waiting) == (False, False)
 
 
 def test_faces_left_out_are_counted() -> None:
     note = tally()
-    note(Done(job("a"), Outcome("identified", left_out=2)))
-    note(Done(job("b"), Outcome("identified", left_out=3)))
+    note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED, left_out=2)))
+    note(Done(job("b"), Outcome(OutcomeKind.IDENTIFIED, left_out=3)))
     assert note.summary() == "2 identified; 5 faces left out: `facelabel show ID` says why"
 
 
@@ -83,7 +84,7 @@ def test_what_ended_the_work_is_told_and_something_waits(
 ) -> None:
     """So the command reports what was done, and ends with 75."""
     note = tally()
-    note(Done(job("a"), Outcome("identified")))
+    note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED)))
     note.stop(Unavailable("the quota is used up"))
     assert (note.refused, note.waiting) == (False, True)
     assert note.summary() == "1 identified"
@@ -92,9 +93,12 @@ def test_what_ended_the_work_is_told_and_something_waits(
 
 def test_what_many_wait_for_is_said_once() -> None:
     """Two thousand lines of one reason would hide the others."""
-    outcomes = [(f"{n}", Outcome("waiting", note="no network")) for n in range(2000)]
-    outcomes += [("bad", Outcome("refused", note="no face")), ("good", Outcome("identified"))]
-    outcomes += [("busy", Outcome("waiting", note="another worker has it"))]
+    outcomes = [(f"{n}", Outcome(OutcomeKind.WAITING, note="no network")) for n in range(2000)]
+    outcomes += [
+        ("bad", Outcome(OutcomeKind.REFUSED, note="no face")),
+        ("good", Outcome(OutcomeKind.IDENTIFIED)),
+    ]
+    outcomes += [("busy", Outcome(OutcomeKind.WAITING, note="another worker has it"))]
     assert remarks(outcomes) == [
         ("bad", "no face"), ("2000 pictures", "waiting: no network"),
         ("busy", "waiting: another worker has it"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from facelabel.core.model import Outcome
+from facelabel.core.model import Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Notifier:
             raise _failure(job, str(trouble)) from trouble
         if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's success
             raise _failure(job, f"the subscriber answered {status}")
-        return Outcome("notified")
+        return Outcome(OutcomeKind.NOTIFIED)
 
     def _send(self, job: Job) -> int:
         payload = {name: str(value) for name, value in job.payload.items()}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from facelabel.core.label_policy import Scheme
     from facelabel.core.model import Job, NamedFace, Outcome
     from facelabel.engine.engines import Engines, Notice, Progress
-    from facelabel.ports import Clock, EditableLibrary, Inbox, Ledger, Queue, Recognizer
+    from facelabel.ports import Clock, EditableLibrary, FaceEngine, Inbox, Ledger, Queue, Recognizer
     from facelabel.recognition.identifying import Identifier
     from facelabel.recognition.live_gallery import LiveGallery
     from facelabel.recognition.pipeline import Pipeline
@@ -163,6 +163,12 @@ class App:
         more = {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
         hold = self.stores.hold
         return wiring.worker(self.settings, self.pipeline, hold, more=more, kinds=kinds)
+
+    def engine(self) -> FaceEngine:
+        """That of the live collection; of a new one, where there is none or it is elsewhere."""
+        return self.engines(
+            None if self.amazon else face_engines.live_model(self.ledger, self.recognizer)
+        )
 
     def _rebuild(self, job: Job) -> Outcome:
         def progress(done: int, total: int) -> None:

@@ -14,10 +14,11 @@ from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.model import Hit
     from facelabel.engine.engines import Engines
     from facelabel.ports import Clock, FaceCollections, Recognizer
     from facelabel.settings import Settings
@@ -32,6 +33,8 @@ class OwnFaces:
 
     recognizer: Recognizer
     collections: FaceCollections
+    #: The references nearest to a face of an embedding, in a collection.
+    search: Callable[[str, bytes], Sequence[Hit]]
     #: Where Rekognition's clients keep images, if anywhere.
     fetch_object: FetchObject | None
     #: Erases from the index on disk what killed processes had yet to erase.
@@ -43,14 +46,16 @@ def build(settings: Settings, database: Database, engines: Engines, clock: Clock
     galleries = StoreGalleries(database, clock)
     index = MatrixIndex(galleries, settings.data / "vectors", threads=settings.threads)
     own = settings.rekognition_collection
+    recognizer = LocalRecognizer(engines, galleries, index, StoreProbes(database))
     return OwnFaces(
-        LocalRecognizer(engines, galleries, index, StoreProbes(database)),
+        recognizer,
         LocalCollections(
             engines,
             StoreGalleries(database, clock, own),
             StoreUsers(database, clock, own),
             index,
         ),
+        recognizer.search,
         _objects(settings),
         index.settle,
     )

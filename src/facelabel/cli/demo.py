@@ -14,6 +14,7 @@ from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import Command, finish
 from facelabel.cli.terminal import application, bar, out
+from facelabel.core.model import OutcomeKind
 from facelabel.errors import Rejected
 from facelabel.inputs.portraits import Portrait
 from facelabel.inputs.portraits import read as read_portraits
@@ -64,7 +65,7 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
                 learn, pictures = _samples(private, Path(folder))
             ends = _run(app, learn, pictures, output)
     report.print_left_out(walk.left_out)
-    finish(refused="refused" in ends or walk.failed, waiting="waiting" in ends)
+    finish(refused=OutcomeKind.REFUSED in ends or walk.failed, waiting=OutcomeKind.WAITING in ends)
 
 
 def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Path]]:
@@ -84,8 +85,8 @@ def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Pat
     return learn, pictures
 
 
-def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) -> set[str]:
-    """Learn and search; "refused" or "waiting" if that is what became of anything."""
+def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) -> set[OutcomeKind]:
+    """Learn and search; REFUSED or WAITING if that is what became of anything."""
     started = time.perf_counter()
     ends = _learn(app, learn)
     assets = _stored(pictures, lambda picture: _upload(app, picture))
@@ -98,25 +99,25 @@ def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) ->
         seconds = time.perf_counter() - started
         out.print(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)", markup=False)
     if tally.refused or len(assets) < len(pictures):
-        ends.add("refused")
+        ends.add(OutcomeKind.REFUSED)
     if tally.waiting or not all(saved):
-        ends.add("waiting")
+        ends.add(OutcomeKind.WAITING)
     return ends
 
 
-def _learn(app: App, portraits: list[Portrait]) -> set[str]:
+def _learn(app: App, portraits: list[Portrait]) -> set[OutcomeKind]:
     """The same of portraits."""
     stored = _stored(portraits, lambda portrait: actions.add_portrait(app, portrait))
     with bar("learning", len(stored)) as advance:
         tally = report.Tally(advance, app.queue.pending, quiet=True)
         outcomes = actions.work(app, [asset.asset_id for _, asset in stored], tally)
-    learnt = sum(outcome.kind == "enrolled" for outcome in outcomes)
+    learnt = sum(outcome.kind is OutcomeKind.ENROLLED for outcome in outcomes)
     people = len({portrait.person for portrait in portraits})
     out.print(f"learnt {learnt} of {len(portraits)} portraits of {people} people")
     sources = [portrait.source for portrait, _ in stored]
     report.print_pairs(report.remarks(zip(sources, outcomes, strict=True)), "yellow")
-    late = sum(outcome.kind == "waiting" for outcome in outcomes)
-    ends = {"waiting": late, "refused": len(portraits) - learnt - late}
+    late = sum(outcome.kind is OutcomeKind.WAITING for outcome in outcomes)
+    ends = {OutcomeKind.WAITING: late, OutcomeKind.REFUSED: len(portraits) - learnt - late}
     return {end for end, count in ends.items() if count}
 
 

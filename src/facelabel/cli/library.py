@@ -16,6 +16,7 @@ from facelabel.cli import completion, report
 from facelabel.cli.framework import Command, confirm, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.core import names
+from facelabel.core.model import NameState, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import reading
 from facelabel.inputs.walking import Walk
@@ -85,7 +86,9 @@ def upload(
         _print_uploads(uploaded, problems, results, walk)
     kinds = {outcome.kind for outcome in (*problems.values(), *outcomes)
              if outcome != actions.ELSEWHERE}  # fmt: skip
-    finish(refused="refused" in kinds or walk.failed, waiting="waiting" in kinds)
+    finish(
+        refused=OutcomeKind.REFUSED in kinds or walk.failed, waiting=OutcomeKind.WAITING in kinds
+    )
 
 
 def _warnings(app: App, label: str) -> list[str]:
@@ -176,7 +179,7 @@ def _print_uploads(
     waiting: list[tuple[str, Outcome]] = []
     for source, outcome in results.items():
         public_id = uploaded[source].public_id
-        if outcome.kind == "waiting":
+        if outcome.kind is OutcomeKind.WAITING:
             waiting.append((public_id, outcome))
             continue
         found = f"{outcome.kind} {', '.join(outcome.names)} {outcome.note}"
@@ -307,7 +310,7 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
         out.print(report.faces_table(search.faces, references))
         for face in search.left_out:
             out.print(f"left out: {', '.join(face.reasons)}")
-    refused = sorted(name for name, state in marks.items() if state == "refused")
+    refused = sorted(name for name, state in marks.items() if state is NameState.REFUSED)
     if refused:
         out.print("not them, said a person: " + ", ".join(refused), markup=False)
 
@@ -389,12 +392,13 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
         outcomes = _work(app, gone)
     out.print(f"{len(gone)} deleted")
     late = {asset.public_id: outcome for asset, outcome in zip(gone, outcomes, strict=True)
-            if outcome.kind in {"refused", "waiting"} and outcome != actions.ELSEWHERE}  # fmt: skip
+            if outcome.kind in {OutcomeKind.REFUSED, OutcomeKind.WAITING}
+            and outcome != actions.ELSEWHERE}  # fmt: skip
     for what, found in (("not deleted", kept), ("not forgotten yet", late)):
         for name, note in report.remarks(found.items()):
             err.print(f"{name}: {what}: {note}", style="red", markup=False)
     kinds = {outcome.kind for outcome in kept.values()}
-    finish(refused="refused" in kinds, waiting=bool(late or kept))
+    finish(refused=OutcomeKind.REFUSED in kinds, waiting=bool(late or kept))
 
 
 def _delete(app: App, assets: Sequence[Asset]) -> dict[str, Outcome]:

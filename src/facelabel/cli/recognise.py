@@ -13,25 +13,25 @@ from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import Command, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
-from facelabel.core.model import JobKind, Outcome
+from facelabel.core.model import JobKind, Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import portraits
 from facelabel.inputs.walking import Walk
 from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from facelabel.actions import Identification
     from facelabel.bootstrap.app import App
     from facelabel.core.matching import Rules
+    from facelabel.core.model import Identification
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.reconcile import Drift
     from facelabel.settings import Settings
 
 
 #: Outcomes after which a portrait is learnt.
-_LEARNT = frozenset({"enrolled", "unchanged"})
+_LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
 
 
 @click.command(
@@ -111,7 +111,7 @@ def _import(app: App, path: Path, *, as_json: bool) -> None:
         print_json({"people": people, "portraits": rows, "warnings": alike,
                     "left_out": report.left_out_rows(walk.left_out)})  # fmt: skip
     else:
-        learnt = sum(outcome.kind == "enrolled" for _, outcome in results)
+        learnt = sum(outcome.kind is OutcomeKind.ENROLLED for _, outcome in results)
         known = "" if people is None else f", {people} people known"
         out.print(f"{learnt} portraits learnt{known}")
         notes = ((portrait.named, outcome) for portrait, outcome in results)
@@ -122,8 +122,8 @@ def _import(app: App, path: Path, *, as_json: bool) -> None:
         report.print_left_out(walk.left_out)
     kinds = {outcome.kind for _, outcome in results} - _LEARNT
     finish(
-        refused=bool(kinds - {"waiting"}) or walk.failed,
-        waiting="waiting" in kinds or people is None,
+        refused=bool(kinds - {OutcomeKind.WAITING}) or walk.failed,
+        waiting=OutcomeKind.WAITING in kinds or people is None,
     )
 
 
@@ -138,31 +138,14 @@ def _known(app: App) -> dict[str, list[str]] | None:
 
 def _learn(app: App, found: Sequence[Portrait]) -> list[tuple[Portrait, Outcome]]:
     """Upload portraits and learn them; what became of each, those that could not be had first."""
-    uploaded: dict[str, Portrait] = {}
-    failed: list[tuple[Portrait, Outcome]] = []
-    known = actions.training_images(app)
     with bar("uploading", len(found)) as advance:
-        for number, portrait in enumerate(found, start=1):
-            try:
-                asset = actions.add_portrait(app, portrait, known)
-            except (Rejected, Unavailable) as trouble:
-                failed.append((portrait, actions.failed(trouble)))
-            else:
-                failed += _overruled(uploaded.get(asset.asset_id), portrait)
-                uploaded[asset.asset_id] = portrait
-            advance(number, len(found))
+        stored = list(zip(found, actions.upload_portraits(app, found, advance), strict=True))
+    failed = [(portrait, one) for portrait, one in stored if isinstance(one, Outcome)]
+    uploaded = {one.asset_id: portrait for portrait, one in stored if not isinstance(one, Outcome)}
     with bar("learning", app.queue.pending()) as advance:
         tally = report.Tally(advance, app.queue.pending, quiet=True)
         outcomes = actions.work(app, list(uploaded), tally)
     return failed + list(zip(uploaded.values(), outcomes, strict=True))
-
-
-def _overruled(former: Portrait | None, portrait: Portrait) -> Iterator[tuple[Portrait, Outcome]]:
-    """Tell of a picture that stands there for two people: it counts for the last."""
-    if former and former.person != portrait.person:
-        known_as = f"{portrait.named}, labelled {portrait.person}: that label counts"
-        note = f"labelled {former.person}, is the same picture as {known_as}"
-        yield former, Outcome("refused", note=note)
 
 
 def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:
@@ -296,7 +279,7 @@ def identify(
 
 def _row_of(file: Path, seen: Identification) -> dict[str, object]:
     """One picture, for programs."""
-    return {"file": str(file), "names": _named(seen), "model": seen.model, "faces": seen.faces,
+    return {"file": str(file), "names": seen.names, "model": seen.model, "faces": seen.faces,
             "left_out": seen.left_out, "calls": seen.calls,
             "portraits": seen.portraits}  # fmt: skip
 
@@ -309,10 +292,6 @@ def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
         path = folder / f"{stem}-{number}-named.jpg"
     drawn.add(path)
     return path
-
-
-def _named(seen: Identification) -> list[str]:
-    return sorted(face.name for face in seen.faces if face.name)
 
 
 def _print_identification(file: Path, seen: Identification, rules: Rules) -> None:

@@ -11,8 +11,9 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from facelabel import actions
 from facelabel.cli.terminal import err, out
-from facelabel.core.model import Verdict
+from facelabel.core.model import OutcomeKind, Verdict
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs.walking import Reason
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from facelabel.inputs.walking import LeftOut, Walk
     from facelabel.recognition.worker import Done
 
-#: So many jobs after another that cannot be done now: then neither can the rest.
-IN_A_ROW = 3
 #: What becomes of the rest.
 LATER = "what is left waits: run the same command again later"
 #: So many suffixes or names of folders are told apart.
@@ -128,8 +127,7 @@ def _quality(face: Face) -> str:
 class Tally:
     """Counts outcomes while a queue is worked and prints failures as they come.
 
-    Raises Unavailable, with the last one's reason, where one job after the other has to wait: a
-    network that is away or a quota that is used up would only be met thousands of times more.
+    Raises Unavailable as :class:`~facelabel.actions.CircuitBreaker` does.
     """
 
     def __init__(
@@ -147,7 +145,7 @@ class Tally:
         self.kinds: Counter[str] = Counter()
         self._advance, self._pending = advance, pending
         self._done = self._faces = 0
-        self._waiting: set[str] = set()
+        self._breaker = actions.CircuitBreaker()
         #: Jobs that failed last time, and whether for good.
         self._failed: dict[str, bool] = {}
         #: Whether the work ended before its end.
@@ -173,28 +171,22 @@ class Tally:
         self._done += 1
         self._advance(self._done, self._done + self._pending())
         if done.outcome is None:
-            self.kinds["refused" if done.buried else "to be retried"] += 1
+            self.kinds[OutcomeKind.REFUSED if done.buried else "to be retried"] += 1
             self._failed[done.job.key] = done.buried
-            self._note_failure(done, done.error.strip().rpartition("\n")[2])
+            self._breaker(done)
+            if not self._quiet:
+                why = actions.reason(done)
+                err.print(f"{done.job.key}: {why}", style="red", markup=False)
             return
+        self._breaker(done)
         self._failed.pop(done.job.key, None)
-        self._waiting.clear()
         self.kinds[done.outcome.kind] += 1
         self._faces += done.outcome.left_out
 
-    def _note_failure(self, done: Done, reason: str) -> None:
-        if done.buried:
-            self._waiting.clear()
-        else:
-            self._waiting.add(done.job.key)
-        if len(self._waiting) == IN_A_ROW:
-            raise Unavailable(reason)
-        if not self._quiet:
-            err.print(f"{done.job.key}: {reason}", style="red", markup=False)
-
     def summary(self) -> str:
         """The counts in one line."""
-        parts = [f"{count} {kind}" for kind, count in self.kinds.most_common() if kind != "swept"]
+        kinds = (found for found in self.kinds.most_common() if found[0] != OutcomeKind.SWEPT)
+        parts = [f"{count} {kind}" for kind, count in kinds]
         counts = ", ".join(parts) or "nothing to do"
         return f"{counts}; {faces_left_out(self._faces)}" if self._faces else counts
 
@@ -220,7 +212,7 @@ def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
     told: list[tuple[str, str]] = []
     waiting: dict[str, list[str]] = {}
     for name, outcome in outcomes:
-        if outcome.kind == "waiting":
+        if outcome.kind is OutcomeKind.WAITING:
             waiting.setdefault(outcome.note, []).append(name)
         elif outcome.note:
             told.append((name, outcome.note))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Json: TypeAlias = dict[str, JsonValue]
@@ -185,10 +185,22 @@ class NamedFace:
     """A searched face with the decision about it and everything that explains it."""
 
     face: Face
+    #: None where nobody is named.
     name: str | None
+    #: Why it got that name, or none.
     verdict: Verdict
     #: Best people first; the first one is the name where there is one.
     candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def box(self) -> Box:
+        """Where the face is."""
+        return self.face.box
+
+    @property
+    def similarity(self) -> float | None:
+        """How like :attr:`best` it is, 0..100; None where there is nobody to compare with."""
+        return self.candidates[0].similarity if self.candidates else None
 
     @property
     def best(self) -> Candidate | None:
@@ -199,6 +211,38 @@ class NamedFace:
     def runner_up(self) -> Candidate | None:
         """The next person after :attr:`best`."""
         return self.candidates[1] if len(self.candidates) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Who is on a picture that was not stored. Goes through its faces, largest first."""
+
+    faces: tuple[NamedFace, ...]
+    #: Faces that were found and not compared, each with its reasons.
+    left_out: tuple[Face, ...]
+    #: Engine and model that compared, for example "facelabel opencv-zoo/2".
+    model: str
+    #: Calls that somebody is paid for.
+    calls: int = 0
+    #: How many portraits they were compared with; None where that does not count.
+    portraits: int | None = None
+
+    def __iter__(self) -> Iterator[NamedFace]:
+        return iter(self.faces)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody who was recognised, by the alphabet."""
+        return tuple(sorted(face.name for face in self.faces if face.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is known."""
+
+    name: str
+    #: public_ids of the pictures that the face was learnt from.
+    portraits: tuple[str, ...]
 
 
 def asset_hash(asset_id: str) -> str:
@@ -418,17 +462,55 @@ class Job:
     enqueued_at: float = 0.0
 
 
+class OutcomeKind(enum.StrEnum):
+    """What became of a picture, or of a job about many of them."""
+
+    #: A portrait: its face was learnt …
+    ENROLLED = "enrolled"
+    #: … or forgotten, because its label is gone.
+    UNENROLLED = "un-enrolled"
+    #: A picture was searched, and its names are written.
+    IDENTIFIED = "identified"
+    #: It was as it should be.
+    UNCHANGED = "unchanged"
+    #: It is in none of our folders, or a portrait without a label.
+    IGNORED = "ignored"
+    #: It was deleted, and what was known of it is forgotten.
+    GONE = "gone"
+    #: The image is at fault: trying again changes nothing.
+    REFUSED = "refused"
+    #: It is done later, here or by another worker.
+    WAITING = "waiting"
+    #: A notification was turned into jobs about pictures.
+    NOTED = "noted"
+    #: Pictures searched before the gallery changed were decided again.
+    SWEPT = "swept"
+    #: What notifications missed was found.
+    RECONCILED = "reconciled"
+    #: A new collection is being built …
+    REBUILDING = "rebuilding"
+    #: … and took the place of the old one.
+    REBUILT = "rebuilt"
+    #: A subscriber was told of a change.
+    NOTIFIED = "notified"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a job came to."""
 
-    #: enrolled, un-enrolled, identified, unchanged, ignored, gone, swept
-    kind: str
+    kind: OutcomeKind
+    #: The picture, where it is about one.
     asset_id: str = ""
     public_id: str = ""
+    #: Who is on it, as far as we know, …
     names: tuple[str, ...] = ()
+    #: … and which names were written on it and taken away.
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    #: Why it was refused or waits, or what there is to ask about it.
     note: str = ""
     #: Faces found and not looked at: beyond max_faces, or too poor for the recogniser.
     left_out: int = 0
+    #: Path or address of the file, where one was given.
+    source: str = ""

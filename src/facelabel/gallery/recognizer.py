@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from facelabel.core import quality
-from facelabel.core.model import EnrolledFace, Reason
-from facelabel.errors import AlreadyExists, ConfigurationError, NotFound
+from facelabel.core.model import EnrolledFace, Hit, Reason
+from facelabel.errors import AlreadyExists, ConfigurationError, NotFound, Rejected
 from facelabel.gallery import footing
 from facelabel.gallery.local_gallery import LocalGallery
 from facelabel.gallery.searching import Searcher, hits
@@ -141,6 +141,19 @@ class LocalRecognizer:
         if asset:
             self._probes.keep(asset, engine.model, analysis)
         return self._searcher.sightings(number, engine, [analysis])[0]
+
+    def search(self, collection: str, vector: bytes) -> tuple[Hit, ...]:
+        """The references nearest to a face of that embedding, of two people at least.
+
+        Raises Rejected if it is not as long as those of the collection's model.
+        """
+        number, engine = self._opened(collection)
+        if len(vector) != 4 * engine.dimensions:
+            raise Rejected(
+                f"embeddings of {engine.model} have {engine.dimensions} numbers,"
+                f" not {len(vector) // 4}"
+            )
+        return self._searcher.hits(number, engine, vector)
 
     def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
         """Search again, without images, the faces seen in these pictures, by asset_id."""

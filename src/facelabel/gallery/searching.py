@@ -83,17 +83,8 @@ class Searcher:
         before = self._templates.position(number)
         portraits = self.portraits(number, before)
         looks, moved = self._look(number, vectors, before)
-        several = {
-            reference.face.person
-            for look in looks
-            for reference, _ in look.near
-            if reference.has_others
-        }
-        means: Mapping[str, means_.Vector] = {}
-        if several:
-            # The mean of the references of everybody among the nearest who has several.
-            references, after = self._templates.vectors_of_people(number, several, means_.MOST)
-            means, moved = means_.of(references), moved or after != before
+        means, after = self._means(number, looks, before)
+        moved = moved or after != before
         waiting = iter(looks)
         made = []
         for analysis in analyses:
@@ -110,6 +101,13 @@ class Searcher:
             model = f"facelabel {engine.model}"
             made.append(Sighting(faces, analysis.left_out, model, note=note, portraits=portraits))
         return made
+
+    def hits(self, number: int, engine: FaceEngine, vector: bytes) -> tuple[Hit, ...]:
+        """The references nearest to one face."""
+        position = self._templates.position(number)
+        (look,), _ = self._look(number, [vector], position)
+        means, _ = self._means(number, [look], position)
+        return hits(engine, means_.nearer(vector, look.telling(), means))
 
     def neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
         """The nearest faces of each, of two people at least where there are so many."""
@@ -141,6 +139,24 @@ class Searcher:
             waiting = [at for at in full if len(found[at].people) < self._min_people]
             count *= WIDEN
         return found, moved
+
+    def _means(
+        self, number: int, looks: Sequence[_Look], position: tuple[int, int]
+    ) -> tuple[Mapping[str, means_.Vector], tuple[int, int]]:
+        """The mean of the references of everybody among the nearest who has several.
+
+        Also the position of the collection as of which they are: that one where nobody has.
+        """
+        several = {
+            reference.face.person
+            for look in looks
+            for reference, _ in look.near
+            if reference.has_others
+        }
+        if not several:
+            return {}, position
+        references, after = self._templates.vectors_of_people(number, several, means_.MOST)
+        return means_.of(references), after
 
     def _note(
         self, number: int, engine: FaceEngine, position: tuple[int, int], looks: Sequence[_Look]

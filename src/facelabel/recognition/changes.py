@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facelabel.core import names
-from facelabel.core.model import JobKind, JobRequest, NameState, Outcome
+from facelabel.core.model import JobKind, JobRequest, NameState, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,9 @@ class Changes:
         asset_id = str(job.payload["asset_id"])
         added, removed = (_texts(job.payload.get(key)) for key in ("added", "removed"))
         if not self._concerns(asset_id, added, removed):
-            return Outcome("ignored", asset_id=asset_id, note="no tags of ours")
+            return Outcome(OutcomeKind.IGNORED, asset_id=asset_id, note="no tags of ours")
         self.queue.enqueue(JobKind.ASSET, asset_id)
-        return Outcome("noted", asset_id=asset_id)
+        return Outcome(OutcomeKind.NOTED, asset_id=asset_id)
 
     def _concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
         """Whether a label changed, or a tag of ours differs from what is on record."""
@@ -73,15 +73,15 @@ class Changes:
         """Look at the asset of a public_id."""
         asset = self.library.find(job.key)
         if asset is None:
-            return Outcome("gone", public_id=job.key)
+            return Outcome(OutcomeKind.GONE, public_id=job.key)
         self.queue.enqueue(JobKind.ASSET, asset.asset_id)
-        return Outcome("noted", asset_id=asset.asset_id, public_id=asset.public_id)
+        return Outcome(OutcomeKind.NOTED, asset_id=asset.asset_id, public_id=asset.public_id)
 
     def folder(self, job: Job) -> Outcome:
         """Look at everything in a folder that has got another path."""
         moved = [asset.asset_id for asset in self.library.assets(job.key)]
         self.queue.enqueue_all([JobRequest(JobKind.ASSET, asset_id) for asset_id in moved])
-        return Outcome("noted", note=f"{len(moved)} pictures in {job.key}")
+        return Outcome(OutcomeKind.NOTED, note=f"{len(moved)} pictures in {job.key}")
 
 
 def _texts(value: object) -> tuple[str, ...]:

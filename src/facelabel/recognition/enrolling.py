@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import names
-from facelabel.core.model import Enrolment, JobKind, Outcome
+from facelabel.core.model import Enrolment, JobKind, Outcome, OutcomeKind
 from facelabel.errors import LabelRefused, Rejected, Unavailable
 from facelabel.recognition import doubts
 
@@ -38,11 +38,11 @@ class Enroller:
         person = self._person(asset, current, collection)
         if person is None:
             gone = self._expel(asset, collection)
-            return Outcome("un-enrolled" if gone else "ignored", note="no label")
+            return Outcome(OutcomeKind.UNENROLLED if gone else OutcomeKind.IGNORED, note="no label")
         if current and (current.person, current.version) == (person, asset.version):
-            kind, enrolment = "unchanged", self._renamed(current, asset, collection)
+            kind, enrolment = OutcomeKind.UNCHANGED, self._renamed(current, asset, collection)
         else:
-            kind, enrolment = "enrolled", self._learnt(asset, person, collection)
+            kind, enrolment = OutcomeKind.ENROLLED, self._learnt(asset, person, collection)
         self._forget_leftovers(collection)
         self.tag(asset, enrolment.face_id)
         threshold = self.scheme.rules.threshold

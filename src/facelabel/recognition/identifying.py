@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import label_policy, matching, naming
-from facelabel.core.model import JobKind, JobRequest, Outcome, Search
+from facelabel.core.model import JobKind, JobRequest, Outcome, OutcomeKind, Search
 from facelabel.errors import Rejected
 from facelabel.recognition import lookback
 
@@ -62,7 +62,7 @@ class Identifier:
             plan = self.writer.write(asset, marks, search.names, found)
         changed = search is not last or plan.add or plan.remove
         return Outcome(
-            "identified" if changed else "unchanged",
+            OutcomeKind.IDENTIFIED if changed else OutcomeKind.UNCHANGED,
             names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
             note=f"{calls} paid calls" if calls else "", left_out=len(search.left_out),
         )  # fmt: skip

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import names
-from facelabel.core.model import JobKind, Outcome
+from facelabel.core.model import JobKind, Outcome, OutcomeKind
 from facelabel.errors import NotFound, Rejected
 from facelabel.recognition import lookback
 from facelabel.recognition.enrolling import Enroller
@@ -110,7 +110,7 @@ class Pipeline:
                 self.identifier.revisit(searches, scope, rules)
         if more or len(searches) == self.sweep_batch:
             self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
-        return Outcome("swept", note=f"{len(searches)} pictures")
+        return Outcome(OutcomeKind.SWEPT, note=f"{len(searches)} pictures")
 
     def _learn(self, asset: Asset, record: OnRecord) -> Outcome:
         """A training image: no picture to search, if it was one."""
@@ -128,7 +128,10 @@ class Pipeline:
             record = self.ledger.about(asset.asset_id)
         if asset.in_folder(self.scheme.recognition) or record.search:
             return self.identifier.identify(asset, record)
-        return Outcome("un-enrolled" if unenrolled else "ignored", note="outside our folders")
+        return Outcome(
+            OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED,
+            note="outside our folders",
+        )
 
     def _gone(self, asset_id: str) -> Outcome:
         """A deleted asset: nothing of it stays."""
@@ -139,7 +142,7 @@ class Pipeline:
         self.recognizer.discard(asset_id)
         self.ledger.forget_asset(asset_id)
         self.gallery.schedule_sweep()
-        return Outcome("gone", asset_id=asset_id)
+        return Outcome(OutcomeKind.GONE, asset_id=asset_id)
 
     def _report(self, asset: Asset, reason: str | None) -> None:
         """Show the owner of the image why it was refused, or that it no longer is."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from facelabel.core import names
 from facelabel.core.losses import bearable
-from facelabel.core.model import Enrolment, JobKind, JobRequest, Outcome, asset_hash
+from facelabel.core.model import Enrolment, JobKind, JobRequest, Outcome, OutcomeKind, asset_hash
 from facelabel.errors import LabelRefused, Rejected
 from facelabel.recognition.pipeline import ERROR_KEY
 
@@ -203,7 +203,9 @@ class Reconciler:
         if not job.payload.get("force"):
             missed.check()
         self.look_at(missed)
-        return Outcome("reconciled", note=f"{len(missed.changed)} changed, {len(missed.gone)} gone")
+        return Outcome(
+            OutcomeKind.RECONCILED, note=f"{len(missed.changed)} changed, {len(missed.gone)} gone"
+        )
 
     def look_at(self, missed: Missed) -> None:
         """Enqueue what was missed."""
@@ -283,13 +285,13 @@ class Reconciler:
         new, force = str(job.payload["collection"]), bool(job.payload.get("force"))
         live = self.gallery.collection()
         if new != live and job.payload.get("over"):
-            return Outcome("rebuilt", note=f"{live} has taken the place of {new}")
+            return Outcome(OutcomeKind.REBUILT, note=f"{live} has taken the place of {new}")
         if new != live:
             refused = set(cast("list[str]", job.payload.get("refused", [])))
             if not self._build(new, refused, progress):
                 payload: Json = {**job.payload, "refused": [*sorted(refused)]}
                 self.queue.enqueue(JobKind.REBUILD, new, payload)
-                return Outcome("rebuilding", note=new)
+                return Outcome(OutcomeKind.REBUILDING, note=new)
             loss = self._loss(new, live)
             if loss and not force:
                 self._drop(new)
@@ -310,7 +312,7 @@ class Reconciler:
                 queue.enqueue(JobKind.REBUILD, new, payload, delay=thrift.grace)
         else:
             self._replace_others(new, lossy=force)
-        return Outcome("rebuilt", note=new)
+        return Outcome(OutcomeKind.REBUILT, note=new)
 
     def strangers(self, model: str) -> int:
         """How many faces of others would be lost by a rebuild with that model."""
