@@ -59,24 +59,24 @@ if TYPE_CHECKING:
     from facelabel.session import Picture as Picture
     from facelabel.session import Progress as Progress
     from facelabel.session import Session as Session
-    from facelabel.settings import Settings as Settings
+    from facelabel.settings.typed import Settings as Settings
 
 __version__ = "0.1.0"
 #: The same names, as :func:`__getattr__` finds them.
 _HOMES = {
     "facelabel.api": ("identify", "index_faces", "load_settings", "open", "upload_and_index"),
+    "facelabel.core.model": (
+        "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "NamedFace", "Outcome",
+        "OutcomeKind", "Person", "Pose", "Reason", "Template", "Verdict",
+    ),
     "facelabel.errors": (
         "AlreadyExists", "Busy", "ConfigurationError", "Denied", "FacelabelError", "ForeignFolder",
         "LabelRefused", "NoRoom", "NotFound", "OriginalMissing", "QuotaExceeded", "Rejected",
         "Throttled", "TokenReused", "Unavailable", "UnreadableImage", "UnusableFace",
     ),
-    "facelabel.core.model": (
-        "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "NamedFace", "Outcome",
-        "OutcomeKind", "Person", "Pose", "Reason", "Template", "Verdict",
-    ),
     "facelabel.inputs.portraits": ("Portrait",),
     "facelabel.session": ("Picture", "Progress", "Session"),
-    "facelabel.settings": ("Settings",),
+    "facelabel.settings.typed": ("Settings",),
 }  # fmt: skip
 __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605 - not twice
 

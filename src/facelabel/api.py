@@ -60,7 +60,7 @@ def load_settings(**overrides: object) -> Settings:
         TypeError: an override that is no setting.
 
     """
-    unknown = overrides.keys() - configuration.Settings.model_fields.keys()
+    unknown = overrides.keys() - configuration.SETTINGS.keys()
     if unknown:
         raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
     return configuration.load(overrides)
