@@ -29,8 +29,9 @@ from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core import calibration, matching
+from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import Analysis, JobKind, Search, Template
+from facelabel.core.model import Analysis, Search, Template
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_analysis, encode_face
 from facelabel.gallery.matrix_index import MatrixIndex
@@ -68,15 +69,15 @@ class RandomEngine:
     curve = repr(CURVE)
 
     def analyse(self, image: bytes) -> Analysis:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return Analysis(100, 100, (Template(some_face(), image),))
 
     def faces(self, image: bytes) -> Sequence[Face]:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return [template.face for template in self.analyse(image).templates]
 
     def similarity(self, distance: float) -> float:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return calibration.similarity(CURVE, distance)
 
 

@@ -65,17 +65,17 @@ class Drawn:
         return _unit(people + LIGHT / np.sqrt(DIMENSIONS, dtype=np.float32) * light)
 
     def analyse(self, image: bytes) -> Analysis:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         some = self.people[self.random.integers(0, len(self.people), image[0])]
         vectors = self.pictures(some).astype("<f4")
         return Analysis(9, 9, tuple(Template(some_face(), one.tobytes()) for one in vectors))
 
     def faces(self, image: bytes) -> Sequence[Face]:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return [template.face for template in self.analyse(image).templates]
 
     def similarity(self, distance: float) -> float:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return 100 - 50 * distance
 
 
@@ -88,7 +88,7 @@ class Without(StoreGalleries):
         people: Collection[str],  # noqa: ARG002 - it has none of anybody
         most: int,  # noqa: ARG002 - the same
     ) -> tuple[Mapping[str, Sequence[bytes]], tuple[int, int]]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         return {}, self.position(collection_id)
 
 

@@ -50,7 +50,7 @@ from facelabel.rekognition.types import QualityFilter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from facelabel.ports import FaceCollections
+    from facelabel.rekognition.ports import FaceCollections
     from facelabel.settings import Settings
 
     #: Does one call with a photo.

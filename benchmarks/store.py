@@ -20,7 +20,8 @@ from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql.database import Database
-from facelabel.core.model import Candidate, JobKind, NamedFace, Search, Verdict
+from facelabel.core.jobs import JobKind
+from facelabel.core.model import Candidate, NamedFace, Search, Verdict
 from facelabel.media.types import ImageHeader
 from facelabel.testing import some_face
 

@@ -16,8 +16,8 @@ from facelabel import settings as configuration
 from facelabel.cli import commands
 from facelabel.engine.models.manifest_file import json_schema
 from facelabel.settings.typed import Settings
-from facelabel.web import entry, gate
-from facelabel.web.entry import Door, Entry, Standing
+from facelabel.web.access import gate, policy
+from facelabel.web.access.policy import Door, Entry, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -131,10 +131,10 @@ def security_page() -> str:
         for door, (what, _) in DOORS.items()
     ]
     head = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    beginnings = (f"{beginning}…" for beginning in entry.FORWARDING_BEGINNINGS)
+    beginnings = (f"{beginning}…" for beginning in policy.FORWARDING_BEGINNINGS)
     generated = {
         "doors": "\n".join(head + rows),
-        "forwarding": _listed([*sorted(entry.FORWARDING), *beginnings]),
+        "forwarding": _listed([*sorted(policy.FORWARDING), *beginnings]),
         "sent": _listed(gate.SENT),
         "read": _listed(gate.READ),
     }
@@ -151,7 +151,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _asked(door: Door, standing: Standing) -> str:
-    match entry.TERMS[door][standing]:
+    match policy.TERMS[door][standing]:
         case Entry.OPEN:
             return "open"
         case Entry.KEY:

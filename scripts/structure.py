@@ -4,6 +4,7 @@
 
 Each TREE is a checkout of this repository, this one by default; several stand side by side, so
 that a change can be held against what was before. Left out: migrations, which are never edited.
+Where a checkout has a ``.venv`` of its own, its requests are walked with that Python.
 
 A *way* is what one request takes through ``src/facelabel``: every distinct function that it calls
 and every module that these are in, on all threads, counted by ``sys.setprofile`` the second time
@@ -248,9 +249,10 @@ def _ways(tree: Path) -> dict[str, Any]:
     """Of each way the functions in the order of their first calls, the modules, the calls."""
     # Where the program does not log is not on the way of a request.
     environment = {**os.environ, "PYTHONPATH": str((tree / "src").resolve())}
+    own = tree / ".venv/bin/python"
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, __file__, _CHILD],
+            [str(own if own.exists() else sys.executable), __file__, _CHILD],
             env={**environment, "FACELABEL_DATA": folder, "FACELABEL_DEVICE": "cpu"},
             stdout=subprocess.PIPE,
             check=True,

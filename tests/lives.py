@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facelabel.ports import Queue
+    from facelabel.recognition.ports import Queue
     from facelabel.testing import ManualClock
 
 

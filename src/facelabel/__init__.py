@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from facelabel.api import load_settings as load_settings
     from facelabel.api import open as open  # noqa: A004 - as gzip.open
     from facelabel.api import upload_and_index as upload_and_index
+    from facelabel.core.jobs import Outcome as Outcome
+    from facelabel.core.jobs import OutcomeKind as OutcomeKind
     from facelabel.core.model import Analysis as Analysis
     from facelabel.core.model import Asset as Asset
     from facelabel.core.model import Box as Box
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from facelabel.core.model import Face as Face
     from facelabel.core.model import Identification as Identification
     from facelabel.core.model import NamedFace as NamedFace
-    from facelabel.core.model import Outcome as Outcome
-    from facelabel.core.model import OutcomeKind as OutcomeKind
     from facelabel.core.model import Person as Person
     from facelabel.core.model import Pose as Pose
     from facelabel.core.model import Reason as Reason
@@ -65,9 +65,10 @@ __version__ = "0.1.0"
 #: The same names, as :func:`__getattr__` finds them.
 _HOMES = {
     "facelabel.api": ("identify", "index_faces", "load_settings", "open", "upload_and_index"),
+    "facelabel.core.jobs": ("Outcome", "OutcomeKind"),
     "facelabel.core.model": (
-        "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "NamedFace", "Outcome",
-        "OutcomeKind", "Person", "Pose", "Reason", "Template", "Verdict",
+        "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "NamedFace", "Person",
+        "Pose", "Reason", "Template", "Verdict",
     ),
     "facelabel.errors": (
         "AlreadyExists", "Busy", "ConfigurationError", "Denied", "FacelabelError", "ForeignFolder",

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.cloudinary import intake
 from facelabel.core import matching, names
-from facelabel.core.model import (
-    Identification,
-    JobKind,
-    JobRequest,
-    JobState,
-    Outcome,
-    OutcomeKind,
-    Person,
-)
+from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
+from facelabel.core.model import Identification, Person
 from facelabel.errors import (
     ConfigurationError,
     NotFound,
@@ -36,8 +29,9 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.records import Records
     from facelabel.bootstrap.remote import Remote, Report, Trigger
+    from facelabel.core.jobs import Job
     from facelabel.core.matching import Rules
-    from facelabel.core.model import Asset, Candidate, Enrolment, Job, Search, Sighting
+    from facelabel.core.model import Asset, Candidate, Enrolment, Search, Sighting
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done

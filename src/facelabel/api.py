@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from facelabel.core.model import NamedFace, Outcome
+    from facelabel.core.jobs import Outcome
+    from facelabel.core.model import NamedFace
     from facelabel.settings import Settings
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from facelabel.cloudinary import notifications
 from facelabel.cloudinary.intake import Unverified
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 from facelabel.errors import FacelabelError, Rejected
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 from facelabel import actions
 from facelabel.bootstrap.app import opened
 from facelabel.core import names
-from facelabel.core.model import Outcome, OutcomeKind, Template
+from facelabel.core.jobs import Outcome, OutcomeKind
+from facelabel.core.model import Template
 from facelabel.errors import NotFound, Rejected, UnreadableImage
 from facelabel.inputs import portraits as labelled
 from facelabel.inputs.walking import Walk

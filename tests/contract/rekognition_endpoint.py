@@ -16,8 +16,8 @@ from facelabel.gallery import LocalCollections
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.media.types import ApiKey
 from facelabel.web import rekognition_api
+from facelabel.web.access.policy import Policy
 from facelabel.web.app import guarded
-from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import FaceEngine
+    from facelabel.gallery.ports import FaceEngine
 
 KEY = ApiKey("AKIDEXAMPLE", "v3rySecretIndeed")
 

@@ -26,16 +26,16 @@ from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.fetcher import Fetcher
+from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.messages import StoreMessages
 from facelabel.cloudinary.transformations import Rendered
 from facelabel.errors import NotFound, Rejected, UnreadableImage
 from facelabel.media.types import ApiKey, ImageHeader
 from facelabel.testing import ManualClock
 from facelabel.web import cloudinary_api
+from facelabel.web.access.policy import Policy
 from facelabel.web.app import guarded
 from facelabel.web.cloudinary_api.context import Context
-from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.sql.database import Database
     from facelabel.cloudinary.transformations import Transformation
     from facelabel.core.model import Asset
+    from facelabel.media.ports import EditableLibrary
     from facelabel.media.types import Change
-    from facelabel.ports import EditableLibrary
 
 KEY = ApiKey("111122223333444", "abcdefghijklmnopqrstuvwxyz1")
 #: Assets in one answer, so that a few are several pages.

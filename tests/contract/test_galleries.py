@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import FaceUsers, Galleries, Templates
+    from facelabel.gallery.ports import FaceUsers, Galleries, Templates
 
 MODEL = "memory/1"
 DAY = 24 * 3600.0

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from facelabel.adapters.store.jobs.inbox import StoreInbox
 from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.sql import schema
-from facelabel.core.model import JobKind, JobRequest
+from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.media.types import Delivery
 from facelabel.testing import ManualClock, MemoryInbox, MemoryQueue
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import Inbox, Queue
+    from facelabel.cloudinary.ports import Inbox
+    from facelabel.recognition.ports import Queue
 
 REMEMBER = 3600.0
 

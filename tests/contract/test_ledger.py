@@ -47,7 +47,7 @@ from facelabel.testing import MemoryLedger, some_face, vector
 
 if TYPE_CHECKING:
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import Ledger
+    from facelabel.recognition.ports import Ledger
 
 LIVE = "people-1"
 

@@ -14,7 +14,7 @@ from facelabel.testing import ManualClock, MemoryLibrary, portrait
 
 if TYPE_CHECKING:
     from facelabel.core.model import Asset
-    from facelabel.ports import EditableLibrary
+    from facelabel.media.ports import EditableLibrary
 
 
 def ids(library: EditableLibrary, folder: str = "") -> list[str]:

@@ -13,19 +13,13 @@ import pytest
 from sqlalchemy import Engine, event
 from tests.contract.test_library import NearLibraryContract, ids, now
 
-from facelabel.adapters.store.library import assets
+from facelabel.adapters.store.library import asset_rows
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.originals import MARK, Originals
 from facelabel.adapters.store.library.released import UnusedOriginals
 from facelabel.adapters.store.library.step import Steps
 from facelabel.adapters.store.sql.database import PAGE
-from facelabel.errors import (
-    NotFound,
-    OriginalMissing,
-    Rejected,
-    Unavailable,
-    UnreadableImage,
-)
+from facelabel.errors import NotFound, OriginalMissing, Rejected, Unavailable, UnreadableImage
 from facelabel.media.types import AssetChange, Compare, DocumentKind, ImageHeader, Where
 from facelabel.testing import ManualClock, portrait
 
@@ -277,7 +271,7 @@ class LocalLibraryContract(NearLibraryContract):
             for number in range(PAGE + 1)
         ]
         with database.transaction(alone="library") as connection:
-            assets.write(connection, [AssetChange(None, picture) for picture in pictures])
+            asset_rows.write(connection, [AssetChange(None, picture) for picture in pictures])
         written = []
 
         def count(*execution: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own

@@ -11,14 +11,16 @@ from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.jobs.queue import StoreQueue
-from facelabel.core.model import Job, JobKind, JobRequest, JobState, Json
+from facelabel.core.jobs import Job, JobKind, JobRequest, JobState
 from facelabel.testing import ManualClock, MemoryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import Clock, Queue
+    from facelabel.core.clock import Clock
+    from facelabel.core.model import Json
+    from facelabel.recognition.ports import Queue
 
 LEASE = 60.0
 

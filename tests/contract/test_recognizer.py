@@ -1,4 +1,4 @@
-"""What every :class:`~facelabel.ports.Recognizer` promises."""
+"""What every :class:`~facelabel.recognition.ports.Recognizer` promises."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Face
-    from facelabel.ports import FaceEngine, Recognizer
+    from facelabel.gallery.ports import FaceEngine
+    from facelabel.recognition.ports import Recognizer
 
     #: Gives a picture of one of PEOPLE alone, of all together, or of nobody.
     Camera = Callable[..., bytes]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from facelabel.core.model import Asset
-    from facelabel.ports import EditableLibrary
+    from facelabel.media.ports import EditableLibrary
 
 
 def png(name: str) -> bytes:

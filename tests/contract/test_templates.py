@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import Probes, Templates
+    from facelabel.gallery.ports import Probes, Templates
 
 MODEL = "memory/1"
 

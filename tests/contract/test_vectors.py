@@ -1,4 +1,4 @@
-"""What every :class:`~facelabel.ports.VectorIndex` promises."""
+"""What every :class:`~facelabel.gallery.ports.VectorIndex` promises."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from facelabel.ports import Templates, VectorIndex
+    from facelabel.gallery.ports import Templates, VectorIndex
 
 DIMENSIONS = 8
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from facelabel import settings
 from facelabel.bootstrap.app import opened
 from facelabel.testing import MemoryRecognizer, portrait
-from facelabel.web import server
+from facelabel.web.serving import server
 
 if TYPE_CHECKING:
     from facelabel.core.model import Asset, Sighting
@@ -31,7 +31,7 @@ class Noting(MemoryRecognizer):
         self._notes = notes.open("a", buffering=1)
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         assert asset is not None
         self._notes.write(f"{asset.asset_id}\n")
         time.sleep(self._seconds)

@@ -20,7 +20,7 @@ from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
-from facelabel.core.model import JobState
+from facelabel.core.jobs import JobState
 from facelabel.media.types import ImageHeader
 
 if TYPE_CHECKING:

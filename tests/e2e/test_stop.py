@@ -17,7 +17,7 @@ from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.jobs.queue import StoreQueue
-from facelabel.core.model import JobState
+from facelabel.core.jobs import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

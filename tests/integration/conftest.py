@@ -15,15 +15,15 @@ from tests.waiting import PATIENCE, until
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.fetcher import Fetcher
+from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.messages import StoreMessages
 from facelabel.images import Limits, decoding
 from facelabel.media.types import ApiKey, ImageHeader
 from facelabel.rendering.renderer import PillowRenderer
 from facelabel.web import cloudinary_api
+from facelabel.web.access.policy import Policy
 from facelabel.web.app import guarded
 from facelabel.web.cloudinary_api.context import Context
-from facelabel.web.entry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

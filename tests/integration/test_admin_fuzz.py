@@ -17,7 +17,7 @@ from tests import loopback
 from tests.examples import examples
 
 from facelabel.cloudinary.metadata_fields import MAX_ENTRIES
-from facelabel.web.cloudinary_api import admin, messages
+from facelabel.web.cloudinary_api.admin import admin, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

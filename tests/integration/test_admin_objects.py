@@ -13,10 +13,10 @@ from PIL import Image
 from tests import loopback
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.store.library import messages as store
-from facelabel.adapters.store.library.messages import Signed
+from facelabel.adapters.store.library import channels as store
+from facelabel.adapters.store.library.channels import Signed
 from facelabel.media.types import DocumentKind
-from facelabel.web.cloudinary_api import triggers
+from facelabel.web.cloudinary_api.admin import triggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

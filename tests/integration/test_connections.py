@@ -23,11 +23,11 @@ from tests import loopback
 from tests.waiting import PATIENCE, until
 
 from facelabel.testing import ManualClock
-from facelabel.web import entry
-from facelabel.web.accepting import Acceptor
-from facelabel.web.connections import Connection, Lobby, Seldom, Unrepeated
-from facelabel.web.peers import Peers
-from facelabel.web.server import _Server
+from facelabel.web.access import policy
+from facelabel.web.access.peers import Peers
+from facelabel.web.serving.accepting import Acceptor
+from facelabel.web.serving.connections import Connection, Lobby, Seldom, Unrepeated
+from facelabel.web.serving.server import _Server
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,7 +56,7 @@ class Site:
         return PlainTextResponse("read")
 
     async def _others(self, request: Request) -> Response:
-        return PlainTextResponse(str(request.scope["state"][entry.OTHERS]))
+        return PlainTextResponse(str(request.scope["state"][policy.OTHERS]))
 
     def _work(self, request: Request) -> Response:
         """In a thread, until the gate opens."""
@@ -319,7 +319,7 @@ def test_a_system_without_descriptors_is_waited_for(caplog: pytest.LogCaptureFix
 
 DESCRIPTORS = """
 import resource, sys
-from facelabel.web.accepting import connections
+from facelabel.web.serving.accepting import connections
 soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(connections(1000), *resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -24,17 +24,17 @@ from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
+from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.messages import StoreMessages
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.model import Box
 from facelabel.images import Limits, decoding
 from facelabel.media.types import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
 from facelabel.rendering.renderer import PillowRenderer
+from facelabel.web.access.policy import Policy
 from facelabel.web.app import guarded
-from facelabel.web.cloudinary_api import delivery
 from facelabel.web.cloudinary_api.context import Context
-from facelabel.web.entry import Policy
+from facelabel.web.cloudinary_api.delivery import delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from facelabel.core.model import Face, Template
     from facelabel.engine.models.model_store import ModelStore
-    from facelabel.ports import FaceEngine
+    from facelabel.gallery.ports import FaceEngine
 
     Vector = npt.NDArray[np.float32]
 

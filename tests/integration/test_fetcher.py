@@ -16,7 +16,7 @@ from tests.certificates import self_signed, server_side
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.fetcher import Fetched, Fetcher
-from facelabel.adapters.fetcher.addresses import is_public
+from facelabel.adapters.fetcher.public_addresses import is_public
 from facelabel.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:

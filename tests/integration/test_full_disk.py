@@ -18,7 +18,7 @@ import asyncio, io, json, resource, sys
 from pathlib import Path
 from starlette.requests import Request
 from facelabel.web import http
-from facelabel.web.cloudinary_api.chunks import Place, Span
+from facelabel.web.cloudinary_api.upload.chunks import Place, Span
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 

@@ -14,14 +14,14 @@ from tests.integration.whole_site import ALLOWED, EVIL, Site, is_door, serving
 from facelabel import settings
 from facelabel.bootstrap.app import opened
 from facelabel.errors import ConfigurationError
-from facelabel.web import server
-from facelabel.web.entry import Door
+from facelabel.web.access.policy import Door
+from facelabel.web.serving import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from facelabel.web.gate import DoorRoute
+    from facelabel.web.access.gate import DoorRoute
 
 OWN = "127.0.0.1:8765"
 PUBLIC = "faces.example.com"

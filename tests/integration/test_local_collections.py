@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Face
     from facelabel.engine.models.model_store import ModelStore
-    from facelabel.ports import FaceCollections, FaceEngine
+    from facelabel.gallery.ports import FaceEngine
+    from facelabel.rekognition.ports import FaceCollections
     from facelabel.rekognition.types import Indexed
 
 THRESHOLD = 80.0

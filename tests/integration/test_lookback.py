@@ -31,8 +31,9 @@ from facelabel.adapters.store.faces.probes import StoreProbes
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
+from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import Analysis, JobKind, Search, Template, Verdict
+from facelabel.core.model import Analysis, Search, Template, Verdict
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_face
 from facelabel.errors import UnreadableImage
@@ -87,11 +88,11 @@ class TinyEngine:
 
     @property
     def curve(self) -> str:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return f"falls by {self.fall}"
 
     def analyse(self, data: bytes) -> Analysis:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         try:
             faces = json.loads(data)
         except ValueError as error:
@@ -102,11 +103,11 @@ class TinyEngine:
         return Analysis(100, 100, tuple(templates))
 
     def faces(self, data: bytes) -> Sequence[Face]:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return [template.face for template in self.analyse(data).templates]
 
     def similarity(self, distance: float) -> float:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return max(0.0, 100 - self.fall * distance)
 
 
@@ -434,7 +435,7 @@ class Dying(StoreLedger):
     """Its process is killed when it has noted what a person decided."""
 
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         super().mark(asset_id, states)
         raise Crash
 
@@ -477,7 +478,7 @@ class Late(StoreLedger):
         basis: Basis | None = None,
         states: Mapping[str, NameState | None] = MappingProxyType({}),
     ) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         event, self._event = self._event, lambda: None
         event()
         super().record(search, basis, states)

@@ -20,7 +20,7 @@ from tests.integration.test_postgresql import HOLDER, PATIENCE, Server, opened
 
 from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.sql.database import Database
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:

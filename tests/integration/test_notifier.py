@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE
 
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.adapters.notifier import Notifier
-from facelabel.core.model import Job, JobKind, JobState
+from facelabel.core.jobs import Job, JobKind, JobState
 from facelabel.errors import Rejected, Unavailable
 from facelabel.recognition.worker import Worker
 from facelabel.testing import ManualClock, MemoryQueue

@@ -12,10 +12,11 @@ from cloudinary import utils
 from sqlalchemy import insert
 
 from facelabel.adapters.store.jobs.queue import StoreQueue
-from facelabel.adapters.store.library.messages import StoreMessages
+from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.adapters.store.sql import schema
-from facelabel.core.model import Asset, Job, JobKind
+from facelabel.core.jobs import Job, JobKind
+from facelabel.core.model import Asset
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ApiKey, AssetChange, Change, ChangeKind, DocumentKind, Origin
 from facelabel.testing import ManualClock

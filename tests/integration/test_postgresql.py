@@ -19,7 +19,7 @@ from tests.pooler import pgbouncer
 
 from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.sql.database import Database
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.testing import ManualClock
 

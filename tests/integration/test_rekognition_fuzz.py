@@ -20,8 +20,8 @@ from facelabel.media.types import ApiKey
 from facelabel.rekognition import validation
 from facelabel.testing.clock import ManualClock
 from facelabel.web import rekognition_api
+from facelabel.web.access.policy import Policy
 from facelabel.web.app import guarded
-from facelabel.web.entry import Policy
 from facelabel.web.rekognition_api.context import Context
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from tests.engines import Remembering
 
-    from facelabel.ports import FaceEngine
+    from facelabel.gallery.ports import FaceEngine
 
     Pixels = npt.NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ from tests import loopback
 from tests.integration.conftest import KEY
 from tests.waiting import PATIENCE, until
 
-from facelabel.web.budget import Budget, Pool
+from facelabel.web.http.budget import Budget, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,13 +28,13 @@ from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql import migration
 from facelabel.adapters.store.sql.database import Database
 from facelabel.adapters.store.sql.schema import HEAD, VERSION_TABLE, metadata
+from facelabel.core.jobs import JobKind
 from facelabel.core.model import (
     Asset,
     Basis,
     Candidate,
     EnrolledFace,
     Enrolment,
-    JobKind,
     NamedFace,
     NameState,
     Scope,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from facelabel.ports import Templates
+    from facelabel.gallery.ports import Templates
 
 DIMENSIONS = 16
 PEOPLE = "people"
@@ -222,7 +222,7 @@ class Interrupted(MemoryTemplates):
         self.then: Callable[[], object] | None = None
 
     def position(self, collection_id: int) -> tuple[int, int]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         found = super().position(collection_id)
         then, self.then = self.then, None
         if then:
@@ -273,7 +273,7 @@ class Rows(MemoryTemplates):
         self._vectors = vectors
 
     def vectors(self, collection_id: int, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         lines = self._vectors[after : after + limit]
         return [(after + 1 + at, line.tobytes()) for at, line in enumerate(lines)]
 

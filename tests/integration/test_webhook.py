@@ -24,12 +24,12 @@ from facelabel.adapters.store.jobs.inbox import StoreInbox
 from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.cloudinary import signing
 from facelabel.cloudinary.intake import Intake
-from facelabel.core.model import JobKind, JobRequest
+from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.errors import Busy, ConfigurationError, Unavailable
 from facelabel.media.types import ApiKey, Delivery
 from facelabel.testing import MemoryInbox, MemoryQueue
 from facelabel.web import webhook
-from facelabel.web.budget import Budget, Pool
+from facelabel.web.http.budget import Budget, Pool
 from facelabel.web.webhook import Gatherer
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import Inbox
+    from facelabel.cloudinary.ports import Inbox
 
 KEYS = [ApiKey("1", "old secret"), ApiKey("2", "new secret")]
 #: Bytes, far below the product's, so that tests are quick.

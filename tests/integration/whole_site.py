@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from facelabel import settings
 from facelabel.bootstrap.app import opened
+from facelabel.web.access.gate import DoorRoute, Gate
 from facelabel.web.app import create
-from facelabel.web.gate import DoorRoute, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

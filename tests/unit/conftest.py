@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from facelabel.core.jobs import JobKind, JobState
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import JobKind, JobState
 from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers
@@ -28,7 +28,8 @@ from facelabel.testing import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from facelabel.core.model import Asset, Job, Sighting
+    from facelabel.core.jobs import Job
+    from facelabel.core.model import Asset, Sighting
     from facelabel.recognition.live_gallery import Thrift
     from facelabel.recognition.worker import Done
 
@@ -44,7 +45,7 @@ class Overtaken(MemoryRecognizer):
         self._event = event
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         seen = super().identify(collection, image, asset)
         event, self._event = self._event, lambda: None
         event()

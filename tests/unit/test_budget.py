@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.testing import ManualClock
-from facelabel.web.budget import SLOW, SMALL, Body, Budget, Pool
-from facelabel.web.peers import Peers, peer
-from facelabel.web.refusals import Crowded
+from facelabel.web.access.peers import Peers, peer
+from facelabel.web.http.budget import SLOW, SMALL, Body, Budget, Pool
+from facelabel.web.http.refusals import Crowded
 
 if TYPE_CHECKING:
     from starlette.types import Scope

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.lives import work_off
 
+from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import JobKind, NameState
+from facelabel.core.model import NameState
 from facelabel.errors import Unavailable
 from facelabel.recognition.live_gallery import SWEEP_KEY, Thrift
 from facelabel.recognition.pipeline import ERROR_KEY, Pipeline

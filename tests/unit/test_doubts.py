@@ -10,7 +10,7 @@ from facelabel.recognition import doubts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from facelabel.ports import Recognizer
+    from facelabel.recognition.ports import Recognizer
 
 
 class Alike:

@@ -8,7 +8,7 @@ import pytest
 
 from facelabel import settings
 from facelabel.errors import ConfigurationError
-from facelabel.web.entry import TERMS, Caller, Door, Entry, Policy, Standing, note, noted
+from facelabel.web.access.policy import TERMS, Caller, Door, Entry, Policy, Standing, note, noted
 
 HERE = Policy(allowed_origins=frozenset({"https://app.example"}))
 PUBLIC = Policy(public_url="https://faces.example.com")

@@ -21,8 +21,8 @@ from facelabel.errors import (
 )
 from facelabel.testing import ManualClock
 from facelabel.web import http
-from facelabel.web.budget import Budget, Pool
 from facelabel.web.http import ApiError, Limits, Params
+from facelabel.web.http.budget import Budget, Pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -9,7 +9,7 @@ import pytest
 
 from facelabel.cloudinary import signing
 from facelabel.cloudinary.intake import Intake, Unverified
-from facelabel.core.model import JobKind, JobRequest
+from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.errors import Rejected
 from facelabel.media.types import ApiKey
 from facelabel.testing import ManualClock, MemoryInbox, MemoryQueue

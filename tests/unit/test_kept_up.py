@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from facelabel.errors import ConfigurationError
-from facelabel.web import server
+from facelabel.web.serving import server
 
 if TYPE_CHECKING:
     from facelabel.bootstrap.app import App

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.core.model import Face
-    from facelabel.ports import TemplateRows, VectorIndex
+    from facelabel.gallery.ports import TemplateRows, VectorIndex
 
 HOME = "people"
 
@@ -66,22 +66,22 @@ class ScriptedEngine:
 
     @property
     def curve(self) -> str:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return f"falls by {self.fall}"
 
     def analyse(self, image: bytes) -> Analysis:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         self.analysed.append(image)
         if image not in self.script:
             raise UnreadableImage
         return self.script[image]
 
     def faces(self, image: bytes) -> Sequence[Face]:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         return [template.face for template in self.analyse(image).templates]
 
     def similarity(self, distance: float) -> float:
-        """See :class:`facelabel.ports.FaceEngine`."""
+        """See :class:`facelabel.gallery.ports.FaceEngine`."""
         if not self.calibrated:
             raise ConfigurationError("this pack has no calibration")
         return 100 - self.fall * distance
@@ -103,12 +103,12 @@ class CountingIndex(MemoryIndex):
         count: int,
         position: tuple[int, int] | None = None,
     ) -> Sequence[Sequence[tuple[int, float]]]:
-        """See :class:`facelabel.ports.VectorIndex`."""
+        """See :class:`facelabel.gallery.ports.VectorIndex`."""
         self.asked.append((len(vectors), count))
         return super().search(collection_id, vectors, count, position)
 
     def drop(self, collection_id: int) -> None:
-        """See :class:`facelabel.ports.VectorIndex`."""
+        """See :class:`facelabel.gallery.ports.VectorIndex`."""
         self.dropped.append(collection_id)
 
 

@@ -13,11 +13,11 @@ import pytest
 from starlette.requests import Request
 
 from facelabel.errors import NoRoom
-from facelabel.web import multipart
-from facelabel.web.bodies import Limits, bounded
-from facelabel.web.budget import SMALL, Budget
-from facelabel.web.multipart import MAX_TEXTS, Disposition, disposition, known_charset
-from facelabel.web.refusals import ApiError
+from facelabel.web.http import multipart
+from facelabel.web.http.bodies import Limits, bounded
+from facelabel.web.http.budget import SMALL, Budget
+from facelabel.web.http.multipart import MAX_TEXTS, Disposition, disposition, known_charset
+from facelabel.web.http.refusals import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message
 
-    from facelabel.web.multipart import Form
+    from facelabel.web.http.multipart import Form
 
 KIND = "multipart/form-data; boundary=b"
 LIMITS = Limits(100 << 20)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.web import neighbours
+from facelabel.web.access import neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

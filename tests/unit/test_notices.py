@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.core.model import JobKind, NameState, Outcome, OutcomeKind
+from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
+from facelabel.core.model import NameState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.unit.conftest import Bench
 
-    from facelabel.core.model import Job, Json
+    from facelabel.core.jobs import Job
+    from facelabel.core.model import Json
 
 
 def claimed(bench: Bench) -> Job:

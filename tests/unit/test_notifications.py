@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from facelabel.adapters.store.library import outbox
 from facelabel.cloudinary import notifications
-from facelabel.core.model import Asset, JobKind, JobRequest
+from facelabel.core.jobs import JobKind, JobRequest
+from facelabel.core.model import Asset
 from facelabel.errors import Rejected
 from facelabel.media.types import AssetChange, Change, ChangeKind, Origin
 

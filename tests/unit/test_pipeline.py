@@ -11,9 +11,10 @@ import pytest
 from tests.unit.conftest import Overtaken
 from tests.unit.test_convergence import Fate, fated
 
+from facelabel.core.jobs import Job, JobKind, JobState
 from facelabel.core.label_policy import Scheme
 from facelabel.core.matching import Rules
-from facelabel.core.model import Asset, Job, JobKind, JobState, NameState, Verdict
+from facelabel.core.model import Asset, NameState, Verdict
 from facelabel.errors import UnreadableImage
 from facelabel.recognition.live_gallery import SWEEP_KEY
 from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
@@ -493,7 +494,7 @@ class Stillborn(MemoryRecognizer):
     """A process that enrols a face and dies before it could say so."""
 
     def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         super().enrol(collection, image, person, asset)
         raise KeyboardInterrupt
 
@@ -785,7 +786,7 @@ class Late(MemoryRecognizer):
         self._bench, self._killed = bench, killed
 
     def forget(self, collection: str, face_ids: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         sweep = Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0)
         self._bench.pipeline.sweep(sweep)
         if self._killed:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from facelabel.recognition.pipeline import Pipeline
 
 from facelabel.core import label_policy as schemes
+from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import Places, Scheme
-from facelabel.core.model import Asset, JobKind, NameState
+from facelabel.core.model import Asset, NameState
 from facelabel.core.naming import Seen
 from facelabel.recognition.worker import Worker, handlers
 

@@ -6,8 +6,9 @@ import pytest
 from tests.unit.conftest import Bench
 
 from facelabel.core import names
+from facelabel.core.jobs import JobKind, JobState, Outcome, OutcomeKind
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import JobKind, JobState, NameState, Outcome, OutcomeKind
+from facelabel.core.model import NameState
 from facelabel.errors import Rejected
 from facelabel.recognition.reconcile import PAGE, TURN_SECONDS, Drift, Loss, Missed
 from facelabel.testing import MemoryLedger, portrait

@@ -11,7 +11,7 @@ from tests.integration.face_collections import MemoryCollections
 
 from facelabel.rekognition.error_codes import Refusal
 from facelabel.testing.clock import ManualClock
-from facelabel.web.rekognition_api import paging
+from facelabel.web.rekognition_api import tokens
 from facelabel.web.rekognition_api.context import Context
 from facelabel.web.rekognition_api.throttle import Throttle
 
@@ -23,14 +23,14 @@ GIVEN = {"CollectionId": "people", "MaxResults": 2}
 def begins(token: str, operation: str = "ListFaces", **given: object) -> str:
     """After what the page of a token begins; "refused" if the token is."""
     try:
-        return paging.after(CONTEXT, operation, {**GIVEN, "NextToken": token, **given})
+        return tokens.after(CONTEXT, operation, {**GIVEN, "NextToken": token, **given})
     except Refusal as error:
         return "refused" if error.code == "InvalidPaginationTokenException" else error.code
 
 
 @given(NAMES | st.sampled_from([":" * 255, "a" * 255, "0", "9" * 19]))
 def test_a_token_says_where_the_page_begins(name: str) -> None:
-    token = paging.token(CONTEXT, "ListFaces", GIVEN, name)
+    token = tokens.token(CONTEXT, "ListFaces", GIVEN, name)
     assert len(token) <= 255
     assert begins(token) == name
     assert begins(token, MaxResults=9) == name
@@ -41,7 +41,7 @@ def test_a_token_says_where_the_page_begins(name: str) -> None:
 
 def test_tokens_of_another_server_are_refused() -> None:
     other = replace(CONTEXT, token_key=b"another")
-    assert begins(paging.token(other, "ListFaces", GIVEN, "7")) == "refused"
+    assert begins(tokens.token(other, "ListFaces", GIVEN, "7")) == "refused"
 
 
 @given(st.text(max_size=255))
@@ -50,7 +50,7 @@ def test_any_text_is_refused(text: str) -> None:
 
 
 def test_every_change_of_a_token_is_noticed() -> None:
-    token = paging.token(CONTEXT, "ListFaces", GIVEN, "Ann.Lee")
+    token = tokens.token(CONTEXT, "ListFaces", GIVEN, "Ann.Lee")
     for place, character in enumerate(token):
         changed = "1" if character == "0" else "0"
         assert begins(token[:place] + changed + token[place + 1 :]) == "refused"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.errors import Rejected, Unavailable
-from facelabel.web.cloudinary_api.render_queue import RenderQueue
+from facelabel.web.cloudinary_api.delivery.render_queue import RenderQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -9,7 +9,7 @@ import pytest
 from facelabel.actions import IN_A_ROW
 from facelabel.cli.report import Tally, remarks
 from facelabel.cli.terminal import advice_on
-from facelabel.core.model import Job, JobKind, JobState, Outcome, OutcomeKind
+from facelabel.core.jobs import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import Unavailable
 from facelabel.recognition.worker import Done
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.conftest import Bench
 
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 from facelabel.recognition.live_gallery import Thrift
 from facelabel.testing import portrait
 

@@ -13,7 +13,7 @@ import pytest
 from tests.waiting import PATIENCE, until
 
 from facelabel.core.backoff import RetryPolicy
-from facelabel.core.model import Job, JobKind, JobState, Outcome, OutcomeKind
+from facelabel.core.jobs import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.recognition.worker import Done, Worker, one_at_a_time
 from facelabel.testing import ManualClock, MemoryQueue

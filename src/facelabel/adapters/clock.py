@@ -6,7 +6,7 @@ import time
 
 
 class SystemClock:
-    """Wall-clock time; implements :class:`facelabel.ports.Clock`."""
+    """Wall-clock time; implements :class:`facelabel.core.clock.Clock`."""
 
     #: Seconds since the epoch.
     now = staticmethod(time.time)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from facelabel.core.model import Asset
-    from facelabel.ports import EditableLibrary, Queue
+    from facelabel.media.ports import EditableLibrary
+    from facelabel.recognition.ports import Queue
 
 
 class FollowedLibrary:
     """Another library; every change made through this one enqueues a look at the asset.
 
     The notification that comes later finds nothing left to do, and need not come at all.
-    Implements :class:`facelabel.ports.EditableLibrary`.
+    Implements :class:`facelabel.media.ports.EditableLibrary`.
     """
 
     def __init__(self, library: EditableLibrary, queue: Queue) -> None:
@@ -26,38 +27,38 @@ class FollowedLibrary:
         self._queue = queue
 
     def asset(self, asset_id: str) -> Asset | None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         return self._library.asset(asset_id)
 
     def find(self, public_id: str) -> Asset | None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         return self._library.find(public_id)
 
     def assets(self, folder: str) -> Iterator[Asset]:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         return self._library.assets(folder)
 
     def fetch(self, asset: Asset) -> bytes:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         return self._library.fetch(asset)
 
     def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         self._library.add_tags(asset_id, tags)
         self._follow(asset_id)
 
     def remove_tags(self, asset_id: str, tags: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         self._library.remove_tags(asset_id, tags)
         self._follow(asset_id)
 
     def set_context(self, asset_id: str, values: Mapping[str, str | None]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         self._library.set_context(asset_id, values)
         self._follow(asset_id)
 
     def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         self._library.set_metadata(asset_id, field, values)
         self._follow(asset_id)
 
@@ -71,22 +72,22 @@ class FollowedLibrary:
         tags: Sequence[str] | None = None,
         context: Mapping[str, str] | None = None,
     ) -> Asset:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         asset = self._library.upload(
             data, folder=folder, filename=filename, public_id=public_id, tags=tags, context=context
         )
         return self._followed(asset)
 
     def move(self, asset_id: str, folder: str) -> Asset:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         return self._followed(self._library.move(asset_id, folder))
 
     def rename(self, asset_id: str, public_id: str) -> Asset:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         return self._followed(self._library.rename(asset_id, public_id))
 
     def delete(self, asset_id: str) -> None:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         self._library.delete(asset_id)
         self._follow(asset_id)
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from facelabel.core.model import Outcome, OutcomeKind
+from facelabel.core.jobs import Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from facelabel.core.model import Job
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import Job
 
 #: Sent once, and again about 3, 6 and 9 minutes after the try before.
 TRIES = 4

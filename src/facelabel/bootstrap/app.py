@@ -17,7 +17,7 @@ from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap import data_folder, wiring
 from facelabel.bootstrap import engines as face_engines
 from facelabel.bootstrap.core import Stores, limits
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 from facelabel.errors import ConfigurationError, Rejected
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.rendering.drawing import annotate
@@ -32,13 +32,18 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.own_faces import OwnFaces
     from facelabel.bootstrap.remote import Remote
     from facelabel.cloudinary.intake import Intake
+    from facelabel.cloudinary.ports import Inbox
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import Job, Outcome
     from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import Job, NamedFace, Outcome
+    from facelabel.core.model import NamedFace
     from facelabel.engine.engines import Engines, Notice, Progress
-    from facelabel.ports import Clock, EditableLibrary, FaceEngine, Inbox, Ledger, Queue, Recognizer
+    from facelabel.gallery.ports import FaceEngine
+    from facelabel.media.ports import EditableLibrary
     from facelabel.recognition.identifying import Identifier
     from facelabel.recognition.live_gallery import LiveGallery
     from facelabel.recognition.pipeline import Pipeline
+    from facelabel.recognition.ports import Ledger, Queue, Recognizer
     from facelabel.recognition.worker import Worker
     from facelabel.settings import Settings
 

@@ -16,7 +16,7 @@ from facelabel.bootstrap.core import Stores
 if TYPE_CHECKING:
     from botocore.session import Session
 
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
     from facelabel.settings import Settings
 
 

@@ -13,7 +13,8 @@ from facelabel.images import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facelabel.ports import Inbox, Ledger, Queue
+    from facelabel.cloudinary.ports import Inbox
+    from facelabel.recognition.ports import Ledger, Queue
     from facelabel.recognition.worker import Hold
     from facelabel.settings import Settings
 

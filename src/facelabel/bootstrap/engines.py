@@ -10,7 +10,7 @@ from facelabel.errors import NotFound
 
 if TYPE_CHECKING:
     from facelabel.engine.engines import Notice, Progress
-    from facelabel.ports import Ledger, Recognizer
+    from facelabel.recognition.ports import Ledger, Recognizer
     from facelabel.settings import Settings
 
 

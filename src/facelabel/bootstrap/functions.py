@@ -18,7 +18,7 @@ from facelabel.adapters.aws.json_client import SqsSender
 from facelabel.adapters.aws.sqs_messages import from_record
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.bootstrap import account
+from facelabel.bootstrap import cloudinary_account
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ApiKey
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from facelabel.adapters.aws.sqs import SqsQueue
     from facelabel.bootstrap.app import App
     from facelabel.cloudinary.intake import Intake
+    from facelabel.core.clock import Clock
     from facelabel.media.types import Delivery
-    from facelabel.ports import Clock
     from facelabel.recognition.worker import Done, Worker
     from facelabel.settings import Settings
 
@@ -62,7 +62,7 @@ def door() -> Door:
     algorithm = known.get("FACELABEL_SIGNATURE_ALGORITHM") or "any"
     queue = known.get("FACELABEL_QUEUE")
     take = _to_sqs(known, queue, clock) if queue else _to_database(known, clock)
-    return Door(account.intake(own, more, algorithm, clock), take)
+    return Door(cloudinary_account.intake(own, more, algorithm, clock), take)
 
 
 def _to_sqs(known: Mapping[str, str], url: str, clock: Clock) -> Callable[[Delivery], None]:

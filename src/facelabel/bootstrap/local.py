@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.store.installation import Installation
+from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.messages import StoreMessages
 from facelabel.adapters.store.library.originals import Originals
 from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.bootstrap.core import base_url, limits
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from facelabel.adapters.keys import KeyRing
     from facelabel.adapters.store.jobs.queue import StoreQueue
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.cloudinary.ports import Renderer
     from facelabel.core.model import Box
     from facelabel.engine.engines import Engines
     from facelabel.images import Limits
-    from facelabel.ports import Library, MediaLibrary, Messages, Renderer
+    from facelabel.media.ports import Library, MediaLibrary, Messages
     from facelabel.settings import Settings
 
 #: Of the data folder: the pictures as they were uploaded.

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Hit
     from facelabel.engine.engines import Engines
-    from facelabel.ports import Clock, FaceCollections, Recognizer
+    from facelabel.recognition.ports import Recognizer
+    from facelabel.rekognition.ports import FaceCollections
     from facelabel.settings import Settings
 
     #: Bytes of an object in S3 by bucket, key and version.

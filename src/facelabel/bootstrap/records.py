@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Asset
-    from facelabel.ports import Ledger, Queue
+    from facelabel.recognition.ports import Ledger, Queue
     from facelabel.settings import Settings
 
 

@@ -13,7 +13,7 @@ from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.cloudinary.subscriptions import Poller, Report, Subscriptions, Trigger
 from facelabel.adapters.followed import FollowedLibrary
-from facelabel.bootstrap import account as accounts
+from facelabel.bootstrap import cloudinary_account as accounts
 from facelabel.bootstrap.core import limits
 from facelabel.cloudinary.intake import Intake, Unverified
 from facelabel.errors import Rejected
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facelabel.adapters.cloudinary.account import Account
+    from facelabel.cloudinary.ports import Inbox
+    from facelabel.core.clock import Clock
+    from facelabel.media.ports import EditableLibrary, Library
     from facelabel.media.types import Delivery
-    from facelabel.ports import Clock, EditableLibrary, Inbox, Library, Queue
+    from facelabel.recognition.ports import Queue
     from facelabel.settings import Settings
 
 log = logging.getLogger(__name__)

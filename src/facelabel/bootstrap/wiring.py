@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from facelabel.bootstrap.core import Stores
-    from facelabel.core.model import JobKind
-    from facelabel.ports import Clock, Library, Recognizer
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import JobKind
+    from facelabel.media.ports import Library
     from facelabel.recognition.live_gallery import Thrift
+    from facelabel.recognition.ports import Recognizer
     from facelabel.recognition.worker import Handler, Hold
     from facelabel.settings import Settings
 

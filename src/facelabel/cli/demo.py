@@ -14,7 +14,7 @@ from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import Command, finish
 from facelabel.cli.terminal import application, bar, out
-from facelabel.core.model import OutcomeKind
+from facelabel.core.jobs import OutcomeKind
 from facelabel.errors import Rejected
 from facelabel.inputs.portraits import Portrait
 from facelabel.inputs.portraits import read as read_portraits

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from facelabel.evaluation.searching import Similarity
     from facelabel.evaluation.sheets import SheetReport
     from facelabel.evaluation.verification import Verification
-    from facelabel.ports import FaceEngine
+    from facelabel.gallery.ports import FaceEngine
     from facelabel.settings import Settings
 
 #: Longer lists of failures are cut; --json has all.

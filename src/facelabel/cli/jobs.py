@@ -17,13 +17,13 @@ from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.cli import report
 from facelabel.cli.framework import Command, Group, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
-from facelabel.core.model import JobState
+from facelabel.core.jobs import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.bootstrap.records import Records
-    from facelabel.core.model import Job
+    from facelabel.core.jobs import Job
     from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
 

@@ -16,7 +16,8 @@ from facelabel.cli import completion, report
 from facelabel.cli.framework import Command, confirm, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.core import names
-from facelabel.core.model import NameState, OutcomeKind
+from facelabel.core.jobs import OutcomeKind
+from facelabel.core.model import NameState
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import reading
 from facelabel.inputs.walking import Walk
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
-    from facelabel.core.model import Asset, Outcome, Search
+    from facelabel.core.jobs import Outcome
+    from facelabel.core.model import Asset, Search
     from facelabel.settings import Settings
 
 

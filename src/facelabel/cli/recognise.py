@@ -13,7 +13,7 @@ from facelabel import actions
 from facelabel.cli import report
 from facelabel.cli.framework import Command, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
-from facelabel.core.model import JobKind, Outcome, OutcomeKind
+from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import portraits
 from facelabel.inputs.walking import Walk

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli.terminal import err, out
-from facelabel.core.model import OutcomeKind, Verdict
+from facelabel.core.jobs import OutcomeKind
+from facelabel.core.model import Verdict
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs.walking import Reason
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facelabel.bootstrap.app import App
+    from facelabel.core.jobs import Outcome
     from facelabel.core.matching import Rules
-    from facelabel.core.model import Candidate, Face, NamedFace, Outcome
+    from facelabel.core.model import Candidate, Face, NamedFace
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.walking import LeftOut, Walk
     from facelabel.recognition.worker import Done

@@ -38,7 +38,7 @@ def serve(settings: Settings) -> None:
     """
     if settings.table:
         raise ConfigurationError("with a store on DynamoDB, Lambda serves (see docs/howto)")
-    from facelabel.web import server  # noqa: PLC0415 - a web server that no other command needs
+    from facelabel.web.serving import server  # noqa: PLC0415 - a web server that no other command needs
 
     with server.bind(settings) as listener:
         bound = settings.model_copy(update={"port": listener.getsockname()[1]})

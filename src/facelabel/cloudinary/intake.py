@@ -11,8 +11,8 @@ from facelabel.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from facelabel.core.clock import Clock
     from facelabel.media.types import ApiKey, Delivery
-    from facelabel.ports import Clock
 
 
 #: Where notifications are taken; the second path is the original app's.

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from facelabel.cloudinary import assets
-from facelabel.core.model import JobKind, JobRequest
+from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.errors import Rejected
 from facelabel.media.types import ChangeKind, Delivery
 

@@ -28,7 +28,7 @@ _DETECTORS: Mapping[str, type[CenterFace | YuNet]] = {"centerface": CenterFace, 
 
 
 class Engine:
-    """A :class:`~facelabel.ports.FaceEngine` in this process; threads may share it.
+    """A :class:`~facelabel.gallery.ports.FaceEngine` in this process; threads may share it.
 
     The networks are loaded when they are first needed.
     """
@@ -52,7 +52,7 @@ class Engine:
         and found, too, if pictures of any size cost it nothing.
         """
         self._pack = pack
-        #: See :class:`~facelabel.ports.FaceEngine`.
+        #: See :class:`~facelabel.gallery.ports.FaceEngine`.
         self.model, self.dimensions = pack.model, pack.dimensions
         self.comparable, self.curve = pack.comparable, repr(pack.calibration)
         self._detector = _DETECTORS[pack.detector.kind](

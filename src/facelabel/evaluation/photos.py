@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from facelabel.core.model import Analysis, Face, Template
-    from facelabel.ports import FaceEngine
+    from facelabel.gallery.ports import FaceEngine
 
     Vectors: TypeAlias = npt.NDArray[np.float32]
 

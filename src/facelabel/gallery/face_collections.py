@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from facelabel.core.model import Analysis, Face, Template
-    from facelabel.ports import FaceEngine, FaceUsers, Galleries, VectorIndex
+    from facelabel.gallery.ports import FaceEngine, FaceUsers, Galleries, VectorIndex
     from facelabel.rekognition.types import (
         Association,
         Deletion,
@@ -49,7 +49,7 @@ _FACES = uuid.UUID("c2a4b8de-1d63-5f0a-9c1e-6b0f4a7e2d35")
 
 
 class LocalCollections:
-    """Implements :class:`facelabel.ports.FaceCollections`; threads may share it."""
+    """Implements :class:`facelabel.rekognition.ports.FaceCollections`; threads may share it."""
 
     def __init__(
         self,

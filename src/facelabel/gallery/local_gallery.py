@@ -9,7 +9,7 @@ from facelabel.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from facelabel.ports import FaceEngine, FaceStore, VectorIndex
+    from facelabel.gallery.ports import FaceEngine, FaceStore, VectorIndex
     from facelabel.rekognition.types import FaceCollection
 
 

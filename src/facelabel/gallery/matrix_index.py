@@ -1,8 +1,8 @@
 """Exact nearest neighbours over a matrix file that every process maps.
 
-The rows of :class:`~facelabel.ports.TemplateRows` are the truth; the file is derived from them and
-may be deleted at any moment. It is a header and one record per face, a row number beside its
-vector, so the two cannot fall out of step::
+The rows of :class:`~facelabel.gallery.ports.TemplateRows` are the truth; the file is derived from
+them and may be deleted at any moment. It is a header and one record per face, a row number beside
+its vector, so the two cannot fall out of step::
 
     header (64 bytes, checksummed) | row, vector | row, vector | …
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from facelabel.ports import TemplateRows
+    from facelabel.gallery.ports import TemplateRows
 
     Vectors = npt.NDArray[np.float32]
     Places = npt.NDArray[np.int64]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.core.model import Analysis, Asset, Hit, Noted, Search, Sighting, Template
-    from facelabel.ports import FaceEngine, Probes, Templates, VectorIndex
+    from facelabel.gallery.ports import FaceEngine, Probes, Templates, VectorIndex
 
 #: Reference faces added at most since pictures were looked at for the pictures to be told apart
 #: that are not affected: beyond that hardly one is.

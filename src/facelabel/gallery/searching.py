@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from facelabel.core.model import Analysis, EnrolledFace
-    from facelabel.ports import FaceEngine, Templates, VectorIndex
+    from facelabel.gallery.ports import FaceEngine, Templates, VectorIndex
     from facelabel.rekognition.types import Reference
 
     #: Reference faces with their L2 distance, nearest first.

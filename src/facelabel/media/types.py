@@ -16,7 +16,8 @@ from facelabel.core.names import MAX_TAG_LENGTH
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from facelabel.core.model import Asset, JobRequest, Json, JsonValue
+    from facelabel.core.jobs import JobRequest
+    from facelabel.core.model import Asset, Json, JsonValue
 
 RESOURCE_TYPES = ("image", "raw", "video")
 #: Of what lies in the library, in the order we look for one.

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facelabel.core import names
-from facelabel.core.model import JobKind, JobRequest, NameState, Outcome, OutcomeKind
+from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
+from facelabel.core.model import NameState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from facelabel.core.jobs import Job
     from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import Job
-    from facelabel.ports import Ledger, Library, Queue
+    from facelabel.media.ports import Library
+    from facelabel.recognition.ports import Ledger, Queue
 
 
 @dataclass(frozen=True, slots=True)

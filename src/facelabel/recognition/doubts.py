@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from facelabel.core.model import Enrolment, Hit
-    from facelabel.ports import Enrolments, Recognizer
+    from facelabel.recognition.ports import Enrolments, Recognizer
 
 #: Portraits compared with those of others at a time, the newest first: 7 ms of a core for each
 #: among a hundred thousand, 1.3 s in all.

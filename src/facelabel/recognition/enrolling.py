@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import names
-from facelabel.core.model import Enrolment, JobKind, Outcome, OutcomeKind
+from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
+from facelabel.core.model import Enrolment
 from facelabel.errors import LabelRefused, Rejected, Unavailable
 from facelabel.recognition import doubts
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from facelabel.core.label_policy import Scheme
     from facelabel.core.model import Asset, OnRecord
-    from facelabel.ports import Enrolments, Library, Queue, Recognizer
+    from facelabel.media.ports import Library
+    from facelabel.recognition.ports import Enrolments, Queue, Recognizer
 
 #: Of an enrolment that nobody knows the image of any more; real ones are greater.
 _NO_VERSION = 0

@@ -6,19 +6,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import label_policy, matching, naming
-from facelabel.core.model import JobKind, JobRequest, Outcome, OutcomeKind, Search
+from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
+from facelabel.core.model import Search
 from facelabel.errors import Rejected
 from facelabel.recognition import lookback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from facelabel.core.clock import Clock
     from facelabel.core.label_policy import Scheme
     from facelabel.core.matching import Rules
     from facelabel.core.model import Asset, Basis, NamedFace, NameState, OnRecord, Scope, Sighting
-    from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+    from facelabel.media.ports import Library
     from facelabel.recognition.live_gallery import LiveGallery, Thrift
     from facelabel.recognition.name_writing import NameWriter
+    from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
 
 @dataclass(frozen=True, slots=True)

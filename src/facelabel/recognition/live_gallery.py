@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import false_matches
-from facelabel.core.model import JobKind, Scope
+from facelabel.core.jobs import JobKind
+from facelabel.core.model import Scope
 from facelabel.errors import ConfigurationError, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from facelabel.core.label_policy import Scheme
     from facelabel.core.matching import Rules
     from facelabel.core.model import GalleryState
-    from facelabel.ports import Ledger, Queue, Recognizer
+    from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
 SWEEP_KEY = "all"
 #: Seconds a sweep waits, so that several portraits learnt together cost one sweep.

@@ -15,7 +15,7 @@ from facelabel.core.model import Basis
 
 if TYPE_CHECKING:
     from facelabel.core.model import Scope, Sighting
-    from facelabel.ports import Recognizer, Searches
+    from facelabel.recognition.ports import Recognizer, Searches
 
 #: Searches considered in one step: some tenths of a second, and of others' waiting to write.
 AT_ONCE = 4096

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from facelabel.core.label_policy import Places
     from facelabel.core.model import Asset, Basis, NameState, Search
     from facelabel.core.naming import NamePlan
-    from facelabel.ports import Library, Searches
+    from facelabel.media.ports import Library
+    from facelabel.recognition.ports import Searches
 
 
 @dataclass(frozen=True, slots=True)

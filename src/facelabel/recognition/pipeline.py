@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import names
-from facelabel.core.model import JobKind, Outcome, OutcomeKind
+from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
 from facelabel.errors import NotFound, Rejected
 from facelabel.recognition import lookback
 from facelabel.recognition.enrolling import Enroller
@@ -31,10 +31,13 @@ from facelabel.recognition.name_writing import NameWriter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import Job
     from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import Asset, Job, OnRecord, Search
-    from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+    from facelabel.core.model import Asset, OnRecord, Search
+    from facelabel.media.ports import Library
     from facelabel.recognition.live_gallery import Thrift
+    from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
 #: Context key that tells the owner of an image why it was refused.
 ERROR_KEY = "facelabel_error"

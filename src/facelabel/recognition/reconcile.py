@@ -10,21 +10,25 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from facelabel.core import names
+from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
 from facelabel.core.losses import bearable
-from facelabel.core.model import Enrolment, JobKind, JobRequest, Outcome, OutcomeKind, asset_hash
+from facelabel.core.model import Enrolment, asset_hash
 from facelabel.errors import LabelRefused, Rejected
 from facelabel.recognition.pipeline import ERROR_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import Job
     from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import Asset, Job, Json, NameState, Search
-    from facelabel.ports import Clock, Ledger, Library, Queue, Recognizer
+    from facelabel.core.model import Asset, Json, NameState, Search
+    from facelabel.media.ports import Library
     from facelabel.recognition.enrolling import Enroller
     from facelabel.recognition.identifying import Identifier
     from facelabel.recognition.live_gallery import LiveGallery, Thrift
     from facelabel.recognition.pipeline import Pipeline
+    from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
 #: Seconds one turn of a rebuild works; other jobs come between two turns.
 TURN_SECONDS = 15.0

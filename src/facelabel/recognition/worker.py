@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel.core.model import JobKind, JobState
+from facelabel.core.jobs import JobKind, JobState
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.recognition.changes import Changes
 from facelabel.recognition.reconcile import Reconciler
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from facelabel.core.model import Job, Outcome
-    from facelabel.ports import Clock, Queue
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import Job, Outcome
     from facelabel.recognition.pipeline import Pipeline
+    from facelabel.recognition.ports import Queue
 
     Handler: TypeAlias = Callable[[Job], Outcome]
     #: A lock on an asset; Unavailable if somebody else has it.

@@ -48,7 +48,7 @@ _DEADLINE = 30.0
 
 
 class PillowRenderer:
-    """A :class:`~facelabel.ports.Renderer` in this process; threads may share it."""
+    """A :class:`~facelabel.cloudinary.ports.Renderer` in this process; threads may share it."""
 
     def __init__(
         self,

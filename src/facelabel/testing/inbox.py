@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.media.types import Delivery
-    from facelabel.ports import Queue
+    from facelabel.recognition.ports import Queue
 
 
 class MemoryInbox:
@@ -22,7 +22,7 @@ class MemoryInbox:
         self._lock = threading.Lock()
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
-        """See :class:`facelabel.ports.Inbox`."""
+        """See :class:`facelabel.cloudinary.ports.Inbox`."""
         with self._lock:
             for delivery in deliveries:
                 if delivery.digest not in self._seen:

@@ -29,51 +29,51 @@ class _Enrolments:
         self._leftovers: dict[str, list[str]] = {}
 
     def collection(self) -> str | None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return self._live
 
     def gallery(self) -> GalleryState:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return GalleryState(self._live, self._generation, self._weighs_strangers)
 
     def switch(self, collection: str) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         if collection != self._live:
             self._live = collection
             self._generation += 1
 
     def begin(self, collection: str) -> str:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         if self._live is None:
             self.switch(collection)
             self._weighs_strangers = True
         return self._live or collection
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return self._enrolments.get((collection, asset_id))
 
     def enrolments(
         self, collection: str, face_ids: Sequence[str] | None = None
     ) -> Iterator[Enrolment]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         lines = [line for (name, _), line in sorted(self._enrolments.items()) if name == collection]
         return (line for line in lines if face_ids is None or line.face_id in face_ids)
 
     def holders(self, collection: str, digest: str) -> Sequence[Enrolment]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return [e for e in self.enrolments(collection) if e.digest == digest]
 
     def intention(self, collection: str, asset_id: str) -> str | None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return self._intents.get((collection, asset_id))
 
     def intend(self, collection: str, asset_id: str, person: str) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         self._intents[collection, asset_id] = person
 
     def enrol(self, collection: str, enrolment: Enrolment) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         key = (collection, enrolment.asset_id)
         old = self._enrolments.get(key)
         self._intents.pop(key, None)
@@ -85,7 +85,7 @@ class _Enrolments:
         self._changed(collection, changed=old != enrolment)
 
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         old = self._enrolments.pop((collection, asset_id), None)
         self._intents.pop((collection, asset_id), None)
         self._release(collection, old)
@@ -93,17 +93,17 @@ class _Enrolments:
         return old
 
     def leftovers(self, collection: str) -> Sequence[str]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return tuple(self._leftovers.get(collection, ()))
 
     def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         kept = [face for face in self.leftovers(collection) if face not in face_ids]
         self._leftovers[collection] = kept
         self._changed(collection, changed=bool(face_ids))
 
     def purge(self, collection: str) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         if collection == self._live:
             raise Rejected(f"the collection {collection!r} is live")
         self._enrolments = {k: e for k, e in self._enrolments.items() if k[0] != collection}
@@ -128,19 +128,19 @@ class _Searches:
         self._names: dict[str, dict[str, NameState]] = {}
 
     def search(self, asset_id: str) -> Search | None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return self._searches.get(asset_id)
 
     def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return {i: self._searches[i] for i in asset_ids if i in self._searches}
 
     def searched(self) -> Iterator[str]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return iter(sorted(self._searches))
 
     def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return {asset_id: names for asset_id in asset_ids if (names := self.names(asset_id))}
 
     def record(
@@ -149,21 +149,21 @@ class _Searches:
         basis: Basis | None = None,
         states: Mapping[str, NameState | None] = MappingProxyType({}),
     ) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         old = self._searches.get(search.asset_id, search)
         if (search.version, search.generation) >= (old.version, old.generation):
             self._put(search, basis)
         self.mark(search.asset_id, states)
 
     def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         for search, basis in searches:
             old = self._searches.get(search.asset_id)
             if old and (search.version, search.generation) > (old.version, old.generation):
                 self._put(search, basis)
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         found = [
             Noted(asset_id, self._searches[asset_id].version, basis.note)
             for asset_id, basis in self._bases.items()
@@ -178,7 +178,7 @@ class _Searches:
         searches: Sequence[Noted],
         unmoved: Mapping[str, bytes],
     ) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         for one in searches:
             search, basis = self._searches.get(one.asset_id), self._bases.get(one.asset_id)
             if search is None or basis is None or not _is_in(search, scope):
@@ -191,23 +191,23 @@ class _Searches:
                     self._put(search, None)
 
     def stale(self, generation: int, limit: int) -> Sequence[Search]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         found = [s for s in self._searches.values() if s.generation < generation]
         return sorted(found, key=lambda s: (s.generation, s.searched_at, s.asset_id))[:limit]
 
     def names(self, asset_id: str) -> Mapping[str, NameState]:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return dict(self._names.get(asset_id, {}))
 
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         before = self.names(asset_id)
         self._names[asset_id] = after = naming.marked(before, states)
         if naming.refused(before) != naming.refused(after):
             self._bases.pop(asset_id, None)
 
     def forget_asset(self, asset_id: str) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         self._searches.pop(asset_id, None)
         self._bases.pop(asset_id, None)
         self._names.pop(asset_id, None)
@@ -228,16 +228,16 @@ class MemoryLedger(_Enrolments, _Searches):
         _Searches.__init__(self)
 
     def changed(self) -> None:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         self._generation += 1
         self._bases.clear()
 
     def has_stale(self) -> bool:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         return bool(self.stale(self._generation, 1))
 
     def about(self, asset_id: str) -> OnRecord:
-        """See :class:`facelabel.ports.Ledger`."""
+        """See :class:`facelabel.recognition.ports.Ledger`."""
         live = self._live or ""
         return OnRecord(
             self.gallery(),

@@ -15,8 +15,8 @@ from facelabel.testing.clock import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from facelabel.core.clock import Clock
     from facelabel.core.model import JsonValue
-    from facelabel.ports import Clock
 
 
 class MemoryLibrary:
@@ -40,42 +40,42 @@ class MemoryLibrary:
         return twin
 
     def asset(self, asset_id: str) -> Asset | None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         return self._assets.get(asset_id)
 
     def find(self, public_id: str) -> Asset | None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         return next((a for a in self._assets.values() if a.public_id == public_id), None)
 
     def assets(self, folder: str) -> Iterator[Asset]:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         found = [asset for asset in self._assets.values() if asset.in_folder(folder)]
         return iter(sorted(found, key=lambda asset: asset.public_id))
 
     def fetch(self, asset: Asset) -> bytes:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         self._need(asset.asset_id)
         if asset.asset_id in self.away:
             raise OriginalMissing(f"the original of {asset.public_id!r} is away")
         return self._data[asset.asset_id]
 
     def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         old = self._need(asset_id).tags
         self._replace(asset_id, tags=old + tuple(tag for tag in tags if tag not in old))
 
     def remove_tags(self, asset_id: str, tags: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         old = self._need(asset_id).tags
         self._replace(asset_id, tags=tuple(tag for tag in old if tag not in tags))
 
     def set_context(self, asset_id: str, values: Mapping[str, str | None]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         merged = {**self._need(asset_id).context, **values}
         self._replace(asset_id, context={k: v for k, v in merged.items() if v is not None})
 
     def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Library`."""
+        """See :class:`facelabel.media.ports.Library`."""
         others = {k: v for k, v in self._need(asset_id).metadata.items() if k != field}
         unique: list[JsonValue] = list(dict.fromkeys(values))
         self._replace(asset_id, metadata=others | ({field: unique} if unique else {}))
@@ -90,7 +90,7 @@ class MemoryLibrary:
         tags: Sequence[str] | None = None,
         context: Mapping[str, str] | None = None,
     ) -> Asset:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         digest = hashlib.sha256(data).hexdigest()
         name = public_id or self._name(folder.strip("/"), filename, digest)
         old = self.find(name) or self._blank(name)
@@ -111,18 +111,18 @@ class MemoryLibrary:
         return asset
 
     def move(self, asset_id: str, folder: str) -> Asset:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         return self._replace(asset_id, folder=folder.strip("/"))
 
     def rename(self, asset_id: str, public_id: str) -> Asset:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         taken = self.find(public_id)
         if taken and taken.asset_id != asset_id:
             raise AlreadyExists(f"there is an asset {public_id!r} already")
         return self._replace(asset_id, public_id=public_id)
 
     def delete(self, asset_id: str) -> None:
-        """See :class:`facelabel.ports.EditableLibrary`."""
+        """See :class:`facelabel.media.ports.EditableLibrary`."""
         if self._assets.pop(asset_id, None):
             self._data.pop(asset_id)
             self._on_change(asset_id)

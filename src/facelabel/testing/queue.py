@@ -9,14 +9,15 @@ import uuid
 from typing import TYPE_CHECKING
 
 from facelabel.core.backoff import RetryPolicy
-from facelabel.core.model import Job, JobKind, JobState
+from facelabel.core.jobs import Job, JobKind, JobState
 from facelabel.testing.clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from facelabel.core.model import JobRequest, Json
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import JobRequest
+    from facelabel.core.model import Json
 
 
 @dataclasses.dataclass
@@ -44,7 +45,7 @@ class MemoryQueue:
     def enqueue(
         self, kind: JobKind, key: str, payload: Json | None = None, *, delay: float = 0.0
     ) -> None:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         now = self._clock.now()
         due = now + delay
         with self._lock:
@@ -65,12 +66,12 @@ class MemoryQueue:
                 row.job = dataclasses.replace(row.job, run_at=min(row.job.run_at, due))
 
     def enqueue_all(self, requests: Sequence[JobRequest]) -> None:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         for request in requests:
             self.enqueue(request.kind, request.key, request.payload)
 
     def claim(self, kinds: Collection[JobKind] = ()) -> Job | None:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         now = self._clock.now()
         with self._lock:
             wanted = [row for row in self._ready() if not kinds or row.job.kind in kinds]
@@ -86,7 +87,7 @@ class MemoryQueue:
             return row.job
 
     def heartbeat(self, job: Job) -> bool:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             row = self._held(job)
             if row:
@@ -94,7 +95,7 @@ class MemoryQueue:
             return row is not None
 
     def finish(self, job: Job) -> bool:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             row = self._held(job)
             if row and not self._again(row):
@@ -102,7 +103,7 @@ class MemoryQueue:
             return row is not None
 
     def retry(self, job: Job, reason: str, delay: float, *, counted: bool = True) -> bool:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             row = self._held(job)
             if row:
@@ -118,7 +119,7 @@ class MemoryQueue:
             return row is not None
 
     def bury(self, job: Job, reason: str) -> bool:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             row = self._held(job)
             if row and not self._again(row):
@@ -128,23 +129,23 @@ class MemoryQueue:
             return row is not None
 
     def pending(self) -> int:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             return len(self._ready())
 
     def next_due(self) -> float | None:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             return min((row.job.run_at for row in self._ready()), default=None)
 
     def jobs(self, state: JobState | None = None, limit: int = 100) -> Sequence[Job]:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             found = [row.job for row in self._rows.values() if state in {None, row.job.state}]
         return sorted(found, key=lambda job: job.job_id)[:limit]
 
     def revive(self, job_ids: Iterable[int] | None = None) -> int:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             dead = self._dead(job_ids)
             for row in dead:
@@ -152,7 +153,7 @@ class MemoryQueue:
         return len(dead)
 
     def drop(self, job_ids: Iterable[int] | None = None) -> int:
-        """See :class:`facelabel.ports.Queue`."""
+        """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
             dead = self._dead(job_ids)
             for row in dead:

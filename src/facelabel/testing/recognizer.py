@@ -38,23 +38,23 @@ class MemoryRecognizer:
         self._kept: dict[str, tuple[int, str, tuple[str, ...]]] = {}
 
     def create(self, collection: str) -> None:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         self._models.setdefault(collection, self.new_model)
         self._faces.setdefault(collection, {})
 
     def drop(self, collection: str) -> None:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         self._models.pop(collection, None)
         self._faces.pop(collection, None)
 
     def strangers(self, collection: str, model: str) -> int:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         if self._models.get(collection) in {None, model}:
             return 0
         return len(self._strangers(collection))
 
     def supersede(self, collection: str, heir: str, *, lossy: bool = False) -> None:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         if collection not in self._faces:
             return
         model = self.model(heir)
@@ -70,16 +70,16 @@ class MemoryRecognizer:
         return {i: face for i, face in self._faces[collection].items() if not face.is_traced}
 
     def collections(self) -> Sequence[str]:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         return sorted(self._faces)
 
     def model(self, collection: str) -> str:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         self._gallery(collection)
         return self._models[collection]
 
     def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         self.asked += 1
         gallery = self._gallery(collection)
         people = _people_on(image)
@@ -98,25 +98,25 @@ class MemoryRecognizer:
         return face_id
 
     def forget(self, collection: str, face_ids: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         for face_id in face_ids:
             self._gallery(collection).pop(face_id, None)
 
     def faces(
         self, collection: str, face_ids: Sequence[str] | None = None
     ) -> Iterator[EnrolledFace]:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         gallery = self._gallery(collection)
         wanted = gallery if face_ids is None else [f for f in face_ids if f in gallery]
         return iter([gallery[face_id] for face_id in wanted])
 
     def portraits(self, collection: str) -> int | None:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         self._gallery(collection)
         return self.size
 
     def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         people = _people_on(image)
         model = self.model(collection)
         self.searched += len(people)
@@ -125,7 +125,7 @@ class MemoryRecognizer:
         return self._sighting(collection, people)
 
     def rivals(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, Hit]:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         found = {}
         for face in self.faces(collection, face_ids):
             hits = self._hits(collection, self._shown[collection, face.face_id])
@@ -135,7 +135,7 @@ class MemoryRecognizer:
         return found
 
     def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         model = self.model(collection)
         found = {}
         for search in searches:
@@ -145,7 +145,7 @@ class MemoryRecognizer:
         return found
 
     def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
-        """See :class:`facelabel.ports.Recognizer`: found out by looking again."""
+        """See :class:`facelabel.recognition.ports.Recognizer`: found out by looking again."""
         model = self.model(collection)
         found = {}
         for one in searches:
@@ -157,7 +157,7 @@ class MemoryRecognizer:
         return found
 
     def discard(self, asset_id: str) -> None:
-        """See :class:`facelabel.ports.Recognizer`."""
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
         self._kept.pop(asset_id, None)
 
     def _gallery(self, collection: str) -> dict[str, EnrolledFace]:

@@ -45,7 +45,7 @@ class MemoryTemplates:
     def create(
         self, collection: str, model: str, dimensions: int, tags: Mapping[str, str] | None = None
     ) -> FaceCollection:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         del tags
         if collection in self._collections:
             raise AlreadyExists(f"there is a collection {collection!r} already")
@@ -53,25 +53,25 @@ class MemoryTemplates:
         return FaceCollection(collection, model, faces=0, users=0, created_at=0.0)
 
     def find(self, collection: str) -> Gallery:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         found = self._need(collection)
         return Gallery(found.number, None, found.model)
 
     def names(self) -> Sequence[str]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         return sorted(self._collections)
 
     def drop(self, collection: str) -> None:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         self._need(collection)
         del self._collections[collection]
 
     def strangers(self, collection_id: int) -> int:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         return sum(new.asset_id is None for new in self._numbered(collection_id).rows.values())
 
     def supersede(self, collection: str, heir: str, *, lossy: bool) -> None:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         old, new = self._collections.get(collection), self._need(heir)
         if old is None:
             return
@@ -83,7 +83,7 @@ class MemoryTemplates:
         self.drop(collection)
 
     def add(self, collection: str, faces: Sequence[NewFace]) -> Sequence[FaceRecord]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         found = self._need(collection)
         known = {new.face_id: new for new in found.rows.values()}
         for face in faces:
@@ -95,7 +95,7 @@ class MemoryTemplates:
         return [_record(known[face.face_id], found.model) for face in faces]
 
     def delete(self, collection: str, face_ids: Sequence[str]) -> None:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         found = self._need(collection)
         gone = [row for row, new in found.rows.items() if new.face_id in face_ids]
         first = {row: found.first_row(row) for row in gone}
@@ -106,14 +106,14 @@ class MemoryTemplates:
     def enrolled(
         self, collection_id: int, face_ids: Sequence[str] | None = None
     ) -> Iterator[EnrolledFace]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         known = [_face(new) for new in self._numbered(collection_id).rows.values()]
         return iter([f for f in known if face_ids is None or f.face_id in face_ids])
 
     def references(
         self, collection_id: int, rows: Sequence[int]
     ) -> tuple[Mapping[int, Reference], tuple[int, int]]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         found = self._numbered(collection_id)
         people = [new.person for new in found.rows.values()]
         known = {
@@ -130,7 +130,7 @@ class MemoryTemplates:
     def vectors_of(
         self, collection_id: int, face_ids: Sequence[str]
     ) -> Mapping[str, tuple[int, bytes]]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         rows = self._numbered(collection_id).rows.items()
         return {
             new.face_id: (row, new.template.vector) for row, new in rows if new.face_id in face_ids
@@ -139,7 +139,7 @@ class MemoryTemplates:
     def vectors_of_people(
         self, collection_id: int, people: Collection[str], most: int
     ) -> tuple[Mapping[str, Sequence[bytes]], tuple[int, int]]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         rows = self._numbered(collection_id).rows
         found = {
             person: [
@@ -151,25 +151,25 @@ class MemoryTemplates:
         return several, self.position(collection_id)
 
     def nameless(self, collection_id: int) -> int:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         return sum(not new.person for new in self._numbered(collection_id).rows.values())
 
     def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         known = self._numbered(collection_id).rows
         return [(row, known[row].template.vector) for row in sorted(known) if row > after][:limit]
 
     def deletions(self, collection_id: int, after: int) -> Sequence[tuple[int, int, int | None]]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         return [entry for entry in self._numbered(collection_id).deletions if entry[0] > after]
 
     def row_before(self, collection_id: int, newest: int) -> int:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         rows = sorted(self._numbered(collection_id).rows, reverse=True)
         return rows[newest] if newest < len(rows) else 0
 
     def position(self, collection_id: int) -> tuple[int, int]:
-        """See :class:`facelabel.ports.Templates`."""
+        """See :class:`facelabel.gallery.ports.Templates`."""
         found = self._numbered(collection_id)
         return max(found.rows, default=0), len(found.deletions)
 
@@ -191,23 +191,23 @@ class MemoryProbes:
         self._kept: dict[str, tuple[int, str, Analysis]] = {}
 
     def keep(self, asset: Asset, model: str, analysis: Analysis) -> None:
-        """See :class:`facelabel.ports.Probes`."""
+        """See :class:`facelabel.gallery.ports.Probes`."""
         self._kept[asset.asset_id] = (asset.version, model, analysis)
 
     def kept(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, Analysis]]:
-        """See :class:`facelabel.ports.Probes`."""
+        """See :class:`facelabel.gallery.ports.Probes`."""
         found = {i: self._kept[i] for i in asset_ids if i in self._kept}
         return {i: (version, seen) for i, (version, m, seen) in found.items() if m == model}
 
     def kept_vectors(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, bytes]]:
-        """See :class:`facelabel.ports.Probes`."""
+        """See :class:`facelabel.gallery.ports.Probes`."""
         return {
             asset_id: (version, b"".join(template.vector for template in seen.templates))
             for asset_id, (version, seen) in self.kept(asset_ids, model).items()
         }
 
     def discard(self, asset_id: str) -> None:
-        """See :class:`facelabel.ports.Probes`."""
+        """See :class:`facelabel.gallery.ports.Probes`."""
         self._kept.pop(asset_id, None)
 
 

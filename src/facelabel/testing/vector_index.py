@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.ports import TemplateRows
+    from facelabel.gallery.ports import TemplateRows
 
 
 class MemoryIndex:
@@ -26,7 +26,7 @@ class MemoryIndex:
         count: int,
         position: tuple[int, int] | None = None,  # noqa: ARG002 - nothing is ever behind
     ) -> Sequence[Sequence[tuple[int, float]]]:
-        """See :class:`facelabel.ports.VectorIndex`."""
+        """See :class:`facelabel.gallery.ports.VectorIndex`."""
         rows = self._templates.vectors(collection_id, 0, 1 << 30)
         return [
             sorted(((row, _distance(vector, other)) for row, other in rows), key=lambda r: r[1])[
@@ -36,11 +36,11 @@ class MemoryIndex:
         ]
 
     def size(self, collection_id: int) -> int:
-        """See :class:`facelabel.ports.VectorIndex`."""
+        """See :class:`facelabel.gallery.ports.VectorIndex`."""
         return len(self._templates.vectors(collection_id, 0, 1 << 30))
 
     def drop(self, collection_id: int) -> None:
-        """See :class:`facelabel.ports.VectorIndex`; nothing is derived here."""
+        """See :class:`facelabel.gallery.ports.VectorIndex`; nothing is derived here."""
 
 
 def _distance(one: bytes, other: bytes) -> float:

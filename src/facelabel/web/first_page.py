@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from facelabel.web.entry import Door
-from facelabel.web.gate import DoorRoute
+from facelabel.web.access.gate import DoorRoute
+from facelabel.web.access.policy import Door
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

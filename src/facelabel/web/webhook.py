@@ -19,10 +19,10 @@ from starlette.responses import JSONResponse, Response
 
 from facelabel.cloudinary.intake import PATHS, Unverified
 from facelabel.errors import Busy, FacelabelError, Rejected
-from facelabel.web.bodies import ON_THE_SPOT, Limits, bounded
-from facelabel.web.entry import Door
-from facelabel.web.gate import DoorRoute
-from facelabel.web.refusals import ApiError, Crowded, TooLarge, TooSlow
+from facelabel.web.access.gate import DoorRoute
+from facelabel.web.access.policy import Door
+from facelabel.web.http.bodies import ON_THE_SPOT, Limits, bounded
+from facelabel.web.http.refusals import ApiError, Crowded, TooLarge, TooSlow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from facelabel.cloudinary.intake import Intake
+    from facelabel.cloudinary.ports import Inbox
     from facelabel.media.types import Delivery
-    from facelabel.ports import Inbox
 
 log = logging.getLogger(__name__)
 

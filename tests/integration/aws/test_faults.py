@@ -20,7 +20,8 @@ from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.aws.table import Table, delete
 from facelabel.adapters.clock import SystemClock
-from facelabel.core.model import Enrolment, JobKind
+from facelabel.core.jobs import JobKind
+from facelabel.core.model import Enrolment
 from facelabel.errors import ConfigurationError, Throttled, Unavailable
 
 if TYPE_CHECKING:

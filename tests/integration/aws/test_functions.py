@@ -19,7 +19,7 @@ from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import functions
 from facelabel.bootstrap.app import opened
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 from facelabel.errors import ConfigurationError, Unavailable
 from facelabel.media.types import ApiKey
 from facelabel.settings import load

@@ -13,7 +13,7 @@ from tests.waiting import PATIENCE
 from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
 from facelabel.adapters.aws.table import Table
 from facelabel.adapters.clock import SystemClock
-from facelabel.core.model import JobKind
+from facelabel.core.jobs import JobKind
 from facelabel.errors import Unavailable
 from facelabel.testing import ManualClock
 

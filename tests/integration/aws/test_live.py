@@ -13,8 +13,8 @@ from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
+from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import JobKind
 from facelabel.errors import Unavailable
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler

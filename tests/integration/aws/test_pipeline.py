@@ -13,8 +13,8 @@ from facelabel.adapters.aws.leases import AssetLocks, Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
+from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import Scheme
-from facelabel.core.model import JobKind
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLibrary, MemoryRecognizer, portrait
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.adapters.aws.table import Table
-    from facelabel.core.model import Job, Outcome
+    from facelabel.core.jobs import Job, Outcome
 
 LEASE = 60.0
 

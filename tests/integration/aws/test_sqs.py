@@ -14,13 +14,13 @@ from facelabel.adapters.aws.sqs import MAX_JOB, SqsInbox, SqsQueue
 from facelabel.adapters.aws.sqs_client import Channel
 from facelabel.adapters.aws.sqs_messages import MAX_BYTES, from_message, from_record, to_message
 from facelabel.adapters.clock import SystemClock
-from facelabel.core.model import JobKind, JobRequest, JobState
+from facelabel.core.jobs import JobKind, JobRequest, JobState
 from facelabel.errors import ConfigurationError, QuotaExceeded, Rejected
 from facelabel.media.types import Delivery
 
 if TYPE_CHECKING:
     from facelabel.adapters.aws.table import Table
-    from facelabel.core.model import Job
+    from facelabel.core.jobs import Job
 
 ATTRIBUTES = {"ApproximateReceiveCount": "2", "SentTimestamp": "1700000000250"}
 MESSAGE_ID = "019340de-1111-7222-8333-444455556666"

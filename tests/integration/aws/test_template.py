@@ -36,11 +36,11 @@ from facelabel.adapters.aws.sqs_messages import to_message
 from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
 from facelabel.cloudinary.intake import PATHS
-from facelabel.core.model import JobKind, JobRequest
+from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.settings import SETTINGS, load, variables
 from facelabel.settings.typed import Settings
-from facelabel.web.server import RECONCILE_KEY
+from facelabel.web.serving.server import RECONCILE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,8 +19,9 @@ from facelabel.rekognition import sigv4
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.core.model import JobRequest, Json
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import JobRequest
+    from facelabel.core.model import Json
 
 #: Seconds for an answer; and tries in all, as a connection kept may be closed by now.
 _PATIENCE, _TRIES = 10.0, 3

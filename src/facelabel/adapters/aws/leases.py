@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facelabel.adapters.aws.table import Key, Table, Value
-    from facelabel.core.model import JobKind
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import JobKind
 
 log = logging.getLogger(__name__)
 

@@ -57,7 +57,7 @@ _PAGE = 100
 
 
 class _Enrolments:
-    """Who was learnt; implements :class:`facelabel.ports.Enrolments`."""
+    """Who was learnt; implements :class:`facelabel.recognition.ports.Enrolments`."""
 
     def __init__(self, table: Table, live_name: LiveName | None = None) -> None:
         """Keep the ledger in this table, and the name of the live collection there, too."""
@@ -223,7 +223,7 @@ class _Enrolments:
 
 
 class _Searches:
-    """What was seen on pictures: :class:`facelabel.ports.Searches`, but for one method."""
+    """What was seen on pictures: :class:`facelabel.recognition.ports.Searches` but for one call."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -331,7 +331,7 @@ class _Searches:
 
 
 class DynamoLedger(_Enrolments, _Searches):
-    """The ledger in DynamoDB; implements :class:`facelabel.ports.Ledger`."""
+    """The ledger in DynamoDB; implements :class:`facelabel.recognition.ports.Ledger`."""
 
     def has_stale(self) -> bool:
         """Whether a search was made before the gallery last changed."""

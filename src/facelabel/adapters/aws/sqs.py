@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from facelabel.adapters.aws.sqs_client import Channel
 from facelabel.adapters.aws.sqs_messages import Letter, to_message
 from facelabel.core.backoff import RetryPolicy
-from facelabel.core.model import Job, JobKind, JobRequest, JobState
+from facelabel.core.jobs import Job, JobKind, JobRequest, JobState
 from facelabel.errors import QuotaExceeded, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Json
     from facelabel.media.types import Delivery
-    from facelabel.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class KnownReceipts(Protocol):
 
 
 class SqsQueue:
-    """The queue on SQS; implements :class:`facelabel.ports.Queue` as far as SQS goes."""
+    """The queue on SQS: :class:`facelabel.recognition.ports.Queue` as far as SQS goes."""
 
     #: Over two hours or so: each try starts a function, which is paid for.
     retries = RetryPolicy(first=30.0, longest=1800.0, tries=8)
@@ -246,7 +246,7 @@ class SqsQueue:
 
 
 class SqsInbox:
-    """Takes notifications into a queue; implements :class:`facelabel.ports.Inbox`."""
+    """Takes notifications into a queue; implements :class:`facelabel.cloudinary.ports.Inbox`."""
 
     def __init__(self, queue: SqsQueue, receipts: KnownReceipts) -> None:
         """Enqueue what has no receipt yet."""

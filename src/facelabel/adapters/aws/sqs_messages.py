@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from facelabel.core.model import Job, JobKind, JobRequest, JobState
+from facelabel.core.jobs import Job, JobKind, JobRequest, JobState
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:

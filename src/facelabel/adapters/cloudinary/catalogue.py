@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from cloudinary import api
 
-from facelabel.adapters.cloudinary import parse
+from facelabel.adapters.cloudinary import asset_reader
 from facelabel.adapters.cloudinary.metadata import MetadataFields
 from facelabel.errors import NotFound
 from facelabel.media.types import DELIVERY_TYPES, AssetKey, is_asset_id
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from facelabel.adapters.cloudinary.client import Client, Raw, SdkCall
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Asset
-    from facelabel.ports import Clock
 
 FolderMode: TypeAlias = Literal["auto", "fixed", "dynamic"]
 
@@ -54,7 +54,7 @@ class Catalogue:
     def read(self, raw: Raw) -> Asset:
         """The asset an answer describes; its name is remembered."""
         metadata = self.fields.labels(raw.get("metadata") or {})
-        asset = parse.asset(raw, dynamic=self.is_dynamic, metadata=metadata)
+        asset = asset_reader.asset(raw, dynamic=self.is_dynamic, metadata=metadata)
         self.keys.remember(asset)
         return asset
 
@@ -66,7 +66,7 @@ class Catalogue:
             raw = self._client.admin(api.resource_by_asset_id, asset_id)
         except NotFound:
             return None
-        return raw if parse.is_there(raw) else None
+        return raw if asset_reader.is_there(raw) else None
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
@@ -86,7 +86,7 @@ class Catalogue:
             return None
         for kind in DELIVERY_TYPES:
             found = self._client.admin(api.resources_by_ids, [public_id], type=kind, **_DETAILS)
-            for raw in filter(parse.is_there, found.get("resources", ())):
+            for raw in filter(asset_reader.is_there, found.get("resources", ())):
                 return self.read(raw)
         return None
 
@@ -95,7 +95,7 @@ class Catalogue:
         walked = folder and self.is_dynamic
         seen: set[str] = set()
         for raw in self._below(folder) if walked else self._beginning(folder):
-            if raw.get("resource_type", "image") != "image" or not parse.is_there(raw):
+            if raw.get("resource_type", "image") != "image" or not asset_reader.is_there(raw):
                 continue
             asset = self.read(raw)
             if asset.asset_id not in seen:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from facelabel.adapters.cloudinary.account import Account
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
 
     #: A function of the SDK's ``api`` or ``uploader``.
     SdkCall: TypeAlias = Callable[..., Any]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudinary import api, uploader
 
-from facelabel.adapters.cloudinary import limits
+from facelabel.adapters.cloudinary import outgoing_checks
 from facelabel.adapters.cloudinary.catalogue import Catalogue, escaped
 from facelabel.adapters.cloudinary.client import Api
 from facelabel.adapters.cloudinary.delivery import delivery_url, recognition_steps
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.cloudinary.catalogue import FolderMode
     from facelabel.adapters.cloudinary.client import Client, SdkCall
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Asset
-    from facelabel.ports import Clock
 
 #: Tags in one call; tags times assets may be 1000.
 TAGS_AT_ONCE = 500
 
 
 class CloudinaryLibrary:
-    """Pictures on Cloudinary; implements :class:`facelabel.ports.EditableLibrary`."""
+    """Pictures on Cloudinary; implements :class:`facelabel.media.ports.EditableLibrary`."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class CloudinaryLibrary:
                 self._replace_context(asset, kept)
                 return
         if added:
-            self._write(asset_id, uploader.add_context, limits.context(added))
+            self._write(asset_id, uploader.add_context, outgoing_checks.context(added))
 
     def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
         """Make these the values of a structured metadata field; none clears it.
@@ -145,10 +145,10 @@ class CloudinaryLibrary:
     ) -> Asset:
         """Store an image; same public_id replaces content, and tags where given.
 
-        As :class:`facelabel.ports.EditableLibrary` says, except that a file name goes along with
-        new content only, and that a public_id rules where it has the folder in it.
+        As :class:`facelabel.media.ports.EditableLibrary` says, except that a file name goes along
+        with new content only, and that a public_id rules where it has the folder in it.
         """
-        wanted = None if tags is None else limits.tags(tags)
+        wanted = None if tags is None else outgoing_checks.tags(tags)
         picture = Picture(data, folder.strip("/"), filename, public_id, wanted, context or {})
         asset = self._uploads.store(picture)
         if not self._catalogue.is_dynamic or picture.folder in {"", asset.folder}:
@@ -195,7 +195,7 @@ class CloudinaryLibrary:
             self._client.admin(api.delete_resources_by_asset_ids, [asset_id], invalidate=True)
 
     def _tag(self, command: SdkCall, asset_id: str, tags: Sequence[str]) -> None:
-        wanted = limits.tags(tags)
+        wanted = outgoing_checks.tags(tags)
         for at in range(0, len(wanted), TAGS_AT_ONCE):
             self._write(asset_id, command, wanted[at : at + TAGS_AT_ONCE])
 
@@ -217,7 +217,7 @@ class CloudinaryLibrary:
 
     def _replace_context(self, asset: Asset, context: Mapping[str, str]) -> None:
         if context:
-            encoded = limits.context(context)
+            encoded = outgoing_checks.context(context)
             self._client.upload(
                 uploader.explicit, asset.public_id, type=asset.type, context=encoded
             )

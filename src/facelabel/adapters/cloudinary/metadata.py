@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from facelabel.adapters.cloudinary.client import Client
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Json, JsonValue
-    from facelabel.ports import Clock
 
 #: Seconds before the fields are asked for again because of a value that we do not know.
 FRESH_SECONDS = 60.0

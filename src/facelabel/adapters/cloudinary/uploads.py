@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudinary import uploader
 
-from facelabel.adapters.cloudinary import limits
+from facelabel.adapters.cloudinary import outgoing_checks
 from facelabel.errors import AlreadyExists
 from facelabel.media.types import MAX_NAME
 
@@ -54,7 +54,7 @@ class Picture:
         if self.public_id is not None:
             yield self.public_id
             return
-        path = "/".join(filter(None, [self.folder, limits.file_stem(self.filename)]))
+        path = "/".join(filter(None, [self.folder, outgoing_checks.file_stem(self.filename)]))
         name = path[: MAX_NAME - _SUFFIX - 1].rstrip()
         yield name
         for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX):
@@ -94,7 +94,7 @@ class Uploads:
         if self._catalogue.is_dynamic and picture.folder:
             place["asset_folder"] = picture.folder
         if self._catalogue.is_dynamic and picture.filename:
-            place["display_name"] = limits.file_stem(picture.filename)
+            place["display_name"] = outgoing_checks.file_stem(picture.filename)
         return self._client.upload(
             uploader.upload,
             picture.data,
@@ -103,7 +103,7 @@ class Uploads:
             invalidate=overwrite,
             filename=picture.filename or name.rpartition("/")[2],
             tags=list(picture.tags or ()),
-            context=limits.context(picture.context) or None,
+            context=outgoing_checks.context(picture.context) or None,
             wait=len(picture.data) / SLOWEST,
             **place,
         )
@@ -150,7 +150,7 @@ class Uploads:
             self._replace_tags(asset, tags)
         context = {k: v for k, v in picture.context.items() if asset.context.get(k) != v}
         if context:
-            self._change(asset, uploader.add_context, limits.context(context))
+            self._change(asset, uploader.add_context, outgoing_checks.context(context))
         return replace(asset, tags=tags, context={**asset.context, **context})
 
     def _add_tags(self, asset: Asset, tags: Sequence[str]) -> None:

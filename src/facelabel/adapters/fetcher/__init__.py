@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore2
 
-from facelabel.adapters.fetcher.addresses import is_public
+from facelabel.adapters.fetcher.public_addresses import is_public
 from facelabel.errors import Denied, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.web.cloudinary_api import (
-    admin,
-    client_lists,
-    delivery,
-    explicit,
-    messages,
-    tags,
-    upload,
-)
+from facelabel.web.cloudinary_api.admin import admin, messages
+from facelabel.web.cloudinary_api.delivery import client_lists, delivery
+from facelabel.web.cloudinary_api.upload import explicit, tags, upload
 
 if TYPE_CHECKING:
+    from facelabel.web.access.gate import DoorRoute
     from facelabel.web.cloudinary_api.context import Context
-    from facelabel.web.gate import DoorRoute
 
 #: Delivery comes last: it takes every path that begins with a cloud's name.
 _PARTS = (upload, explicit, tags, messages, admin, client_lists, delivery)

@@ -19,8 +19,8 @@ from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
 from facelabel.media.types import DocumentKind
 from facelabel.web import http
-from facelabel.web.cloudinary_api import sources
-from facelabel.web.entry import Entry
+from facelabel.web.access.policy import Entry
+from facelabel.web.cloudinary_api.upload import sources
 from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from facelabel.media.types import ApiKey
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Answer, Endpoint, Received
-    from facelabel.web.lanes import Lanes
+    from facelabel.web.http.lanes import Lanes
 
     #: What an endpoint does, once it is known who asks.
     Action: TypeAlias = Callable[[Context, Received], Answer]

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from facelabel.core.label_policy import Scheme
-from facelabel.web.budget import Budget
-from facelabel.web.lanes import Lanes
+from facelabel.web.http.budget import Budget
+from facelabel.web.http.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from facelabel.cloudinary.ports import Renderer
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Box
+    from facelabel.media.ports import MediaLibrary, Messages
     from facelabel.media.types import ApiKey, ImageHeader
-    from facelabel.ports import Clock, MediaLibrary, Messages, Renderer
 
 #: Uploads worked on at once: each has its file in memory.
 _UPLOADS = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.web.entry import Door
-from facelabel.web.gate import DoorRoute
+from facelabel.web.access.gate import DoorRoute
+from facelabel.web.access.policy import Door
 from facelabel.web.rekognition_api.context import Context
 from facelabel.web.rekognition_api.endpoint import LIMITS, Endpoint, forbidden
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from facelabel.errors import AlreadyExists
 from facelabel.rekognition import serialize
 from facelabel.rekognition.error_codes import existing_collection
-from facelabel.web.rekognition_api import paging
+from facelabel.web.rekognition_api import tokens
 
 if TYPE_CHECKING:
     from facelabel.core.model import Json
@@ -48,7 +48,7 @@ def describe(context: Context, given: Parameters) -> Json:
 def list_all(context: Context, given: Parameters) -> Json:
     """ListCollections."""
     limit = given.get("MaxResults") or PAGE
-    after = paging.after(context, "ListCollections", given)
+    after = tokens.after(context, "ListCollections", given)
     found = context.collections.collections(after, limit + 1)
     page = found[:limit]
     answer: Json = {
@@ -56,7 +56,7 @@ def list_all(context: Context, given: Parameters) -> Json:
         "FaceModelVersions": [serialize.model_version(one.model) for one in page],
     }
     if len(found) > limit:
-        answer["NextToken"] = paging.token(context, "ListCollections", given, page[-1].name)
+        answer["NextToken"] = tokens.token(context, "ListCollections", given, page[-1].name)
     return answer
 
 

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
+    from facelabel.core.clock import Clock
     from facelabel.media.types import ApiKey
-    from facelabel.ports import Clock, FaceCollections
+    from facelabel.rekognition.ports import FaceCollections
 
     #: Bytes of an object in S3, by bucket, key and version. Raises NotFound or Denied, Rejected
     #: for one that is too large, Unavailable.

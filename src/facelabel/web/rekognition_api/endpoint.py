@@ -15,10 +15,10 @@ from facelabel.errors import FacelabelError, Rejected
 from facelabel.inputs import scanning
 from facelabel.rekognition import error_codes, sigv4, validation
 from facelabel.rekognition.error_codes import Refusal
-from facelabel.web import entry
-from facelabel.web.bodies import Limits, bounded
-from facelabel.web.entry import Entry
-from facelabel.web.refusals import ApiError, Crowded, TooLarge
+from facelabel.web.access import policy
+from facelabel.web.access.policy import Entry
+from facelabel.web.http.bodies import Limits, bounded
+from facelabel.web.http.refusals import ApiError, Crowded, TooLarge
 from facelabel.web.rekognition_api import auth, operations
 from facelabel.web.rekognition_api.throttle import Throttle
 
@@ -52,7 +52,7 @@ class Endpoint:
         try:
             async with bounded(request, self._limits) as incoming:
                 # Whose call it is said to be: refused before its body is read.
-                needs_key = entry.noted(request.scope) is not Entry.OPEN
+                needs_key = policy.noted(request.scope) is not Entry.OPEN
                 header = ",".join(request.headers.getlist("authorization"))
                 claim = auth.claim(self._context, header, needs_key=needs_key)
                 body = await incoming.read()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.rekognition import serialize
 from facelabel.rekognition.types import QualityFilter
-from facelabel.web.rekognition_api import paging
+from facelabel.web.rekognition_api import tokens
 from facelabel.web.rekognition_api.inputs import image
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def list_all(context: Context, given: Parameters) -> Json:
     name = given["CollectionId"]
     found, following = context.collections.faces(
         name,
-        int(paging.after(context, "ListFaces", given) or 0),
+        int(tokens.after(context, "ListFaces", given) or 0),
         given.get("MaxResults") or PAGE,
         face_ids=given.get("FaceIds"),
         user_id=given.get("UserId"),
@@ -47,7 +47,7 @@ def list_all(context: Context, given: Parameters) -> Json:
         "FaceModelVersion": model_version(context, name),
     }
     if following is not None:
-        answer["NextToken"] = paging.token(context, "ListFaces", given, str(following))
+        answer["NextToken"] = tokens.token(context, "ListFaces", given, str(following))
     return answer
 
 

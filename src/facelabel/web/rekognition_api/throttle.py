@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from facelabel.rekognition.error_codes import throttled
 
 if TYPE_CHECKING:
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
 
 
 class Throttle:

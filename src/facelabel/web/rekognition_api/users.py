@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from facelabel.rekognition import serialize
 from facelabel.rekognition.error_codes import invalid
 from facelabel.rekognition.types import QualityFilter
-from facelabel.web.rekognition_api import paging
+from facelabel.web.rekognition_api import tokens
 from facelabel.web.rekognition_api.faces import model_version
 from facelabel.web.rekognition_api.inputs import image
 
@@ -42,12 +42,12 @@ def delete(context: Context, given: Parameters) -> Json:
 def list_all(context: Context, given: Parameters) -> Json:
     """ListUsers."""
     limit = given.get("MaxResults", PAGE)
-    after = paging.after(context, "ListUsers", given)
+    after = tokens.after(context, "ListUsers", given)
     found = context.collections.users(given["CollectionId"], after, limit + 1)
     page = found[:limit]
     answer: Json = {"Users": [serialize.user(one) for one in page]}
     if len(found) > limit:
-        answer["NextToken"] = paging.token(context, "ListUsers", given, page[-1].user_id)
+        answer["NextToken"] = tokens.token(context, "ListUsers", given, page[-1].user_id)
     return answer
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.clock import Clock
     from facelabel.core.model import JsonValue
-    from facelabel.ports import Clock
 
     #: How like two vectors are, 0..100.
     Similarity = Callable[[bytes, bytes], float]
@@ -37,7 +37,7 @@ _TEMPLATE = schema.template.c
 
 
 class StoreUsers:
-    """Users in the database; implements :class:`facelabel.ports.FaceUsers`."""
+    """Users in the database; implements :class:`facelabel.gallery.ports.FaceUsers`."""
 
     def __init__(self, database: Database, clock: Clock, own: str = "") -> None:
         """Share the database, and ``own``, with the collections."""
@@ -46,7 +46,7 @@ class StoreUsers:
         self._own = own
 
     def create(self, collection: str, user_id: str, token: str | None) -> None:
-        """See :meth:`facelabel.ports.FaceCollections.create_user`."""
+        """See :meth:`facelabel.rekognition.ports.FaceCollections.create_user`."""
 
         def act(connection: Connection, held: RowMapping) -> None:
             create(connection, held, user_id)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
     from facelabel.rekognition.types import NewFace
 
 MAX_TAGS = 200
@@ -101,8 +101,8 @@ _RECORDS_OF_ROWS = template_rows.RECORDS.where(_TEMPLATE.row.in_(_SOME))
 class StoreGalleries:
     """Face collections in the database.
 
-    :class:`~facelabel.ports.Templates` to the pipeline, :class:`~facelabel.ports.Galleries` to
-    clients.
+    :class:`~facelabel.gallery.ports.Templates` to the pipeline, and to clients
+    :class:`~facelabel.gallery.ports.Galleries`.
     """
 
     def __init__(self, database: Database, clock: Clock, own: str = "") -> None:
@@ -259,7 +259,7 @@ class StoreGalleries:
         face_ids: Sequence[str] | None = None,
         user_id: str | None = None,
     ) -> tuple[Sequence[FaceRecord], int | None]:
-        """See :meth:`facelabel.ports.FaceCollections.faces`."""
+        """See :meth:`facelabel.rekognition.ports.FaceCollections.faces`."""
         following = template_rows.RECORDS.where(_TEMPLATE.row > after)
         if face_ids is not None:
             following = following.where(_TEMPLATE.face_id.in_(face_ids))

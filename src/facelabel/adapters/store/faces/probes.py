@@ -27,7 +27,7 @@ _VECTORS = select(_KEPT.asset_id, _KEPT.version, _KEPT.vectors).where(*_THESE)
 
 
 class StoreProbes:
-    """Probes in the database; implements :class:`facelabel.ports.Probes`."""
+    """Probes in the database; implements :class:`facelabel.gallery.ports.Probes`."""
 
     def __init__(self, database: Database) -> None:
         """Keep them in this database."""

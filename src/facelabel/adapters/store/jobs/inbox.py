@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.jobs.queue import StoreQueue
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.clock import Clock
     from facelabel.media.types import Delivery
-    from facelabel.ports import Clock
 
 #: Seconds: twice the window of a notification, which may be early as well as late.
 REMEMBER = 4 * 3600.0
 
 
 class StoreInbox:
-    """Takes notifications into the database; implements :class:`facelabel.ports.Inbox`."""
+    """Takes notifications into the database; a :class:`facelabel.cloudinary.ports.Inbox`."""
 
     def __init__(
         self, database: Database, queue: StoreQueue, clock: Clock, remember: float = REMEMBER

@@ -19,7 +19,7 @@ from facelabel.adapters.store.sql import forgetting
 from facelabel.adapters.store.sql.database import batches
 from facelabel.adapters.store.sql.schema import job as table
 from facelabel.core.backoff import RetryPolicy
-from facelabel.core.model import Job, JobKind, JobState
+from facelabel.core.jobs import Job, JobKind, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.core.model import JobRequest, Json
-    from facelabel.ports import Clock
+    from facelabel.core.clock import Clock
+    from facelabel.core.jobs import JobRequest
+    from facelabel.core.model import Json
 
 #: Characters of a reason that are kept, the end of it: a traceback's last lines say the most.
 _REASON = 8_000
@@ -74,7 +75,7 @@ _OVER = delete(table).where(
 
 
 class StoreQueue:
-    """Durable jobs in the database; implements :class:`facelabel.ports.Queue`."""
+    """Durable jobs in the database; implements :class:`facelabel.recognition.ports.Queue`."""
 
     retries = RetryPolicy()
 

@@ -76,7 +76,7 @@ _SEARCH_NAMES = [column.name for column in search_rows.COLUMNS]
 
 
 class StoreEnrolments:
-    """Enrolments in the database; implements :class:`facelabel.ports.Enrolments`."""
+    """Enrolments in the database; implements :class:`facelabel.recognition.ports.Enrolments`."""
 
     def __init__(self, database: Database) -> None:
         """Keep them in this database."""
@@ -244,7 +244,7 @@ class StoreEnrolments:
 
 
 class StoreLedger(StoreEnrolments, StoreSearches):
-    """The ledger in the database; implements :class:`facelabel.ports.Ledger`."""
+    """The ledger in the database; implements :class:`facelabel.recognition.ports.Ledger`."""
 
     def __init__(self, database: Database, *, names_beside: bool = False) -> None:
         """Keep the ledger in this database; ``names_beside``: see :class:`StoreSearches`."""

@@ -63,7 +63,7 @@ _UNMARK = delete(schema.name_mark).where(
 
 
 class StoreSearches:
-    """Searches and names in the database; implements :class:`facelabel.ports.Searches`."""
+    """Searches and names in the database: :class:`facelabel.recognition.ports.Searches`."""
 
     def __init__(self, database: Database, *, names_beside: bool = False) -> None:
         """Keep them in this database.

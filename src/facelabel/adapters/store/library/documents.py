@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
-from facelabel.adapters.store.library import validation
-from facelabel.adapters.store.library.assets import LOCK
+from facelabel.adapters.store.library import naming_rules
+from facelabel.adapters.store.library.asset_rows import LOCK
 from facelabel.adapters.store.sql import forgetting, schema
 from facelabel.errors import Rejected
 
@@ -35,7 +35,7 @@ _ONE = select(_DOCUMENT.body).where(
 
 
 class StoreDocuments:
-    """The documents of the local library; implements :class:`facelabel.ports.Documents`."""
+    """The documents of the local library; implements :class:`facelabel.media.ports.Documents`."""
 
     def __init__(self, database: Database) -> None:
         """Keep them in this database."""
@@ -64,7 +64,7 @@ class StoreDocuments:
 
 def read(connection: Connection, kind: str, name: str) -> Json | None:
     """Return a document."""
-    sought = validation.sought(name)
+    sought = naming_rules.sought(name)
     if sought is None:
         return None
     return connection.execute(_ONE, {"kind": kind, "name": sought}).scalar()
@@ -72,7 +72,7 @@ def read(connection: Connection, kind: str, name: str) -> Json | None:
 
 def write(connection: Connection, kind: str, name: str, body: Json | None) -> None:
     """Make this the document; None deletes it. Called under the library's lock."""
-    name = validation.document_name(name)
+    name = naming_rules.document_name(name)
     former = _is(kind, name)
     changed = update(schema.document).where(former).values(body=body)
     gone = delete(schema.document).where(former)

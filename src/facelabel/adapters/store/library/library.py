@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import func, select
 
 from facelabel.adapters.store.library import (
-    assets,
+    asset_edits,
+    asset_rows,
     backups,
     documents,
-    editing,
+    naming_rules,
     people_fields,
     placing,
-    validation,
     values,
 )
-from facelabel.adapters.store.library.assets import LOCK
+from facelabel.adapters.store.library.asset_rows import LOCK
+from facelabel.adapters.store.library.cursors import Paging
 from facelabel.adapters.store.library.documents import StoreDocuments
-from facelabel.adapters.store.library.folders import StoreFolders
+from facelabel.adapters.store.library.folder_rows import StoreFolders
 from facelabel.adapters.store.library.originals import Originals
-from facelabel.adapters.store.library.paging import Paging
 from facelabel.adapters.store.library.released import UnusedOriginals
 from facelabel.adapters.store.library.selection import tallied, where
 from facelabel.adapters.store.library.step import Steps
@@ -60,9 +60,9 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.library.step import OnChange
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Asset, Json
     from facelabel.media.types import Condition, ImageHeader, Origin
-    from facelabel.ports import Clock
 
 _ASSET = schema.asset.c
 #: The document that says how the rows were last written.
@@ -77,7 +77,7 @@ class Check(Protocol):
 
 
 class LocalLibrary:
-    """The files in the data folder; implements :class:`facelabel.ports.MediaLibrary`."""
+    """The files in the data folder; implements :class:`facelabel.media.ports.MediaLibrary`."""
 
     def __init__(
         self,
@@ -112,28 +112,28 @@ class LocalLibrary:
         if not is_asset_id(asset_id):
             return None
         with self._database.read() as connection:
-            return assets.of_id(connection, asset_id)
+            return asset_rows.of_id(connection, asset_id)
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
-        sought = validation.sought_key(key)
+        sought = naming_rules.sought_key(key)
         if sought is None:
             return None
         with self._database.read() as connection:
-            return assets.named(connection, sought)
+            return asset_rows.named(connection, sought)
 
     def find(self, public_id: str) -> Asset | None:
         """Return the image of that public_id, whatever its delivery type."""
-        sought = validation.sought(public_id)
+        sought = naming_rules.sought(public_id)
         if sought is None:
             return None
         is_it = (_ASSET.public_id == sought) & (_ASSET.resource_type == "image")
         with self._database.read() as connection:
-            return assets.found(connection, is_it)
+            return asset_rows.found(connection, is_it)
 
     def assets(self, folder: str) -> Iterator[Asset]:
         """Every image in ``folder`` and below, by folder and public_id, fetched page by page."""
-        inside = Where("folder", Compare.PREFIX, validation.folder(folder))
+        inside = Where("folder", Compare.PREFIX, naming_rules.folder(folder))
         images = Every((Where("resource_type", Compare.EQUALS, "image"), inside))
         by_folder = [Order("folder"), Order("public_id")]
         cursor = None
@@ -161,7 +161,7 @@ class LocalLibrary:
         counted = select(func.count()).select_from(schema.asset).where(holds)
         with self._database.read() as connection:
             rows = connection.execute(paging.page(holds, limit, cursor)).mappings().all()
-            found = [a for some in batches(rows[:limit]) for a in assets.read(connection, some)]
+            found = [a for some in batches(rows[:limit]) for a in asset_rows.read(connection, some)]
             total = connection.execute(counted).scalar_one() if count else -1
         following = paging.cursor(rows[limit - 1]) if len(rows) > limit else None
         return Page(tuple(found), following, total)
@@ -226,7 +226,7 @@ class LocalLibrary:
             )
             if opened != definition:
                 documents.write(step.connection, kind, field, opened)
-            step.edit([(before, editing.edited(before, Edit(set_metadata={field: value})))])
+            step.edit([(before, asset_edits.edited(before, Edit(set_metadata={field: value})))])
 
     def upload(
         self,
@@ -254,26 +254,26 @@ class LocalLibrary:
             tags=tags,
             context=context,
         )
-        names = placing.names(public_id, validation.folder(folder), filename, etag)
+        names = placing.names(public_id, naming_rules.folder(folder), filename, etag)
         with self._originals.staged(etag, data) as original, self._steps.begin() as step:
             standing, name = placing.standing(step.connection, names, etag)
             upload = placing.addressed(wanted, standing, name, adds_tags=public_id is None)
-            stored = step.store(standing, editing.uploaded(standing, upload, etag, step.now))
+            stored = step.store(standing, asset_edits.uploaded(standing, upload, etag, step.now))
             original.place()
         return stored
 
     def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there."""
-        upload = dataclasses.replace(upload, key=validation.key(upload.key))
+        upload = dataclasses.replace(upload, key=naming_rules.key(upload.key))
         etag = hashlib.sha256(upload.data).hexdigest()
         with (
             self._originals.staged(etag, upload.data) as original,
             self._steps.begin(origin) as step,
         ):
-            standing = assets.named(step.connection, upload.key)
+            standing = asset_rows.named(step.connection, upload.key)
             if standing and not upload.overwrite:
                 return standing, True
-            after = editing.uploaded(standing, upload, etag, step.now)
+            after = asset_edits.uploaded(standing, upload, etag, step.now)
             stored = step.store(standing, after)
             original.place()
         return stored, standing is not None
@@ -286,8 +286,8 @@ class LocalLibrary:
         Raises AlreadyExists if the new public_id is taken, Rejected for what is not allowed.
         """
         with self._steps.begin(origin) as step:
-            before = assets.of_ids(step.connection, asset_ids)
-            edits = [(asset, editing.edited(asset, edit)) for asset in before]
+            before = asset_rows.of_ids(step.connection, asset_ids)
+            edits = [(asset, asset_edits.edited(asset, edit)) for asset in before]
             return step.edit(edits, overwrite=edit.overwrite)
 
     def move(self, asset_id: str, folder: str) -> Asset:
@@ -310,7 +310,7 @@ class LocalLibrary:
     ) -> tuple[Asset, ...]:
         """Delete assets in one step; return those that were there."""
         with self._steps.begin(origin) as step:
-            gone = assets.of_ids(step.connection, asset_ids)
+            gone = asset_rows.of_ids(step.connection, asset_ids)
             if keep_backup:
                 step.freed |= backups.keep(step.connection, gone)
             step.delete(gone)
@@ -318,7 +318,7 @@ class LocalLibrary:
 
     def backup(self, key: AssetKey) -> Asset | None:
         """What a deleted asset of that name was; None without a backup."""
-        sought = validation.sought_key(key)
+        sought = naming_rules.sought_key(key)
         if sought is None:
             return None
         with self._database.read() as connection:
@@ -327,11 +327,11 @@ class LocalLibrary:
     def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
         """Bring a deleted asset back; AlreadyExists if another one has its name."""
         with self._steps.begin(origin) as step:
-            sought = validation.sought_key(key)
+            sought = naming_rules.sought_key(key)
             asset = backups.take(step.connection, sought) if sought else None
             if asset is None:
                 return None
-            if assets.named(step.connection, AssetKey.of(asset)):
+            if asset_rows.named(step.connection, AssetKey.of(asset)):
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             return step.store(None, asset)
 
@@ -353,7 +353,7 @@ def _missing(asset: Asset, root: Path, unused: UnusedOriginals) -> NotFound | Or
 
 
 def _required(connection: Connection, asset_id: str) -> Asset:
-    found = assets.of_ids(connection, [asset_id])
+    found = asset_rows.of_ids(connection, [asset_id])
     if not found:
         raise NotFound(f"there is no asset {asset_id!r}")
     return found[0]
@@ -366,10 +366,10 @@ def _bring_into_line(database: Database, *, fixed_folders: bool) -> None:
         if documents.read(connection, *_STATE) == wanted:
             return
     with database.transaction(alone=LOCK) as connection:
-        for some in assets.every(connection):
+        for some in asset_rows.every(connection):
             placed: Sequence[Asset] = some
             if fixed_folders:
-                placed = [editing.in_fixed_folder(None, one) for one in some]
-                assets.write(connection, list(map(AssetChange, some, placed)))
+                placed = [asset_edits.in_fixed_folder(None, one) for one in some]
+                asset_rows.write(connection, list(map(AssetChange, some, placed)))
             values.derive(connection, placed)
         documents.write(connection, *_STATE, wanted)

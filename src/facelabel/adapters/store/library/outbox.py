@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from facelabel.adapters.store.library import messages
-from facelabel.adapters.store.library.messages import POLL, Signed
+from facelabel.adapters.store.library import channels
+from facelabel.adapters.store.library.channels import POLL, Signed
 from facelabel.adapters.store.sql import schema
 from facelabel.cloudinary import notifications, signing
-from facelabel.core.model import JobKind, JobRequest
+from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ChangeKind, DocumentKind
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from facelabel.adapters.store.jobs.queue import StoreQueue
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Json
     from facelabel.media.types import ApiKey, Change
-    from facelabel.ports import Clock
 
 _DOCUMENT = schema.document.c
 #: Made once: it is asked with every change.
@@ -91,7 +91,7 @@ class Outbox:
         for url in urls:
             if url.startswith(POLL):
                 batch, now = change.origin.batch_id, self.clock.now()
-                messages.add(connection, url.removeprefix(POLL), told, now, batch)
+                channels.add(connection, url.removeprefix(POLL), told, now, batch)
             else:
                 jobs += [_sending(one, url) for one in told]
         self.queue.enqueue_all_in(connection, jobs)

@@ -6,7 +6,7 @@ import string
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.store.library import assets, validation
+from facelabel.adapters.store.library import asset_rows, naming_rules
 from facelabel.adapters.store.sql import schema
 from facelabel.errors import AlreadyExists
 from facelabel.media.types import AssetKey
@@ -33,8 +33,8 @@ def names(public_id: str | None, folder: str, filename: str, etag: str) -> list[
     uploads a folder twice finds every picture where it was.
     """
     if public_id is not None:
-        return [validation.public_id(public_id)]
-    name = validation.default_public_id(folder, filename, suffix=_SUFFIX + 1)
+        return [naming_rules.public_id(public_id)]
+    name = naming_rules.default_public_id(folder, filename, suffix=_SUFFIX + 1)
     digits = _base36(int(etag, 16))
     ends = [digits[at : at + _SUFFIX] for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX)]
     return [name, *(f"{name}_{end}" for end in ends)]
@@ -48,7 +48,7 @@ def addressed(upload: Upload, standing: Asset | None, name: str, *, adds_tags: b
         upload,
         key=AssetKey(name, type=standing.type if standing else "upload"),
         tags=None if upload.tags is None else [*kept, *upload.tags],
-        context=validation.merged_context(former, upload.context or {}),
+        context=naming_rules.merged_context(former, upload.context or {}),
     )
 
 
@@ -67,7 +67,7 @@ def standing(connection: Connection, names: Sequence[str], etag: str) -> tuple[A
     that holds the same content is taken, else the first that is free.
     """
     is_named = (_ASSET.public_id.in_(names)) & (_ASSET.resource_type == "image")
-    rows = {asset.public_id: asset for asset in assets.matching(connection, is_named)}
+    rows = {asset.public_id: asset for asset in asset_rows.matching(connection, is_named)}
     same = [rows[name] for name in names if name in rows and rows[name].etag == etag]
     if len(names) == 1:
         same = list(rows.values())

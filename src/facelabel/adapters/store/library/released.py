@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from facelabel.adapters.store.library import needed
-from facelabel.adapters.store.library.assets import LOCK
+from facelabel.adapters.store.library.asset_rows import LOCK
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import PAGE, batches
 from facelabel.core.losses import bearable

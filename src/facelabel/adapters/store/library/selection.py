@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from sqlalchemy import Float, and_, case, cast, exists, false, func, not_, or_, select, true
 
-from facelabel.adapters.store.library import validation, values
+from facelabel.adapters.store.library import naming_rules, values
 from facelabel.adapters.store.sql import schema
 from facelabel.errors import Rejected
 from facelabel.media.types import Compare, Condition, Every, Never, Some, Where
@@ -209,7 +209,7 @@ def _text(test: Where) -> str:
 
 def _known(text: str) -> str:
     """The text as names are kept; Rejected if a database could not even be asked for it."""
-    sought = validation.sought(text)
+    sought = naming_rules.sought(text)
     if sought is None:
         raise Rejected(f"a control character in {text!r}")
     return sought

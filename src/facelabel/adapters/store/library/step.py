@@ -6,9 +6,9 @@ import dataclasses
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from facelabel.adapters.store.library import assets
-from facelabel.adapters.store.library.assets import LOCK
-from facelabel.adapters.store.library.editing import in_fixed_folder, told
+from facelabel.adapters.store.library import asset_rows
+from facelabel.adapters.store.library.asset_edits import in_fixed_folder, told
+from facelabel.adapters.store.library.asset_rows import LOCK
 from facelabel.adapters.store.sql.database import batches
 from facelabel.errors import AlreadyExists
 from facelabel.media.types import NOBODY, AssetChange, AssetKey, Change, ChangeKind
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.store.library.released import UnusedOriginals
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Asset
     from facelabel.media.types import Origin
-    from facelabel.ports import Clock
 
 #: An asset before and after an edit.
 Pair: TypeAlias = "tuple[Asset, Asset]"
@@ -82,7 +82,7 @@ class Step:
         """Delete assets and tell of it."""
         changes = tuple(AssetChange(asset, None) for asset in gone)
         if changes:
-            assets.write(self.connection, changes)
+            asset_rows.write(self.connection, changes)
             self.freed.update(asset.etag for asset in gone)
             self.tell(ChangeKind.DELETE, changes)
 
@@ -111,7 +111,7 @@ class Step:
                 if old and old.etag != placed.etag:
                     self.freed.add(old.etag)
             after.append(placed)
-        assets.write(self.connection, changes)
+        asset_rows.write(self.connection, changes)
         return tuple(after), tuple(changes)
 
     def _make_way(self, edits: Sequence[Pair], *, overwrite: bool) -> None:
@@ -121,7 +121,7 @@ class Step:
         if len(set(renamed)) < len(renamed):
             raise AlreadyExists(f"two assets cannot both be {renamed[0].public_id!r}")
         for key in renamed:
-            holder = assets.named(self.connection, key)
+            holder = asset_rows.named(self.connection, key)
             if holder and not overwrite:
                 raise AlreadyExists(f"there is an asset {key.public_id!r} already")
             if holder:

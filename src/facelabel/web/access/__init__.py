@@ -1,0 +1,1 @@
+"""Who may come in: one policy, asked at a gate before everything else."""

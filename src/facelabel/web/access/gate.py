@@ -1,0 +1,218 @@
+"""The gate before the application: it asks the policy, and tells browsers what pages may do.
+
+Who is refused is refused before the body is read, and so is a request that others could read
+differently.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from facelabel.web import http
+from facelabel.web.access.policy import Caller, Door, Entry, Standing, note
+from facelabel.web.http.bodies import Limits, bounded
+from facelabel.web.http.refusals import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeAlias
+
+    from starlette.applications import Starlette
+    from starlette.routing import BaseRoute
+    from starlette.types import Message, Receive, Scope, Send
+
+    from facelabel.web.access.policy import Policy
+
+    #: Makes the answer that tells of a refusal, in the words of a door's clients.
+    Refuse: TypeAlias = Callable[[ApiError], Response]
+
+#: Calls of the Upload API, however many slashes there are.
+_UPLOADING = re.compile(r"/+v1_1/+([^/]+)/+(image|video|raw|auto|asset)/+([^/]+)/*")
+_LENGTH, _CODING = b"content-length", b"transfer-encoding"
+#: "Misdirected Request".
+MISDIRECTED = 421
+_FORBIDDEN, _NO_CONTENT = 403, 204
+#: Of a refused request: read and dropped, so that who is still sending gets to see why.
+_DROPPED = Limits(body=1 << 60)
+_AMBIGUOUS = "Content-Length and Transfer-Encoding contradict each other"
+#: What pages may send, besides what they always may: Cloudinary's uploads in parts, AWS's SDK.
+SENT = (
+    *("Authorization", "Cache-Control", "Content-Range", "Content-Type", "If-None-Match", "Range"),
+    *("X-Requested-With", "X-Unique-Upload-Id", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request"),
+    *("X-Amz-Content-Sha256", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Target"),
+    "X-Amz-User-Agent",
+)
+#: What they may read, besides the same.
+READ = (
+    *("Content-Length", "Content-Range", "ETag", "Retry-After", "X-Amzn-RequestId", "X-Cld-Error"),
+    *("X-FeatureRateLimit-Limit", "X-FeatureRateLimit-Remaining", "X-FeatureRateLimit-Reset"),
+    "X-Request-Id",
+)
+#: The header that names who may read.
+ALLOWED = "Access-Control-Allow-Origin"
+#: Seconds for which a browser remembers what it may.
+REMEMBERED = 600
+_CLOSE = {"Connection": "close"}
+_MISDIRECTED = "this server is asked for under a name that is not its own: set public_url"
+_REASONS = {
+    Standing.LINK: "this is not answered to who follows a link from another site",
+    Standing.FOREIGN: "pages of this origin may not do this: allow it in allowed_origins",
+}
+
+
+class DoorRoute(Route):
+    """A route that says which door it is."""
+
+    def __init__(
+        self, door: Door, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str]
+    ) -> None:
+        """``endpoint`` learns from :func:`.policy.noted` what is asked of who comes."""
+        super().__init__(path, endpoint, methods=list(methods))
+        self.door = door
+
+
+class Gate:
+    """An ASGI application around the site."""
+
+    def __init__(
+        self, site: Starlette, policy: Policy, refusals: Mapping[Door, Refuse] | None = None
+    ) -> None:
+        """``refusals``: for doors whose clients do not read errors in Cloudinary's shape."""
+        self._site = site
+        self._policy = policy
+        self._refusals = refusals or {}
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """Everything behind it."""
+        return self._site.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let in, or refuse."""
+        if scope["type"] != "http":
+            await self._site(scope, receive, send)
+            return
+        found = _UPLOADING.fullmatch(scope["path"])
+        if found:  # clients put slashes behind it, or too many
+            scope = {**scope, "path": "/".join(["/v1_1", *found.groups()])}
+        if _is_ambiguous(scope):
+            await http.failed(ApiError(400, _AMBIGUOUS, _CLOSE), "")(scope, receive, send)
+            return
+        caller, policy = Caller.of(scope), self._policy
+        standing = policy.standing(caller)
+        first = _asked_first(scope) if caller.method == "OPTIONS" else ""
+        if standing is Standing.MISDIRECTED:
+            refusal = ApiError(MISDIRECTED, _MISDIRECTED)
+            await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
+            return
+        door = self._door({**scope, "method": first or caller.method})
+        if first:
+            told = _preflight(policy, door, caller, first)
+            status = _NO_CONTENT if ALLOWED in told else _FORBIDDEN
+            await Response(status_code=status, headers=told)(scope, receive, send)
+            return
+        send = _telling(send, _page_headers(policy, door, caller))
+        asked = policy.entry(door, standing) if door else Entry.KEY
+        if asked is Entry.REFUSED:
+            refusal = ApiError(_FORBIDDEN, _REASONS[standing])
+            await (await self._refused(scope, receive, refusal, door))(scope, receive, send)
+            return
+        note(scope, asked)
+        await self._site(scope, receive, send)
+
+    def _door(self, scope: Scope) -> Door | None:
+        """The door that a request comes to; None if there is nothing of that name and method."""
+        for route in self._site.routes:
+            if isinstance(route, DoorRoute) and route.matches(scope)[0] is Match.FULL:
+                return route.door
+        return None
+
+    async def _refused(
+        self, scope: Scope, receive: Receive, refusal: ApiError, door: Door | None
+    ) -> Response:
+        try:
+            async with bounded(Request(scope, receive), _DROPPED, is_wanted=False):
+                raise refusal
+        except ApiError as error:
+            make = self._refusals.get(door) if door else None
+            return make(error) if make else http.failed(error, "")
+
+
+def _is_ambiguous(scope: Scope) -> bool:
+    """Whether a proxy before us may have seen the request end elsewhere (RFC 9112, 6.1).
+
+    Everything else of the kind (several lengths, several codings, unknown ones, a space before a
+    colon) h11 refuses by itself.
+    """
+    names = {name for name, _ in scope["headers"]}
+    return _CODING in names and (_LENGTH in names or scope["http_version"] == "1.0")
+
+
+def _asked_first(scope: Scope) -> str:
+    """The method that a browser asks leave for; "" where it does not."""
+    found = dict(scope["headers"]).get(b"access-control-request-method", b"")
+    return str(found.decode("latin-1"))
+
+
+def _telling(send: Send, told: Mapping[str, str]) -> Send:
+    """Add headers to the answer; what it says itself stands."""
+
+    async def tell(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            for name, value in told.items():
+                if name == "Vary":
+                    headers.add_vary_header(value)
+                else:
+                    headers.setdefault(name, value)
+        await send(message)
+
+    return tell
+
+
+# ---- what browsers are told: which pages may read an answer (CORS), and what may be made of it
+
+
+def _page_headers(policy: Policy, door: Door | None, caller: Caller) -> dict[str, str]:
+    """What every answer says, errors too: a page that may ask has to see why it was refused."""
+    told = _readers(policy, door, caller)
+    is_shared = bool(told)
+    if is_shared:
+        told["Access-Control-Expose-Headers"] = ", ".join(READ)
+    # The URL that was signed is what lets in, wherever the picture is shown.
+    is_by_url = door is Door.DELIVERY and policy.entry(door, policy.standing(caller)) is Entry.KEY
+    site = "cross-origin" if is_shared or is_by_url else "same-origin"
+    told["Cross-Origin-Resource-Policy"] = site
+    told["X-Content-Type-Options"] = "nosniff"
+    is_same_for_all = told.get(ALLOWED) == "*" and door is Door.DELIVERY
+    return told if is_same_for_all else told | {"Vary": "Origin"}
+
+
+def _preflight(policy: Policy, door: Door | None, caller: Caller, method: str) -> dict[str, str]:
+    """What a browser is told that asks first; nothing that lets it go on where pages may not."""
+    told = _readers(policy, door, caller)
+    if told:
+        told |= {
+            "Access-Control-Allow-Methods": method,
+            "Access-Control-Allow-Headers": ", ".join(SENT),
+            "Access-Control-Max-Age": str(REMEMBERED),
+        }
+    asked = "Access-Control-Request-Method, Access-Control-Request-Headers"
+    return told | {"Vary": f"Origin, {asked}"}
+
+
+def _readers(policy: Policy, door: Door | None, caller: Caller) -> dict[str, str]:
+    """Whose pages may read the answer; nothing where none may but our own."""
+    is_same_for_all = door is Door.DELIVERY and door in policy.shared_doors
+    if caller.origin in policy.allowed_origins and not is_same_for_all:
+        return {
+            ALLOWED: caller.origin,
+            "Access-Control-Allow-Credentials": "true",
+        }
+    return {ALLOWED: "*"} if door in policy.shared_doors else {}

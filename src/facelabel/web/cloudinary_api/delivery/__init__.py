@@ -1,0 +1,1 @@
+"""Delivery: pictures, other pictures made of them, and lists for pages."""
