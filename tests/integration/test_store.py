@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import sqlite3
 import subprocess
@@ -427,6 +428,27 @@ class TestSqlite:
         with sqlite.transaction(), pytest.raises(Unavailable, match="locked"):
             StoreQueue(impatient, ManualClock()).enqueue(JobKind.ASSET, "a")
         impatient.close()
+
+    def test_a_connection_that_cannot_be_set_up_is_closed(self, tmp_path: Path) -> None:
+        def opened() -> set[int]:
+            """Those of this program, the ones that nobody will ever close included."""
+            found = set()
+            for one in gc.get_objects():
+                if type(one) is sqlite3.Connection:
+                    with contextlib.suppress(sqlite3.ProgrammingError):  # closed
+                        one.total_changes  # noqa: B018 - asked whether it answers
+                        found.add(id(one))
+            return found
+
+        path = tmp_path / "facelabel.db"
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            before = opened()
+            # What is raised holds on to what was opened.
+            with pytest.raises(Unavailable, match="locked") as failure:
+                Database(f"sqlite:///{path}", busy_timeout=0.05)
+            assert opened() == before
+            assert failure.value
 
     def test_a_full_disk_is_unavailable(self, sqlite: Database) -> None:
         with sqlite.transaction() as connection:  # of this connection, which the pool gives again

@@ -281,8 +281,12 @@ def _sqlite_setup(
         record.info["forgets"] = forgets  # see forgetting.note
         connection.isolation_level = None  # we alone begin transactions
         cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:  # locked, as a rule
+            connection.close()  # SQLAlchemy before 2.1 leaves it open
+            raise
         cursor.close()
 
     return setup
