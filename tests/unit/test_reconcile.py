@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 from tests.unit.conftest import Bench
 
@@ -9,9 +12,12 @@ from facelabel.core import names
 from facelabel.core.jobs import JobKind, JobState, Outcome, OutcomeKind
 from facelabel.core.label_policy import Scheme
 from facelabel.core.model import NameState
-from facelabel.errors import Rejected
+from facelabel.errors import Rejected, Unavailable
 from facelabel.recognition.reconcile import PAGE, TURN_SECONDS, Drift, Loss, Missed
-from facelabel.testing import MemoryLedger, portrait
+from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
+
+if TYPE_CHECKING:
+    from facelabel.core.model import Asset, EnrolledFace
 
 PEOPLE = ("ann", "ben", "cid")
 
@@ -588,3 +594,32 @@ def test_an_index_is_not_mended_to_the_wrong_library(bench: Bench) -> None:
     assert (drift.vanished, drift.known) == (12, 12)
     with pytest.raises(Rejected, match=r"12 of 12 known pictures.*reconcile --force"):
         drift.check()
+
+
+def test_nothing_stays_of_a_portrait_that_is_deleted_while_a_rebuild_waits(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    new = bench.reconciler.request_rebuild()
+
+    class Away(MemoryRecognizer):
+        """Does not answer."""
+
+        def enrol(self, collection: str, image: bytes, person: str, asset: Asset) -> EnrolledFace:
+            """See :class:`facelabel.recognition.ports.Recognizer`."""
+            raise Unavailable("away")
+
+    away = Away()
+    away.create(new)
+    enroller = replace(bench.reconciler.enroller, recognizer=away)
+    job = bench.queue.claim()
+    assert job
+    with pytest.raises(Unavailable):
+        replace(bench.reconciler, enroller=enroller).rebuild(job)
+    bench.queue.retry(job, "away", 3600.0)
+    for person in PEOPLE:
+        bench.library.delete(family[person])
+    bench.work()
+    bench.clock.sleep(3600.0)
+    bench.work()
+    assert bench.pipeline.gallery.collection() == new
+    assert [bench.ledger.intention(new, family[person]) for person in PEOPLE] == [None] * 3

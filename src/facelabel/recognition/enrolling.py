@@ -51,16 +51,21 @@ class Enroller:
         asked = doubts.about(self.ledger, self.recognizer, collection, enrolment, threshold)
         return Outcome(kind, names=(person,), note=asked)
 
-    def enrol(self, asset: Asset, image: bytes, person: str, collection: str) -> Enrolment:
+    def enrol(
+        self, asset: Asset, image: bytes, person: str, collection: str, *, noted: bool
+    ) -> Enrolment:
         """Learn the face of an image: note whom, ask the recogniser, record.
 
+        ``noted``: not where a collection is being built. All of it is compared in the end, and
+        nobody looks there for what was noted of an asset that is deleted meanwhile.
         Raises UnreadableImage, or UnusableFace; then what was noted stays until the asset is
         un-enrolled.
         """
         digest = hashlib.sha256(image).hexdigest()
         face_id = self._copy(digest, person, collection)
         if face_id is None:
-            self.ledger.intend(collection, asset.asset_id, person)
+            if noted:
+                self.ledger.intend(collection, asset.asset_id, person)
             face_id = self.recognizer.enrol(collection, image, person, asset).face_id
         enrolment = Enrolment(
             asset.asset_id, asset.public_id, asset.version, digest, person, face_id
@@ -128,7 +133,7 @@ class Enroller:
     def _learnt(self, asset: Asset, person: str, collection: str) -> Enrolment:
         image = self.library.fetch(asset)
         try:
-            enrolment = self.enrol(asset, image, person, collection)
+            enrolment = self.enrol(asset, image, person, collection, noted=True)
         except Rejected:
             self._expel(asset, collection)
             raise

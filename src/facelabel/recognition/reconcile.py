@@ -376,9 +376,8 @@ class Reconciler:
             if current and (current.person, current.version) == (person, asset.version):
                 continue
             try:
-                self.enroller.enrol(asset, self.library.fetch(asset), person, new)
+                self.enroller.enrol(asset, self.library.fetch(asset), person, new, noted=False)
             except Rejected:  # it is counted when the collection is verified
-                self.ledger.unenrol(new, asset.asset_id)
                 refused.add(asset.asset_id)
             if self.clock.now() > end:
                 return False
