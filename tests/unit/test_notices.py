@@ -33,6 +33,7 @@ def notice(bench: Bench, asset_id: str, added: Sequence[str], removed: Sequence[
     assert done is not None
     assert done.outcome is not None
     assert done.outcome.asset_id == asset_id
+    assert done.outcome.note == ("no tags of ours" if done.outcome.kind == "ignored" else "")
     return done.outcome.kind
 
 

@@ -14,7 +14,7 @@ from tests.unit.test_convergence import Fate, fated
 from facelabel.core.jobs import Job, JobKind, JobState
 from facelabel.core.label_policy import Scheme
 from facelabel.core.matching import Rules
-from facelabel.core.model import Asset, NameState, Verdict
+from facelabel.core.model import Asset, Enrolment, NameState, Verdict
 from facelabel.errors import UnreadableImage
 from facelabel.recognition.live_gallery import SWEEP_KEY
 from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
@@ -497,6 +497,43 @@ class Stillborn(MemoryRecognizer):
         """See :class:`facelabel.recognition.ports.Recognizer`."""
         super().enrol(collection, image, person, asset)
         raise KeyboardInterrupt
+
+
+def test_a_portrait_that_is_as_it_was_is_not_learnt_again_though_a_process_was_about_to(
+    bench: Bench,
+) -> None:
+    asset_id, live = bench.learn("ann"), bench.pipeline.gallery.collection()
+    bench.ledger.intend(live, asset_id, "Ann")
+    asked = bench.recognizer.asked
+    bench.queue.enqueue(JobKind.ASSET, asset_id)
+    (done,) = bench.work()
+    assert done.outcome
+    assert done.outcome.kind == "unchanged"
+    assert bench.recognizer.asked == asked
+    assert bench.ledger.intention(live, asset_id) is None
+
+
+def test_a_face_that_a_process_enrolled_before_it_died_stays_as_long_as_its_label(
+    bench: Bench,
+) -> None:
+    live = bench.pipeline.gallery.collection()
+    asset_id = bench.upload("ann", folder="training", tags=["faceLabel:Ann"])
+    bench.ledger.intend(live, asset_id, "Ann")
+    bench.recognizer.enrol(live, portrait("ann"), "Ann", bench.asset(asset_id))
+    bench.library.add_tags(asset_id, ["faceLabel:Ben"])
+    bench.work()
+    assert bench.error(asset_id) == "two labels: Ann and Ben"
+    assert bench.people() == ["Ann"]
+
+
+def test_the_tag_of_a_face_on_a_picture_that_taught_nothing_is_left_alone(bench: Bench) -> None:
+    live = bench.pipeline.gallery.collection()
+    for face_id in ("f1", "f2"):  # a face that a process left to be forgotten
+        bench.ledger.enrol(live, Enrolment("gone", "gone", 1, "", "Ann", face_id))
+    photo = bench.upload("ben", tags=["faceId:9"])
+    bench.work()
+    assert not bench.ledger.leftovers(live)
+    assert "faceId:9" in bench.asset(photo).tags
 
 
 def test_a_face_that_a_process_enrolled_before_it_died_goes_with_its_image(bench: Bench) -> None:

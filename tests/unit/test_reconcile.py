@@ -150,8 +150,9 @@ def test_pictures_are_compared_so_many_at_a_time(bench: Bench) -> None:
     for number in range(PAGE + 1):
         bench.library.silently().upload(b"", folder="assets", public_id=f"assets/{number}")
     compared: list[int] = []
-    bench.reconciler.missed(compared.append)
+    missed = bench.reconciler.missed(compared.append)
     assert compared == [PAGE, PAGE + 1]
+    assert len(missed.changed) == missed.listed == PAGE + 1
 
 
 def test_a_rebuild_that_another_one_took_the_place_of_does_nothing(
@@ -444,6 +445,25 @@ def test_the_models_of_a_rebuild_are_those_of_whoever_asked(bench: Bench) -> Non
     bench.recognizer.new_model = "memory/1"
     bench.work()
     assert bench.recognizer.model(bench.pipeline.gallery.collection()) == "memory/2"
+
+
+def test_a_rebuild_learns_nothing_from_a_portrait_whose_label_is_refused(bench: Bench) -> None:
+    bench.learn("ann")
+    bench.upload("ben", folder="training", tags=["faceLabel:Ben", "faceLabel:Cid"])
+    bench.work()
+    new, asked = bench.reconciler.request_rebuild(), bench.recognizer.asked
+    bench.work()
+    assert bench.pipeline.gallery.collection() == new
+    assert bench.recognizer.asked == asked + 1
+    assert bench.people() == ["Ann"]
+
+
+def test_faces_that_another_model_could_not_take_over_are_counted(bench: Bench) -> None:
+    assert bench.reconciler.strangers("memory/2") == 0
+    bench.learn("ann")
+    bench.recognizer.learn_untraced(bench.pipeline.gallery.collection(), "eve")
+    assert bench.reconciler.strangers("memory/1") == 0
+    assert bench.reconciler.strangers("memory/2") == 1
 
 
 def test_two_rebuilds_asked_for_end_with_one_collection(bench: Bench) -> None:

@@ -537,9 +537,7 @@ def test_waiting_for_a_quota_is_no_failed_try(shop: Shop) -> None:
     for _ in range(50):
         shop.troubles = [Throttled("500 calls an hour are used up", retry_after=3000)]
         done = shop.worker.run_one()
-        assert done is not None
-        assert not done.buried
-        assert done.job == shop.worked[-1]
+        assert done == Done(shop.worked[-1], error="500 calls an hour are used up")
         assert shop.forward() == pytest.approx(3000)
     assert (shop.only_job().tries, shop.only_job().state) == (0, JobState.READY)
     assert shop.only_job().reason == "500 calls an hour are used up"
