@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.integration.aws.moto_server import client
 
 from facelabel.adapters.aws import codec
 from facelabel.adapters.aws.ledger import DynamoLedger
@@ -21,7 +22,9 @@ from facelabel.errors import QuotaExceeded, Rejected, Unavailable
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from facelabel.adapters.aws.table import Item, Key
 
 LIVE = "people-1"
 WORKERS = 6
@@ -97,6 +100,26 @@ def test_a_face_held_by_many_is_left_over_only_when_the_last_lets_go(
     ledger.unenrol(LIVE, "keeper")
     assert list(ledger.leftovers(LIVE)) == ["f1"]
     assert ledger.gallery().generation == 1 + 2 + 2 * 3 * WORKERS
+
+
+class Busy(Table):
+    """Others learn somebody whenever several items are read at once."""
+
+    def get_many(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        """See :class:`Table`."""
+        found = super().get_many(keys)
+        DynamoLedger(Table(client("dynamodb"), self.name)).changed()
+        return found
+
+
+def test_what_is_on_record_of_an_asset_is_not_older_than_the_gallery(
+    table: Table, ledger: DynamoLedger
+) -> None:
+    ledger.enrol(LIVE, enrolment("a", "f1"))
+    before = ledger.gallery()
+    record = DynamoLedger(Busy(client("dynamodb"), table.name)).about("a")
+    assert (record.gallery, record.enrolment) == (before, enrolment("a", "f1"))
+    assert ledger.gallery().generation == before.generation + 2
 
 
 def test_those_who_let_go_at_once_leave_one_leftover(ledger: DynamoLedger) -> None:
