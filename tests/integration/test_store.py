@@ -448,7 +448,7 @@ class TestSqlite:
             with pytest.raises(Unavailable, match="locked") as failure:
                 Database(f"sqlite:///{path}", busy_timeout=0.05)
             assert opened() == before
-            assert failure.value
+            assert failure.value.__cause__
 
     def test_a_full_disk_is_unavailable(self, sqlite: Database) -> None:
         with sqlite.transaction() as connection:  # of this connection, which the pool gives again
