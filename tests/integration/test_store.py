@@ -308,7 +308,8 @@ class TestMigrations:
     def test_processes_may_open_a_new_database_at_once(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'facelabel.db'}"
         finish([python("", url) for _ in range(2)])
-        assert StoreLedger(Database(url)).gallery().generation == 0
+        with contextlib.closing(Database(url)) as database:
+            assert StoreLedger(database).gallery().generation == 0
 
     def test_threads_may_open_a_new_database_at_once(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'facelabel.db'}"
