@@ -18,6 +18,7 @@ import facelabel
 from facelabel import settings
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.faces.galleries import StoreGalleries
+from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap import engines as engines_
 from facelabel.bootstrap.app import opened
@@ -399,3 +400,16 @@ def test_without_amazons_sdk(bare: dict[str, str], tmp_path: Path) -> None:
     auto, asked = run(), run(FACELABEL_FACES="rekognition")
     assert auto.stdout == "we\n", auto.stderr
     assert "pip install 'facelabel[rekognition]'" in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "beside"), [({}, True), ({"cloudinary_url": "cloudinary://key:secret@cloud"}, False)]
+)
+def test_a_ledger_knows_whether_names_go_to_its_own_database(
+    tmp_path: Path, more: Mapping[str, str], *, beside: bool
+) -> None:
+    """Where they go elsewhere, what announces them has to be on disk before."""
+    flags = {"data": tmp_path, "models": tmp_path, "pack": "classic", **more}
+    with opened(settings.load(flags)) as app:
+        assert isinstance(app.stores.ledger, StoreLedger)
+        assert app.stores.ledger.names_beside is beside

@@ -72,7 +72,7 @@ class StoreSearches:
         a name is on disk before the name is, without being waited for.
         """
         self._database = database
-        self._names_beside = names_beside
+        self.names_beside = names_beside
         # Words made once, as above; each dialect has its own.
         self._putting = {
             is_newer: _puts(database.insert, is_newer) for is_newer in (operator.ge, operator.gt)
@@ -108,7 +108,7 @@ class StoreSearches:
         """
         # Not waited for: a power cut that takes this back takes back the end of its job, too.
         # But what is about to be written elsewhere has to be known before it is.
-        durable = bool(states) and not self._names_beside
+        durable = bool(states) and not self.names_beside
         with self._database.transaction(durable=durable) as connection:
             self._put(connection, [(search, basis)], operator.ge)
             if states:
