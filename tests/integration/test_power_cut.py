@@ -18,7 +18,7 @@ from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.core.model import NameState
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
@@ -61,7 +61,7 @@ class Site:
             LocalLibrary(database, root, clock, on_change=told, check=check)
             for told in (follow, None)
         )
-        pipeline = Pipeline(quiet, recognizer, ledger, queue, clock, Scheme())
+        pipeline = Pipeline(quiet, recognizer, ledger, queue, clock, LabelPolicy())
         return cls(library, ledger, queue, Worker(queue, handlers(pipeline), clock))
 
     def upload(self, *people: str, name: str, tags: tuple[str, ...] = ()) -> str:

@@ -14,7 +14,7 @@ from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from facelabel.core.model import Json
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
@@ -39,7 +39,7 @@ _UNSUPPORTED = ("filter", "filter_language", "payload_template")
 _AUTH_SCHEMES = ("default", "legacy_hmac")
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls about triggers."""
     route = partial(calls.route, context)
     return [
@@ -64,13 +64,13 @@ def _create(context: Context, received: Received) -> Json:
     _refuse_unsupported(params)
     if len(context.media.documents.all(_KIND)) >= MAX_TRIGGERS:
         raise ApiError(400, f"There may be {MAX_TRIGGERS} triggers in a product environment")
-    uri = params.needed("uri")
+    uri = params.required("uri")
     now = assets.iso(context.clock.now())
     trigger: Json = {
         "id": uuid.uuid4().hex,
         "uri": uri,
         "uri_type": _uri_type(uri, params.text("uri_type")),
-        "event_type": _event_type(params.needed("event_type")),
+        "event_type": _event_type(params.required("event_type")),
         "additive": params.flag("additive"),
         "auth_scheme": _auth_scheme(params),
         "product_environment_id": context.cloud_name,
@@ -89,8 +89,8 @@ def _update(context: Context, received: Received) -> Json:
     name, params = received.path["id"], received.params
     _refuse_unsupported(params)
 
-    def change(standing: Json | None) -> Json:
-        trigger = _existing(standing, name)
+    def change(existing: Json | None) -> Json:
+        trigger = _existing(existing, name)
         uri = params.text("new_uri") or params.text("uri") or str(trigger["uri"])
         return trigger | {
             "uri": uri,
