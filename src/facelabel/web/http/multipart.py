@@ -8,7 +8,8 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 from email.errors import HeaderParseError
-from email.header import decode_header, make_header
+from email.header import decode_header
+from encodings import aliases, normalize_encoding
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -45,6 +46,11 @@ _CHARSETS = re.compile(
     r"utf-8|utf-16(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-[ru]"
     r"|big5|euc_jp|euc_kr|gb18030|gb2312|gbk|iso2022_jp|shift_jis"
 )
+#: What they may be called. Python remembers for ever whatever name it is asked for, known or not.
+_CODECS = frozenset({
+    *aliases.aliases.values(),
+    *("cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "koi8_u"),
+})  # fmt: skip
 _PARAMETER = re.compile(
     r';\s*(?P<name>[^\s=;"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^;]*))', re.DOTALL
 )
@@ -274,9 +280,13 @@ def disposition(header: bytes, charset: str) -> Disposition:
 @lru_cache(64)
 def known_charset(name: str) -> str | None:
     """Python's name of a charset that is read here; None of others."""
+    plain, known = normalize_encoding(name).lower(), aliases.aliases
+    module = known.get(plain) or known.get(plain.replace(".", "_")) or plain
+    if module not in _CODECS:
+        return None
     try:
-        found = codecs.lookup(name).name
-    except (LookupError, ValueError):
+        found = codecs.lookup(module).name
+    except LookupError:  # of another system
         return None
     return found if _CHARSETS.fullmatch(found) else None
 
@@ -320,6 +330,7 @@ def _unworded(value: str) -> str:
     if not _ENCODED_WORDS.fullmatch(value):
         return value
     try:
-        return str(make_header(decode_header(value))) or value
+        words = decode_header(value)
+        return "".join(str(word, known_charset(name) or "") for word, name in words) or value
     except (HeaderParseError, UnicodeDecodeError, LookupError, ValueError):
         return value
