@@ -21,28 +21,23 @@ from typing import TYPE_CHECKING
 
 from facelabel.core import names
 from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
-from facelabel.errors import NotFound, Rejected
+from facelabel.errors import Rejected
 from facelabel.recognition import lookback
 from facelabel.recognition.enrolling import Enroller
 from facelabel.recognition.identifying import Identifier
 from facelabel.recognition.live_gallery import SWEEP_KEY, LiveGallery
-from facelabel.recognition.name_writing import NameWriter
+from facelabel.recognition.name_writing import NameWriter, show_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import Job
-    from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import Asset, OnRecord, Search
+    from facelabel.core.label_policy import LabelPolicy
+    from facelabel.core.model import Asset, OnRecord, SearchRecord
     from facelabel.media.ports import Library
-    from facelabel.recognition.live_gallery import Thrift
+    from facelabel.recognition.live_gallery import PaidSearchPolicy
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
-
-#: Context key that tells the owner of an image why it was refused.
-ERROR_KEY = "facelabel_error"
-#: Characters of it; context values are limited.
-MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +49,9 @@ class Pipeline:
     ledger: Ledger
     queue: Queue
     clock: Clock
-    scheme: Scheme
+    label_policy: LabelPolicy
     #: None: searching costs nothing but time.
-    thrift: Thrift | None = None
+    paid_searches: PaidSearchPolicy | None = None
     #: Pictures one turn of the sweep decides again; other jobs come between two turns.
     sweep_batch: int = 256
     #: Pictures of which one turn finds out whether they have to be.
@@ -70,12 +65,12 @@ class Pipeline:
     def __post_init__(self) -> None:
         """Build the parts."""
         library, recognizer, ledger, queue = self.library, self.recognizer, self.ledger, self.queue
-        put, scheme, thrift = object.__setattr__, self.scheme, self.thrift
-        put(self, "gallery", LiveGallery(recognizer, ledger, queue, scheme, thrift))
-        put(self, "enroller", Enroller(library, recognizer, ledger, queue, scheme))
-        writer = NameWriter(library, ledger, scheme.places)
+        put, policy, paid = object.__setattr__, self.label_policy, self.paid_searches
+        put(self, "gallery", LiveGallery(recognizer, ledger, queue, policy, paid))
+        put(self, "enroller", Enroller(library, recognizer, ledger, queue, policy))
+        writer = NameWriter(library, ledger, policy.targets)
         put(self, "identifier", Identifier(
-            library, recognizer, ledger, queue, self.clock, scheme, self.gallery, writer, thrift,
+            library, recognizer, ledger, queue, self.clock, policy, self.gallery, writer, paid,
         ))  # fmt: skip
 
     def examine(self, job: Job) -> Outcome:
@@ -86,13 +81,13 @@ class Pipeline:
         record = self.ledger.about(job.key)
         try:
             with self.gallery.expected(record.gallery.collection):
-                trains = self.scheme.trains(asset)
+                trains = self.label_policy.is_training(asset)
                 outcome = self._learn(asset, record) if trains else self._look(asset, record)
-            self._report(asset, None)
+            show_refusal(self.library, asset, None)
         except Rejected as rejection:
             if self.library.asset(job.key) is None:  # deleted while we worked
                 return self._gone(job.key)
-            self._report(asset, str(rejection)[:MAX_REASON])
+            show_refusal(self.library, asset, rejection)
             self.gallery.schedule_sweep()
             raise
         self.gallery.schedule_sweep()
@@ -105,7 +100,7 @@ class Pipeline:
         written in one place only.
         """
         scope, rules = self.gallery.searched()
-        searches: Sequence[Search] = ()
+        searches: Sequence[SearchRecord] = ()
         with self.gallery.expected(scope.collection):
             more = lookback.confirm(self.ledger, self.recognizer, scope, rules, self.confirm_batch)
             if not more:
@@ -124,17 +119,15 @@ class Pipeline:
     def _look(self, asset: Asset, record: OnRecord) -> Outcome:
         """Un-enrol what is no training image any more; search what is to be searched."""
         live, unenrolled = record.gallery.collection, False
-        if live and (record.enrolment or record.intention or record.has_leftovers):
+        if live and (record.enrolment or record.intention or record.has_faces_to_delete):
             if record.enrolment and names.face_id_tags(asset.tags):
                 self.enroller.tag(asset, None)
             unenrolled = self.enroller.unenrol(asset.asset_id, live)
             record = self.ledger.about(asset.asset_id)
-        if asset.in_folder(self.scheme.recognition) or record.search:
+        if asset.in_folder(self.label_policy.recognition) or record.search:
             return self.identifier.identify(asset, record)
-        return Outcome(
-            OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED,
-            note="outside our folders",
-        )
+        kind = OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED
+        return Outcome(kind, note="outside our folders")
 
     def _gone(self, asset_id: str) -> Outcome:
         """A deleted asset: nothing of it stays."""
@@ -146,11 +139,3 @@ class Pipeline:
         self.ledger.forget_asset(asset_id)
         self.gallery.schedule_sweep()
         return Outcome(OutcomeKind.GONE, asset_id=asset_id)
-
-    def _report(self, asset: Asset, reason: str | None) -> None:
-        """Show the owner of the image why it was refused, or that it no longer is."""
-        if asset.context.get(ERROR_KEY) != reason:
-            try:
-                self.library.set_context(asset.asset_id, {ERROR_KEY: reason})
-            except NotFound:
-                return  # deleted meanwhile: a job for that is on its way

@@ -418,7 +418,7 @@ def test_a_collection_is_made_once(plain: RekognitionRecognizer, stage: Stage) -
 
 def test_nothing_is_kept(plain: RekognitionRecognizer, stage: Stage) -> None:
     plain.discard("asset-1")
-    assert plain.recall("family", []) == {}
+    assert plain.search_stored("family", []) == {}
     assert stage.asked == []
 
 

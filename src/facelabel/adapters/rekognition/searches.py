@@ -38,7 +38,7 @@ class Found:
     calls: int = 1
 
 
-class Search(Protocol):
+class SearchRecord(Protocol):
     """A search of the largest face of an image."""
 
     def __call__(self, collection: str, image: bytes) -> Found:
