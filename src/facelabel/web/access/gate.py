@@ -101,7 +101,11 @@ class Gate:
         found = _UPLOADING.fullmatch(scope["path"])
         if found:  # clients put slashes behind it, or too many
             scope = {**scope, "path": "/".join(["/v1_1", *found.groups()])}
-        if _is_ambiguous(scope):
+        sent = {name for name, _ in scope["headers"]}
+        # A proxy before us may have seen the request end elsewhere (RFC 9112, 6.1). Everything else
+        # of the kind (several lengths, several codings, unknown ones, a space before a colon) h11
+        # refuses by itself.
+        if _CODING in sent and (_LENGTH in sent or scope["http_version"] == "1.0"):
             await http.failed(ApiError(400, _AMBIGUOUS, _CLOSE), "")(scope, receive, send)
             return
         caller, policy = Caller.of(scope), self._policy
@@ -142,16 +146,6 @@ class Gate:
         except ApiError as error:
             make = self._refusals.get(api) if api else None
             return make(error) if make else http.failed(error, "")
-
-
-def _is_ambiguous(scope: Scope) -> bool:
-    """Whether a proxy before us may have seen the request end elsewhere (RFC 9112, 6.1).
-
-    Everything else of the kind (several lengths, several codings, unknown ones, a space before a
-    colon) h11 refuses by itself.
-    """
-    names = {name for name, _ in scope["headers"]}
-    return _CODING in names and (_LENGTH in names or scope["http_version"] == "1.0")
 
 
 def _asked_first(scope: Scope) -> str:

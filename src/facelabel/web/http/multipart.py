@@ -19,9 +19,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from facelabel.inputs.scanning import MAX_PAIRS
+from facelabel.web.http.bodies import storing
 from facelabel.web.http.budget import SMALL
 from facelabel.web.http.refusals import ApiError
-from facelabel.web.http.storing import storing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
