@@ -299,7 +299,7 @@ HOLDER = """
     from facelabel.adapters.store.sql.database import Database
     from facelabel.adapters.store.jobs.queue import StoreQueue
     from facelabel.errors import Unavailable
-    from facelabel.core.model import JobKind
+    from facelabel.core.jobs import JobKind
     from facelabel.testing import ManualClock
     database = Database(sys.argv[1])
     queue = StoreQueue(database, ManualClock())

@@ -540,7 +540,7 @@ class TestDeath:
         program = """
             import time
             from facelabel.adapters.store.jobs.queue import StoreQueue
-            from facelabel.core.model import JobKind
+            from facelabel.core.jobs import JobKind
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())
             queue.enqueue(JobKind.ASSET, "promised")
@@ -557,7 +557,7 @@ class TestDeath:
     def test_what_was_promised_survives_kills_at_any_moment(self, database: Database) -> None:
         program = """
             from facelabel.adapters.store.jobs.queue import StoreQueue
-            from facelabel.core.model import JobKind
+            from facelabel.core.jobs import JobKind
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())
             for number in range(1_000_000):
