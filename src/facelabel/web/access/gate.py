@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from facelabel.web.access.policy import Policy
 
-    #: Makes the answer that tells of a refusal, in the words of a door's clients.
+    #: Makes the answer that tells of a refusal, in the words of an API's clients.
     Refuse: TypeAlias = Callable[[ApiError], Response]
 
 #: Calls of the Upload API, however many slashes there are.
@@ -67,7 +67,7 @@ _REASONS = {
 
 
 class ApiRoute(Route):
-    """A route that says which door it is."""
+    """A route that says which API it belongs to."""
 
     def __init__(
         self, api: Api, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str]
@@ -83,7 +83,7 @@ class Gate:
     def __init__(
         self, site: Starlette, policy: Policy, refusals: Mapping[Api, Refuse] | None = None
     ) -> None:
-        """``refusals``: for doors whose clients do not read errors in Cloudinary's shape."""
+        """``refusals``: for APIs whose clients do not read errors in Cloudinary's shape."""
         self._site = site
         self._policy = policy
         self._refusals = refusals or {}
@@ -115,7 +115,7 @@ class Gate:
             refusal = ApiError(MISDIRECTED, _MISDIRECTED)
             await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
             return
-        api = self._door({**scope, "method": first or caller.method})
+        api = self._api({**scope, "method": first or caller.method})
         if first:
             told = _preflight(policy, api, caller, first)
             status = _NO_CONTENT if ALLOWED in told else _FORBIDDEN
@@ -130,8 +130,8 @@ class Gate:
         note(scope, asked)
         await self._site(scope, receive, send)
 
-    def _door(self, scope: Scope) -> Api | None:
-        """The door that a request comes to; None if there is nothing of that name and method."""
+    def _api(self, scope: Scope) -> Api | None:
+        """The API that a request is for; None if there is nothing of that name and method."""
         for route in self._site.routes:
             if isinstance(route, ApiRoute) and route.matches(scope)[0] is Match.FULL:
                 return route.api
