@@ -6,6 +6,7 @@ import codecs
 import logging
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -59,6 +60,7 @@ _QUOTED_PAIR = re.compile(r'\\(["\\])')
 _EXTENDED = re.compile(r"(?P<charset>[\w!#$%&+^`{}~-]*)'[^']*'(?P<text>.*)", re.DOTALL)
 #: ``=?utf-8?B?TcO8bGxlci5qcGc=?=`` of RFC 2047, as .NET writes what is not ASCII.
 _ENCODED_WORDS = re.compile(r"(=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=\s*)+")
+_UPLOADED = "a file that is being uploaded"
 _LOUD = logging.getLogger("python_multipart.multipart")
 _LOUD.setLevel(logging.ERROR)  # it warns of every malformed body; its sender is told
 
@@ -165,20 +167,24 @@ class _Reader:
     def write(self, piece: bytes) -> None:
         """Read a piece. Raises ApiError, NoRoom."""
         try:
-            with storing("a file that is being uploaded", tempfile.gettempdir()):
+            with storing(_UPLOADED, tempfile.gettempdir()):
                 self._parser.write(piece)
         except FormParserError:
             raise ApiError(400, "Invalid multipart data.") from None
 
     def form(self) -> Form:
-        """What has come, each file at its beginning. Raises ApiError where the end has not come."""
+        """What has come, each file at its beginning.
+
+        Raises ApiError where the end has not come, NoRoom.
+        """
         if not self._is_complete:
             raise ApiError(400, "The multipart body ends before its last delimiter")
         pairs: list[tuple[str, JsonValue]] = []
         files = {}
         for part in self._parts:
             if part.file:
-                part.file.seek(0)
+                with storing(_UPLOADED, tempfile.gettempdir()):
+                    part.file.seek(0)  # writes what is still in a buffer
                 name = base_name(part.filename or "")
                 is_text = part.filename is None
                 files[part.name] = FilePart(name, part.file, part.size, is_text)
@@ -190,7 +196,8 @@ class _Reader:
         """Delete what is on disk."""
         for part in self._parts:
             if part.file:
-                part.file.close()
+                with suppress(OSError):  # what is in a buffer has no room, and is not wanted
+                    part.file.close()
 
     def _note(self, place: int, data: bytes, start: int, end: int) -> None:
         self._header[place].extend(data[start:end])
