@@ -41,7 +41,8 @@ def part(received):
     Place(Path(sys.argv[1]), 90 << 20, 60.0).add("a", span, io.BytesIO(bytes(2 << 20)))
 
 limits = http.Limits(10 << 20, linger=0)
-print(json.dumps([ask(body(3 << 20)), ask(body(1000)), ask(body(1000), part)]))
+over = [ask(body((1 << 20) + 1000)), ask(body(3 << 20))]
+print(json.dumps([*over, ask(body(1000)), ask(body(1000), part)]))
 """
 
 
@@ -53,11 +54,12 @@ def test_an_upload_that_the_disk_has_no_room_for_is_refused_and_others_are_not(
         command, check=True, capture_output=True, text=True, timeout=PATIENCE,
         env={"TMPDIR": str(tmp_path), "PYTHONPATH": ":".join(filter(None, sys.path))},
     )  # fmt: skip
-    large, small, part = json.loads(done.stdout)
+    slightly, large, small, part = json.loads(done.stdout)
+    assert slightly == [507, "a file that is being uploaded cannot be kept: File too large"]
     assert large == [507, "a file that is being uploaded cannot be kept: File too large"]
     assert small == [200, None]
     assert part == [507, "a part of an upload cannot be kept: File too large"]
     assert done.stderr.splitlines() == [
-        f"a file that is being uploaded cannot be kept: File too large ({tmp_path})",
+        *[f"a file that is being uploaded cannot be kept: File too large ({tmp_path})"] * 2,
         f"a part of an upload cannot be kept: File too large ({tmp_path / 'uploads'})",
     ]

@@ -8,7 +8,7 @@ from functools import partial
 
 from tests.waiting import PATIENCE
 
-from facelabel.web.http.lanes import Lanes
+from facelabel.web.http.budget import Lanes
 
 
 class Work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import encodings
 import errno
 import os
 import tempfile
@@ -271,6 +272,43 @@ def test_what_is_no_encoding_of_forms_is_not_used(charset: str) -> None:
     assert read(field("a", b"x-\xe4\\u0041"), kind=kind).pairs == [("a", "x-\xe4\\u0041")]
     extended = f"filename*={charset}''x%2dy; filename=a.jpg"
     assert read(file(extended), kind=kind).files == {"file": ("a.jpg", b"x")}
+
+
+def test_no_name_of_a_charset_is_remembered() -> None:
+    """Python keeps whatever it is asked for, and who sends a form need not say who they are."""
+    read(field("a"), kind=KIND)
+    remembered = vars(encodings)["_cache"]
+    before = len(remembered)
+    for number in range(300):
+        kind = f"{KIND}; charset=klingon{number}"
+        parts = [
+            field("a", b"\xe4"),
+            file(f"filename*=romulan{number}''x%2dy; filename=a.jpg"),
+            file(f'filename="=?vulcan{number}?B?TcO8?="'),
+        ]
+        for part in parts:
+            read(part, kind=kind)
+    assert len(remembered) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("UTF-8", "utf-8"),
+        ("us-ascii", "ascii"),
+        ("ANSI_X3.4-1968", "ascii"),
+        ("iso-8859-15", "iso8859-15"),
+        ("latin1", "iso8859-1"),
+        ("windows-1252", "cp1252"),
+        ("cp874", "cp874"),
+        ("KOI8-U", "koi8-u"),
+        ("shift-jis", "shift_jis"),
+        ("GB18030", "gb18030"),
+        ("utf-16LE", "utf-16-le"),
+    ],
+)
+def test_the_names_of_charsets(name: str, codec: str) -> None:
+    assert known_charset(name) == codec
 
 
 class FullDisk(BytesIO):

@@ -275,6 +275,11 @@ class TestTelling:
         paths = {"source": "api", "from_path": "a/b", "to_path": "c", "status": "success"}
         assert body == {"notification_type": "move_or_rename_asset_folder", **paths, **NOTE}
 
+    def test_a_folder_that_moved_with_very_many_assets_is_told_once(self) -> None:
+        inside = [(JEANS, replace(JEANS, asset_id=f"{n:032x}")) for n in range(2_001)]
+        [body] = told(ChangeKind.MOVE_FOLDER, *inside, from_path="a/b", to_path="c")
+        assert body == told(ChangeKind.MOVE_FOLDER, from_path="a/b", to_path="c")[0]
+
     @pytest.mark.parametrize(
         ("kind", "made", "gone"),
         [(ChangeKind.CREATE_FOLDER, "a/b", ""), (ChangeKind.DELETE_FOLDER, "", "a/b")],

@@ -19,6 +19,7 @@ from tests.examples import examples
 
 from facelabel.rekognition import sigv4
 from facelabel.rekognition.error_codes import Refusal
+from facelabel.web.rekognition_api.auth import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,3 +202,8 @@ def test_any_header_is_read_or_refused(rest: str) -> None:
     except Refusal as error:
         read = error.code
     assert read == "IncompleteSignatureException" or read in rest
+
+
+def test_what_is_claimed_does_not_show_the_secret() -> None:
+    claim = Claim(sigv4.parse(signed().headers["authorization"]), SECRET)
+    assert SECRET not in repr(claim)

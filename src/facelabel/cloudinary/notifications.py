@@ -89,6 +89,8 @@ def build(
 
 def _parts(change: Change) -> Sequence[Change]:
     """The change in parts that are small enough for one notification."""
+    if change.kind is ChangeKind.MOVE_FOLDER:  # says nothing of what is in it
+        return [change]
     starts = range(0, len(change.assets) or 1, _MAX_TOLD)
     return [replace(change, assets=change.assets[at : at + _MAX_TOLD]) for at in starts]
 

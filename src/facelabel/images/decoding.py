@@ -42,7 +42,9 @@ def decode(
     Raises UnreadableImage, with a sentence for the user, for anything else and over a limit.
     """
     with opened(data, allowed) as source:
-        needed = _checked(source, allowed, full=max_side is None)
+        needed = limits.checked(
+            source.name, source.image, source.scans, allowed, full=max_side is None
+        )
         size = source.image.size
         _scale(source, max_side)
         with limits.room.taken(max(needed, limits.pixel_bytes(source.image))):
@@ -69,7 +71,7 @@ def load(
     """
     with opened(data, allowed) as source:
         reduced = source.name == "JPEG" and max_side is not None
-        needed = _checked(source, allowed, full=not reduced)
+        needed = limits.checked(source.name, source.image, source.scans, allowed, full=not reduced)
         width, height = source.image.size
         _scale(source, max_side)
         with limits.room.taken(max(needed, limits.pixel_bytes(source.image))):
@@ -90,7 +92,7 @@ def inspect(data: bytes, allowed: Limits) -> tuple[str, int, int]:
     are all there. Raises UnreadableImage as :func:`decode` does; other damage goes unnoticed.
     """
     with opened(data, allowed) as source:
-        needed = _checked(source, allowed, full=False)
+        needed = limits.checked(source.name, source.image, source.scans, allowed, full=False)
         width, height = source.image.size
         if _orientation(source.image) in _SIDEWAYS:
             width, height = height, width
@@ -104,11 +106,6 @@ def is_animated(data: bytes, allowed: Limits) -> bool:
     """Whether there is more than one frame or page, of which only the first is ever decoded."""
     with opened(data, allowed) as source:
         return bool(getattr(source.image, "is_animated", False))
-
-
-def _checked(source: Source, allowed: Limits, *, full: bool) -> int:
-    """Refuse what is over a limit; return the bytes that decoding takes."""
-    return limits.checked(source.name, source.image, source.scans, allowed, full=full)
 
 
 def _scale(source: Source, max_side: int | None) -> None:

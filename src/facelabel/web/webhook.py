@@ -50,7 +50,7 @@ def routes(intake: Intake, inbox: Inbox, limits: Limits = LIMITS) -> list[ApiRou
 class GroupCommitter:
     """Hands deliveries to the inbox, as many at once as have come while it was busy.
 
-    Belongs to one event loop; the inbox is only ever used in one thread of the gatherer's own.
+    Belongs to one event loop; the inbox is only ever used in one thread of its own.
     """
 
     def __init__(self, inbox: Inbox, max_waiting: int = MAX_WAITING) -> None:
@@ -94,9 +94,9 @@ class GroupCommitter:
 class _Webhook:
     """The endpoint."""
 
-    def __init__(self, intake: Intake, gatherer: GroupCommitter, limits: Limits) -> None:
+    def __init__(self, intake: Intake, committer: GroupCommitter, limits: Limits) -> None:
         self._intake = intake
-        self._gatherer = gatherer
+        self._committer = committer
         self._limits = limits
 
     async def receive(self, request: Request) -> Response:
@@ -109,7 +109,7 @@ class _Webhook:
                 is_small = len(body) <= ON_THE_SPOT
                 delivery = read(body, *signed) if is_small else await to_thread(read, body, *signed)
             if delivery.requests:
-                await self._gatherer.take(delivery)
+                await self._committer.take(delivery)
         except _REFUSED as error:
             return _refused(error)
         return JSONResponse({"status": "ok"})

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from facelabel.web.access.policy import Policy
 
-    #: Makes the answer that tells of a refusal, in the words of a door's clients.
+    #: Makes the answer that tells of a refusal, in the words of an API's clients.
     Refuse: TypeAlias = Callable[[ApiError], Response]
 
 #: Calls of the Upload API, however many slashes there are.
@@ -67,7 +67,7 @@ _REASONS = {
 
 
 class ApiRoute(Route):
-    """A route that says which door it is."""
+    """A route that says which API it belongs to."""
 
     def __init__(
         self, api: Api, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str]
@@ -83,7 +83,7 @@ class Gate:
     def __init__(
         self, site: Starlette, policy: Policy, refusals: Mapping[Api, Refuse] | None = None
     ) -> None:
-        """``refusals``: for doors whose clients do not read errors in Cloudinary's shape."""
+        """``refusals``: for APIs whose clients do not read errors in Cloudinary's shape."""
         self._site = site
         self._policy = policy
         self._refusals = refusals or {}
@@ -101,7 +101,11 @@ class Gate:
         found = _UPLOADING.fullmatch(scope["path"])
         if found:  # clients put slashes behind it, or too many
             scope = {**scope, "path": "/".join(["/v1_1", *found.groups()])}
-        if _is_ambiguous(scope):
+        sent = {name for name, _ in scope["headers"]}
+        # A proxy before us may have seen the request end elsewhere (RFC 9112, 6.1). Everything else
+        # of the kind (several lengths, several codings, unknown ones, a space before a colon) h11
+        # refuses by itself.
+        if _CODING in sent and (_LENGTH in sent or scope["http_version"] == "1.0"):
             await http.failed(ApiError(400, _AMBIGUOUS, _CLOSE), "")(scope, receive, send)
             return
         caller, policy = Caller.of(scope), self._policy
@@ -111,7 +115,7 @@ class Gate:
             refusal = ApiError(MISDIRECTED, _MISDIRECTED)
             await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
             return
-        api = self._door({**scope, "method": first or caller.method})
+        api = self._api({**scope, "method": first or caller.method})
         if first:
             told = _preflight(policy, api, caller, first)
             status = _NO_CONTENT if ALLOWED in told else _FORBIDDEN
@@ -126,8 +130,8 @@ class Gate:
         note(scope, asked)
         await self._site(scope, receive, send)
 
-    def _door(self, scope: Scope) -> Api | None:
-        """The door that a request comes to; None if there is nothing of that name and method."""
+    def _api(self, scope: Scope) -> Api | None:
+        """The API that a request is for; None if there is nothing of that name and method."""
         for route in self._site.routes:
             if isinstance(route, ApiRoute) and route.matches(scope)[0] is Match.FULL:
                 return route.api
@@ -142,16 +146,6 @@ class Gate:
         except ApiError as error:
             make = self._refusals.get(api) if api else None
             return make(error) if make else http.failed(error, "")
-
-
-def _is_ambiguous(scope: Scope) -> bool:
-    """Whether a proxy before us may have seen the request end elsewhere (RFC 9112, 6.1).
-
-    Everything else of the kind (several lengths, several codings, unknown ones, a space before a
-    colon) h11 refuses by itself.
-    """
-    names = {name for name, _ in scope["headers"]}
-    return _CODING in names and (_LENGTH in names or scope["http_version"] == "1.0")
 
 
 def _asked_first(scope: Scope) -> str:

@@ -91,10 +91,10 @@ class CallerKind(Enum):
 
 
 class Requirement(Enum):
-    """What is asked of somebody at a door."""
+    """What is asked of somebody before an API answers."""
 
     OPEN = "open"
-    #: What the door takes as proof.
+    #: What the API takes as proof.
     KEY = "key"
     #: An unsigned preset; no key counts.
     PRESET = "preset"
@@ -106,7 +106,7 @@ def _row(*entries: Requirement) -> Mapping[CallerKind, Requirement]:
 
 
 _OPEN, _KEY, _REFUSED = Requirement.OPEN, Requirement.KEY, Requirement.REFUSED
-#: Who finds which door how; the order of a row is that of the standings.
+#: What is asked of whom by which API; a row has the order of the kinds of callers.
 TERMS: Mapping[Api, Mapping[CallerKind, Requirement]] = MappingProxyType(
     {
         Api.PAGE: _row(_OPEN, _OPEN, _OPEN, _OPEN, _OPEN),
@@ -214,7 +214,7 @@ class Policy:
         return is_only_here(self.host, self.public_url) and not self.require_keys
 
     def entry(self, api: Api, standing: CallerKind) -> Requirement:
-        """What is asked at a door of who stands so to us."""
+        """What an API asks of that kind of caller."""
         if api is Api.DELIVERY and self.public_delivery and standing is not CallerKind.MISDIRECTED:
             return Requirement.OPEN
         return TERMS[api][standing]

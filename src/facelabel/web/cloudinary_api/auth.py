@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from facelabel.media.types import ApiKey
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Answer, Endpoint, Received
-    from facelabel.web.http.lanes import Lanes
+    from facelabel.web.http.budget import Lanes
 
     #: What an endpoint does, once it is known who asks.
     Action: TypeAlias = Callable[[Context, Received], Answer]

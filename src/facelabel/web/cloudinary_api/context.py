@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from facelabel.core.label_policy import LabelPolicy
-from facelabel.web.http.budget import Budget
-from facelabel.web.http.lanes import Lanes
+from facelabel.web.http.budget import Budget, Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

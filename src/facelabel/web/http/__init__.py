@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from facelabel.core.model import Json, JsonValue
     from facelabel.media.types import ApiKey
     from facelabel.web.http.bodies import Incoming
-    from facelabel.web.http.lanes import Lanes
+    from facelabel.web.http.budget import Lanes
 
     Answer: TypeAlias = "Json | Response"
     Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.requests import ClientDisconnect
 
+from facelabel.errors import NoRoom
 from facelabel.web.http.budget import SMALL, Budget
 from facelabel.web.http.refusals import ApiError, Crowded, TooLarge, TooSlow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from typing import BinaryIO
 
     from starlette.requests import Request
@@ -27,10 +29,27 @@ if TYPE_CHECKING:
 _LENGTH = re.compile(r"[0-9]{1,15}")
 #: Bytes of a body that is hashed or parsed on the spot; a larger one is not to hold up others.
 ON_THE_SPOT = 64 << 10
-
-
+#: What is the disk's fault, or the system's, and not the request's or ours.
+_NO_ROOM = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.EMFILE, errno.ENFILE,
+})  # fmt: skip
 #: Makes a file of what is small in memory, else on disk.
 _SPOOL = cast("Callable[[], BinaryIO]", partial(SpooledTemporaryFile, SMALL))
+
+
+@contextmanager
+def storing(what: str, where: str) -> Iterator[None]:
+    """Raise NoRoom where something cannot be written.
+
+    ``what`` says in a few words what is kept, ``where`` is the folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise NoRoom(f"{what} cannot be kept: {error.strerror}", where=where) from error
 
 
 @dataclass(frozen=True, slots=True)

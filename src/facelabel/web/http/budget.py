@@ -4,6 +4,8 @@ Three pools, so that the one cannot eat up the other: small bodies, as signed ca
 notifications are; large ones in memory; files on disk. Each client has a share of each. Where
 there is no room, the slowest body makes it: somebody who holds on to room and sends next to
 nothing must not keep out those who come with something, be it from the same address.
+
+Threads for what may take long are shared in the same way.
 """
 
 from __future__ import annotations
@@ -12,13 +14,21 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
+
+import anyio
+import anyio.to_thread
 
 from facelabel.web.access.peers import Peers
 from facelabel.web.http.refusals import Crowded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from anyio import CapacityLimiter
+
+_T = TypeVar("_T")
 
 #: Bytes up to which a body is small.
 SMALL = 256 << 10
@@ -215,3 +225,32 @@ class Budget:
     def body(self, peer: str) -> Body:
         """One that begins to arrive."""
         return Body(peer, self, Pace(self.clock))
+
+
+class Lanes:
+    """Runs functions in threads of their own; who has none left waits. Belongs to one loop.
+
+    What waits for another server, or holds a whole file, must not take the threads that everything
+    else needs: forty uploads of slow addresses would be enough.
+    """
+
+    def __init__(self, total: int, share: int) -> None:
+        """``total``: functions that run at once, ``share``: how many of one client."""
+        self._total = total
+        self._share = share
+        self._all: CapacityLimiter | None = None
+        #: Of clients with something under way.
+        self._clients: WeakValueDictionary[str, CapacityLimiter] = WeakValueDictionary()
+
+    async def run(self, client: str, function: Callable[[], _T]) -> _T:
+        """Call a function that may block, when it is its client's turn."""
+        if self._all is None:  # a limiter is made in the loop that it is used in
+            self._all = anyio.CapacityLimiter(self._total)
+        own = self._clients.setdefault(client, anyio.CapacityLimiter(self._share))
+        # Held without a name: one task may have several turns.
+        turn = object()
+        await own.acquire_on_behalf_of(turn)
+        try:
+            return await anyio.to_thread.run_sync(function, limiter=self._all)
+        finally:
+            own.release_on_behalf_of(turn)

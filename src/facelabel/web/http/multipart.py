@@ -6,9 +6,11 @@ import codecs
 import logging
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.errors import HeaderParseError
-from email.header import decode_header, make_header
+from email.header import decode_header
+from encodings import aliases, normalize_encoding
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -18,9 +20,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from facelabel.inputs.scanning import MAX_PAIRS
+from facelabel.web.http.bodies import storing
 from facelabel.web.http.budget import SMALL
 from facelabel.web.http.refusals import ApiError
-from facelabel.web.http.storing import storing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +47,11 @@ _CHARSETS = re.compile(
     r"utf-8|utf-16(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-[ru]"
     r"|big5|euc_jp|euc_kr|gb18030|gb2312|gbk|iso2022_jp|shift_jis"
 )
+#: What they may be called. Python remembers for ever whatever name it is asked for, known or not.
+_CODECS = frozenset({
+    *aliases.aliases.values(),
+    *("cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "koi8_u"),
+})  # fmt: skip
 _PARAMETER = re.compile(
     r';\s*(?P<name>[^\s=;"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^;]*))', re.DOTALL
 )
@@ -53,6 +60,7 @@ _QUOTED_PAIR = re.compile(r'\\(["\\])')
 _EXTENDED = re.compile(r"(?P<charset>[\w!#$%&+^`{}~-]*)'[^']*'(?P<text>.*)", re.DOTALL)
 #: ``=?utf-8?B?TcO8bGxlci5qcGc=?=`` of RFC 2047, as .NET writes what is not ASCII.
 _ENCODED_WORDS = re.compile(r"(=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=\s*)+")
+_UPLOADED = "a file that is being uploaded"
 _LOUD = logging.getLogger("python_multipart.multipart")
 _LOUD.setLevel(logging.ERROR)  # it warns of every malformed body; its sender is told
 
@@ -159,20 +167,24 @@ class _Reader:
     def write(self, piece: bytes) -> None:
         """Read a piece. Raises ApiError, NoRoom."""
         try:
-            with storing("a file that is being uploaded", tempfile.gettempdir()):
+            with storing(_UPLOADED, tempfile.gettempdir()):
                 self._parser.write(piece)
         except FormParserError:
             raise ApiError(400, "Invalid multipart data.") from None
 
     def form(self) -> Form:
-        """What has come, each file at its beginning. Raises ApiError where the end has not come."""
+        """What has come, each file at its beginning.
+
+        Raises ApiError where the end has not come, NoRoom.
+        """
         if not self._is_complete:
             raise ApiError(400, "The multipart body ends before its last delimiter")
         pairs: list[tuple[str, JsonValue]] = []
         files = {}
         for part in self._parts:
             if part.file:
-                part.file.seek(0)
+                with storing(_UPLOADED, tempfile.gettempdir()):
+                    part.file.seek(0)  # writes what is still in a buffer
                 name = base_name(part.filename or "")
                 is_text = part.filename is None
                 files[part.name] = FilePart(name, part.file, part.size, is_text)
@@ -184,7 +196,8 @@ class _Reader:
         """Delete what is on disk."""
         for part in self._parts:
             if part.file:
-                part.file.close()
+                with suppress(OSError):  # what is in a buffer has no room, and is not wanted
+                    part.file.close()
 
     def _note(self, place: int, data: bytes, start: int, end: int) -> None:
         self._header[place].extend(data[start:end])
@@ -274,9 +287,13 @@ def disposition(header: bytes, charset: str) -> Disposition:
 @lru_cache(64)
 def known_charset(name: str) -> str | None:
     """Python's name of a charset that is read here; None of others."""
+    plain, known = normalize_encoding(name).lower(), aliases.aliases
+    module = known.get(plain) or known.get(plain.replace(".", "_")) or plain
+    if module not in _CODECS:
+        return None
     try:
-        found = codecs.lookup(name).name
-    except (LookupError, ValueError):
+        found = codecs.lookup(module).name
+    except LookupError:  # of another system
         return None
     return found if _CHARSETS.fullmatch(found) else None
 
@@ -320,6 +337,7 @@ def _unworded(value: str) -> str:
     if not _ENCODED_WORDS.fullmatch(value):
         return value
     try:
-        return str(make_header(decode_header(value))) or value
+        words = decode_header(value)
+        return "".join(str(word, known_charset(name) or "") for word, name in words) or value
     except (HeaderParseError, UnicodeDecodeError, LookupError, ValueError):
         return value

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facelabel.rekognition import sigv4
 from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from starlette.requests import Request
 
     from facelabel.web.rekognition_api.context import Context
 
-    #: A signature, and the secret that it should have been made with.
-    Claim: TypeAlias = tuple[sigv4.Authorization, str]
-
 #: Status of what is refused to who shows no key, as Amazon documents.
 FORBIDDEN = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A signature, and the secret that it should have been made with."""
+
+    authorization: sigv4.Authorization
+    secret: str = field(repr=False)
 
 
 def claim(context: Context, header: str, *, needs_key: bool) -> Claim | None:
@@ -55,7 +59,7 @@ def claim(context: Context, header: str, *, needs_key: bool) -> Claim | None:
         raise Refusal(
             "UnrecognizedClientException", "The security token included in the request is invalid."
         )
-    return (authorization, secret) if secret is not None else None
+    return Claim(authorization, secret) if secret is not None else None
 
 
 def signed(request: Request, body: bytes) -> sigv4.Request:

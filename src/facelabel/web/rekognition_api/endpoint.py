@@ -75,7 +75,8 @@ class Endpoint:
         operation = ""
         try:
             if claim:
-                sigv4.verify(auth.signed(request, body), *claim, self._context.clock.now())
+                signed, now = auth.signed(request, body), self._context.clock.now()
+                sigv4.verify(signed, claim.authorization, claim.secret, now)
             operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
             return _written(operations.perform(self._context, operation, _read(operation, body)))

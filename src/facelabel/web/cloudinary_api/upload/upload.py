@@ -65,10 +65,10 @@ def routes(context: Context) -> list[ApiRoute]:
         for kind in _KINDS
         for name in _UNSUPPORTED
     }
-    doors = {Api.UPLOAD: uploads, Api.CALL: refusals}
+    answers_of = {Api.UPLOAD: uploads, Api.CALL: refusals}
     return [
         ApiRoute(api, f"/v1_1/{{cloud}}/{path}", answer, methods=["POST"])
-        for api, answers in doors.items()
+        for api, answers in answers_of.items()
         for path, answer in answers.items()
     ]
 
