@@ -244,9 +244,10 @@ def rebuild(bench: Bench, *, force: bool = False) -> str:
 def test_a_rebuild_makes_a_new_collection_and_drops_the_old_one(
     bench: Bench, family: dict[str, str]
 ) -> None:
-    before = set(bench.enrolled())
+    before, old = set(bench.enrolled()), bench.pipeline.gallery.collection()
     new = rebuild(bench)
     assert bench.ledger.collection() == new
+    assert not list(bench.ledger.enrolments(old))
     assert list(bench.recognizer.collections()) == [new]
     assert bench.people() == ["Ann", "Ben", "Cid"]
     assert not before & set(bench.enrolled())
@@ -507,7 +508,8 @@ def test_every_change_that_was_missed_is_found_and_made_good(
     assert set(missed.changed) == {new, seen, unsaid, family["ann"], family["ben"]}
     assert missed.gone == (family["cid"],)
     bench.queue.enqueue(JobKind.RECONCILE, "all")
-    bench.work()
+    kinds = [done.outcome.kind for done in bench.work() if done.outcome]
+    assert kinds.count(OutcomeKind.RECONCILED) == 1
     assert bench.people() == ["Dan"]
     assert bench.names(family["photo"]) == set()
     assert bench.names(seen) == {"Dan"}
