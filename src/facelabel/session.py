@@ -6,13 +6,12 @@ each.
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import os
 import struct
 import threading
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
@@ -456,8 +455,9 @@ def _read(app: App, picture: Picture) -> tuple[bytes, str]:
         except UnreadableImage as error:
             error.add_note(f"picture: {os.fspath(picture)}")
             raise
-    # Text would be decoded first, and refused with a word about its encoding.
-    data = None if isinstance(picture, io.TextIOBase) else picture.read()
+    data: bytes | None = None
+    with suppress(UnicodeDecodeError):  # opened as text
+        data = picture.read()
     if not isinstance(data, bytes):
         raise TypeError("a picture's file has to be opened in binary mode")
     name = getattr(picture, "name", "")
