@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -148,8 +149,7 @@ def store_portrait(
     asset = known.get(public_id) or app.library.upload(
         data, folder=label_policy.training, filename=filename, public_id=public_id
     )
-    _relabel(app, asset, label)
-    return asset
+    return _relabel(app, asset, label)
 
 
 def training_images(app: App) -> dict[str, Asset]:
@@ -176,6 +176,7 @@ def upload_portraits(
             if former is not None and found[former].person != portrait.person:
                 uploaded[former] = _overruled(found[former], portrait)
             last[asset.asset_id] = at
+            known[asset.public_id] = asset  # as it is labelled now, if it comes once more
             uploaded.append(asset)
         progress(at + 1, len(found))
     return uploaded
@@ -465,11 +466,13 @@ def reason(done: Done) -> str:
     return done.error.strip().rpartition("\n")[2]
 
 
-def _relabel(app: App, asset: Asset, label: str) -> None:
-    """Put an image under this label alone; other tags stay."""
+def _relabel(app: App, asset: Asset, label: str) -> Asset:
+    """Put an image under this label alone; other tags stay. Return it with its tags now."""
     prefix = f"{app.label_policy.prefix}:"
     if label not in asset.tags:
         app.library.add_tags(asset.asset_id, [label])
     others = [tag for tag in asset.tags if tag.startswith(prefix) and tag != label]
     if others:
         app.library.remove_tags(asset.asset_id, others)
+    kept = (tag for tag in asset.tags if tag not in {label, *others})
+    return replace(asset, tags=(*kept, label))

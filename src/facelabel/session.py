@@ -11,7 +11,7 @@ import math
 import os
 import struct
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
@@ -27,6 +27,7 @@ from facelabel.inputs.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -212,8 +213,9 @@ class Session:
         """
         app = self._active()
         data, filename = _read(app, picture)
-        asset = actions.store_portrait(app, data, filename, person)
-        return self._looked_at(asset, picture, wait=wait)
+        with self._turn(wait=wait):
+            asset = actions.store_portrait(app, data, filename, person)
+            return self._looked_at(asset, picture, wait=wait)
 
     def upload(
         self,
@@ -244,14 +246,15 @@ class Session:
         """
         app = self._active()
         data, filename = _read(app, picture)
-        asset = app.library.upload(
-            data,
-            folder=app.label_policy.recognition if folder is None else folder.strip("/"),
-            filename=filename,
-            public_id=public_id,
-            tags=list(tags) or None,
-        )
-        return self._looked_at(asset, picture, wait=wait)
+        with self._turn(wait=wait):
+            asset = app.library.upload(
+                data,
+                folder=app.label_policy.recognition if folder is None else folder.strip("/"),
+                filename=filename,
+                public_id=public_id,
+                tags=([tags] if isinstance(tags, str) else list(tags)) or None,
+            )
+            return self._looked_at(asset, picture, wait=wait)
 
     def index(
         self,
@@ -336,9 +339,10 @@ class Session:
         ids = [line.asset_id for line in actions.enrolments(app) if line.person == wanted]
         if not ids:
             raise NotFound(f"nobody is known as {person!r}")
-        for asset_id in ids:
-            app.library.delete(asset_id)
-        return self._work(ids)
+        with self._working:
+            for asset_id in ids:
+                app.library.delete(asset_id)
+            return self._work(ids)
 
     # ---- what there is
 
@@ -378,10 +382,11 @@ class Session:
             if progress:
                 progress(Progress(done, 2 * total))
 
-        stored = actions.upload_portraits(self._active(), portraits, uploaded)
-        assets = {one.asset_id: one for one in stored if not isinstance(one, Outcome)}
-        before = 2 * len(portraits) - len(assets)
-        outcomes = self._work(list(assets), progress, before=before)
+        with self._working:
+            stored = actions.upload_portraits(self._active(), portraits, uploaded)
+            assets = {one.asset_id: one for one in stored if not isinstance(one, Outcome)}
+            before = 2 * len(portraits) - len(assets)
+            outcomes = self._work(list(assets), progress, before=before)
         became = {
             asset.asset_id: _about(outcome, asset)
             for asset, outcome in zip(assets.values(), outcomes, strict=True)
@@ -392,6 +397,13 @@ class Session:
             )
             for portrait, one in zip(portraits, stored, strict=True)
         ]
+
+    def _turn(self, *, wait: bool) -> AbstractContextManager[object]:
+        """To be held from before a picture is stored: who works meanwhile would look at it.
+
+        What became of it would be told to them, and to who stored it that nothing changed.
+        """
+        return self._working if wait else nullcontext()
 
     def _looked_at(self, asset: Asset, picture: Picture, *, wait: bool) -> Outcome:
         """What became of a picture that was uploaded; Rejected if it is at fault."""
@@ -450,9 +462,12 @@ def _read(app: App, picture: Picture) -> tuple[bytes, str]:
         except UnreadableImage as error:
             error.add_note(f"picture: {os.fspath(picture)}")
             raise
-    data, name = picture.read(), getattr(picture, "name", "")
+    data: bytes | None = None
+    with suppress(UnicodeDecodeError):  # opened as text
+        data = picture.read()
     if not isinstance(data, bytes):
         raise TypeError("a picture's file has to be opened in binary mode")
+    name = getattr(picture, "name", "")
     return data, Path(name).name if isinstance(name, str) else ""
 
 
@@ -461,5 +476,5 @@ def _unit_vector(embedding: Iterable[float]) -> bytes:
     numbers = [float(number) for number in embedding]
     length = math.hypot(*numbers)
     if not 0 < length < math.inf:
-        raise Rejected("an embedding is numbers that are not all zero")
+        raise Rejected("an embedding is finite numbers that are not all zero")
     return struct.pack(f"<{len(numbers)}f", *(number / length for number in numbers))

@@ -224,6 +224,8 @@ def test_what_is_no_picture(faces: Session, people: Path, tmp_path: Path) -> Non
         faces.identify("http://169.254.169.254/latest/meta-data")
     with pytest.raises(TypeError, match="binary"):
         faces.identify(io.StringIO("text"))  # type: ignore[arg-type] # what is tested
+    with (people / "party.jpg").open() as text, pytest.raises(TypeError, match="binary"):
+        faces.identify(text)  # type: ignore[arg-type] # same: not a word about its encoding
     with pytest.raises(Rejected, match="faces"):
         faces.learn(people / "party.jpg", "Everybody")
     with pytest.raises(LabelRefused):
@@ -315,8 +317,34 @@ def test_threads_share_a_session(faces: Session, people: Path) -> None:
     with ThreadPoolExecutor(len(pictures)) as pool:
         assert [seen.names for seen in pool.map(faces.identify, pictures)] == expected * 2
         uploads = list(pool.map(faces.upload, pictures[:4]))
-    assert [outcome.names for outcome in uploads] == expected
+    assert [(outcome.kind, outcome.added) for outcome in uploads] == [
+        (OutcomeKind.IDENTIFIED, names) for names in expected
+    ]
     assert len(list(faces.pictures("assets"))) == 4
+    portraits = [
+        (people / f"{name}{at}.jpg", name) for name in ("Hopper", "Collins") for at in (1, 2)
+    ]
+    with ThreadPoolExecutor(len(portraits)) as pool:
+        learnt = list(pool.map(lambda one: faces.learn(*one), portraits))
+    assert [(outcome.kind, outcome.names) for outcome in learnt] == [
+        (OutcomeKind.ENROLLED, (name,)) for _, name in portraits
+    ]
+
+
+def test_a_portrait_under_two_names_counts_for_the_last(faces: Session, people: Path) -> None:
+    """Also where it has been in the library under a third one."""
+    portrait = str(people / "Obama1.jpg")
+    faces.learn(portrait, "Somebody")
+    first, last = faces.index([Portrait(portrait, "First"), Portrait(portrait, "Barack Obama")])
+    assert (first.kind, last.kind) == (OutcomeKind.REFUSED, OutcomeKind.ENROLLED)
+    assert "labelled Barack Obama: that label counts" in first.note
+    assert [person.name for person in faces.people()] == ["Barack Obama"]
+
+
+def test_one_tag_is_one_tag(faces: Session, people: Path) -> None:
+    """And not its letters."""
+    faces.upload(people / "Obama1.jpg", tags="summer")
+    assert [asset.tags for asset in faces.pictures()] == [("summer",)]
 
 
 def test_whoever_is_told_of_progress_may_call(faces: Session, people: Path) -> None:

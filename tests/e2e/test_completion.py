@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Program
 
-PEOPLE = ("John Doe", "Johanna Roe", "Zoë Müller", "O'Brien", "日本 太郎")
+PEOPLE = (
+    "John Doe",
+    "Johanna Roe",
+    "Zoë Müller",
+    "O'Brien",
+    "日本 太郎",
+    "山田\u3000花子",
+    "Ali\u200creza",
+    "Eve\x1b[2J",
+    "Eve\u202ecod",
+)
 PICTURES = (
     "assets/party",
     "assets/two words",
@@ -118,6 +128,9 @@ def typing(site: Program) -> Iterator[Typing]:
         ("library --person O", ["library", "--person", "O'Brien"]),
         ("library --person 'O", ["library", "--person", "O'Brien"]),
         ('library --person "O', ["library", "--person", "O'Brien"]),
+        ("library --person 山", ["library", "--person", "山田\u3000花子"]),
+        ("library --person Al", ["library", "--person", "Ali\u200creza"]),
+        ("library --person Eve", ["library", "--person", "Eve"]),  # not what moves a terminal
         ("library --person J", ["library", "--person", "Joh"]),  # two people
         ("library --person Nob", ["library", "--person", "Nob"]),
         ("show --data other Xe", ["show", "--data", "other", "Xenia/1"]),

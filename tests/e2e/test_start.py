@@ -37,12 +37,16 @@ SETTINGS = {
     "annotated_types", "platformdirs", "pydantic", "pydantic_core", "typing_extensions",
     "typing_inspection",
 }  # fmt: skip
-RECORDS = {"click", "facelabel", "greenlet", "rich", "sqlalchemy", *SETTINGS}
-COMPLETING = {"click", "facelabel", "platformdirs", "rich"}
+#: Of the standard library what takes longest to load, with what it loads in turn.
+SLOW = {
+    "asyncio", "concurrent", "email", "http", "multiprocessing", "sqlite3", "ssl", "subprocess",
+}  # fmt: skip
+RECORDS = {"click", "facelabel", "greenlet", "rich", "sqlalchemy", *SETTINGS, *SLOW}
+COMPLETING = {"click", "facelabel", "platformdirs", "rich", "sqlite3"}
 
 
 def loaded(program: Program, *arguments: str, **environment: str) -> set[str]:
-    """The modules that a command loads beyond the standard library's."""
+    """The modules that a command loads, of the standard library's the slow ones alone."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments], cwd=program.folder, timeout=PATIENCE,
         env={**program.environment, **environment}, capture_output=True, text=True, check=False,
@@ -51,7 +55,7 @@ def loaded(program: Program, *arguments: str, **environment: str) -> set[str]:
     names = json.loads(done.stderr.splitlines()[-1])
     return {
         name for name in names
-        if (top := name.partition(".")[0]) not in sys.stdlib_module_names | NOBODY
+        if (top := name.partition(".")[0]) not in (sys.stdlib_module_names | NOBODY) - SLOW
         and not top.startswith(("_cython_", "_sysconfigdata_"))
     }  # fmt: skip
 

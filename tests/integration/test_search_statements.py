@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import threading
+from contextlib import closing, contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,7 @@ from facelabel.rekognition.types import QualityFilter
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -109,3 +111,51 @@ def test_a_client_that_searches_asks_as_often(world: World) -> None:
     with questions() as asked:
         assert len(search()) == 2
     assert len(asked) == 3
+
+
+@contextmanager
+def between(questions_before: int, act: Callable[[], None]) -> Iterator[None]:
+    """Have another thread act once, after so many questions and before the next one."""
+    number, acting = count(), threading.Lock()
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if acting.locked() or not statement.startswith("SELECT"):
+            return
+        if next(number) == questions_before:
+            with acting:
+                other = threading.Thread(target=act)
+                other.start()
+                other.join()
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("questions_before", range(4))
+def test_who_is_forgotten_between_two_questions(
+    world: World, database: Database, tmp_path: Path, questions_before: int
+) -> None:
+    """By another process: the answer is one of before or after, and is known to be in doubt."""
+    world.learn("Ann", 2)
+    ann = [one.face_id for one in world.recognizer.faces(HOME) if one.person == "Ann"]
+    world.recognizer.identify(HOME, b"party", asset())
+
+    def forget() -> None:
+        with closing(Database(database.url)) as theirs:
+            galleries = StoreGalleries(theirs, ManualClock())
+            index = MatrixIndex(galleries, tmp_path / "vectors", threads=1)
+            probes = StoreProbes(theirs)
+            LocalRecognizer(lambda _: world.engine, galleries, index, probes).forget(HOME, ann)
+
+    with between(questions_before, forget):
+        seen = world.recognizer.identify(HOME, b"party", asset())
+    found = [{hit.person for hit in face.hits} for face in seen.faces]
+    before_the_position = questions_before < 2
+    assert (seen.note is not None) == before_the_position
+    assert found == [{"Bob"} if questions_before < 3 else {"Ann", "Bob"}] * 2
+    after = world.recognizer.identify(HOME, b"party", asset())
+    assert [{hit.person for hit in face.hits} for face in after.faces] == [{"Bob"}] * 2
+    assert after.portraits == 1

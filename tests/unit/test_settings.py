@@ -147,6 +147,20 @@ def test_precedence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert settings.load({"threads": "5"}).threads == 5
 
 
+def test_precedence_by_either_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The source decides, however each of them calls the setting; in one the original's name."""
+    (tmp_path / "facelabel.toml").write_text("trainingFolder = 'toml'\n")
+    assert settings.load().training_folder == "toml"
+    (tmp_path / ".env").write_text("FACELABEL_TRAINING_FOLDER=file\n")
+    assert settings.load().training_folder == "file"
+    (tmp_path / ".env").write_text("trainingFolder=file\n")
+    monkeypatch.setenv("FACELABEL_TRAINING_FOLDER", "environment")
+    assert settings.load().training_folder == "environment"
+    monkeypatch.setenv("trainingFolder", "original")
+    assert settings.load().training_folder == "original"
+    assert settings.load({"training_folder": "flag"}).training_folder == "flag"
+
+
 def test_the_toml_file_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """FACELABEL_CONFIG points anywhere; a missing file is refused."""
     elsewhere = tmp_path / "elsewhere.toml"

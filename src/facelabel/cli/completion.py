@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 #: What a shell reads as itself; a letter of any alphabet is one.
 _PLAIN = re.compile(r"[^\w@%+=:,./-]")
+#: In names of Persian and of India.
+_JOINERS = "\u200c\u200d"
 _IN_DOUBLE_QUOTES = re.compile(r'["$`\\]')
 
 
@@ -159,5 +162,13 @@ def _offered(
         contexts.insert(0, outer)
     *_, flags = map(parameters.gather, contexts)
     with suppress(Exception):  # there is nobody to tell, in the middle of a line
-        return [CompletionItem(text) for text in ask(flags, incomplete) if text.isprintable()]
+        return [CompletionItem(text) for text in ask(flags, incomplete) if _is_shown(text)]
     return []
+
+
+def _is_shown(text: str) -> bool:
+    """Whether a terminal shows it, and does nothing else: any space and the joiners do no harm."""
+    return all(
+        letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs"
+        for letter in text
+    )

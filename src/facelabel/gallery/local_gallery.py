@@ -41,9 +41,11 @@ class LocalGallery:
         numbers = self._store.find(collection).numbers
         for number in numbers:  # first: once the number is gone, nobody finds its files
             self._index.drop(number)
-        self._store.drop(collection)
-        for number in numbers:  # again: a search in between may have made new ones
-            self._index.drop(number)
+        try:
+            self._store.drop(collection)  # NotFound where another process was quicker
+        finally:
+            for number in numbers:  # again: a search in between may have made new ones
+                self._index.drop(number)
 
     def erase(self, collection: str) -> None:
         """Erase what was deleted from what was derived of it, now and not with the next search."""
