@@ -51,8 +51,8 @@ log = logging.getLogger(__name__)
 class BinaryFile(Protocol):
     """A file opened for reading bytes, or whatever reads like one."""
 
-    def read(self) -> bytes:
-        """Everything from here on."""
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes from here on; none at the end."""
 
 
 #: A picture: a path, an http(s) URL, the bytes of an image file, or a file opened in binary mode.
@@ -462,13 +462,24 @@ def _read(app: App, picture: Picture) -> tuple[bytes, str]:
         except UnreadableImage as error:
             error.add_note(f"picture: {os.fspath(picture)}")
             raise
-    data: bytes | None = None
-    with suppress(UnicodeDecodeError):  # opened as text
-        data = picture.read()
-    if not isinstance(data, bytes):
-        raise TypeError("a picture's file has to be opened in binary mode")
+    data = _at_most(picture, (app.settings.max_image_mb << 20) + 1)  # more is too large anyway
     name = getattr(picture, "name", "")
     return data, Path(name).name if isinstance(name, str) else ""
+
+
+def _at_most(file: BinaryFile, size: int) -> bytes:
+    """As much of a file, however little it gives at a time; TypeError if that is text."""
+    data = bytearray()
+    while len(data) < size:
+        part: object = None
+        with suppress(UnicodeDecodeError):  # opened as text
+            part = file.read(size - len(data))
+        if not isinstance(part, bytes):
+            raise TypeError("a picture's file has to be opened in binary mode")
+        if not part:
+            break
+        data += part
+    return bytes(data)
 
 
 def _unit_vector(embedding: Iterable[float]) -> bytes:

@@ -396,6 +396,24 @@ def test_settings_by_name(settings: Settings) -> None:
         facelabel.open(settings, margin=2)
 
 
+class _Endless(io.RawIOBase):
+    """A file without an end that gives a little at a time, and counts."""
+
+    given = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        part = bytes(min(size, 1 << 20))
+        self.given += len(part)
+        return part
+
+
+def test_a_file_is_read_no_further_than_a_picture_may_be_large(faces: Session) -> None:
+    file, largest = _Endless(), faces.settings.max_image_mb << 20
+    with pytest.raises(UnreadableImage):
+        faces.identify(file)
+    assert file.given == largest + 1
+
+
 def test_outcomes_read_as_the_text_they_were() -> None:
     """In comparisons and in JSON."""
     assert facelabel.Outcome(OutcomeKind.ENROLLED).kind == "enrolled"
