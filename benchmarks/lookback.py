@@ -30,8 +30,8 @@ from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core import calibration, matching
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import Scheme
-from facelabel.core.model import Analysis, Search, Template
+from facelabel.core.label_policy import LabelPolicy
+from facelabel.core.model import Analysis, SearchRecord, Template
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_analysis, encode_face
 from facelabel.gallery.matrix_index import MatrixIndex
@@ -134,7 +134,7 @@ class World:
         self.queue = StoreQueue(self.database, clock)
         self.library = MemoryLibrary(clock)
         self.pipeline = Pipeline(
-            self.library, self.recognizer, self.ledger, self.queue, clock, Scheme()
+            self.library, self.recognizer, self.ledger, self.queue, clock, LabelPolicy()
         )
         self.worker = Worker(self.queue, handlers(self.pipeline), clock)
         self.people = people
@@ -185,18 +185,19 @@ class World:
     def _record(self, assets: Sequence[Asset]) -> None:
         generation, rules = self.ledger.gallery().generation, self.pipeline.gallery.rules()
         first = [
-            Search(a.asset_id, a.public_id, a.version, HOME, -1, "", "", (), ()) for a in assets
+            SearchRecord(a.asset_id, a.public_id, a.version, HOME, -1, "", "", (), ())
+            for a in assets
         ]
-        sightings = self.recognizer.recall(HOME, first)
+        probe_results = self.recognizer.search_stored(HOME, first)
         for search in first:
-            sighting = sightings[search.asset_id]
-            line = Search(
+            probe_result = probe_results[search.asset_id]
+            line = SearchRecord(
                 search.asset_id, search.public_id, search.version, HOME, generation,
-                self.pipeline.scheme.fingerprint, sighting.model,
-                matching.assign(sighting.faces, rules, portraits=sighting.portraits),
-                portraits=sighting.portraits,
+                self.pipeline.label_policy.fingerprint, probe_result.model,
+                matching.assign(probe_result.faces, rules, portraits=probe_result.portraits),
+                portraits=probe_result.portraits,
             )  # fmt: skip
-            self.ledger.record(line, lookback.basis(sighting, rules))
+            self.ledger.record(line, lookback.basis(probe_result, rules))
 
     def quiet(self) -> int:
         """Work until nothing is left; how many jobs that took."""

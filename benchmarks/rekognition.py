@@ -176,9 +176,9 @@ def main() -> None:
             {"data": Path(folder), "models": options.models, "pack": PACK}
         )
         with opened(settings) as app:
-            assert app.own_faces is not None
+            assert app.local_faces is not None
             assert app.keys is not None
-            collections, key = app.own_faces.collections, app.keys.add()
+            collections, key = app.local_faces.collections, app.keys.add()
             photos = _photos(options.data, collections)
             with _clients() as clients, _server(settings) as (server, url):
                 there = Served(server, clients, url, key.key, key.secret)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Matrix = npt.NDArray[Any]
-    Search = Callable[[Matrix], Matrix]
+    SearchRecord = Callable[[Matrix], Matrix]
 
 DIMENSIONS = 128
 PHOTOS_PER_PERSON = 5
@@ -115,7 +115,7 @@ def load(path: Path) -> Matrix:
     return np.fromfile(path, np.float32).reshape(-1, DIMENSIONS)
 
 
-def ours(path: Path) -> Search:
+def ours(path: Path) -> SearchRecord:
     """Build the product's own index."""
     index = MatrixIndex(VectorFile(path), path.parent / f"index-{path.stem}", threads=THREADS)
 
@@ -127,7 +127,7 @@ def ours(path: Path) -> Search:
     return search
 
 
-def naive(path: Path) -> Search:
+def naive(path: Path) -> SearchRecord:
     """One NumPy product, with BLAS's own threads."""
     faces = load(path)
 
@@ -137,14 +137,14 @@ def naive(path: Path) -> Search:
     return search
 
 
-def faiss_flat(path: Path) -> Search:
+def faiss_flat(path: Path) -> SearchRecord:
     """faiss, float32."""
     index = faiss.IndexFlatIP(DIMENSIONS)
     index.add(load(path))
     return lambda queries: np.asarray(index.search(queries, NEIGHBOURS)[1])
 
 
-def faiss_fp16(path: Path) -> Search:
+def faiss_fp16(path: Path) -> SearchRecord:
     """faiss, scalar quantizer, float16."""
     kind = faiss.ScalarQuantizer.QT_fp16
     index = faiss.IndexScalarQuantizer(DIMENSIONS, kind, faiss.METRIC_INNER_PRODUCT)
@@ -154,7 +154,7 @@ def faiss_fp16(path: Path) -> Search:
     return lambda queries: np.asarray(index.search(queries, NEIGHBOURS)[1])
 
 
-def usearch(path: Path) -> Search:
+def usearch(path: Path) -> SearchRecord:
     """usearch, exact, float32."""
     faces = load(path)
 
@@ -167,7 +167,7 @@ def usearch(path: Path) -> Search:
     return search
 
 
-def numkong_packed(path: Path, number: type[np.floating[Any]]) -> Search:
+def numkong_packed(path: Path, number: type[np.floating[Any]]) -> SearchRecord:
     """NumKong's packed products in the same blocks as ours."""
     faces = load(path).astype(number)
     starts = range(0, len(faces), BLOCK)
@@ -188,12 +188,12 @@ def numkong_packed(path: Path, number: type[np.floating[Any]]) -> Search:
     return search
 
 
-def numkong_f32(path: Path) -> Search:
+def numkong_f32(path: Path) -> SearchRecord:
     """NumKong, float32."""
     return numkong_packed(path, np.float32)
 
 
-def numkong_f16(path: Path) -> Search:
+def numkong_f16(path: Path) -> SearchRecord:
     """NumKong, float16."""
     return numkong_packed(path, np.float16)
 
@@ -203,7 +203,7 @@ SMALL = "small.f32"
 #: search that is not timed then wakes the next one's.
 PAUSE = 0.05
 OURS = "facelabel (exact, float32, mapped)"
-CONTESTANTS: dict[str, Callable[[Path], Search]] = {
+CONTESTANTS: dict[str, Callable[[Path], SearchRecord]] = {
     OURS: ours,
     "naive NumPy": naive,
     "faiss IndexFlatIP": faiss_flat,
@@ -235,7 +235,7 @@ def memory(name: str, path: Path) -> float:
         return pool.apply(growth, (name, path)) / path.stat().st_size
 
 
-def timings(searches: dict[str, Search], asked: Matrix, rounds: int) -> dict[str, float]:
+def timings(searches: dict[str, SearchRecord], asked: Matrix, rounds: int) -> dict[str, float]:
     """Return each contestant's median milliseconds, all of them taking turns."""
     taken: dict[str, list[float]] = {name: [] for name in searches}
     for _ in range(rounds + 1):
@@ -279,7 +279,7 @@ def compare(path: Path, rounds: int) -> list[Line]:
     return lines
 
 
-def quality(search: Search, faces: Matrix) -> float:
+def quality(search: SearchRecord, faces: Matrix) -> float:
     """Return recall@1 over 200 probes."""
     asked = probes(faces, 200)
     truth = np.array([np.max(faces @ probe) for probe in asked])

@@ -21,7 +21,7 @@ from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.jobs import JobKind
-from facelabel.core.model import Candidate, NamedFace, Search, Verdict
+from facelabel.core.model import Candidate, FaceDecision, SearchRecord, Verdict
 from facelabel.media.types import ImageHeader
 from facelabel.testing import some_face
 
@@ -46,11 +46,11 @@ def claim_and_finish(queue: StoreQueue) -> bool:
     return job is not None and queue.finish(job)
 
 
-def search(number: int) -> Search:
+def search(number: int) -> SearchRecord:
     """Return a search of a picture with four faces."""
     candidates = (Candidate("Ann", 99.0, "f1"), Candidate("Bob", 20.0, "f2"))
-    faces = (NamedFace(some_face(), "Ann", Verdict.NAMED, candidates),) * 4
-    return Search(str(number), str(number), 1, "people", number, "80/5", "model/1", faces)
+    faces = (FaceDecision(some_face(), "Ann", Verdict.NAMED, candidates),) * 4
+    return SearchRecord(str(number), str(number), 1, "people", number, "80/5", "model/1", faces)
 
 
 def work(url: str) -> None:

@@ -30,7 +30,7 @@ import platformdirs
 from facelabel.core import calibration, false_matches
 from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.core.matching import Rules, assign
-from facelabel.core.model import Hit, SearchedFace
+from facelabel.core.model import Hit, ProbeFace
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.engine.models.model_store import ModelStore
@@ -198,7 +198,7 @@ def names(
                 Hit(str(at), str(at), calibration.similarity(points, _distance(row[at])))
                 for at in columns
             )
-            face = SearchedFace(some_face(), hits)
+            face = ProbeFace(some_face(), hits)
             (named,) = assign([face], rules, portraits=portraits)
             found.append(None if named.name is None else int(named.name))
     return found

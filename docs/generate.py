@@ -17,7 +17,7 @@ from facelabel.cli import commands
 from facelabel.engine.models.manifest_file import json_schema
 from facelabel.settings.typed import Settings
 from facelabel.web.access import gate, policy
-from facelabel.web.access.policy import Door, Entry, Standing
+from facelabel.web.access.policy import Api, CallerKind, Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,14 +64,14 @@ REFUSED = {
 REFERENCE = Path(__file__).parent / "reference"
 #: What is behind each door, and what is taken as proof of a right to it.
 DOORS = {
-    Door.PAGE: ("first page, `/health`, `/healthz`, `/readyz`", "nothing"),
-    Door.WEBHOOK: ("notifications of Cloudinary", "Cloudinary's signature"),
-    Door.UPLOAD: ("uploads", "signed call, HTTP Basic or unsigned preset"),
-    Door.CALL: ("rest of the Upload API", "signed call or HTTP Basic"),
-    Door.ADMIN: ("Admin API, search, notifications to fetch", "HTTP Basic"),
-    Door.DELIVERY: ("pictures (type upload)", "signed URL"),
-    Door.LIST: ("client-side lists", "HTTP Basic"),
-    Door.REKOGNITION: ("Rekognition's operations", "AWS signature"),
+    Api.PAGE: ("first page, `/health`, `/healthz`, `/readyz`", "nothing"),
+    Api.WEBHOOK: ("notifications of Cloudinary", "Cloudinary's signature"),
+    Api.UPLOAD: ("uploads", "signed call, HTTP Basic or unsigned preset"),
+    Api.CALL: ("rest of the Upload API", "signed call or HTTP Basic"),
+    Api.ADMIN: ("Admin API, search, notifications to fetch", "HTTP Basic"),
+    Api.DELIVERY: ("pictures (type upload)", "signed URL"),
+    Api.LIST: ("client-side lists", "HTTP Basic"),
+    Api.REKOGNITION: ("Rekognition's operations", "AWS signature"),
 }
 
 
@@ -125,9 +125,9 @@ def settings_page() -> str:
 
 def security_page() -> str:
     """The page of who may come in; what the policy says stands between two marks in it."""
-    columns = [standing.value for standing in Standing]
+    columns = [standing.value for standing in CallerKind]
     rows = [
-        f"| **{what}** | " + " | ".join(_asked(door, standing) for standing in Standing) + " |"
+        f"| **{what}** | " + " | ".join(_asked(door, standing) for standing in CallerKind) + " |"
         for door, (what, _) in DOORS.items()
     ]
     head = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
@@ -150,15 +150,15 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _asked(door: Door, standing: Standing) -> str:
+def _asked(door: Api, standing: CallerKind) -> str:
     match policy.TERMS[door][standing]:
-        case Entry.OPEN:
+        case Requirement.OPEN:
             return "open"
-        case Entry.KEY:
+        case Requirement.KEY:
             return DOORS[door][1]
-        case Entry.PRESET:
+        case Requirement.PRESET:
             return "unsigned preset alone"
-    return "421" if standing is Standing.MISDIRECTED else "403"
+    return "421" if standing is CallerKind.MISDIRECTED else "403"
 
 
 def pack_schema() -> str:

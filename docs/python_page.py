@@ -24,7 +24,7 @@ SECTIONS = {
     "Opening": ("open", "load_settings", "Settings"),
     "A session": ("Session", "Picture", "Progress"),
     "Who is on a picture": (
-        "Identification", "NamedFace", "Verdict", "Candidate", "Face", "Box", "Pose", "Reason",
+        "Identification", "FaceDecision", "Verdict", "Candidate", "Face", "Box", "Pose", "Reason",
         "Analysis", "Template",
     ),
     "Library and people": ("Outcome", "OutcomeKind", "Asset", "Person", "Portrait"),

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from facelabel.core.model import Box as Box
     from facelabel.core.model import Candidate as Candidate
     from facelabel.core.model import Face as Face
+    from facelabel.core.model import FaceDecision as FaceDecision
     from facelabel.core.model import Identification as Identification
-    from facelabel.core.model import NamedFace as NamedFace
     from facelabel.core.model import Person as Person
     from facelabel.core.model import Pose as Pose
     from facelabel.core.model import Reason as Reason
@@ -67,7 +67,7 @@ _HOMES = {
     "facelabel.api": ("identify", "index_faces", "load_settings", "open", "upload_and_index"),
     "facelabel.core.jobs": ("Outcome", "OutcomeKind"),
     "facelabel.core.model": (
-        "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "NamedFace", "Person",
+        "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "FaceDecision", "Person",
         "Pose", "Reason", "Template", "Verdict",
     ),
     "facelabel.errors": (

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.core.jobs import Job
     from facelabel.core.matching import Rules
-    from facelabel.core.model import Asset, Candidate, Enrolment, Search, Sighting
+    from facelabel.core.model import Asset, Candidate, Enrolment, ProbeResult, SearchRecord
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done
@@ -80,10 +80,10 @@ def identify(app: App, data: bytes) -> Identification:
     """Say who is on a picture, storing nothing."""
     live = app.gallery.collection()
     with app.gallery.expected(live):
-        sighting = app.recognizer.identify(live, data)
-    faces = app.identifier.named(sighting)
+        probe_result = app.recognizer.identify(live, data)
+    faces = app.identifier.named(probe_result)
     return Identification(
-        faces, sighting.left_out, sighting.model, sighting.calls, sighting.portraits
+        faces, probe_result.left_out, probe_result.model, probe_result.calls, probe_result.portraits
     )
 
 
@@ -94,10 +94,10 @@ def search(app: App, image: bytes) -> tuple[Candidate, ...]:
     """
     live = app.gallery.collection()
     with app.gallery.expected(live):
-        sighting = app.recognizer.identify(live, image)
-    if not sighting.faces:
+        probe_result = app.recognizer.identify(live, image)
+    if not probe_result.faces:
         raise UnusableFace("there is no face on it that can be compared")
-    return matching.rank(sighting.faces[0].hits)
+    return matching.rank(probe_result.faces[0].hits)
 
 
 def search_embedding(app: App, vector: bytes) -> tuple[Candidate, ...]:
@@ -106,11 +106,11 @@ def search_embedding(app: App, vector: bytes) -> tuple[Candidate, ...]:
     Raises ConfigurationError where somebody else knows the faces and takes no embeddings, Rejected
     if it is none of the collection's model.
     """
-    if app.amazon or app.own_faces is None:
+    if app.amazon or app.local_faces is None:
         raise ConfigurationError("Amazon Rekognition takes no embeddings (setting faces)")
     live = app.gallery.collection()
     with app.gallery.expected(live):
-        hits = app.own_faces.search(live, vector)
+        hits = app.local_faces.search(live, vector)
     return matching.rank(hits)
 
 
@@ -140,13 +140,13 @@ def store_portrait(
     known: Mapping[str, Asset] = MappingProxyType({}),
 ) -> Asset:
     """The same of an image that was read already."""
-    scheme = app.scheme
-    label = names.label(person.removeprefix(f"{scheme.prefix}:"), scheme.prefix)
+    label_policy = app.label_policy
+    label = names.label(person.removeprefix(f"{label_policy.prefix}:"), label_policy.prefix)
     stem = _clean_stem(filename)
-    public_id = f"{scheme.training}/{stem}-{hashlib.sha256(data).hexdigest()[:10]}"
+    public_id = f"{label_policy.training}/{stem}-{hashlib.sha256(data).hexdigest()[:10]}"
     # Without the label: of an image that was moved elsewhere, it would replace people's own tags.
     asset = known.get(public_id) or app.library.upload(
-        data, folder=scheme.training, filename=filename, public_id=public_id
+        data, folder=label_policy.training, filename=filename, public_id=public_id
     )
     _relabel(app, asset, label)
     return asset
@@ -154,7 +154,7 @@ def store_portrait(
 
 def training_images(app: App) -> dict[str, Asset]:
     """What is in the training folder, by public_id."""
-    return {asset.public_id: asset for asset in app.library.assets(app.scheme.training)}
+    return {asset.public_id: asset for asset in app.library.assets(app.label_policy.training)}
 
 
 def upload_portraits(
@@ -200,7 +200,7 @@ def read_file(app: App, path: Path) -> bytes:
     try:
         return reading.read(path, app.settings.max_image_mb << 20)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name, out of a labels.csv
-        raise UnreadableImage(reading.why(error)) from error
+        raise UnreadableImage(reading.explain(error)) from error
 
 
 def work(
@@ -287,16 +287,16 @@ def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
     return count
 
 
-def _seen_again(app: App, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+def _seen_again(app: App, searches: Sequence[SearchRecord]) -> Mapping[str, ProbeResult]:
     """What these searches would see today, without images, as far as their faces are kept."""
     live = app.ledger.collection()
     if not searches or live is None:
         return {}
     with app.gallery.expected(live):
-        return app.recognizer.recall(live, searches)
+        return app.recognizer.search_stored(live, searches)
 
 
-def _similarities(search: Search, again: Sighting | None) -> Iterator[float]:
+def _similarities(search: SearchRecord, again: ProbeResult | None) -> Iterator[float]:
     """How alike each named face of a search is to whom it was named after, as we measure now."""
     for at, face in enumerate(search.faces):
         if face.name and face.best:
@@ -305,9 +305,9 @@ def _similarities(search: Search, again: Sighting | None) -> Iterator[float]:
             yield max(now, default=0.0 if again else face.best.similarity)
 
 
-def calibration(app: App, search: Search) -> OwnCalibration | None:
+def calibration(app: App, search: SearchRecord) -> OwnCalibration | None:
     """What the similarities of a search meant, where the user's own people say it, as today."""
-    rules = app.scheme.rules
+    rules = app.label_policy.rules
     if not rules.calibration or not rules.same_calibration(search.rules):
         return None
     return app.engines.measured(search.model.removeprefix("facelabel "))
@@ -318,15 +318,15 @@ def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]
 
     Raises Rejected if the folder is not one that is searched.
     """
-    scheme = app.scheme
-    root = scheme.recognition
+    label_policy = app.label_policy
+    root = label_policy.recognition
     if root and not (folder == root or folder.startswith(f"{root}/")):
         raise Rejected(
             f"{folder!r} is outside {root!r}, the folder whose pictures are searched"
             " (setting faceRecognitionFolder)"
         )
     for asset in app.library.assets(folder):
-        if scheme.searches(asset) and (again or app.identifier.needs_search(asset)):
+        if label_policy.is_searchable(asset) and (again or app.identifier.needs_search(asset)):
             yield asset
 
 
@@ -391,11 +391,11 @@ def searched_with_faces(app: App) -> list[str]:
 
 def labelled(app: App, folder: str) -> list[Asset]:
     """Training images of a folder that carry a label."""
-    scheme = app.scheme
+    label_policy = app.label_policy
     return [
         asset
         for asset in app.library.assets(folder)
-        if scheme.trains(asset) and scheme.labels(asset)
+        if label_policy.is_training(asset) and label_policy.labels(asset)
     ]
 
 
@@ -467,7 +467,7 @@ def reason(done: Done) -> str:
 
 def _relabel(app: App, asset: Asset, label: str) -> None:
     """Put an image under this label alone; other tags stay."""
-    prefix = f"{app.scheme.prefix}:"
+    prefix = f"{app.label_policy.prefix}:"
     if label not in asset.tags:
         app.library.add_tags(asset.asset_id, [label])
     others = [tag for tag in asset.tags if tag.startswith(prefix) and tag != label]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facelabel.core.jobs import Outcome
-    from facelabel.core.model import NamedFace
+    from facelabel.core.model import FaceDecision
     from facelabel.settings import Settings
 
 
@@ -101,7 +101,7 @@ def upload_and_index(
 
 def identify(
     path: str | os.PathLike[str], *, settings: Settings | None = None
-) -> tuple[NamedFace, ...]:
+) -> tuple[FaceDecision, ...]:
     """Say who is on a picture; nothing is stored. Faces come largest first.
 
     Opens a session and closes it, models and all: for more than one picture :func:`open` one.

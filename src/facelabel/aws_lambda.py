@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from facelabel.bootstrap.app import App
-    from facelabel.bootstrap.functions import Door, Staff
+    from facelabel.bootstrap.functions import WebhookApp, WorkerApp
     from facelabel.media.types import Delivery
     from facelabel.recognition.worker import Done
 
@@ -58,7 +58,7 @@ def webhook(event: Event, _context: object) -> Answer:
     if "headers" not in event:
         return _direct(event)
     try:
-        _door().take(_verified(event))
+        _webhook_app().take(_verified(event))
     except Unverified as refusal:
         return _answer(_UNAUTHORIZED, str(refusal))
     except Rejected as refusal:
@@ -78,7 +78,7 @@ def worker(event: Event, context: LambdaContext) -> Answer:
     metrics = Metrics(namespace="Facelabel", service="worker")
     answer = batch.process_partial_response(
         event=dict(event),
-        record_handler=functools.partial(_work, _staff(), metrics),
+        record_handler=functools.partial(_work, _worker_app(), metrics),
         processor=processor,
         context=context,
     )
@@ -104,9 +104,9 @@ class _Again(Exception):
     """A job that was given back to the queue."""
 
 
-def _work(staff: Staff, metrics: Metrics, record: SQSRecord) -> None:
+def _work(worker_app: WorkerApp, metrics: Metrics, record: SQSRecord) -> None:
     """Work one job; any exception has SQS hand the message out again."""
-    done = staff.work(record.raw_event)
+    done = worker_app.work(record.raw_event)
     kind = _kind(done)
     metrics.add_metric(name=kind, unit="Count", value=1)
     if kind == "again":
@@ -118,17 +118,17 @@ def _kind(done: Done) -> str:
 
 
 @functools.cache
-def _door() -> Door:
-    from facelabel.bootstrap.functions import door  # noqa: PLC0415 - at the first event
+def _webhook_app() -> WebhookApp:
+    from facelabel.bootstrap.functions import webhook_app  # noqa: PLC0415 - at the first event
 
-    return door()
+    return webhook_app()
 
 
 @functools.cache
-def _staff() -> Staff:
-    from facelabel.bootstrap.functions import staff  # noqa: PLC0415 - same
+def _worker_app() -> WorkerApp:
+    from facelabel.bootstrap.functions import worker_app  # noqa: PLC0415 - same
 
-    return staff()
+    return worker_app()
 
 
 @functools.cache
@@ -142,7 +142,7 @@ def _direct(event: Event) -> Answer:
     """A notification that came by no gateway; its error goes to whoever invoked the function."""
     if os.environ.get(DIRECT) != "1":
         raise Rejected(f"the event comes from no gateway; {DIRECT}=1 lets it in")
-    _door().take(notifications.read(json.dumps(event).encode()))
+    _webhook_app().take(notifications.read(json.dumps(event).encode()))
     return _answer(200)
 
 
@@ -150,7 +150,7 @@ def _verified(event: Event) -> Delivery:
     sent = event["headers"] or {}  # a REST API says null where there is none
     headers = {name.lower(): str(value) for name, value in sent.items()}
     timestamp, signature = (headers.get(f"x-cld-{part}", "") for part in ("timestamp", "signature"))
-    return _door().intake.read(_body(event), timestamp, signature)
+    return _webhook_app().intake.read(_body(event), timestamp, signature)
 
 
 def _body(event: Event) -> bytes:

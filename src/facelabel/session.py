@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from typing import Self
 
     from facelabel.bootstrap.app import App
-    from facelabel.core.model import Analysis, Asset, Candidate, Identification, NamedFace, Person
+    from facelabel.core.model import (
+        Analysis,
+        Asset,
+        Candidate,
+        FaceDecision,
+        Identification,
+        Person,
+    )
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
@@ -174,7 +181,7 @@ class Session:
         data, _ = _read(app, picture)
         return app.engine().analyse(data)
 
-    def draw(self, picture: Picture, faces: Iterable[NamedFace]) -> bytes:
+    def draw(self, picture: Picture, faces: Iterable[FaceDecision]) -> bytes:
         """Draw boxes and names on a picture, such as :meth:`identify` found; return a JPEG file.
 
         Raises:
@@ -239,7 +246,7 @@ class Session:
         data, filename = _read(app, picture)
         asset = app.library.upload(
             data,
-            folder=app.scheme.recognition if folder is None else folder.strip("/"),
+            folder=app.label_policy.recognition if folder is None else folder.strip("/"),
             filename=filename,
             public_id=public_id,
             tags=list(tags) or None,
@@ -271,12 +278,12 @@ class Session:
         """
         app = self._active()
         if portraits is None:
-            ids = [asset.asset_id for asset in actions.labelled(app, app.scheme.training)]
+            ids = [asset.asset_id for asset in actions.labelled(app, app.label_policy.training)]
             return self._work(ids, progress)
         if not isinstance(portraits, str | os.PathLike):
             return self._learn(list(portraits), progress)
         walk = Walk()
-        found = labelled.read(Path(portraits), app.scheme.prefix, walk)
+        found = labelled.read(Path(portraits), app.label_policy.prefix, walk)
         unread = [
             Outcome(OutcomeKind.REFUSED, note=left.detail, source=str(left.path))
             for left in walk.left_out
@@ -307,7 +314,7 @@ class Session:
 
         """
         app = self._active()
-        place = app.scheme.recognition if folder is None else folder.strip("/")
+        place = app.label_policy.recognition if folder is None else folder.strip("/")
         with self._working:
             ids = actions.enqueue_unsearched(app, place, again=again)
             return actions.drain(app, ids, _Follower(ids, progress))
@@ -354,7 +361,7 @@ class Session:
     def _pictures(self, folder: str, wanted: frozenset[str], app: App) -> Iterator[Asset]:
         for asset in app.library.assets(folder):
             self._active()
-            if wanted <= app.scheme.places.seen(asset).anywhere:
+            if wanted <= app.label_policy.targets.seen(asset).in_any:
                 yield asset
 
     def _active(self) -> App:

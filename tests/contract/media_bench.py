@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.media.types import (
+    And,
     AssetKey,
     ChangeKind,
     Compare,
-    Every,
     ImageHeader,
     Order,
     Origin,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from facelabel.core.model import Asset
     from facelabel.media.types import Change, Condition
 
-EVERYTHING = Every()
+EVERYTHING = And()
 SECRETARY = Origin(id="key-1", request_id="r1", notification_urls=("http://127.0.0.1/hear",))
 NAMES = ["a", "b", "c", "d", "e"]
 

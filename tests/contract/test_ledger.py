@@ -22,15 +22,15 @@ from facelabel.core.model import (
     Candidate,
     Enrolment,
     Face,
+    FaceDecision,
     GalleryState,
-    NamedFace,
     NameState,
     Noted,
     OnRecord,
     Pose,
     Reason,
     Scope,
-    Search,
+    SearchRecord,
     Template,
     Verdict,
 )
@@ -56,10 +56,10 @@ def enrolment(asset_id: str, face_id: str = "f1", person: str = "Ann") -> Enrolm
     return Enrolment(asset_id, f"training/{asset_id}", 1, f"digest-{face_id}", person, face_id)
 
 
-def search(asset_id: str, generation: int = 1, version: int = 1) -> Search:
+def search(asset_id: str, generation: int = 1, version: int = 1) -> SearchRecord:
     poor = replace(some_face(), pose=Pose(60.5, -1.25, 0.0), reasons=(Reason.EXTREME_POSE,))
     candidates = (Candidate("Zoë", 99.123456789, "f1"), Candidate("Bob", 12.5, "f2"))
-    return Search(
+    return SearchRecord(
         asset_id=asset_id,
         public_id=f"assets/{asset_id}",
         version=version,
@@ -68,8 +68,8 @@ def search(asset_id: str, generation: int = 1, version: int = 1) -> Search:
         rules="80/5",
         model="memory/1",
         faces=(
-            NamedFace(some_face(), "Zoë", Verdict.NAMED, candidates),
-            NamedFace(poor, None, Verdict.NO_CANDIDATE),
+            FaceDecision(some_face(), "Zoë", Verdict.NAMED, candidates),
+            FaceDecision(poor, None, Verdict.NO_CANDIDATE),
         ),
         left_out=(poor,),
         searched_at=1_700_000_000.25,
@@ -92,7 +92,7 @@ class LedgerContract:
         assert ledger.gallery().generation == 0
         assert ledger.enrolment(LIVE, "a") is None
         assert list(ledger.enrolments(LIVE)) == []
-        assert list(ledger.leftovers(LIVE)) == []
+        assert list(ledger.faces_to_delete(LIVE)) == []
         assert ledger.intention(LIVE, "a") is None
         assert ledger.search("a") is None
         assert ledger.names("a") == {}
@@ -157,7 +157,7 @@ class LedgerContract:
         before = live.gallery().generation
         live.enrol(LIVE, enrolment("a"))
         assert live.unenrol(LIVE, "unknown") is None
-        live.intend(LIVE, "a", "Ann")
+        live.begin_enrolment(LIVE, "a", "Ann")
         live.record(search("p"))
         assert live.gallery().generation == before
 
@@ -170,70 +170,73 @@ class LedgerContract:
     def test_a_replaced_face_is_left_over(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a", "f1"))
         live.enrol(LIVE, enrolment("a", "f2"))
-        assert list(live.leftovers(LIVE)) == ["f1"]
-        assert list(live.leftovers("other")) == []
+        assert list(live.faces_to_delete(LIVE)) == ["f1"]
+        assert list(live.faces_to_delete("other")) == []
 
     def test_an_unenrolled_face_is_left_over(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
         assert live.unenrol(LIVE, "a") == enrolment("a")
         assert live.enrolment(LIVE, "a") is None
-        assert list(live.leftovers(LIVE)) == ["f1"]
+        assert list(live.faces_to_delete(LIVE)) == ["f1"]
 
     def test_a_face_is_left_over_only_by_its_last_holder(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
         live.enrol(LIVE, enrolment("copy"))
         live.enrol("other", enrolment("a"))
         live.unenrol(LIVE, "a")
-        assert list(live.leftovers(LIVE)) == []
+        assert list(live.faces_to_delete(LIVE)) == []
         live.unenrol(LIVE, "copy")
-        assert list(live.leftovers(LIVE)) == ["f1"]
+        assert list(live.faces_to_delete(LIVE)) == ["f1"]
 
     def test_a_changed_line_about_the_same_face_leaves_nothing_over(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
         live.enrol(LIVE, replace(enrolment("a"), version=2))
-        assert list(live.leftovers(LIVE)) == []
+        assert list(live.faces_to_delete(LIVE)) == []
         assert list(live.enrolments(LIVE)) == [replace(enrolment("a"), version=2)]
 
     def test_a_leftover_enrolled_again_is_none(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
         live.unenrol(LIVE, "a")
         live.enrol(LIVE, enrolment("b"))
-        assert list(live.leftovers(LIVE)) == []
+        assert list(live.faces_to_delete(LIVE)) == []
 
     def test_leftovers_are_cleared(self, live: Ledger) -> None:
         for number in range(3):
             live.enrol(LIVE, enrolment("a", f"f{number}"))
-        live.cleared("other", ["f0"])
-        live.cleared(LIVE, ["f0", "unknown"])
-        assert list(live.leftovers(LIVE)) == ["f1"]
-        live.cleared(LIVE, [])
-        assert list(live.leftovers(LIVE)) == ["f1"]
+        live.mark_deleted("other", ["f0"])
+        live.mark_deleted(LIVE, ["f0", "unknown"])
+        assert list(live.faces_to_delete(LIVE)) == ["f1"]
+        live.mark_deleted(LIVE, [])
+        assert list(live.faces_to_delete(LIVE)) == ["f1"]
 
     def test_clearing_changes_the_gallery_of_the_live_collection(self, live: Ledger) -> None:
         for number in range(4):
             live.enrol(LIVE, enrolment("a", f"f{number}"))
             live.enrol("other", enrolment("a", f"f{number}"))
         before = live.gallery().generation
-        live.cleared("other", ["f0"])
-        live.cleared(LIVE, [])
+        live.mark_deleted("other", ["f0"])
+        live.mark_deleted(LIVE, [])
         assert live.gallery().generation == before
-        live.cleared(LIVE, ["f0", "f1", "f0"])
+        live.mark_deleted(LIVE, ["f0", "f1", "f0"])
         assert live.gallery().generation == before + 1
-        live.cleared(LIVE, ["f2"])
+        live.mark_deleted(LIVE, ["f2"])
         assert live.gallery().generation == before + 2
-        assert (list(live.leftovers(LIVE)), list(live.leftovers("other"))) == ([], ["f1", "f2"])
+        assert (list(live.faces_to_delete(LIVE)), list(live.faces_to_delete("other"))) == (
+            [],
+            ["f1", "f2"],
+        )
 
     def test_an_intention_stands_until_the_enrolment_or_the_unenrolment(self, live: Ledger) -> None:
-        live.intend(LIVE, "a", "Ann")
-        live.intend(LIVE, "a", "Bob")
+        live.begin_enrolment(LIVE, "a", "Ann")
+        live.begin_enrolment(LIVE, "a", "Bob")
         assert live.intention(LIVE, "a") == "Bob"
         assert live.intention(LIVE, "b") is live.intention("other", "a") is None
         live.enrol(LIVE, enrolment("a"))
         assert live.intention(LIVE, "a") is None
-        live.intend(LIVE, "a", "Cid")
+        live.begin_enrolment(LIVE, "a", "Cid")
         live.enrol(LIVE, enrolment("a"))
         assert live.intention(LIVE, "a") is None
-        live.intend(LIVE, "b", "Dan")
+        live.begin_enrolment(LIVE, "b", "Dan")
         live.unenrol(LIVE, "b")
         assert live.intention(LIVE, "b") is None
 
@@ -249,13 +252,13 @@ class LedgerContract:
     def test_purging_deletes_a_collection_but_not_the_searches_in_it(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
         live.enrol(LIVE, enrolment("a", "f2"))
-        live.intend(LIVE, "b", "Bob")
+        live.begin_enrolment(LIVE, "b", "Bob")
         live.record(search("p"))
         live.enrol("next", enrolment("a", "f9"))
         live.switch("next")
         live.purge(LIVE)
         assert list(live.enrolments(LIVE)) == []
-        assert list(live.leftovers(LIVE)) == []
+        assert list(live.faces_to_delete(LIVE)) == []
         assert live.intention(LIVE, "b") is None
         assert list(live.enrolments("next")) == [enrolment("a", "f9")]
         assert live.search("p") == search("p")
@@ -355,7 +358,7 @@ class LedgerContract:
         assert ledger.about("p") == OnRecord(GalleryState())
         ledger.begin(LIVE)
         ledger.enrol(LIVE, enrolment("a"))
-        ledger.intend(LIVE, "b", "Ann")
+        ledger.begin_enrolment(LIVE, "b", "Ann")
         ledger.record(search("q"))
         ledger.mark("q", {"Ann": NameState.WRITTEN})
         assert ledger.about("p") == OnRecord(GalleryState(LIVE, 2, weighs_strangers=True))
@@ -363,13 +366,13 @@ class LedgerContract:
     def test_everything_about_an_asset_is_read_at_once(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("p", face_id="f1"))
         live.enrol(LIVE, enrolment("p", face_id="f2"))
-        live.intend(LIVE, "p", "Zoë")
+        live.begin_enrolment(LIVE, "p", "Zoë")
         live.record(search("p"), None, {"Ann": NameState.WRITTEN, "Bob": NameState.REFUSED})
         assert live.about("p") == OnRecord(
             live.gallery(),
             enrolment("p", face_id="f2"),
             "Zoë",
-            has_leftovers=True,
+            has_faces_to_delete=True,
             search=search("p"),
             marks={"Ann": NameState.WRITTEN, "Bob": NameState.REFUSED},
         )
@@ -377,7 +380,7 @@ class LedgerContract:
     def test_what_another_collection_knows_of_an_asset_is_not_about_it(self, live: Ledger) -> None:
         live.enrol("next", enrolment("p", face_id="f1"))
         live.enrol("next", enrolment("p", face_id="f2"))
-        live.intend("next", "p", "Zoë")
+        live.begin_enrolment("next", "p", "Zoë")
         assert live.about("p") == OnRecord(live.gallery())
 
     def test_a_picture_that_is_gone_is_forgotten(self, ledger: Ledger) -> None:
@@ -566,18 +569,19 @@ faces = st.builds(
 candidates = st.lists(st.builds(Candidate, similarity=numbers)).map(tuple)
 
 
-@given(st.builds(NamedFace, face=faces, candidates=candidates))
-def test_a_named_face_reads_as_it_was_written(named: NamedFace) -> None:
+@given(st.builds(FaceDecision, face=faces, candidates=candidates))
+def test_a_named_face_reads_as_it_was_written(named: FaceDecision) -> None:
     assert decode_named(json.loads(json.dumps(encode_named(named)))) == named
 
 
 searches = st.builds(
-    Search, faces=st.lists(st.builds(NamedFace, face=faces, candidates=candidates)).map(tuple)
+    SearchRecord,
+    faces=st.lists(st.builds(FaceDecision, face=faces, candidates=candidates)).map(tuple),
 )
 
 
 @given(searches)
-def test_a_search_is_unpacked_as_it_was_packed(found: Search) -> None:
+def test_a_search_is_unpacked_as_it_was_packed(found: SearchRecord) -> None:
     assert codec.unpack(codec.pack(found)) == found
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.media_bench import EVERYTHING, Bench, equals, prefix, word
 
 from facelabel.errors import Rejected
-from facelabel.media.types import AssetKey, Compare, Edit, Every, Never, Order, Some, Where
+from facelabel.media.types import And, AssetKey, Compare, Edit, Not, Or, Order, Where
 from facelabel.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ BEGIN = ManualClock().now()
 #: Conditions, and what they hold for in the gallery.
 EXAMPLES: list[tuple[Condition, str]] = [
     (EVERYTHING, "Zoë ann bob clip zoo"),
-    (Some(()), ""),
-    (Never(Some(())), "Zoë ann bob clip zoo"),
+    (Or(()), ""),
+    (Not(Or(())), "Zoë ann bob clip zoo"),
     (equals("public_id", "Zoë"), "Zoë"),
     (equals("public_id", "Zoe\u0308"), "Zoë"),
     (equals("public_id", "zoë"), ""),
@@ -103,15 +103,15 @@ EXAMPLES: list[tuple[Condition, str]] = [
     (word("", "red"), "Zoë ann zoo"),
     (word("", "bob"), "bob"),
     (word("", "animals"), "zoo"),
-    (Never(equals("context.alt", "x")), "Zoë ann bob clip zoo"),
-    (Never(equals("metadata.n", 5)), "Zoë bob clip zoo"),
-    (Never(Where("metadata.n", Compare.LESS, 10)), "Zoë bob clip zoo"),
-    (Never(Where("aspect_ratio", Compare.GREATER, 0)), "Zoë ann bob clip"),
-    (Never(equals("tags", "red")), "bob clip zoo"),
-    (Never(Where("tags", Compare.EXISTS)), "bob clip"),
-    (Never(Never(equals("tags", "red"))), "Zoë ann"),
-    (Every((word("tags", "red"), Never(equals("tags", "red")))), "zoo"),
-    (Some((equals("public_id", "bob"), prefix("folder", "peoples"))), "ann bob"),
+    (Not(equals("context.alt", "x")), "Zoë ann bob clip zoo"),
+    (Not(equals("metadata.n", 5)), "Zoë bob clip zoo"),
+    (Not(Where("metadata.n", Compare.LESS, 10)), "Zoë bob clip zoo"),
+    (Not(Where("aspect_ratio", Compare.GREATER, 0)), "Zoë ann bob clip"),
+    (Not(equals("tags", "red")), "bob clip zoo"),
+    (Not(Where("tags", Compare.EXISTS)), "bob clip"),
+    (Not(Not(equals("tags", "red"))), "Zoë ann"),
+    (And((word("tags", "red"), Not(equals("tags", "red")))), "zoo"),
+    (Or((equals("public_id", "bob"), prefix("folder", "peoples"))), "ann bob"),
 ]
 
 
@@ -141,22 +141,22 @@ class TestSelect:
     def test_a_condition_without_end_is_refused(self, bench: Bench) -> None:
         deep: Condition = EVERYTHING
         for _ in range(5_000):
-            deep = Never(deep)
-        for condition in (deep, Some((equals("public_id", "x"),) * 500)):
+            deep = Not(deep)
+        for condition in (deep, Or((equals("public_id", "x"),) * 500)):
             with pytest.raises(Rejected, match="too"):
                 bench.find(condition)
 
     def test_a_long_and_deep_condition_is_asked(self, bench: Bench) -> None:
         bench.put("me")
-        condition: Condition = Some((equals("tags", "x"),) * 300)
+        condition: Condition = Or((equals("tags", "x"),) * 300)
         for number in range(38):
-            condition = Every((Some((condition, equals("public_id", f"{number}"))),))
+            condition = And((Or((condition, equals("public_id", f"{number}"))),))
         assert bench.find(condition) == []
-        assert bench.find(Some((condition, equals("public_id", "me")))) == ["me"]
+        assert bench.find(Or((condition, equals("public_id", "me")))) == ["me"]
 
     def test_what_can_be_typed_can_be_asked(self, bench: Bench) -> None:
         for value in ("'", '"', "%", "_", "\\", "*", "🎉", "\u202e", "a" * 10_000):
-            assert bench.find(Some((word("", value), prefix("public_id", value)))) == []
+            assert bench.find(Or((word("", value), prefix("public_id", value)))) == []
 
     def test_what_changed_is_found_by_what_it_is_now(self, gallery: Bench) -> None:
         asset = gallery.library.find("ann")

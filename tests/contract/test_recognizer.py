@@ -12,7 +12,7 @@ from tests.photographs import PEOPLE
 from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
-from facelabel.core.model import Asset, Noted, Search
+from facelabel.core.model import Asset, Noted, SearchRecord
 from facelabel.errors import NotFound, UnreadableImage, UnusableFace
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
@@ -38,9 +38,9 @@ def asset(name: str, version: int = 1) -> Asset:
     return Asset(name, name, "assets", version, "jpg", 1, "")
 
 
-def search(name: str, version: int = 1) -> Search:
+def search(name: str, version: int = 1) -> SearchRecord:
     """Return the ledger's line about a picture."""
-    return Search(name, name, version, "family", 1, "80/1", "", ())
+    return SearchRecord(name, name, version, "family", 1, "80/1", "", ())
 
 
 class RecognizerContract:
@@ -63,9 +63,9 @@ class RecognizerContract:
         return recognizer
 
     def test_everybody_on_a_picture_is_found(self, family: Recognizer, camera: Camera) -> None:
-        sighting = family.identify("family", camera(*PEOPLE))
-        assert {face.hits[0].person for face in sighting.faces} == set(PEOPLE)
-        for face in sighting.faces:
+        probe_result = family.identify("family", camera(*PEOPLE))
+        assert {face.hits[0].person for face in probe_result.faces} == set(PEOPLE)
+        for face in probe_result.faces:
             similarities = [hit.similarity for hit in face.hits]
             assert similarities == sorted(similarities, reverse=True)
             assert all(0 <= similarity <= 100 for similarity in similarities)
@@ -174,14 +174,14 @@ class RecognizerContract:
         family.forget("family", obama)
         family.identify("family", camera("Obama"), asset("party", version=3))
         family.enrol("family", camera("Obama"), "Obama", asset("Obama"))
-        recalled = family.recall("family", [search("party", version=3)])
+        recalled = family.search_stored("family", [search("party", version=3)])
         # A recogniser that keeps nothing answers nothing; the caller then asks with the image.
-        for sighting in recalled.values():
-            assert [face.hits[0].person for face in sighting.faces] == ["Obama"]
-        assert family.recall("family", [search("party", version=4), search("never")]) == {}
+        for probe_result in recalled.values():
+            assert [face.hits[0].person for face in probe_result.faces] == ["Obama"]
+        assert family.search_stored("family", [search("party", version=4), search("never")]) == {}
         family.discard("party")
         family.discard("party")
-        assert family.recall("family", [search("party", version=3)]) == {}
+        assert family.search_stored("family", [search("party", version=3)]) == {}
 
     def test_a_picture_is_unmoved_while_it_would_be_seen_the_same(
         self, family: Recognizer, camera: Camera
@@ -190,7 +190,7 @@ class RecognizerContract:
         if note is None:  # all are decided again
             assert family.unmoved("family", [Noted("party", 3, b"whatever")]) == {}
             return
-        (recalled,) = family.recall("family", [search("party", version=3)]).values()
+        (recalled,) = family.search_stored("family", [search("party", version=3)]).values()
         assert recalled.note == note
         others = [Noted("party", 4, note), Noted("never", 3, note), Noted("party", 3, b"no note")]
         assert family.unmoved("family", others) == family.unmoved("family", ()) == {}
@@ -208,8 +208,8 @@ class RecognizerContract:
         assert family.unmoved("family", [Noted("landscape", 1, note or b"")]) == {}
 
     def test_sightings_name_engine_and_model(self, family: Recognizer, camera: Camera) -> None:
-        sighting = family.identify("family", camera("Hopper"))
-        assert family.model("family") in sighting.model
+        probe_result = family.identify("family", camera("Hopper"))
+        assert family.model("family") in probe_result.model
 
 
 class TestMemoryRecognizer(RecognizerContract):

@@ -18,7 +18,7 @@ from facelabel.testing import MemoryRecognizer, portrait
 from facelabel.web.serving import server
 
 if TYPE_CHECKING:
-    from facelabel.core.model import Asset, Sighting
+    from facelabel.core.model import Asset, ProbeResult
 
 
 class Noting(MemoryRecognizer):
@@ -30,7 +30,7 @@ class Noting(MemoryRecognizer):
         self._seconds = seconds
         self._notes = notes.open("a", buffering=1)
 
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> ProbeResult:
         """See :class:`facelabel.recognition.ports.Recognizer`."""
         assert asset is not None
         self._notes.write(f"{asset.asset_id}\n")

@@ -35,16 +35,16 @@ def app_of(program: Program) -> Iterator[App]:
 
 
 def external_ids(app: App) -> list[str | None]:
-    assert app.own_faces
-    faces, _ = app.own_faces.collections.faces(OWN, 0, 100)
+    assert app.local_faces
+    faces, _ = app.local_faces.collections.faces(OWN, 0, 100)
     return [face.external_image_id for face in faces]
 
 
 def test_faces_of_clients_stay_under_the_name_they_know(facelabel: Program, samples: Path) -> None:
     facelabel("upload", samples / "biden.jpg", "--label", "Person B", "--now")
     with app_of(facelabel) as app:
-        assert app.own_faces
-        app.own_faces.collections.index(
+        assert app.local_faces
+        app.local_faces.collections.index(
             OWN,
             (samples / "obama.jpg").read_bytes(),
             "Person_A",
@@ -56,8 +56,8 @@ def test_faces_of_clients_stay_under_the_name_they_know(facelabel: Program, samp
         assert "1 people known" in facelabel("index", "--rebuild")
 
     with app_of(facelabel) as app:
-        assert app.own_faces
-        assert [found.name for found in app.own_faces.collections.collections("", 9)] == [OWN]
+        assert app.local_faces
+        assert [found.name for found in app.local_faces.collections.collections("", 9)] == [OWN]
         assert "Person_A" in external_ids(app)
         seen = actions.identify(app, (samples / "obama2.jpg").read_bytes())
         assert [face.name for face in seen.faces] == ["Person_A"]

@@ -137,10 +137,10 @@ def test_a_process_goes_by_the_calibrations_that_its_pictures_are_marked_with(
     loaded = settings.load(flags)
     with opened(loaded) as app:
         engines(tmp_path, model_cache).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
-        assert app.scheme.rules.calibration == ""
+        assert app.label_policy.rules.calibration == ""
         assert app.engines("classic/1").similarity(0.338) == 80.0
     with opened(loaded) as app:
-        assert app.scheme.rules.calibration
+        assert app.label_policy.rules.calibration
         app.engines.calibrations.path("classic/1").unlink()
         assert app.engines("classic/1").similarity(0.2) == 80.0
         assert app.engines.measured("classic/1")
@@ -152,14 +152,14 @@ def test_pictures_are_marked_by_the_models_of_the_live_collection(tmp_path: Path
     )
     engines(tmp_path).calibrate("classic/1", ((0.2, 80.0),), people=50, pairs=1225)
     with opened(loaded) as app, closing(Database(loaded.store_url)) as database:
-        assert app.scheme.rules.calibration == ""
+        assert app.label_policy.rules.calibration == ""
         StoreGalleries(database, SystemClock()).create("family", "classic/1", 128)
         app.ledger.begin("family")
     with opened(loaded) as app:
-        assert app.scheme.rules.calibration
+        assert app.label_policy.rules.calibration
         app.ledger.switch("elsewhere")
     with opened(loaded) as app:
-        assert app.scheme.rules.calibration == ""
+        assert app.label_policy.rules.calibration == ""
 
 
 def test_no_file_makes_a_pack_looser(tmp_path: Path) -> None:

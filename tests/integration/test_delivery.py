@@ -29,7 +29,7 @@ from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.model import Box
 from facelabel.images import Limits, decoding
-from facelabel.media.types import ApiKey, AssetKey, DocumentKind, Edit, Every, ImageHeader, Upload
+from facelabel.media.types import And, ApiKey, AssetKey, DocumentKind, Edit, ImageHeader, Upload
 from facelabel.rendering.renderer import PillowRenderer
 from facelabel.web.access.policy import Policy
 from facelabel.web.app import guarded
@@ -172,7 +172,7 @@ def server(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture
 def site(server: Site) -> Site:
     """Return the server with nothing in it."""
-    page = server.library.select(Every(), limit=500)
+    page = server.library.select(And(), limit=500)
     server.library.delete_all([asset.asset_id for asset in page.assets])
     server.derived.clear()
     server.keys[:] = [OLD, NEW]

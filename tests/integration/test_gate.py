@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.asgi import Answer, ask
-from tests.integration.whole_site import ALLOWED, EVIL, Site, is_door, serving
+from tests.integration.whole_site import ALLOWED, EVIL, Site, is_api_route, serving
 
 from facelabel import settings
 from facelabel.bootstrap.app import opened
 from facelabel.errors import ConfigurationError
-from facelabel.web.access.policy import Door
+from facelabel.web.access.policy import Api
 from facelabel.web.serving import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
 
 OWN = "127.0.0.1:8765"
 PUBLIC = "faces.example.com"
@@ -74,42 +74,42 @@ CALLERS: Mapping[str, tuple[Asks, str]] = {
     "the public name": (Asks(host=PUBLIC), "misdirected"),
 }  # fmt: skip
 #: … and what each finds at a door: "in" is let in without proof, "asked" for it, "no" refused.
-WITHOUT_KEY: Mapping[Door, Mapping[str, str]] = {
-    Door.PAGE: {"local": "in", "guest": "in", "remote": "in", "link": "in", "foreign": "in"},
-    Door.WEBHOOK: {"local": "asked", "guest": "asked", "remote": "asked", "link": "no",
+WITHOUT_KEY: Mapping[Api, Mapping[str, str]] = {
+    Api.PAGE: {"local": "in", "guest": "in", "remote": "in", "link": "in", "foreign": "in"},
+    Api.WEBHOOK: {"local": "asked", "guest": "asked", "remote": "asked", "link": "no",
                    "foreign": "no"},
-    Door.UPLOAD: {"local": "asked", "guest": "asked", "remote": "asked", "link": "asked",
+    Api.UPLOAD: {"local": "asked", "guest": "asked", "remote": "asked", "link": "asked",
                   "foreign": "asked"},
-    Door.CALL: {"local": "asked", "guest": "asked", "remote": "asked", "link": "no",
+    Api.CALL: {"local": "asked", "guest": "asked", "remote": "asked", "link": "no",
                 "foreign": "no"},
-    Door.ADMIN: {"local": "asked", "guest": "asked", "remote": "asked", "link": "no",
+    Api.ADMIN: {"local": "asked", "guest": "asked", "remote": "asked", "link": "no",
                  "foreign": "no"},
-    Door.DELIVERY: {"local": "in", "guest": "in", "remote": "asked", "link": "asked",
+    Api.DELIVERY: {"local": "in", "guest": "in", "remote": "asked", "link": "asked",
                     "foreign": "asked"},
-    Door.LIST: {"local": "in", "guest": "in", "remote": "asked", "link": "no", "foreign": "no"},
-    Door.REKOGNITION: {"local": "in", "guest": "asked", "remote": "asked", "link": "no",
+    Api.LIST: {"local": "in", "guest": "in", "remote": "asked", "link": "no", "foreign": "no"},
+    Api.REKOGNITION: {"local": "in", "guest": "asked", "remote": "asked", "link": "no",
                        "foreign": "no"},
 }  # fmt: skip
 #: Where the browser's or the client's HTTP Basic login counts.
-WITH_BASIC: Mapping[Door, Mapping[str, str]] = {
-    door: {"local": "in", "guest": "in", "remote": "in", "link": "no", "foreign": "no"}
-    for door in (Door.UPLOAD, Door.CALL, Door.ADMIN, Door.LIST)
+WITH_BASIC: Mapping[Api, Mapping[str, str]] = {
+    api: {"local": "in", "guest": "in", "remote": "in", "link": "no", "foreign": "no"}
+    for api in (Api.UPLOAD, Api.CALL, Api.ADMIN, Api.LIST)
 }
 
 
-def outcome(door: Door, answer: Answer) -> str:
+def outcome(api: Api, answer: Answer) -> str:
     """What an answer says of the door, not of what is behind it."""
     if answer.status == 421:
         return "misdirected"
     text = answer.body.decode()
-    match door:
-        case Door.REKOGNITION:
+    match api:
+        case Api.REKOGNITION:
             code = answer.json["Code"]
             if code == "MissingAuthenticationTokenException":
                 assert answer.status == 403
                 return "asked"
             return "no" if code == "AccessDeniedException" else "in"
-        case Door.UPLOAD if "Upload preset" in text or "upload_preset" in text:
+        case Api.UPLOAD if "Upload preset" in text or "upload_preset" in text:
             return "asked"
     if answer.status == 403:
         return "no"
@@ -126,7 +126,7 @@ def site(
 
 
 async def come(
-    site: Site, route: DoorRoute, method: str, asks: Asks, more: Mapping[str, str] = NOTHING
+    site: Site, route: ApiRoute, method: str, asks: Asks, more: Mapping[str, str] = NOTHING
 ) -> str:
     """What somebody finds who comes to a route."""
     host = {} if asks.host is None else {"Host": asks.host}
@@ -135,31 +135,31 @@ async def come(
     answer = await ask(site.app, method, path, headers, peer=asks.peer, http=asks.http)
     assert answer.status < 500, (path, answer)
     assert "x-content-type-options" in answer.headers or answer.status == 421
-    return outcome(route.door, answer)
+    return outcome(route.api, answer)
 
 
-def expected(table: Mapping[Door, Mapping[str, str]], door: Door, standing: str) -> str:
-    return "misdirected" if standing == "misdirected" else table[door][standing]
+def expected(table: Mapping[Api, Mapping[str, str]], api: Api, standing: str) -> str:
+    return "misdirected" if standing == "misdirected" else table[api][standing]
 
 
 def test_every_route_is_a_door(site: Site) -> None:
     """One that is none would let everybody in, or nobody."""
-    strays = [route for route in site.routes if not is_door(route)]
+    strays = [route for route in site.routes if not is_api_route(route)]
     assert not strays
-    doors = {route.door for route in site.routes if is_door(route)}
-    missing = set() if len(doors) == len(Door) else {Door.UPLOAD, Door.CALL, Door.ADMIN}
-    assert doors == set(Door) - missing - ({Door.DELIVERY, Door.LIST} if missing else set())
+    doors = {route.api for route in site.routes if is_api_route(route)}
+    missing = set() if len(doors) == len(Api) else {Api.UPLOAD, Api.CALL, Api.ADMIN}
+    assert doors == set(Api) - missing - ({Api.DELIVERY, Api.LIST} if missing else set())
 
 
 def test_every_route_asked_by_every_kind_of_caller(site: Site) -> None:
     async def walk() -> list[object]:
         wrong: list[object] = []
-        for route in filter(is_door, site.routes):
+        for route in filter(is_api_route, site.routes):
             for method in sorted(route.methods or ()):
                 for name, (asks, standing) in CALLERS.items():
                     due = standing_for(method, asks, standing)
                     found = await come(site, route, method, asks)
-                    if found != expected(WITHOUT_KEY, route.door, due):
+                    if found != expected(WITHOUT_KEY, route.api, due):
                         wrong.append((route.path, method, name, found))
         return wrong
 
@@ -178,8 +178,8 @@ def test_a_login_that_the_browser_remembers_counts_for_no_other_site(site: Site)
         forms = [asks for asks, standing in CALLERS.values() if standing == "foreign"]
         return [
             (route.path, method)
-            for route in filter(is_door, site.routes)
-            if route.door in WITH_BASIC
+            for route in filter(is_api_route, site.routes)
+            if route.api in WITH_BASIC
             for method in sorted(route.methods or ())
             for asks in forms
             if await come(site, route, method, asks, site.basic) != "no"
@@ -217,12 +217,12 @@ def test_however_the_server_is_reached(tmp_path: Path, changed: dict[str, str]) 
             for name, (asks, standing) in CALLERS.items():
                 due = standing_for(method, asks, now(name, standing))
                 found = await come(site, route, method, asks)
-                if found != expected(WITHOUT_KEY, route.door, due):
-                    wrong.append((route.door, name, found))
-                if route.door in WITH_BASIC:
+                if found != expected(WITHOUT_KEY, route.api, due):
+                    wrong.append((route.api, name, found))
+                if route.api in WITH_BASIC:
                     found = await come(site, route, method, asks, site.basic)
-                    if found != expected(WITH_BASIC, route.door, due):
-                        wrong.append((route.door, name, found, "with a login"))
+                    if found != expected(WITH_BASIC, route.api, due):
+                        wrong.append((route.api, name, found, "with a login"))
         return wrong
 
     with serving(tmp_path, "local", **changed) as site:

@@ -17,7 +17,7 @@ from facelabel.images.decoding import decode, inspect
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Entry = tuple[int, tuple[int, ...] | bytes]
+Requirement = tuple[int, tuple[int, ...] | bytes]
 
 
 def picture(width: int, height: int) -> Image.Image:

@@ -31,7 +31,7 @@ from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
 from facelabel.images import Limits, containers, jpeg
 from facelabel.images.decoding import inspect, load
-from facelabel.images.limits import Room
+from facelabel.images.limits import MemoryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -724,7 +724,7 @@ def test_large_pictures_at_the_same_time_wait_for_each_other(
 
 
 def test_who_finds_no_room_waits_for_it() -> None:
-    room, taken, most = Room(10), [], []
+    room, taken, most = MemoryBudget(10), [], []
 
     def work(size: int) -> None:
         with room.taken(size):

@@ -32,8 +32,8 @@ from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import Scheme
-from facelabel.core.model import Analysis, Search, Template, Verdict
+from facelabel.core.label_policy import LabelPolicy
+from facelabel.core.model import Analysis, SearchRecord, Template, Verdict
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_face
 from facelabel.errors import UnreadableImage
@@ -140,7 +140,7 @@ class World:
         queue = fated(self.queue, fate)
         self.pipeline = Pipeline(
             fated(self.library.silently(), fate), fated(self.recognizer, fate),
-            fated(self.ledger, fate), queue, self.clock, Scheme(),
+            fated(self.ledger, fate), queue, self.clock, LabelPolicy(),
             sweep_batch=4, confirm_batch=3,
         )  # fmt: skip
         return Worker(queue, handlers(self.pipeline), self.clock)
@@ -276,7 +276,7 @@ class World:
 
     # ---- what should be
 
-    def rows(self) -> dict[str, Search]:
+    def rows(self) -> dict[str, SearchRecord]:
         """Every search, but for when it was made and how often the gallery had changed."""
         assert not self.ledger.stale(self.ledger.gallery().generation, 1)
         found = self.ledger.searches(list(self.ledger.searched()))
@@ -474,7 +474,7 @@ class Late(StoreLedger):
 
     def record(
         self,
-        search: Search,
+        search: SearchRecord,
         basis: Basis | None = None,
         states: Mapping[str, NameState | None] = MappingProxyType({}),
     ) -> None:

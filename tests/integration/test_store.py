@@ -35,16 +35,16 @@ from facelabel.core.model import (
     Candidate,
     EnrolledFace,
     Enrolment,
-    NamedFace,
+    FaceDecision,
     NameState,
     Scope,
-    Search,
+    SearchRecord,
     Template,
     Verdict,
 )
 from facelabel.core.serial import encode_face
 from facelabel.errors import ConfigurationError, Unavailable
-from facelabel.media.types import AssetKey, Compare, Every, ImageHeader, Upload, Where
+from facelabel.media.types import And, AssetKey, Compare, ImageHeader, Upload, Where
 from facelabel.rekognition import external_ids
 from facelabel.rekognition.types import NewFace
 from facelabel.testing import ManualClock, some_face, vector
@@ -206,7 +206,7 @@ class TestMigrations:
         )
         assert (two.public_id, two.tags, two.display_name) == ("plain", (), "plain")
         words = [Where("", Compare.TOKEN, word) for word in ("first", "sea", "zoë", "training")]
-        assert library.select(Every(tuple(words)), limit=9).assets == (one,)
+        assert library.select(And(tuple(words)), limit=9).assets == (one,)
         library.add_tags("2" * 32, ["third"])
         library.delete("1" * 32)
         assert [asset.tags for asset in library.assets("")] == [("third",)]
@@ -261,9 +261,9 @@ class TestMigrations:
 
     def test_searches_of_the_sixth_version_lose_nothing(self, database: Database) -> None:
         """They are decided once more before it is known what they rest on."""
-        seen = NamedFace(some_face(), "Zoë", Verdict.NAMED, (Candidate("Zoë", 99.5, "f1"),))
+        seen = FaceDecision(some_face(), "Zoë", Verdict.NAMED, (Candidate("Zoë", 99.5, "f1"),))
         found = [
-            Search(f"p{number}", f"assets/p{number}", number, "people", 7, "80/1", "m/1",
+            SearchRecord(f"p{number}", f"assets/p{number}", number, "people", 7, "80/1", "m/1",
                    (seen,), (some_face(),), 5.5 + number, number or None)
             for number in range(3)
         ]  # fmt: skip
@@ -392,7 +392,7 @@ class TestSqlite:
         self, sqlite: Database, *, names_beside: bool
     ) -> None:
         ledger = StoreLedger(sqlite, names_beside=names_beside)
-        found = Search("p", "p", 1, "people", 1, "", "", ())
+        found = SearchRecord("p", "p", 1, "people", 1, "", "", ())
 
         def level() -> int | None:
             """What the only connection was told by who wrote last."""
@@ -498,8 +498,8 @@ class TestConcurrency:
                 thread.start()
             for thread in threads:
                 thread.join()
-            assert list(ledger.leftovers("people")) == [face_id]
-            ledger.cleared("people", [face_id])
+            assert list(ledger.faces_to_delete("people")) == [face_id]
+            ledger.mark_deleted("people", [face_id])
 
     def test_a_follower_of_row_numbers_misses_none(self, database: Database) -> None:
         templates = StoreGalleries(database, ManualClock())

@@ -14,8 +14,8 @@ from tests import loopback
 from tests.integration.sdk_client import Client
 
 from facelabel.cloudinary import signing
-from facelabel.core.label_policy import Places, Scheme
-from facelabel.media.types import DocumentKind, Edit, Every
+from facelabel.core.label_policy import LabelPolicy, NameTargets
+from facelabel.media.types import And, DocumentKind, Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,14 +95,14 @@ def test_in_a_signed_upload_the_call_counts(client: Client, joe: Path) -> None:
 def test_nobody_without_a_key_says_who_is_on_a_picture(
     context: Context, serve: Callable[[Context], ApiServer], joe: Path, given: Json
 ) -> None:
-    places = Places(prefix="wh\u00f6:", field="people", context="people")
-    scheme = Scheme(label_field="people", places=places)
-    client = Client(serve(replace(context, scheme=scheme)))
+    targets = NameTargets(prefix="wh\u00f6:", field="people", context="people")
+    label_policy = LabelPolicy(label_field="people", targets=targets)
+    client = Client(serve(replace(context, label_policy=label_policy)))
     _preset(client, "open", unsigned=True, settings={"tags": "x", "context": "b=2"})
     with pytest.raises(cloudinary.exceptions.BadRequest) as error:
         _post(client, {**given, "upload_preset": "open"}, joe)
     assert "is not allowed when using unsigned upload" in str(error.value)
-    assert not client.server.context.media.select(Every(), limit=1).assets
+    assert not client.server.context.media.select(And(), limit=1).assets
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from facelabel.media.types import ApiKey, Delivery
 from facelabel.testing import MemoryInbox, MemoryQueue
 from facelabel.web import webhook
 from facelabel.web.http.budget import Budget, Pool
-from facelabel.web.webhook import Gatherer
+from facelabel.web.webhook import GroupCommitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -337,7 +337,7 @@ class GatedInbox:
         self.threads.add(threading.get_ident())
         self.taken.append([delivery.digest for delivery in deliveries])
 
-    async def hold(self, gatherer: Gatherer, number: int) -> list[asyncio.Task[None]]:
+    async def hold(self, gatherer: GroupCommitter, number: int) -> list[asyncio.Task[None]]:
         """Have the first one's transaction begin, and then all the others come."""
         first, *others = some(number)
         tasks = [asyncio.create_task(gatherer.take(first))]
@@ -358,7 +358,7 @@ class TestGatherer:
         inbox = GatedInbox()
 
         async def take_all() -> None:
-            tasks = await inbox.hold(Gatherer(inbox), 50)
+            tasks = await inbox.hold(GroupCommitter(inbox), 50)
             inbox.gate.set()
             await asyncio.gather(*tasks)
 
@@ -370,7 +370,7 @@ class TestGatherer:
         inbox = GatedInbox()
 
         async def take_all() -> None:
-            tasks = await inbox.hold(Gatherer(inbox), 3)
+            tasks = await inbox.hold(GroupCommitter(inbox), 3)
             assert not any(task.done() for task in tasks)
             inbox.gate.set()
             for number, task in enumerate(tasks):
@@ -383,7 +383,7 @@ class TestGatherer:
         inbox = GatedInbox()
 
         async def take_all() -> list[BaseException | None]:
-            tasks = await inbox.hold(Gatherer(inbox, max_waiting=3), 5)
+            tasks = await inbox.hold(GroupCommitter(inbox, max_waiting=3), 5)
             inbox.gate.set()
             return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -395,7 +395,7 @@ class TestGatherer:
         outcomes = []
 
         async def take_all() -> None:
-            gatherer = Gatherer(inbox)
+            gatherer = GroupCommitter(inbox)
             outcomes.extend(
                 await asyncio.gather(*map(gatherer.take, some(3)), return_exceptions=True)
             )
@@ -408,7 +408,7 @@ class TestGatherer:
         inbox = GatedInbox()
 
         async def take_all() -> None:
-            tasks = await inbox.hold(Gatherer(inbox), 3)
+            tasks = await inbox.hold(GroupCommitter(inbox), 3)
             tasks[0].cancel()
             inbox.gate.set()
             await asyncio.gather(*tasks[1:])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from facelabel import settings
 from facelabel.bootstrap.app import opened
-from facelabel.web.access.gate import DoorRoute, Gate
+from facelabel.web.access.gate import ApiRoute, Gate
 from facelabel.web.app import create
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ class Site:
         """All there is."""
         return self.app.routes
 
-    def one_of_each(self) -> Sequence[DoorRoute]:
+    def one_of_each(self) -> Sequence[ApiRoute]:
         """The first route of every door."""
-        firsts = {route.door: route for route in reversed(self.routes) if is_door(route)}
+        firsts = {route.api: route for route in reversed(self.routes) if is_api_route(route)}
         return [*firsts.values()]
 
 
-def is_door(route: BaseRoute) -> TypeGuard[DoorRoute]:
-    return isinstance(route, DoorRoute)
+def is_api_route(route: BaseRoute) -> TypeGuard[ApiRoute]:
+    return isinstance(route, ApiRoute)
 
 
 @contextmanager

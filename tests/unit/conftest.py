@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.core.jobs import JobKind, JobState
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from facelabel.core.jobs import Job
-    from facelabel.core.model import Asset, Sighting
-    from facelabel.recognition.live_gallery import Thrift
+    from facelabel.core.model import Asset, ProbeResult
+    from facelabel.recognition.live_gallery import PaidSearchPolicy
     from facelabel.recognition.worker import Done
 
 NOBODY = 65534
@@ -44,7 +44,7 @@ class Overtaken(MemoryRecognizer):
         super().__init__()
         self._event = event
 
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> ProbeResult:
         """See :class:`facelabel.recognition.ports.Recognizer`."""
         seen = super().identify(collection, image, asset)
         event, self._event = self._event, lambda: None
@@ -55,16 +55,18 @@ class Overtaken(MemoryRecognizer):
 class Bench:
     """A library, an index and a worker, in memory."""
 
-    def __init__(self, scheme: Scheme | None = None, thrift: Thrift | None = None) -> None:
-        """Start empty; with ``thrift`` the recogniser keeps nothing of the pictures it saw."""
+    def __init__(
+        self, label_policy: LabelPolicy | None = None, paid_searches: PaidSearchPolicy | None = None
+    ) -> None:
+        """Start empty; with ``paid_searches`` the recogniser keeps nothing of the pictures it saw."""
         self.clock = ManualClock()
         self.queue = MemoryQueue(self.clock)
         self.library = MemoryLibrary(self.clock, lambda i: self.queue.enqueue(JobKind.ASSET, i))
-        self.recognizer = MemoryRecognizer(keeps=thrift is None)
+        self.recognizer = MemoryRecognizer(keeps=paid_searches is None)
         self.ledger = MemoryLedger()
         self.pipeline = Pipeline(
             self.library.silently(), self.recognizer, self.ledger, self.queue, self.clock,
-            scheme or Scheme(), thrift,
+            label_policy or LabelPolicy(), paid_searches,
         )  # fmt: skip
         self.reconciler = Reconciler.of(self.pipeline)
         self.worker = Worker(self.queue, handlers(self.pipeline), self.clock)

@@ -87,9 +87,9 @@ def fresh(amazon: Amazon, monkeypatch: pytest.MonkeyPatch) -> Iterator[Amazon]:
         monkeypatch.setenv(name, value)
     for name in ("CLOUDINARY_URL_SECRET", "FACELABEL_NOTIFICATION_KEYS", aws_lambda.DIRECT):
         monkeypatch.delenv(name, raising=False)
-    aws_lambda._door.cache_clear()  # noqa: SLF001 - as in a new process
+    aws_lambda._webhook_app.cache_clear()  # noqa: SLF001 - as in a new process
     yield amazon
-    aws_lambda._door.cache_clear()  # noqa: SLF001 - same
+    aws_lambda._webhook_app.cache_clear()  # noqa: SLF001 - same
 
 
 def signed(body: str = UPLOAD, secret: str = SECRET) -> dict[str, str]:

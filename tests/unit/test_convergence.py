@@ -22,10 +22,10 @@ from tests.examples import examples
 from tests.lives import work_off
 
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.core.model import NameState
 from facelabel.errors import Unavailable
-from facelabel.recognition.live_gallery import SWEEP_KEY, Thrift
+from facelabel.recognition.live_gallery import SWEEP_KEY, PaidSearchPolicy
 from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers
@@ -119,21 +119,23 @@ def fated(port: Port, fate: Fate) -> Port:
 class World:
     """A library with its people, its workers, and the truth about names typed and refused."""
 
-    def __init__(self, *, notified: bool = False, thrift: Thrift | None = None) -> None:
+    def __init__(
+        self, *, notified: bool = False, paid_searches: PaidSearchPolicy | None = None
+    ) -> None:
         """Start empty; jobs come late by turns, so that they come out of order.
 
         With ``notified`` the library is somebody else's: of changed tags, our own among them, it
-        only says which, as Cloudinary does. With ``thrift`` searches are paid for, and the
+        only says which, as Cloudinary does. With ``paid_searches`` searches are paid for, and the
         recogniser keeps nothing of the pictures it saw.
         """
         self.notified = notified
-        self.thrift = thrift
+        self.paid_searches = paid_searches
         self.seen: dict[str, Asset | None] = {}
         self.notices = 0
         self.clock = ManualClock()
         self.queue = MemoryQueue(self.clock, LEASE)
         self.library = MemoryLibrary(self.clock, self._announce)
-        self.recognizer = MemoryRecognizer(keeps=thrift is None)
+        self.recognizer = MemoryRecognizer(keeps=paid_searches is None)
         self.ledger = MemoryLedger()
         self.fate = Fate()
         self.lateness = 0
@@ -153,7 +155,7 @@ class World:
         library = self.library if self.notified else self.library.silently()
         pipeline = Pipeline(
             fated(library, fate), fated(self.recognizer, fate),
-            fated(self.ledger, fate), queue, self.clock, Scheme(), self.thrift,
+            fated(self.ledger, fate), queue, self.clock, LabelPolicy(), self.paid_searches,
         )  # fmt: skip
         return Worker(queue, handlers(pipeline), self.clock), pipeline
 
@@ -284,7 +286,9 @@ class World:
     def _count_refusal(self, asset: Asset, name: str) -> None:
         mark = self.ledger.names(asset.asset_id).get(name)
         search = self.ledger.search(asset.asset_id)
-        settled = search and search.version == asset.version and not Scheme().trains(asset)
+        settled = (
+            search and search.version == asset.version and not LabelPolicy().is_training(asset)
+        )
         if name in self.typed[asset.asset_id]:
             self.typed[asset.asset_id].remove(name)
             if mark:  # typed back after a refusal, which no worker has seen yet
@@ -429,7 +433,7 @@ class World:
         self.drain(self.calm)
         self.tidy()
         self.drain(self.calm)
-        if self.thrift:
+        if self.paid_searches:
             self._look_anew()
         self._verify_gallery()
         for asset in self.assets():
@@ -456,13 +460,13 @@ class World:
         }
         faces = {f.face_id: f.person for f in self.recognizer.faces(self.live)}
         assert faces == {e.face_id: e.person for e in lines}
-        assert not self.ledger.leftovers(self.live)
+        assert not self.ledger.faces_to_delete(self.live)
         assert self.reconciler.check().clean
 
     def _verify_tags(self, asset: Asset) -> None:
         line = self.ledger.enrolment(self.live, asset.asset_id)
         assert {t for t in asset.tags if FACE in t} == ({FACE + line.face_id} if line else set())
-        searched = not Scheme().trains(asset) and self.ledger.search(asset.asset_id)
+        searched = not LabelPolicy().is_training(asset) and self.ledger.search(asset.asset_id)
         assert searched or not asset.in_folder("assets")
         names = self.recognised(asset) if searched else set()
         expected = names | self.typed[asset.asset_id]
@@ -507,16 +511,18 @@ STEP = st.tuples(st.sampled_from(ACTS), NUMBER, NUMBER, NUMBER)
 
 
 def live_through(
-    steps: Sequence[Step], *, notified: bool = False, thrift: Thrift | None = None
+    steps: Sequence[Step], *, notified: bool = False, paid_searches: PaidSearchPolicy | None = None
 ) -> None:
-    world = World(notified=notified, thrift=thrift)
+    world = World(notified=notified, paid_searches=paid_searches)
     world.through(steps)
     world.verify()
 
 
 QUICK = settings(examples(250), suppress_health_check=list(HealthCheck))
 #: Where hardly any picture is searched twice, and where most of them are.
-THRIFTS = st.sampled_from((Thrift(look_back=0.0, delay=2.0), Thrift(look_back=HOUR, delay=2.0)))
+THRIFTS = st.sampled_from(
+    (PaidSearchPolicy(look_back=0.0, delay=2.0), PaidSearchPolicy(look_back=HOUR, delay=2.0))
+)
 LONG = settings(QUICK, max_examples=20_000, derandomize=False)
 
 
@@ -535,9 +541,9 @@ def test_everything_ends_as_it_should_be_where_notifications_tell(steps: list[St
 @QUICK
 @given(st.lists(STEP, min_size=20, max_size=40), THRIFTS)
 def test_everything_ends_as_it_should_be_where_searches_are_paid_for(
-    steps: list[Step], thrift: Thrift
+    steps: list[Step], paid_searches: PaidSearchPolicy
 ) -> None:
-    live_through(steps, notified=True, thrift=thrift)
+    live_through(steps, notified=True, paid_searches=paid_searches)
 
 
 @pytest.mark.soak
@@ -545,12 +551,12 @@ def test_everything_ends_as_it_should_be_where_searches_are_paid_for(
 @given(
     steps=st.lists(STEP, min_size=20, max_size=80),
     notified=st.booleans(),
-    thrift=st.none() | THRIFTS,
+    paid_searches=st.none() | THRIFTS,
 )
 def test_everything_ends_as_it_should_be_after_a_long_time(
-    steps: list[Step], *, notified: bool, thrift: Thrift | None
+    steps: list[Step], *, notified: bool, paid_searches: PaidSearchPolicy | None
 ) -> None:
-    live_through(steps, notified=notified, thrift=thrift)
+    live_through(steps, notified=notified, paid_searches=paid_searches)
 
 
 # ---- races that once went wrong
@@ -697,7 +703,7 @@ def test_the_live_collection_is_whole_at_any_moment_of_a_rebuild(what: str) -> N
         world.fate.watch = lambda world=world: world.look_whole()  # type: ignore[misc]
         world.drain(world.ill_fated)
         calls = world.fate.calls.total()
-        assert world.live != Scheme().collection
+        assert world.live != LabelPolicy().collection
         world.verify()
         number += 1
     assert calls > 60

@@ -8,7 +8,16 @@ import pytest
 
 from facelabel import settings
 from facelabel.errors import ConfigurationError
-from facelabel.web.access.policy import TERMS, Caller, Door, Entry, Policy, Standing, note, noted
+from facelabel.web.access.policy import (
+    TERMS,
+    Api,
+    Caller,
+    CallerKind,
+    Policy,
+    Requirement,
+    note,
+    noted,
+)
 
 HERE = Policy(allowed_origins=frozenset({"https://app.example"}))
 PUBLIC = Policy(public_url="https://faces.example.com")
@@ -52,15 +61,15 @@ def caller(
     "host", ["127.0.0.1", "127.0.0.1:8765", "127.8.9.1", "localhost", "LOCALHOST:80", "[::1]:80"]
 )
 def test_a_program_on_this_computer_is_local(host: str) -> None:
-    assert HERE.standing(caller(host=host)) is Standing.LOCAL
-    assert HERE.standing(caller(host=host, peer="::1")) is Standing.LOCAL
+    assert HERE.standing(caller(host=host)) is CallerKind.LOCAL
+    assert HERE.standing(caller(host=host, peer="::1")) is CallerKind.LOCAL
 
 
 @pytest.mark.parametrize("name", FORWARDING)
 def test_whoever_comes_through_a_proxy_is_not(name: str) -> None:
     through = caller(**{name: "203.0.113.9"})
-    assert HERE.standing(through) is Standing.REMOTE
-    assert HERE.standing(caller(**{name: ""})) is Standing.REMOTE
+    assert HERE.standing(through) is CallerKind.REMOTE
+    assert HERE.standing(caller(**{name: ""})) is CallerKind.REMOTE
 
 
 @pytest.mark.parametrize(
@@ -68,19 +77,19 @@ def test_whoever_comes_through_a_proxy_is_not(name: str) -> None:
     ["Accept", "User-Agent", "X-Amz-Target", "Amz-Sdk-Request", "X-Request-Id", "Authorization"],
 )
 def test_what_clients_send_makes_nobody_remote(name: str) -> None:
-    assert HERE.standing(caller(**{name: "x"})) is Standing.LOCAL
+    assert HERE.standing(caller(**{name: "x"})) is CallerKind.LOCAL
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.9", "192.168.1.4", "2001:db8::1", "", None])
 def test_another_computer_is_not_local_whatever_it_says(peer: str | None) -> None:
-    assert HERE.standing(caller(peer=peer)) is Standing.REMOTE
+    assert HERE.standing(caller(peer=peer)) is CallerKind.REMOTE
 
 
 def test_another_users_program_is_not_local() -> None:
     """It may be a proxy that says nothing of itself, as nginx 1.30 left alone."""
     here = caller()
-    assert HERE.standing(replace(here, is_others=True)) is Standing.REMOTE
-    assert HERE.standing(replace(here, is_others=False)) is Standing.LOCAL
+    assert HERE.standing(replace(here, is_others=True)) is CallerKind.REMOTE
+    assert HERE.standing(replace(here, is_others=False)) is CallerKind.LOCAL
 
 
 @pytest.mark.parametrize(
@@ -91,25 +100,25 @@ def test_another_users_program_is_not_local() -> None:
     ],
 )
 def test_a_host_that_programs_may_read_differently_is_not_ours(host: str) -> None:
-    assert HERE.standing(caller(host=host)) is Standing.MISDIRECTED
+    assert HERE.standing(caller(host=host)) is CallerKind.MISDIRECTED
 
 
 def test_who_names_no_host_or_speaks_as_proxies_do_is_not_local() -> None:
     """HTTP/1.0 to 127.0.0.1, with no word of the client, is what nginx sends if left alone."""
-    assert HERE.standing(caller(host=None)) is Standing.REMOTE
-    assert HERE.standing(caller(host="")) is Standing.REMOTE
-    assert HERE.standing(caller(http="1.0")) is Standing.REMOTE
-    assert HERE.standing(caller(http="1.0", host=None)) is Standing.REMOTE
+    assert HERE.standing(caller(host=None)) is CallerKind.REMOTE
+    assert HERE.standing(caller(host="")) is CallerKind.REMOTE
+    assert HERE.standing(caller(http="1.0")) is CallerKind.REMOTE
+    assert HERE.standing(caller(http="1.0", host=None)) is CallerKind.REMOTE
 
 
 @pytest.mark.parametrize("policy", [PUBLIC, NETWORK, STRICT])
 def test_nobody_is_local_where_others_are_served(policy: Policy) -> None:
-    assert policy.standing(caller()) is Standing.REMOTE
+    assert policy.standing(caller()) is CallerKind.REMOTE
 
 
 @pytest.mark.parametrize("url", ["http://localhost:9000", "http://127.0.0.1", "http://[::1]:1"])
 def test_a_public_url_on_this_computer_changes_nothing(url: str) -> None:
-    assert Policy(public_url=url).standing(caller()) is Standing.LOCAL
+    assert Policy(public_url=url).standing(caller()) is CallerKind.LOCAL
 
 
 @pytest.mark.parametrize(
@@ -128,21 +137,21 @@ def test_a_public_url_on_this_computer_changes_nothing(url: str) -> None:
     ],
 )
 def test_asked_for_under_another_name(host: str) -> None:
-    assert HERE.standing(caller(host=host)) is Standing.MISDIRECTED
-    assert all(TERMS[door][Standing.MISDIRECTED] is Entry.REFUSED for door in Door)
+    assert HERE.standing(caller(host=host)) is CallerKind.MISDIRECTED
+    assert all(TERMS[door][CallerKind.MISDIRECTED] is Requirement.REFUSED for door in Api)
     open_to_all = Policy(public_delivery=True)
-    assert open_to_all.standing(caller(host=host)) is Standing.MISDIRECTED
-    assert open_to_all.entry(Door.DELIVERY, Standing.MISDIRECTED) is Entry.REFUSED
+    assert open_to_all.standing(caller(host=host)) is CallerKind.MISDIRECTED
+    assert open_to_all.entry(Api.DELIVERY, CallerKind.MISDIRECTED) is Requirement.REFUSED
 
 
 def test_the_public_name_is_ours_and_needs_keys() -> None:
     for host in ("faces.example.com", "FACES.example.com:443"):
-        assert PUBLIC.standing(caller(host=host)) is Standing.REMOTE
-    assert PUBLIC.standing(caller(host="other.example.com")) is Standing.MISDIRECTED
+        assert PUBLIC.standing(caller(host=host)) is CallerKind.REMOTE
+    assert PUBLIC.standing(caller(host="other.example.com")) is CallerKind.MISDIRECTED
 
 
 def test_beyond_loopback_any_name_will_do() -> None:
-    assert NETWORK.standing(caller(host="nas.home:8765", peer="192.168.1.9")) is Standing.REMOTE
+    assert NETWORK.standing(caller(host="nas.home:8765", peer="192.168.1.9")) is CallerKind.REMOTE
 
 
 @pytest.mark.parametrize(
@@ -174,7 +183,7 @@ def test_beyond_loopback_any_name_will_do() -> None:
 )  # fmt: skip
 def test_the_page_of_another_site(headers: dict[str, str]) -> None:
     for policy in (HERE, Policy(host="0.0.0.0", allowed_origins=HERE.allowed_origins)):
-        assert policy.standing(caller(**headers)) is Standing.FOREIGN
+        assert policy.standing(caller(**headers)) is CallerKind.FOREIGN
 
 
 @pytest.mark.parametrize(
@@ -188,12 +197,12 @@ def test_the_page_of_another_site(headers: dict[str, str]) -> None:
     ],
 )
 def test_a_page_of_our_own_and_what_is_typed_in(headers: dict[str, str]) -> None:
-    assert HERE.standing(caller("GET", **headers)) is Standing.LOCAL
+    assert HERE.standing(caller("GET", **headers)) is CallerKind.LOCAL
 
 
 def test_our_own_page_behind_a_proxy_that_ends_tls() -> None:
     page = {"Origin": "https://faces.example.com", "Sec_Fetch_Site": "same-origin"}
-    assert PUBLIC.standing(caller(host="faces.example.com", **page)) is Standing.REMOTE
+    assert PUBLIC.standing(caller(host="faces.example.com", **page)) is CallerKind.REMOTE
 
 
 @pytest.mark.parametrize(
@@ -206,40 +215,40 @@ def test_our_own_page_behind_a_proxy_that_ends_tls() -> None:
     ],
 )
 def test_an_allowed_page(headers: dict[str, str]) -> None:
-    assert HERE.standing(caller(**headers)) is Standing.GUEST
-    assert HERE.standing(caller(**headers, Via="x")) is Standing.REMOTE
+    assert HERE.standing(caller(**headers)) is CallerKind.GUEST
+    assert HERE.standing(caller(**headers, Via="x")) is CallerKind.REMOTE
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
 def test_following_a_link(method: str) -> None:
     link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
     follows = HERE.standing(caller(method, **link, Sec_Fetch_Dest="document"))
-    assert follows is (Standing.LINK if method in {"GET", "HEAD"} else Standing.FOREIGN)
+    assert follows is (CallerKind.LINK if method in {"GET", "HEAD"} else CallerKind.FOREIGN)
     framed = HERE.standing(caller(method, **link, Sec_Fetch_Dest="iframe"))
-    assert framed is Standing.FOREIGN
+    assert framed is CallerKind.FOREIGN
 
 
 def test_public_pictures_are_there_for_all() -> None:
     policy = Policy(host="0.0.0.0", public_delivery=True)
     for asks in (caller(), caller(Origin="http://evil.example"), caller(Via="x")):
-        assert policy.entry(Door.DELIVERY, policy.standing(asks)) is Entry.OPEN
-        assert policy.entry(Door.ADMIN, policy.standing(asks)) is not Entry.OPEN
+        assert policy.entry(Api.DELIVERY, policy.standing(asks)) is Requirement.OPEN
+        assert policy.entry(Api.ADMIN, policy.standing(asks)) is not Requirement.OPEN
 
 
 def test_where_nothing_was_decided_a_key_is_needed() -> None:
-    assert noted({}) is Entry.KEY
+    assert noted({}) is Requirement.KEY
     scope: dict[str, object] = {}
-    note(scope, Entry.OPEN)
-    assert noted(scope) is Entry.OPEN
+    note(scope, Requirement.OPEN)
+    assert noted(scope) is Requirement.OPEN
 
 
 def test_only_what_is_local_is_open() -> None:
     """The rule behind the table: without proof nobody else gets at pictures or faces."""
-    for door in (Door.WEBHOOK, Door.UPLOAD, Door.CALL, Door.ADMIN):
-        assert Entry.OPEN not in TERMS[door].values()
-    for door in (Door.DELIVERY, Door.LIST, Door.REKOGNITION):
-        is_open = {standing for standing, entry in TERMS[door].items() if entry is Entry.OPEN}
-        assert is_open <= {Standing.LOCAL, Standing.GUEST}
+    for door in (Api.WEBHOOK, Api.UPLOAD, Api.CALL, Api.ADMIN):
+        assert Requirement.OPEN not in TERMS[door].values()
+    for door in (Api.DELIVERY, Api.LIST, Api.REKOGNITION):
+        is_open = {standing for standing, entry in TERMS[door].items() if entry is Requirement.OPEN}
+        assert is_open <= {CallerKind.LOCAL, CallerKind.GUEST}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from facelabel.cloudinary import expressions
 from facelabel.cloudinary.expressions import parsed, parsed_for_folders
 from facelabel.errors import Rejected
-from facelabel.media.types import Compare, Condition, Every, Never, Some, Where
+from facelabel.media.types import And, Compare, Condition, Not, Or, Where
 
 NOW = 1_700_000_000.0
 DAY = 24 * 3600.0
@@ -29,9 +29,9 @@ def tagged(name: str) -> Where:
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("", Every()),
-        ("  \n", Every()),
-        ("*", Every()),
+        ("", And()),
+        ("  \n", And()),
+        ("*", And()),
         ("tags=kitten", tagged("kitten")),
         ("tags = kitten", tagged("kitten")),
         ("tags:kitten", where("tags", Compare.TOKEN, "kitten")),
@@ -90,26 +90,26 @@ def test_folders_are_whole_segments(expression: str, expected: Condition) -> Non
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("tags=a AND tags=b", Every((tagged("a"), tagged("b")))),
-        ("tags=a tags=b", Every((tagged("a"), tagged("b")))),
-        ("tags=a +tags=b", Every((tagged("a"), tagged("b")))),
-        ("tags=a OR tags=b", Some((tagged("a"), tagged("b")))),
+        ("tags=a AND tags=b", And((tagged("a"), tagged("b")))),
+        ("tags=a tags=b", And((tagged("a"), tagged("b")))),
+        ("tags=a +tags=b", And((tagged("a"), tagged("b")))),
+        ("tags=a OR tags=b", Or((tagged("a"), tagged("b")))),
         (
             "tags=a OR tags=b AND tags=c",
-            Some((tagged("a"), Every((tagged("b"), tagged("c"))))),
+            Or((tagged("a"), And((tagged("b"), tagged("c"))))),
         ),
         (
             "(tags=a OR tags=b) AND tags=c",
-            Every((Some((tagged("a"), tagged("b"))), tagged("c"))),
+            And((Or((tagged("a"), tagged("b"))), tagged("c"))),
         ),
-        ("NOT tags=a", Never(tagged("a"))),
-        ("-tags=a", Never(tagged("a"))),
-        ("tags=a -tags=b", Every((tagged("a"), Never(tagged("b"))))),
-        ("tags=a AND NOT(tags=b)", Every((tagged("a"), Never(tagged("b"))))),
-        ("tags=(a OR b)", Some((tagged("a"), tagged("b")))),
-        ("tags=(a AND b)", Every((tagged("a"), tagged("b")))),
+        ("NOT tags=a", Not(tagged("a"))),
+        ("-tags=a", Not(tagged("a"))),
+        ("tags=a -tags=b", And((tagged("a"), Not(tagged("b"))))),
+        ("tags=a AND NOT(tags=b)", And((tagged("a"), Not(tagged("b"))))),
+        ("tags=(a OR b)", Or((tagged("a"), tagged("b")))),
+        ("tags=(a AND b)", And((tagged("a"), tagged("b")))),
         ("tags=-a", tagged("-a")),
-        ("tags=ANDY OR tags=NOTE", Some((tagged("ANDY"), tagged("NOTE")))),
+        ("tags=ANDY OR tags=NOTE", Or((tagged("ANDY"), tagged("NOTE")))),
     ],
 )
 def test_operators(expression: str, expected: Condition) -> None:
@@ -126,7 +126,7 @@ def test_operators(expression: str, expected: Condition) -> None:
     ],
 )
 def test_ranges(expression: str, tests: list[tuple[Compare, float]]) -> None:
-    expected = Every(tuple(Where("width", test, value) for test, value in tests))
+    expected = And(tuple(Where("width", test, value) for test, value in tests))
     assert parsed(expression, NOW) == expected
 
 
@@ -137,7 +137,7 @@ def test_a_relative_time_counts_back_from_now() -> None:
 
 def test_equal_to_a_day_is_inside_it() -> None:
     start = 1_704_067_200.0
-    inside = Every(
+    inside = And(
         (
             Where("created_at", Compare.GREATER_OR_EQUAL, start),
             Where("created_at", Compare.LESS, start + DAY),
@@ -204,14 +204,14 @@ def test_the_deepest_and_the_longest_that_is_allowed() -> None:
     depth = expressions.MAX_DEPTH
     assert parsed("(" * depth + "a" + ")" * depth, NOW) == Where("", Compare.TOKEN, "a")
     many = parsed("a " * expressions.MAX_TERMS, NOW)
-    assert isinstance(many, Every)
+    assert isinstance(many, And)
     assert len(many.conditions) == expressions.MAX_TERMS
 
 
 def test_folders_have_a_name_and_a_path() -> None:
-    expected = Every((Where("path", Compare.PREFIX, "a/"), Where("name", Compare.EQUALS, "b")))
+    expected = And((Where("path", Compare.PREFIX, "a/"), Where("name", Compare.EQUALS, "b")))
     assert parsed_for_folders("path:a/* AND name=b") == expected
-    assert parsed_for_folders("") == Every()
+    assert parsed_for_folders("") == And()
     with pytest.raises(Rejected, match="no field 'tags'"):
         parsed_for_folders("tags=a")
 
@@ -232,9 +232,9 @@ _TEXT = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 @given(st.one_of(st.text(), _SALAD.map(" ".join), _SALAD.map("".join)))
 def test_nothing_but_a_condition_or_a_refusal(expression: str) -> None:
     with suppress(Rejected):
-        assert isinstance(parsed(expression, NOW), Where | Every | Some | Never)
+        assert isinstance(parsed(expression, NOW), Where | And | Or | Not)
     with suppress(Rejected):
-        assert isinstance(parsed_for_folders(expression), Where | Every | Some | Never)
+        assert isinstance(parsed_for_folders(expression), Where | And | Or | Not)
 
 
 @given(st.text(alphabet=_TEXT, max_size=60))

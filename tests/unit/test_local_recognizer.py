@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from facelabel.core.model import Analysis, Asset, EnrolledFace, Reason, Search, Template
+from facelabel.core.model import Analysis, Asset, EnrolledFace, Reason, SearchRecord, Template
 from facelabel.core.quality import Comparable
 from facelabel.errors import (
     ConfigurationError,
@@ -171,13 +171,13 @@ def world() -> World:
 def test_a_face_is_found_again_with_its_similarity(world: World) -> None:
     ann, bob = world.learn("Ann", 0), world.learn("Bob", 60)
     world.engine.script[b"party"] = shows(0, 61)
-    sighting = world.recognizer.identify(HOME, b"party")
-    first, second = sighting.faces
+    probe_result = world.recognizer.identify(HOME, b"party")
+    first, second = probe_result.faces
     assert [hit.face_id for hit in first.hits] == [ann.face_id, bob.face_id]
     assert first.hits[0].similarity == pytest.approx(100)
     assert first.hits[1].similarity == pytest.approx(50)  # 60 degrees are a distance of 1
     assert [hit.person for hit in second.hits] == ["Bob", "Ann"]
-    assert sighting.model == "facelabel scripted/1"
+    assert probe_result.model == "facelabel scripted/1"
     assert world.index.asked == [(2, 16)]
 
 
@@ -207,10 +207,10 @@ def test_the_mean_of_somebodys_references_is_one_more(world: World) -> None:
     assert between.hits[1].similarity == pytest.approx(80.919, abs=0.01)  # 22 degrees, as it is
     assert beside.hits[0].face_id == bob.face_id
     assert beside.hits[0].similarity == pytest.approx(98.255, abs=0.01)
-    again = world.recognizer.recall(HOME, [search("party")])["party"]
+    again = world.recognizer.search_stored(HOME, [search("party")])["party"]
     assert again.faces == (between, beside)
     world.recognizer.forget(HOME, [ann[0].face_id])
-    alone = world.recognizer.recall(HOME, [search("party")])["party"].faces[0]
+    alone = world.recognizer.search_stored(HOME, [search("party")])["party"].faces[0]
     assert alone.hits[0].similarity == pytest.approx(84.357, abs=0.01)  # 18 degrees
 
 
@@ -350,9 +350,9 @@ def test_a_pack_without_calibration_names_nobody(world: World) -> None:
         world.recognizer.identify(HOME, b"party")
 
 
-def search(name: str, version: int = 1) -> Search:
+def search(name: str, version: int = 1) -> SearchRecord:
     """Return the ledger's line about a picture."""
-    return Search(name, name, version, HOME, 1, "80/1", "facelabel scripted/1", ())
+    return SearchRecord(name, name, version, HOME, 1, "80/1", "facelabel scripted/1", ())
 
 
 def test_pictures_are_searched_again_without_images_and_all_at_once(world: World) -> None:
@@ -362,7 +362,7 @@ def test_pictures_are_searched_again_without_images_and_all_at_once(world: World
     world.recognizer.identify(HOME, b"two")  # without an asset nothing is kept
     ann = world.learn("Ann", 0)
     world.index.asked.clear()
-    found = world.recognizer.recall(HOME, [search("one"), search("two"), search("three")])
+    found = world.recognizer.search_stored(HOME, [search("one"), search("two"), search("three")])
     assert set(found) == {"one", "two"}
     assert found["one"].faces[0].hits[0].face_id == ann.face_id
     assert [face.hits[0].similarity for face in found["two"].faces] == pytest.approx([50, 100])
@@ -372,14 +372,14 @@ def test_pictures_are_searched_again_without_images_and_all_at_once(world: World
 def test_another_version_or_model_is_not_recalled(world: World) -> None:
     world.engine.script[b"one"] = shows(0)
     world.recognizer.identify(HOME, b"one", asset("one", version=2))
-    assert world.recognizer.recall(HOME, [search("one", version=1)]) == {}
-    assert set(world.recognizer.recall(HOME, [search("one", version=2)])) == {"one"}
+    assert world.recognizer.search_stored(HOME, [search("one", version=1)]) == {}
+    assert set(world.recognizer.search_stored(HOME, [search("one", version=2)])) == {"one"}
     world.engines["scripted/2"] = ScriptedEngine("scripted/2")
     world.newest = "scripted/2"
     world.recognizer.create("new")
-    assert world.recognizer.recall("new", [search("one", version=2)]) == {}
+    assert world.recognizer.search_stored("new", [search("one", version=2)]) == {}
     world.recognizer.discard("one")
-    assert world.recognizer.recall(HOME, [search("one", version=2)]) == {}
+    assert world.recognizer.search_stored(HOME, [search("one", version=2)]) == {}
 
 
 def test_a_collection_keeps_its_model_when_the_default_changes(world: World) -> None:
@@ -416,7 +416,7 @@ def test_an_unknown_collection_is_told(world: World) -> None:
         lambda: recognizer.faces("none"),
         lambda: recognizer.forget("none", ["face"]),
         lambda: recognizer.identify("none", b"party"),
-        lambda: recognizer.recall("none", []),
+        lambda: recognizer.search_stored("none", []),
         lambda: recognizer.enrol("none", b"party", "Ann", asset()),
     ):
         with pytest.raises(NotFound, match="there is no collection 'none'"):

@@ -9,25 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facelabel.core.matching import KEPT_CANDIDATES, Rules, assign, rank, standing
-from facelabel.core.model import Hit, SearchedFace, Verdict
+from facelabel.core.model import Hit, ProbeFace, Verdict
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from facelabel.core.model import NamedFace
+    from facelabel.core.model import FaceDecision
 
 PEOPLE = ("Ann", "Ben", "Cid", "Dan")
 
 
-def seen(place: int = 0, **similarities: float) -> SearchedFace:
+def seen(place: int = 0, **similarities: float) -> ProbeFace:
     """A face that resembles these people, each by one reference face."""
     hits = tuple(Hit(f"{person}-1", person, s) for person, s in similarities.items())
-    return SearchedFace(some_face(left=place / 10), hits)
+    return ProbeFace(some_face(left=place / 10), hits)
 
 
 def names(
-    *faces: SearchedFace, margin: float = 1.0, refused: tuple[str, ...] = ()
+    *faces: ProbeFace, margin: float = 1.0, refused: tuple[str, ...] = ()
 ) -> list[str | None]:
     return [face.name for face in assign(faces, Rules(80, margin), refused)]
 
@@ -57,7 +57,7 @@ def test_the_threshold_is_enough_and_less_is_not() -> None:
 def test_among_many_what_is_alike_is_a_suggestion() -> None:
     rules, face = Rules(threshold=80, strangers=0.01), seen(0, Ann=85.0, Ben=20.0)
 
-    def decided(face: SearchedFace, portraits: int | None, *refused: str) -> NamedFace:
+    def decided(face: ProbeFace, portraits: int | None, *refused: str) -> FaceDecision:
         (decision,) = assign([face], rules, refused, portraits)
         return decision
 
@@ -113,7 +113,7 @@ def test_a_runner_up_below_the_threshold_is_a_rival_too() -> None:
 
 def test_another_reference_face_of_the_same_person_is_no_rival() -> None:
     hits = (Hit("a1", "Ann", 95), Hit("a2", "Ann", 94.9))
-    assert names(SearchedFace(some_face(), hits), margin=5) == ["Ann"]
+    assert names(ProbeFace(some_face(), hits), margin=5) == ["Ann"]
 
 
 def test_a_runner_up_who_stands_elsewhere_with_a_better_match_is_no_rival() -> None:
@@ -171,7 +171,7 @@ RULES = st.builds(Rules, st.sampled_from([0.0, 50.0, 80.0]), st.sampled_from([1.
 REFUSED = st.frozensets(st.sampled_from(PEOPLE), max_size=2)
 
 
-def photo(faces: list[dict[str, float]]) -> list[SearchedFace]:
+def photo(faces: list[dict[str, float]]) -> list[ProbeFace]:
     return [seen(place, **face) for place, face in enumerate(faces)]
 
 
@@ -236,15 +236,15 @@ def test_the_order_of_faces_and_of_hits_means_nothing(
     faces: list[dict[str, float]], rules: Rules, refused: frozenset[str]
 ) -> None:
     forwards = photo(faces)
-    backwards = [SearchedFace(face.face, face.hits[::-1]) for face in forwards]
+    backwards = [ProbeFace(face.face, face.hits[::-1]) for face in forwards]
     by_place = decisions(forwards, rules, refused)
     for shuffled in itertools.islice(itertools.permutations(backwards), 24):
         assert decisions(list(shuffled), rules, refused) == by_place
 
 
 def decisions(
-    faces: list[SearchedFace], rules: Rules, refused: frozenset[str]
-) -> dict[float, NamedFace]:
+    faces: list[ProbeFace], rules: Rules, refused: frozenset[str]
+) -> dict[float, FaceDecision]:
     decided = assign(faces, rules, refused)
     assert [d.face for d in decided] == [f.face for f in faces]
     return {face.face.box.left: face for face in decided}

@@ -8,9 +8,9 @@ from facelabel.core import naming
 from facelabel.core.model import NameState
 
 
-def seen(*names: str) -> naming.Seen:
+def seen(*names: str) -> naming.NamesPresent:
     """Names that stand in the one place there is."""
-    return naming.Seen(frozenset(names), frozenset(names))
+    return naming.NamesPresent(frozenset(names), frozenset(names))
 
 
 WRITING, WRITTEN = NameState.WRITING, NameState.WRITTEN

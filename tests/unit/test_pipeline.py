@@ -12,7 +12,7 @@ from tests.unit.conftest import Overtaken
 from tests.unit.test_convergence import Fate, fated
 
 from facelabel.core.jobs import Job, JobKind, JobState
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.core.matching import Rules
 from facelabel.core.model import Asset, NameState, Verdict
 from facelabel.errors import UnreadableImage
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.unit.conftest import Bench
 
-    from facelabel.core.model import Basis, EnrolledFace, Search, Sighting
+    from facelabel.core.model import Basis, EnrolledFace, ProbeResult, SearchRecord
 
 
 # ---- which folder means what
@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 )
 def test_folders_are_compared_by_path_segment(folder: str, *, trains: bool, searches: bool) -> None:
     asset = Asset("1", "p", folder, 1, "jpg", 1, "e")
-    assert (Scheme().trains(asset), Scheme().searches(asset)) == (trains, searches)
+    assert (LabelPolicy().is_training(asset), LabelPolicy().is_searchable(asset)) == (
+        trains,
+        searches,
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,9 +65,12 @@ def test_folders_are_compared_by_path_segment(folder: str, *, trains: bool, sear
 def test_where_folders_nest_the_inner_one_decides(
     training: str, recognition: str, folder: str, *, trains: bool
 ) -> None:
-    scheme = Scheme(training, recognition)
+    label_policy = LabelPolicy(training, recognition)
     asset = Asset("1", "p", folder, 1, "jpg", 1, "e")
-    assert (scheme.trains(asset), scheme.searches(asset)) == (trains, not trains)
+    assert (label_policy.is_training(asset), label_policy.is_searchable(asset)) == (
+        trains,
+        not trains,
+    )
 
 
 # ---- learning
@@ -152,8 +158,8 @@ def test_nobody_is_forgotten_because_a_portrait_is_not_to_be_found(bench: Bench)
     bench.library.away |= {ann, photo}
     for asset_id in (ann, photo):
         bench.queue.enqueue(JobKind.ASSET, asset_id)
-    bench.reconciler.mend(bench.reconciler.check())
-    bench.reconciler.look_at(bench.reconciler.missed())
+    bench.reconciler.repair(bench.reconciler.check())
+    bench.reconciler.look_at(bench.reconciler.diff_library())
     bench.work()
     assert (bench.enrolled(), bench.names(photo)) == (before, {"Ann"})
     assert not bench.dead()
@@ -467,10 +473,10 @@ def test_nothing_is_kept_of_the_faces_seen_on_a_photo_that_became_a_training_ima
     search = bench.ledger.search(photo)
     assert search is not None
     collection = bench.pipeline.gallery.collection()
-    assert photo in bench.recognizer.recall(collection, [search])
+    assert photo in bench.recognizer.search_stored(collection, [search])
     bench.library.move(photo, "training")
     bench.work()
-    assert photo not in bench.recognizer.recall(collection, [search])
+    assert photo not in bench.recognizer.search_stored(collection, [search])
 
 
 def test_somebody_learnt_while_a_picture_is_searched_is_found_on_it(bench: Bench) -> None:
@@ -594,7 +600,7 @@ def test_new_rules_make_a_search_out_of_date(bench: Bench) -> None:
     assert bench.pipeline.identifier.needs_search(bench.asset(photo))
     bench.work()
     assert not bench.pipeline.identifier.needs_search(bench.asset(photo))
-    strict = pipeline_with(bench.pipeline, Scheme(rules=Rules(threshold=99.5)))
+    strict = pipeline_with(bench.pipeline, LabelPolicy(rules=Rules(threshold=99.5)))
     assert strict.identifier.needs_search(bench.asset(photo))
     bench.queue.enqueue(JobKind.ASSET, photo)
     job = bench.queue.claim()
@@ -622,8 +628,8 @@ def test_where_many_are_known_more_is_asked_of_a_face(bench: Bench) -> None:
 
 
 def test_a_gallery_begun_before_goes_on_with_the_threshold_alone(bench: Bench) -> None:
-    bench.ledger.switch(bench.pipeline.scheme.collection)  # as an older program began it
-    bench.recognizer.create(bench.pipeline.scheme.collection)
+    bench.ledger.switch(bench.pipeline.label_policy.collection)  # as an older program began it
+    bench.recognizer.create(bench.pipeline.label_policy.collection)
     bench.recognizer.size = 100_000_000_000
     bench.learn("ann")
     photo = bench.upload("ann")
@@ -632,7 +638,7 @@ def test_a_gallery_begun_before_goes_on_with_the_threshold_alone(bench: Bench) -
     search = bench.ledger.search(photo)
     assert search is not None
     assert search.portraits is None
-    strict = pipeline_with(bench.pipeline, Scheme(rules=Rules(strangers=0.01)))
+    strict = pipeline_with(bench.pipeline, LabelPolicy(rules=Rules(strangers=0.01)))
     assert strict.identifier.needs_search(bench.asset(photo))
     bench.queue.enqueue(JobKind.ASSET, photo)
     job = bench.queue.claim()
@@ -640,9 +646,9 @@ def test_a_gallery_begun_before_goes_on_with_the_threshold_alone(bench: Bench) -
     assert strict.examine(job).removed == ("Ann",)
 
 
-def pipeline_with(one: Pipeline, scheme: Scheme) -> Pipeline:
+def pipeline_with(one: Pipeline, label_policy: LabelPolicy) -> Pipeline:
     """The same pipeline under another scheme."""
-    return Pipeline(one.library, one.recognizer, one.ledger, one.queue, one.clock, scheme)
+    return Pipeline(one.library, one.recognizer, one.ledger, one.queue, one.clock, label_policy)
 
 
 # ---- sweeps
@@ -740,7 +746,7 @@ def test_a_sweep_leaves_a_picture_whose_own_job_was_quicker(bench: Bench) -> Non
     class Overtaken(MemoryLedger):
         """The picture's own job comes to its end while the sweep decides."""
 
-        def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+        def revise(self, searches: Sequence[tuple[SearchRecord, Basis | None]]) -> None:
             own = Job(1, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0)
             bench.pipeline.examine(own)
             super().revise(searches)
@@ -751,7 +757,7 @@ def test_a_sweep_leaves_a_picture_whose_own_job_was_quicker(bench: Bench) -> Non
     pipeline.sweep(Job(1, JobKind.SWEEP, SWEEP_KEY, {}, JobState.READY, 1, 0.0))
     search = bench.ledger.search(photo)
     assert search is not None
-    assert (set(search.names), search.rules) == ({"Ann"}, bench.pipeline.scheme.fingerprint)
+    assert (set(search.names), search.rules) == ({"Ann"}, bench.pipeline.label_policy.fingerprint)
 
 
 def test_a_picture_deleted_while_a_sweep_decides_about_it_is_forgotten(bench: Bench) -> None:
@@ -763,8 +769,10 @@ def test_a_picture_deleted_while_a_sweep_decides_about_it_is_forgotten(bench: Be
     class Overtaken(MemoryRecognizer):
         """The job of the deleted picture comes to its end before the sweep has decided."""
 
-        def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
-            found = super().recall(collection, searches)
+        def search_stored(
+            self, collection: str, searches: Sequence[SearchRecord]
+        ) -> Mapping[str, ProbeResult]:
+            found = super().search_stored(collection, searches)
             bench.library.delete(photo)
             bench.pipeline.examine(Job(1, JobKind.ASSET, photo, {}, JobState.READY, 1, 0.0))
             return found

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 from facelabel.core import label_policy as schemes
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import Places, Scheme
+from facelabel.core.label_policy import LabelPolicy, NameTargets
 from facelabel.core.model import Asset, NameState
-from facelabel.core.naming import Seen
+from facelabel.core.naming import NamesPresent
 from facelabel.recognition.worker import Worker, handlers
 
-EVERYWHERE = Places(tags=True, prefix="person:", field="people", context="who")
+EVERYWHERE = NameTargets(tags=True, prefix="person:", field="people", context="who")
 
 
 def asset(*tags: str, field: object = None, context: str = "") -> Asset:
@@ -33,11 +33,11 @@ def asset(*tags: str, field: object = None, context: str = "") -> Asset:
 @pytest.mark.parametrize(
     ("places", "picture", "everywhere", "anywhere"),
     [
-        (Places(), asset("Ann", "beach"), {"Ann", "beach"}, {"Ann", "beach"}),
-        (Places(prefix="p:"), asset("p:Ann", "beach", "p:"), {"Ann"}, {"Ann"}),
-        (Places(tags=False, field="people"), asset("Ann", field=["Ben"]), {"Ben"}, {"Ben"}),
-        (Places(tags=False, field="people"), asset(field="Ben"), {"Ben"}, {"Ben"}),
-        (Places(tags=False, context="who"), asset(context="Ann, Ben"), {"Ann", "Ben"},
+        (NameTargets(), asset("Ann", "beach"), {"Ann", "beach"}, {"Ann", "beach"}),
+        (NameTargets(prefix="p:"), asset("p:Ann", "beach", "p:"), {"Ann"}, {"Ann"}),
+        (NameTargets(tags=False, field="people"), asset("Ann", field=["Ben"]), {"Ben"}, {"Ben"}),
+        (NameTargets(tags=False, field="people"), asset(field="Ben"), {"Ben"}, {"Ben"}),
+        (NameTargets(tags=False, context="who"), asset(context="Ann, Ben"), {"Ann", "Ben"},
          {"Ann", "Ben"}),
         (EVERYWHERE, asset("person:Ann", "person:Ben", field=["Ann"], context="Ann, Cid"),
          {"Ann"}, {"Ann", "Ben", "Cid"}),
@@ -45,27 +45,27 @@ def asset(*tags: str, field: object = None, context: str = "") -> Asset:
     ],
 )  # fmt: skip
 def test_names_are_read_off_every_place(
-    places: Places, picture: Asset, everywhere: set[str], anywhere: set[str]
+    targets: NameTargets, picture: Asset, everywhere: set[str], anywhere: set[str]
 ) -> None:
-    assert places.seen(picture) == Seen(frozenset(everywhere), frozenset(anywhere))
+    assert targets.seen(picture) == NamesPresent(frozenset(everywhere), frozenset(anywhere))
 
 
 def test_a_fingerprint_tells_rules_and_places_apart() -> None:
-    plain, other = Scheme(), Scheme(places=EVERYWHERE)
+    plain, other = LabelPolicy(), LabelPolicy(targets=EVERYWHERE)
     assert plain.fingerprint == plain.rules.fingerprint  # as in data folders of before
-    assert plain.same_places(plain.fingerprint)
-    assert plain.same_places(schemes.undecided(plain.fingerprint))
-    assert not plain.same_places(other.fingerprint)
-    assert other.same_places(schemes.undecided(other.fingerprint))
-    for scheme in (plain, other):
-        assert schemes.is_decided(scheme.fingerprint)
-        assert not schemes.is_decided(schemes.undecided(scheme.fingerprint))
+    assert plain.same_targets(plain.fingerprint)
+    assert plain.same_targets(schemes.undecided(plain.fingerprint))
+    assert not plain.same_targets(other.fingerprint)
+    assert other.same_targets(schemes.undecided(other.fingerprint))
+    for label_policy in (plain, other):
+        assert schemes.is_decided(label_policy.fingerprint)
+        assert not schemes.is_decided(schemes.undecided(label_policy.fingerprint))
 
 
 @pytest.fixture
 def bench() -> Bench:
     """Return a bench whose names go everywhere."""
-    return Bench(Scheme(label_field="people", places=EVERYWHERE))
+    return Bench(LabelPolicy(label_field="people", targets=EVERYWHERE))
 
 
 def standing(bench: Bench, asset_id: str) -> tuple[set[str], object, str | None]:
@@ -111,7 +111,7 @@ def test_a_name_taken_from_one_place_goes_from_all_and_stays_away(bench: Bench) 
 
 
 def test_where_names_do_not_go_to_tags_no_tag_is_ours_to_remove() -> None:
-    bench = Bench(Scheme(places=Places(tags=False, context="who")))
+    bench = Bench(LabelPolicy(targets=NameTargets(tags=False, context="who")))
     learnt = bench.learn("ann")
     photo = bench.upload("ann", tags=["Ann", "beach"])
     other = bench.upload("ann")
@@ -125,7 +125,7 @@ def test_where_names_do_not_go_to_tags_no_tag_is_ours_to_remove() -> None:
 
 
 def test_what_others_write_while_a_picture_is_looked_at_stays() -> None:
-    bench = Bench(Scheme(places=Places(tags=False, context="who")))
+    bench = Bench(LabelPolicy(targets=NameTargets(tags=False, context="who")))
     quiet = bench.library.silently()
     bench.recognizer = Overtaken(lambda: quiet.set_context(photo, {"who": "Zoe"}))
     bench.pipeline = dataclasses.replace(bench.pipeline, recognizer=bench.recognizer)
@@ -140,8 +140,10 @@ def test_other_places_from_now_on_are_nobodys_decision(bench: Bench) -> None:
     bench.learn("ann")
     photo = bench.upload("ann")
     bench.work()
-    moved = dataclasses.replace(bench.pipeline.scheme, places=Places(tags=False, context="names"))
-    pipeline = dataclasses.replace(bench.pipeline, scheme=moved)
+    moved = dataclasses.replace(
+        bench.pipeline.label_policy, targets=NameTargets(tags=False, context="names")
+    )
+    pipeline = dataclasses.replace(bench.pipeline, label_policy=moved)
     assert pipeline.identifier.needs_search(bench.asset(photo))
     look(pipeline, bench, photo)
     assert bench.asset(photo).context["names"] == "Ann"

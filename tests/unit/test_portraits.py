@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from facelabel.errors import NotFound, Rejected
-from facelabel.inputs.portraits import MAX_LABELS_BYTES, Portrait, read, why_unreadable
+from facelabel.inputs.portraits import MAX_LABELS_BYTES, Portrait, explain_unreadable, read
 from facelabel.inputs.walking import LeftOut, Reason, Walk
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -74,7 +74,7 @@ def test_what_a_list_names_is_looked_for(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg")
     lines = "a.jpg,Ann\nb\0.jpg,Bo\nmissing.jpg,Cy\nhttps://x.example/y.jpg,Di\n"
     (tmp_path / "labels.csv").write_text(lines)
-    said = {portrait.person: why_unreadable(portrait) for portrait in portraits(tmp_path)}
+    said = {portrait.person: explain_unreadable(portrait) for portrait in portraits(tmp_path)}
     assert said == {
         "Ann": "", "Bo": "cannot be read: embedded null byte",
         "Cy": "cannot be read: No such file or directory", "Di": "",

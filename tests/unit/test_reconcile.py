@@ -7,10 +7,10 @@ from tests.unit.conftest import Bench
 
 from facelabel.core import names
 from facelabel.core.jobs import JobKind, JobState, Outcome, OutcomeKind
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.core.model import NameState
 from facelabel.errors import Rejected
-from facelabel.recognition.reconcile import PAGE, TURN_SECONDS, Drift, Loss, Missed
+from facelabel.recognition.reconcile import PAGE, TURN_SECONDS, Drift, LibraryDrift, Loss
 from facelabel.testing import MemoryLedger, portrait
 
 PEOPLE = ("ann", "ben", "cid")
@@ -46,17 +46,17 @@ def test_what_is_not_enrolled_or_under_another_label_or_version_is_missing(
     drift = bench.reconciler.check()
     assert {asset.asset_id for asset in drift.missing} == {new, family["ann"], family["ben"]}
     assert not drift.clean
-    mend(bench, drift)
+    repair(bench, drift)
     assert bench.people() == ["Anne", "Ben", "Cid", "Dan"]
     assert bench.names(family["photo"]) == {"Anne", "Ben", "Cid"}
 
 
-def mend(bench: Bench, drift: Drift) -> None:
+def repair(bench: Bench, drift: Drift) -> None:
     """Mend, work, and see that all is well."""
-    bench.reconciler.mend(drift)
+    bench.reconciler.repair(drift)
     bench.work()
     assert bench.reconciler.check().clean
-    assert not bench.ledger.leftovers(bench.pipeline.gallery.collection())
+    assert not bench.ledger.faces_to_delete(bench.pipeline.gallery.collection())
 
 
 def test_what_is_enrolled_without_label_or_image_is_extra(
@@ -68,7 +68,7 @@ def test_what_is_enrolled_without_label_or_image_is_extra(
     silently(bench)
     drift = bench.reconciler.check()
     assert set(drift.extra) == {family[person] for person in PEOPLE}
-    mend(bench, drift)
+    repair(bench, drift)
     assert bench.people() == []
     assert bench.names(family["photo"]) == set()
 
@@ -77,7 +77,7 @@ def test_looking_makes_no_collection(bench: Bench) -> None:
     """Which models a collection gets is decided when the first face is learnt."""
     drift = bench.reconciler.check()
     assert drift.clean
-    bench.reconciler.mend(drift)
+    bench.reconciler.repair(drift)
     assert bench.ledger.collection() is None
     assert not list(bench.recognizer.collections())
 
@@ -88,7 +88,7 @@ def test_a_face_the_collection_lost_is_learnt_again(bench: Bench, family: dict[s
     bench.recognizer.forget(bench.pipeline.gallery.collection(), lost)
     drift = bench.reconciler.check()
     assert [line.asset_id for line in drift.lost] == [family["ann"]]
-    mend(bench, drift)
+    repair(bench, drift)
     assert bench.enrolled() == faces
 
 
@@ -98,7 +98,7 @@ def test_a_face_nobody_holds_is_forgotten(bench: Bench, family: dict[str, str]) 
     orphan = bench.recognizer.enrol(collection, portrait("eve"), "Eve", asset)
     drift = bench.reconciler.check()
     assert drift.orphans == (orphan.face_id,)
-    mend(bench, drift)
+    repair(bench, drift)
     assert bench.people() == ["Ann", "Ben", "Cid"]
 
 
@@ -110,7 +110,7 @@ def test_a_picture_named_by_a_face_nobody_holds_is_decided_again(
     photo = bench.upload("eve")
     bench.work()
     assert bench.names(photo) == {"Eve"}
-    mend(bench, bench.reconciler.check())
+    repair(bench, bench.reconciler.check())
     assert bench.names(photo) == set()
 
 
@@ -118,7 +118,7 @@ def test_faces_of_other_programs_are_left_alone(bench: Bench, family: dict[str, 
     collection = bench.pipeline.gallery.collection()
     theirs = bench.recognizer.learn_untraced(collection, "eve")
     assert bench.reconciler.check().clean
-    mend(bench, bench.reconciler.check())
+    repair(bench, bench.reconciler.check())
     assert [face.person for face in bench.recognizer.faces(collection, [theirs])] == ["eve"]
 
 
@@ -128,7 +128,7 @@ def test_faces_of_other_programs_stay_where_one_of_ours_is_forgotten(
     collection = bench.pipeline.gallery.collection()
     theirs = bench.recognizer.learn_untraced(collection, "eve")
     bench.recognizer.enrol(collection, portrait("ida"), "Ida", bench.asset(family["photo"]))
-    mend(bench, bench.reconciler.check())
+    repair(bench, bench.reconciler.check())
     assert [face.person for face in bench.recognizer.faces(collection, [theirs])] == ["eve"]
     everybody = {face.person for face in bench.recognizer.faces(collection)}
     assert everybody == {"Ann", "Ben", "Cid", "eve"}
@@ -144,7 +144,7 @@ def test_pictures_are_compared_so_many_at_a_time(bench: Bench) -> None:
     for number in range(PAGE + 1):
         bench.library.silently().upload(b"", folder="assets", public_id=f"assets/{number}")
     compared: list[int] = []
-    bench.reconciler.missed(compared.append)
+    bench.reconciler.diff_library(compared.append)
     assert compared == [PAGE, PAGE + 1]
 
 
@@ -181,7 +181,7 @@ def test_an_orphan_enrolled_since_we_looked_is_kept(bench: Bench, family: dict[s
     drift = bench.reconciler.check()
     assert len(drift.orphans) == 1
     bench.work()
-    bench.reconciler.mend(drift)
+    bench.reconciler.repair(drift)
     assert bench.people() == ["Ann", "Ben", "Cid", "Dan"]
 
 
@@ -197,7 +197,7 @@ def test_faces_of_a_lost_ledger_are_put_on_record_again(
     collection = anew.pipeline.gallery.collection()
     drift = anew.reconciler.check()
     assert set(drift.orphans) == faces.keys()
-    anew.reconciler.mend(drift)
+    anew.reconciler.repair(drift)
     adopted = list(ledger.enrolments(collection))
     assert {line.asset_id for line in adopted} == {family["ann"], family["cid"]}
     assert {line.digest for line in adopted} == {line.face_id for line in adopted}
@@ -373,7 +373,7 @@ def test_faces_in_a_collection_that_a_client_made_again_count_too(
     bench: Bench, family: dict[str, str]
 ) -> None:
     rebuild(bench)
-    base = bench.pipeline.scheme.collection
+    base = bench.pipeline.label_policy.collection
     bench.recognizer.create(base)  # its name was free since the rebuild
     theirs = bench.recognizer.learn_untraced(base, "eve")
 
@@ -461,7 +461,7 @@ def test_nothing_was_missed_where_every_job_was_done(bench: Bench, family: dict[
     bench.upload("ann", folder="training")
     bench.upload("ann", folder="elsewhere", tags=["faceLabel:Ann"])
     bench.work()
-    missed = bench.reconciler.missed()
+    missed = bench.reconciler.diff_library()
     assert (missed.changed, missed.gone, missed.listed, missed.known) == ((), (), 6, 4)
 
 
@@ -477,7 +477,7 @@ def test_every_change_that_was_missed_is_found_and_made_good(
     bench.library.move(family["ben"], "assets")
     bench.library.delete(family["cid"])
     silently(bench)
-    missed = bench.reconciler.missed()
+    missed = bench.reconciler.diff_library()
     assert set(missed.changed) == {new, seen, unsaid, family["ann"], family["ben"]}
     assert missed.gone == (family["cid"],)
     bench.queue.enqueue(JobKind.RECONCILE, "all")
@@ -486,7 +486,7 @@ def test_every_change_that_was_missed_is_found_and_made_good(
     assert bench.names(family["photo"]) == set()
     assert bench.names(seen) == {"Dan"}
     assert bench.ledger.names(unsaid) == {"Ann": NameState.REFUSED}
-    assert bench.reconciler.missed().changed == ()
+    assert bench.reconciler.diff_library().changed == ()
 
 
 def test_changed_rules_and_overwritten_pictures_are_found(
@@ -495,7 +495,7 @@ def test_changed_rules_and_overwritten_pictures_are_found(
     public_id = bench.asset(family["photo"]).public_id
     bench.library.upload(portrait("ann"), folder="assets", public_id=public_id)
     silently(bench)
-    assert bench.reconciler.missed().changed == (family["photo"],)
+    assert bench.reconciler.diff_library().changed == (family["photo"],)
 
 
 def test_much_that_is_gone_at_once_is_not_believed(bench: Bench) -> None:
@@ -504,7 +504,7 @@ def test_much_that_is_gone_at_once_is_not_believed(bench: Bench) -> None:
     for asset_id in photos[:10]:
         bench.library.delete(asset_id)
     silently(bench)
-    bench.reconciler.missed().check()  # ten are few
+    bench.reconciler.diff_library().check()  # ten are few
     bench.library.delete(photos[10])
     silently(bench)
     bench.queue.enqueue(JobKind.RECONCILE, "all")
@@ -524,7 +524,7 @@ def test_many_pictures_that_were_moved_elsewhere_are_not_taken_for_gone(bench: B
     for asset_id in photos[:30]:
         bench.library.move(asset_id, "archive")
     silently(bench)
-    assert bench.reconciler.missed().vanished == 0
+    assert bench.reconciler.diff_library().vanished == 0
     bench.queue.enqueue(JobKind.RECONCILE, "all")
     bench.work()
     assert bench.dead() == []
@@ -533,13 +533,13 @@ def test_many_pictures_that_were_moved_elsewhere_are_not_taken_for_gone(bench: B
         bench.library.delete(asset_id)
     silently(bench)
     with pytest.raises(Rejected, match="30 of 60 known pictures"):
-        bench.reconciler.missed().check()
+        bench.reconciler.diff_library().check()
 
 
 def test_a_picture_only_said_to_be_gone_is_not_forgotten(
     bench: Bench, family: dict[str, str]
 ) -> None:
-    missed = Missed((), (family["ann"], family["photo"]), 0, 4, 0)
+    missed = LibraryDrift((), (family["ann"], family["photo"]), 0, 4, 0)
     bench.reconciler.look_at(missed)
     bench.work()
     assert bench.people() == ["Ann", "Ben", "Cid"]
@@ -550,11 +550,11 @@ def test_a_picture_only_said_to_be_gone_is_not_forgotten(
     ("training", "recognition"), [("a", "b"), ("a", "a/b"), ("a/b", "a"), ("a", "")]
 )
 def test_nested_folders_are_listed_once(training: str, recognition: str) -> None:
-    bench = Bench(Scheme(training, recognition))
+    bench = Bench(LabelPolicy(training, recognition))
     bench.upload("ann", folder=training, tags=["faceLabel:Ann"])
     bench.upload("ann", folder=recognition or "x")
-    assert len(bench.reconciler.missed().changed) == 2
-    assert bench.reconciler.missed().listed == 2
+    assert len(bench.reconciler.diff_library().changed) == 2
+    assert bench.reconciler.diff_library().listed == 2
 
 
 @pytest.mark.parametrize("force", [False, True])

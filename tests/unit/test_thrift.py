@@ -6,17 +6,17 @@ import pytest
 from tests.unit.conftest import Bench
 
 from facelabel.core.jobs import JobKind
-from facelabel.recognition.live_gallery import Thrift
+from facelabel.recognition.live_gallery import PaidSearchPolicy
 from facelabel.testing import portrait
 
 HOUR = 3600.0
-THRIFT = Thrift(look_back=HOUR, delay=300.0)
+THRIFT = PaidSearchPolicy(look_back=HOUR, delay=300.0)
 
 
 @pytest.fixture
 def bench() -> Bench:
     """Return an empty library whose recogniser keeps nothing of the pictures it saw."""
-    return Bench(thrift=THRIFT)
+    return Bench(paid_searches=THRIFT)
 
 
 def later(bench: Bench, seconds: float = 2 * HOUR) -> None:

@@ -11,7 +11,7 @@ from cloudinary.utils import cloudinary_url
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.cloudinary.steps import Border, Crop, Effect, Gravity, Length, Step, Turn
+from facelabel.cloudinary.steps import Border, Crop, Effect, Gravity, Length, Rotation, Step
 from facelabel.cloudinary.transformations import (
     MAX_LENGTH,
     MAX_STEPS,
@@ -47,8 +47,8 @@ def only(text: str) -> Step:
         ("g_xy_center", Step(gravity=Gravity.XY_CENTER)),
         ("a_90", Step(turns=(90.0,))),
         ("a_-22.5", Step(turns=(-22.5,))),
-        ("a_auto_right.hflip", Step(turns=(Turn.AUTO_RIGHT, Turn.HFLIP))),
-        ("a_90.vflip", Step(turns=(90.0, Turn.VFLIP))),
+        ("a_auto_right.hflip", Step(turns=(Rotation.AUTO_RIGHT, Rotation.HFLIP))),
+        ("a_90.vflip", Step(turns=(90.0, Rotation.VFLIP))),
         ("e_pixelate_faces:15", Step(effect=Effect.PIXELATE_FACES, strength=15)),
         ("e_grayscale", Step(effect=Effect.GRAYSCALE)),
         ("r_20", Step(radius=(20, 20, 20, 20))),

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.waiting import PATIENCE, until
 
-from facelabel.engine.fair_semaphore import Turns
+from facelabel.engine.fair_semaphore import FairSemaphore
 
 
 def test_no_more_than_so_many_at_once() -> None:
-    turns, inside = Turns(3), threading.Semaphore(3)
+    turns, inside = FairSemaphore(3), threading.Semaphore(3)
     both = threading.Barrier(3, timeout=PATIENCE)
 
     def take(number: int) -> bool:
@@ -32,7 +32,7 @@ def test_no_more_than_so_many_at_once() -> None:
 
 
 def test_nobody_overtakes() -> None:
-    turns, came = Turns(1), list[int]()
+    turns, came = FairSemaphore(1), list[int]()
 
     def take(number: int) -> None:
         with turns:
@@ -48,7 +48,7 @@ def test_nobody_overtakes() -> None:
 
 
 def test_an_error_passes_the_turn_on() -> None:
-    turns = Turns(1)
+    turns = FairSemaphore(1)
     for _ in range(2):
         with pytest.raises(ValueError, match="broken"), turns:
             raise ValueError("broken")

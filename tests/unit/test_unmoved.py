@@ -19,7 +19,7 @@ from tests.unit.test_local_recognizer import (
 )
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped] # it ships none
 
-from facelabel.core.model import Noted, Search
+from facelabel.core.model import Noted, SearchRecord
 from facelabel.gallery import footing
 from facelabel.testing import MemoryIndex, MemoryTemplates
 
@@ -213,8 +213,8 @@ def test_a_look_during_which_the_gallery_changed_has_no_note(world: World) -> No
     busy = world.recogniser(Busy(world.templates))
     assert busy.identify(HOME, b"party", asset("party")).note is None
     assert len(busy.identify(HOME, b"party", asset("party")).faces) == 1
-    line = Search("party", "party", 1, HOME, 1, "80/1", "", ())
-    assert world.recognizer.recall(HOME, [line])["party"].note is not None
+    line = SearchRecord("party", "party", 1, HOME, 1, "80/1", "", ())
+    assert world.recognizer.search_stored(HOME, [line])["party"].note is not None
 
 
 def test_after_very_many_newcomers_nothing_is_told_apart(world: World) -> None:

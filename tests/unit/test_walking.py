@@ -178,7 +178,7 @@ def test_what_may_not_even_be_looked_at_is_left_to_its_reader(as_nobody: Path) -
     try:
         assert list(walk.pictures(named)) == named
         assert walk.people(as_nobody / "listed") == []
-        assert reading.why_unreadable(named[0]) == "may not be read: Permission denied"
+        assert reading.explain_unreadable(named[0]) == "may not be read: Permission denied"
         with pytest.raises(NotFound, match="a may not be read: Permission denied"):
             portraits.read(as_nobody / "closed/a", "", walk)
         with pytest.raises(NotFound, match="a may not be read: Permission denied"):
@@ -189,7 +189,7 @@ def test_what_may_not_even_be_looked_at_is_left_to_its_reader(as_nobody: Path) -
         for folder in ("closed", "listed"):
             (as_nobody / folder).chmod(0o700)
     assert walk.faults == [f"{as_nobody}/listed/Ann may not be read: Permission denied"]
-    assert reading.why_unreadable(named[1]) == "cannot be read: File name too long"
+    assert reading.explain_unreadable(named[1]) == "cannot be read: File name too long"
     with pytest.raises(NotFound, match="x is neither a folder nor a labels"):
         portraits.read(named[1], "", walk)
 

@@ -111,7 +111,7 @@ def _load(path: Path) -> tuple[ApiKey, ...]:
         lines = json.loads(path.read_text("utf-8"))
         return tuple(ApiKey(str(line["key"]), str(line["secret"])) for line in lines)
     except OSError as error:
-        raise ConfigurationError(f"the keys in {path} {reading.why(error)}") from None
+        raise ConfigurationError(f"the keys in {path} {reading.explain(error)}") from None
     except (ValueError, TypeError, KeyError):  # no detail: it might show a secret
         raise ConfigurationError(
             f"the keys in {path} cannot be read; mend the file, or delete it for new keys"

@@ -13,7 +13,7 @@ from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.rate import cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.bootstrap.core import USUAL_FACES, limits
-from facelabel.recognition.live_gallery import Thrift
+from facelabel.recognition.live_gallery import PaidSearchPolicy
 from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Amazon:
     look_back: float
 
     @property
-    def thrift(self) -> Thrift:
+    def paid_searches(self) -> PaidSearchPolicy:
         """Searches are paid for."""
-        return Thrift(look_back=self.look_back)
+        return PaidSearchPolicy(look_back=self.look_back)
 
     def spent(self) -> tuple[int, float]:
         """Calls of this process so far, free ones included, and what they cost in dollars."""

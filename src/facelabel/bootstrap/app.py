@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.installation import Installation
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.local import Local
-    from facelabel.bootstrap.own_faces import OwnFaces
+    from facelabel.bootstrap.local_faces import LocalFaces
     from facelabel.bootstrap.remote import Remote
     from facelabel.cloudinary.intake import Intake
     from facelabel.cloudinary.ports import Inbox
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import Job, Outcome
-    from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import NamedFace
+    from facelabel.core.label_policy import LabelPolicy
+    from facelabel.core.model import FaceDecision
     from facelabel.engine.engines import Engines, Notice, Progress
     from facelabel.gallery.ports import FaceEngine
     from facelabel.media.ports import EditableLibrary
@@ -72,7 +72,7 @@ class App:
     #: … and the account there; None with a library of our own.
     remote: Remote | None = None
     #: Faces on this computer, whoever the pipeline asks; None where no database is.
-    own_faces: OwnFaces | None = None
+    local_faces: LocalFaces | None = None
     #: Rekognition, where it knows the faces.
     amazon: Amazon | None = None
     #: To the local library, and to Rekognition's operations here; None where no database is.
@@ -116,9 +116,9 @@ class App:
         return self.pipeline.clock
 
     @property
-    def scheme(self) -> Scheme:
+    def label_policy(self) -> LabelPolicy:
         """Which pictures teach, which are searched, and where names go."""
-        return self.pipeline.scheme
+        return self.pipeline.label_policy
 
     @property
     def gallery(self) -> LiveGallery:
@@ -144,14 +144,14 @@ class App:
         fetched = Fetcher(max_bytes=largest, timeout=FETCH_SECONDS, allow_private=near).fetch(url)
         return fetched.data, fetched.filename
 
-    def annotate(self, data: bytes, faces: tuple[NamedFace, ...]) -> bytes:
+    def annotate(self, data: bytes, faces: tuple[FaceDecision, ...]) -> bytes:
         """Draw boxes and names into an image file; a JPEG."""
         return annotate(data, faces, limits(self.settings))
 
     def settle(self) -> None:
         """Erase what is noted to go, also by other machines; costs next to nothing."""
-        if self.own_faces:
-            self.own_faces.settle()
+        if self.local_faces:
+            self.local_faces.settle()
         if self.local:
             self.local.release()
 
@@ -260,16 +260,16 @@ def _on_database(settings: Settings, database: Database, engines: Engines) -> Ap
     )
     pipeline = wiring.pipeline(
         settings,
-        _either(local, remote).quiet,
+        _either(local, remote).for_pipeline,
         _either(amazon, own).recognizer,
         stores,
         clock,
-        thrift=amazon.thrift if amazon else None,
+        paid_searches=amazon.paid_searches if amazon else None,
         calibration=meaning,
     )
     return App(
         settings, stores, pipeline, engines, _notifier(settings, clock),
-        local=local, remote=remote, own_faces=own, amazon=amazon, keys=keys,
+        local=local, remote=remote, local_faces=own, amazon=amazon, keys=keys,
     )  # fmt: skip
 
 
@@ -285,7 +285,12 @@ def _on_aws(settings: Settings, engines: Engines) -> App:
     stores = aws.build(settings, clock)
     remote, amazon = _remote(settings, stores.queue, clock), _amazon(settings, engines)
     pipeline = wiring.pipeline(
-        settings, remote.quiet, amazon.recognizer, stores, clock, thrift=amazon.thrift
+        settings,
+        remote.for_pipeline,
+        amazon.recognizer,
+        stores,
+        clock,
+        paid_searches=amazon.paid_searches,
     )
     return App(
         settings, stores, pipeline, engines, _notifier(settings, clock),
@@ -300,7 +305,7 @@ def _either(one: S | None, other: T | None) -> S | T:
     return chosen
 
 
-def _with_rekognition(settings: Settings, own: OwnFaces, stores: Stores) -> bool:
+def _with_rekognition(settings: Settings, own: LocalFaces, stores: Stores) -> bool:
     """Whether Amazon knows the faces; a data folder goes on with what it began with."""
     if settings.faces != "auto":
         return settings.faces == "rekognition"
@@ -334,8 +339,8 @@ def _local(
 
 def _own_faces(
     settings: Settings, database: Database, engines: Engines, clock: SystemClock
-) -> OwnFaces:
-    from facelabel.bootstrap.own_faces import build  # noqa: PLC0415 - same, of the search matrix
+) -> LocalFaces:
+    from facelabel.bootstrap.local_faces import build  # noqa: PLC0415 - same, of the search matrix
 
     return build(settings, database, engines, clock)
 

@@ -7,7 +7,7 @@ from socket import gethostname
 from typing import TYPE_CHECKING
 
 from facelabel.core import matching
-from facelabel.core.label_policy import Places, Scheme
+from facelabel.core.label_policy import LabelPolicy, NameTargets
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ class Stores:
     unkept: Callable[[], Sequence[str]] = lambda: ()
 
 
-def scheme(settings: Settings, calibration: str = "") -> Scheme:
+def label_policy(settings: Settings, calibration: str = "") -> LabelPolicy:
     """The part of the settings that the core decides by.
 
     ``calibration``: tells apart what similarities mean by the user's own calibrations.
     """
-    places = settings.names_to.split(",")
-    return Scheme(
+    targets = settings.names_to.split(",")
+    return LabelPolicy(
         training=settings.training_folder,
         recognition=settings.face_recognition_folder,
         prefix=settings.face_label_tag_prefix,
@@ -58,11 +58,11 @@ def scheme(settings: Settings, calibration: str = "") -> Scheme:
             None if settings.stranger_chance is None else settings.stranger_chance / 100,
             calibration,
         ),
-        places=Places(
-            tags="tags" in places,
+        targets=NameTargets(
+            tags="tags" in targets,
             prefix=settings.names_prefix,
-            field=settings.label_field if "metadata" in places else "",
-            context=settings.people_context if "context" in places else "",
+            field=settings.label_field if "metadata" in targets else "",
+            context=settings.people_context if "context" in targets else "",
         ),
     )
 

@@ -42,7 +42,7 @@ SECRET_VARIABLE = "CLOUDINARY_URL_SECRET"  # noqa: S105 - a name
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class WebhookApp:
     """Where notifications come in."""
 
     intake: Intake
@@ -51,7 +51,7 @@ class Door:
     take: Callable[[Delivery], None]
 
 
-def door() -> Door:
+def webhook_app() -> WebhookApp:
     """What the webhook needs: so little that the settings are read without their library.
 
     The worker, which reads all of them, refuses what is wrong.
@@ -62,7 +62,7 @@ def door() -> Door:
     algorithm = known.get("FACELABEL_SIGNATURE_ALGORITHM") or "any"
     queue = known.get("FACELABEL_QUEUE")
     take = _to_sqs(known, queue, clock) if queue else _to_database(known, clock)
-    return Door(cloudinary_account.intake(own, more, algorithm, clock), take)
+    return WebhookApp(cloudinary_account.intake(own, more, algorithm, clock), take)
 
 
 def _to_sqs(known: Mapping[str, str], url: str, clock: Clock) -> Callable[[Delivery], None]:
@@ -98,7 +98,7 @@ def _lasting(store: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Staff:
+class WorkerApp:
     """Who works the jobs that SQS hands to the function."""
 
     worker: Worker
@@ -109,7 +109,7 @@ class Staff:
         return self.worker.work(self.queue.begin(from_record(record)))
 
 
-def staff() -> Staff:
+def worker_app() -> WorkerApp:
     """What the worker needs."""
     from facelabel.adapters.aws.clients import new_session  # noqa: PLC0415 - same
     from facelabel.bootstrap import amazon, aws, remote, wiring  # noqa: PLC0415 - same
@@ -120,9 +120,14 @@ def staff() -> Staff:
     pictures = remote.build(settings, stores.queue, clock)
     faces = amazon.build(settings, None, session)
     pipeline = wiring.pipeline(
-        settings, pictures.quiet, faces.recognizer, stores, clock, thrift=faces.thrift
+        settings,
+        pictures.for_pipeline,
+        faces.recognizer,
+        stores,
+        clock,
+        paid_searches=faces.paid_searches,
     )
-    return Staff(wiring.worker(settings, pipeline, stores.hold), stores.queue)
+    return WorkerApp(wiring.worker(settings, pipeline, stores.hold), stores.queue)
 
 
 def _settings() -> Settings:

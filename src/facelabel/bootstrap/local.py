@@ -40,7 +40,7 @@ class Local:
     #: Changes made here are followed up by jobs, and told to subscribers.
     library: MediaLibrary
     #: What the pipeline changes here is told to subscribers alone.
-    quiet: Library
+    for_pipeline: Library
     intake: Intake
     messages: Messages
     keys: KeyRing
@@ -117,7 +117,7 @@ def build(
     media = library(looks=True)
     return Local(
         library=media,
-        quiet=library(looks=False),
+        for_pipeline=library(looks=False),
         intake=intake,
         messages=StoreMessages(database, clock),
         keys=keys,

@@ -48,7 +48,7 @@ class Records:
         if self.database is None or self.settings.on_cloudinary:
             from facelabel.bootstrap import remote  # noqa: PLC0415 - Cloudinary's SDK
 
-            return remote.build(self.settings, self.queue, SystemClock()).quiet
+            return remote.build(self.settings, self.queue, SystemClock()).for_pipeline
         from facelabel.bootstrap import local  # noqa: PLC0415 - most of the store
 
         return local.kept(self.settings, self.database)

@@ -12,7 +12,7 @@ from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.delivery import delivery_hosts
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
 from facelabel.adapters.cloudinary.subscriptions import Poller, Report, Subscriptions, Trigger
-from facelabel.adapters.followed import FollowedLibrary
+from facelabel.adapters.enqueuing_library import EnqueuingLibrary
 from facelabel.bootstrap import cloudinary_account as accounts
 from facelabel.bootstrap.core import limits
 from facelabel.cloudinary.intake import Intake, Unverified
@@ -48,7 +48,7 @@ class Remote:
 
     #: Changes made here are followed up by jobs.
     library: EditableLibrary
-    quiet: Library
+    for_pipeline: Library
     intake: Intake
     subscriptions: Subscriptions
     client: Client
@@ -76,8 +76,8 @@ def build(settings: Settings, queue: Queue, clock: Clock) -> Remote:
         folder_mode=settings.folder_mode,
     )
     return Remote(
-        library=FollowedLibrary(library, queue),
-        quiet=library,
+        library=EnqueuingLibrary(library, queue),
+        for_pipeline=library,
         intake=accounts.intake(account, settings.more_keys, settings.signature_algorithm, clock),
         subscriptions=Subscriptions(client),
         client=client,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.bootstrap.core import scheme
+from facelabel.bootstrap.core import label_policy
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers, one_at_a_time
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import JobKind
     from facelabel.media.ports import Library
-    from facelabel.recognition.live_gallery import Thrift
+    from facelabel.recognition.live_gallery import PaidSearchPolicy
     from facelabel.recognition.ports import Recognizer
     from facelabel.recognition.worker import Handler, Hold
     from facelabel.settings import Settings
@@ -28,16 +28,16 @@ def pipeline(
     stores: Stores,
     clock: Clock,
     *,
-    thrift: Thrift | None = None,
+    paid_searches: PaidSearchPolicy | None = None,
     calibration: str = "",
 ) -> Pipeline:
     """The way of a picture.
 
-    ``library``: one whose changes nobody follows up. ``thrift``: where searches are paid for.
+    ``library``: one whose changes nobody follows up. ``paid_searches``: where searches are paid for.
     ``calibration``: tells apart what similarities mean by the user's own calibrations.
     """
-    rules = scheme(settings, calibration)
-    return Pipeline(library, recognizer, stores.ledger, stores.queue, clock, rules, thrift)
+    rules = label_policy(settings, calibration)
+    return Pipeline(library, recognizer, stores.ledger, stores.queue, clock, rules, paid_searches)
 
 
 def worker(

@@ -123,7 +123,7 @@ def _learn(app: App, portraits: list[Portrait]) -> set[OutcomeKind]:
 
 def _upload(app: App, picture: Path) -> Asset:
     data = actions.read_file(app, picture)
-    return app.library.upload(data, folder=app.scheme.recognition, filename=picture.name)
+    return app.library.upload(data, folder=app.label_policy.recognition, filename=picture.name)
 
 
 def _stored(things: Iterable[T], store: Callable[[T], Asset]) -> list[tuple[T, Asset]]:

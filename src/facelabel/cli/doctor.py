@@ -15,7 +15,7 @@ from facelabel.cli import report
 from facelabel.cli.framework import EXIT_REJECTED, Command, json_option
 from facelabel.cli.terminal import application, out, print_json
 from facelabel.core import false_matches
-from facelabel.core.losses import bearable
+from facelabel.core.losses import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.recognition import doubts
 
@@ -152,7 +152,7 @@ def _installation(local: Local, settings: Settings) -> Finding:
 def _strays(census: Census, settings: Settings) -> Iterator[Finding]:
     """Files of no picture, where there are more than killed processes leave."""
     files = census.wanted - census.missing + census.others
-    if census.others > bearable(files):
+    if census.others > deletion_limit(files):
         says = (
             f"{census.others} of {files} files in {settings.data / 'originals'} belong to no"
             " picture, as if the database were older than they are; none is deleted"
@@ -339,7 +339,7 @@ def _doubts(app: App) -> Iterator[Finding]:
     for said in doubts.spellings(actions.portraits_by_person(app)):
         advice = "give all portraits the same label: tag-add and tag-remove, or rename the folder"
         yield Finding("names", good=False, says=said, advice=advice)
-    lines, threshold = actions.enrolments(app), app.scheme.rules.threshold
+    lines, threshold = actions.enrolments(app), app.label_policy.rules.threshold
     found = list(doubts.rivalries(app.recognizer, live, lines, threshold))
     if found:
         line, said = found[0]

@@ -158,7 +158,7 @@ def gallery(
         shown = {photo.person for photo in people.photos if seen[photo.file].templates}
         points = _calibrate(app, engine, scores.impostor, len(shown)) if calibrate else ()
         similarity = fitting.curve(points) if points else _similarity(engine)
-        rules = app.scheme.rules
+        rules = app.label_policy.rules
         if rules.strangers is None:  # as in a gallery that is begun now
             rules = replace(rules, strangers=false_matches.STRANGERS)
         result = identification.report(people, seen, scores, rules, engine.model, similarity)

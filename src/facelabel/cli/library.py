@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.core.jobs import Outcome
-    from facelabel.core.model import Asset, Search
+    from facelabel.core.model import Asset, SearchRecord
     from facelabel.settings import Settings
 
 
@@ -103,7 +103,7 @@ def _warnings(app: App, label: str) -> list[str]:
 
 def _other_spellings(app: App, label: str) -> Iterator[str]:
     """Whether somebody is known under a name that looks the same."""
-    person = names.normalise(label.removeprefix(f"{app.scheme.prefix}:"))
+    person = names.normalise(label.removeprefix(f"{app.label_policy.prefix}:"))
     known = {person: [], **actions.portraits_by_person(app)}
     look = names.skeleton(person)
     return doubts.spellings({n: p for n, p in known.items() if names.skeleton(n) == look})
@@ -255,11 +255,11 @@ def library(
     out.print(f"{len(rows)} pictures")
 
 
-def _names(search: Search | None) -> list[str]:
+def _names(search: SearchRecord | None) -> list[str]:
     return sorted(search.names) if search else []
 
 
-def _shows(row: tuple[Asset, Search | None], wanted: set[str], *, only: bool) -> bool:
+def _shows(row: tuple[Asset, SearchRecord | None], wanted: set[str], *, only: bool) -> bool:
     """Whether everybody wanted is on the picture, by tag: people's own tags count too."""
     asset, search = row
     strangers = set(_names(search)) - wanted

@@ -84,8 +84,8 @@ def index(
 
 def _plan(app: App, path: Path, *, as_json: bool) -> None:
     walk = Walk()
-    found = portraits.read(path, app.scheme.prefix, walk)
-    why = {portrait: note for portrait in found if (note := portraits.why_unreadable(portrait))}
+    found = portraits.read(path, app.label_policy.prefix, walk)
+    why = {portrait: note for portrait in found if (note := portraits.explain_unreadable(portrait))}
     if as_json:
         rows = [{"source": portrait.source, "person": portrait.person,
                  "note": why.get(portrait, "")} for portrait in found]  # fmt: skip
@@ -102,7 +102,7 @@ def _plan(app: App, path: Path, *, as_json: bool) -> None:
 
 def _import(app: App, path: Path, *, as_json: bool) -> None:
     walk = Walk()
-    results = _learn(app, portraits.read(path, app.scheme.prefix, walk))
+    results = _learn(app, portraits.read(path, app.label_policy.prefix, walk))
     photos = _known(app)
     people = None if photos is None else len(photos)
     alike = list(doubts.spellings(photos or {}))
@@ -172,7 +172,7 @@ def _check(app: App, *, dry_run: bool) -> None:
         return
     if not (drift.clean or stopped):
         drift.check()
-        app.reconciler.mend(drift)
+        app.reconciler.repair(drift)
         stopped = _settle(app, "mending")
         drift = app.reconciler.check()
         out.print("mended" if drift.clean else "not all of it could be mended: run it again")
@@ -200,7 +200,7 @@ def _print_drift(drift: Drift) -> None:
 
 def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     if dry_run:
-        count = len(actions.labelled(app, app.scheme.training))
+        count = len(actions.labelled(app, app.label_policy.training))
         model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
         out.print(f"{count} labelled images would be learnt anew with {model}")
         if loss := app.reconciler.strangers(model):
@@ -327,7 +327,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -
     the call, people learnt later are found on older pictures with --again only.
     """
     with application(settings) as app:
-        place = folder.strip("/") if folder else app.scheme.recognition
+        place = folder.strip("/") if folder else app.label_policy.recognition
         if dry_run:
             _plan_search(app, place, again=again)
             return

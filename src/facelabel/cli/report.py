@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.core.jobs import Outcome
     from facelabel.core.matching import Rules
-    from facelabel.core.model import Candidate, Face, NamedFace
+    from facelabel.core.model import Candidate, Face, FaceDecision
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.walking import LeftOut, Walk
     from facelabel.recognition.worker import Done
@@ -36,7 +36,7 @@ LATER = "what is left waits: run the same command again later"
 _DETAILS = 5
 
 
-def names_line(faces: Sequence[NamedFace]) -> str:
+def names_line(faces: Sequence[FaceDecision]) -> str:
     """Who is on a picture, in one line."""
     if not faces:
         return "no face"
@@ -48,7 +48,9 @@ def names_line(faces: Sequence[NamedFace]) -> str:
     return " + ".join(parts)
 
 
-def faces_table(faces: Sequence[NamedFace], references: Mapping[str, str] | None = None) -> Table:
+def faces_table(
+    faces: Sequence[FaceDecision], references: Mapping[str, str] | None = None
+) -> Table:
     """One row per face: name, why, similarity, runner-up, where, quality.
 
     With ``references`` (face_id to public_id) also which image speaks for the name.
@@ -68,14 +70,14 @@ def faces_table(faces: Sequence[NamedFace], references: Mapping[str, str] | None
     return table
 
 
-def _name(face: NamedFace) -> str:
+def _name(face: FaceDecision) -> str:
     if face.name:
         return f"[green]{escape(face.name)}[/green]"
     closest = f" ({escape(face.best.person)}?)" if _nearly(face) and face.best else ""
     return f"[dim]unknown: {face.verdict}{closest}[/dim]"
 
 
-def _nearly(face: NamedFace) -> bool:
+def _nearly(face: FaceDecision) -> bool:
     return face.verdict in {
         Verdict.AMBIGUOUS, Verdict.SUGGESTED, Verdict.TAKEN, Verdict.REFUSED,
     }  # fmt: skip

@@ -14,7 +14,7 @@ from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
-    from facelabel.recognition.reconcile import Missed
+    from facelabel.recognition.reconcile import LibraryDrift
     from facelabel.settings import Settings
 
 
@@ -31,7 +31,7 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
     """
     with application(settings) as app:
         with bar("comparing") as advance:
-            missed = app.reconciler.missed(lambda done: advance(done, None))
+            missed = app.reconciler.diff_library(lambda done: advance(done, None))
         if as_json:
             print_json(missed)
         else:
@@ -45,7 +45,7 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
         _work(app, as_json=as_json)
 
 
-def _print_missed(missed: Missed) -> None:
+def _print_missed(missed: LibraryDrift) -> None:
     changed, gone = len(missed.changed), len(missed.gone)
     out.print(f"{missed.listed} pictures listed: {changed} to look at, {gone} gone")
 

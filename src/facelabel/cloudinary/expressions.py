@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Rejected
-from facelabel.media.types import Compare, Every, Never, Some, Where
+from facelabel.media.types import And, Compare, Not, Or, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ class _Reader:
     def read(self) -> Condition:
         """The whole expression."""
         if not self._text.strip():
-            return Every()
+            return And()
         condition = self._any(0)
         if self._skip_blank() < len(self._text):
             raise self._unreadable()
@@ -114,19 +114,19 @@ class _Reader:
         choices = [self._all(depth)]
         while self._takes("OR"):
             choices.append(self._all(depth))
-        return choices[0] if len(choices) == 1 else Some(tuple(choices))
+        return choices[0] if len(choices) == 1 else Or(tuple(choices))
 
     def _all(self, depth: int) -> Condition:
         conditions = [self._one(depth)]
         while self._takes("AND") or not self._is_at_end():
             conditions.append(self._one(depth))
-        return conditions[0] if len(conditions) == 1 else Every(tuple(conditions))
+        return conditions[0] if len(conditions) == 1 else And(tuple(conditions))
 
     def _one(self, depth: int) -> Condition:
         if depth > MAX_DEPTH:
             raise Rejected(f"the expression is nested more than {MAX_DEPTH} deep")
         if self._takes("NOT") or self._takes("-"):
-            return Never(self._one(depth + 1))
+            return Not(self._one(depth + 1))
         if self._takes("+"):
             return self._one(depth + 1)
         if self._takes("("):
@@ -158,7 +158,7 @@ class _Reader:
         while self._takes(word):
             conditions.append(self._made(field, operator, self._value()))
         self._expect(")")
-        return Every(tuple(conditions)) if word == "AND" else Some(tuple(conditions))
+        return And(tuple(conditions)) if word == "AND" else Or(tuple(conditions))
 
     def _range(self, field: str) -> Condition:
         match = self._match(_RANGE)
@@ -166,7 +166,7 @@ class _Reader:
             raise Rejected(f"{self._rest()!r} is no range: write [a TO b]")
         opening, low, high, closing = match.groups()
         ends = ((">=" if opening == "[" else ">", low), ("<=" if closing == "]" else "<", high))
-        return Every(
+        return And(
             tuple(
                 self._made(field, operator, _text(end, in_range=True))
                 for operator, end in ends
@@ -245,7 +245,7 @@ def _unescaped(text: str) -> str:
 def _asset_test(field: str, operator: str, value: _Text, now: float) -> Condition:
     star = value.has_rest and not value.text
     if star and not field:
-        return Every()
+        return And()
     if star and field not in _FOLDER_NAMES:
         return Where(_known(field), _exists(operator))
     if field in _TIMES:
@@ -331,9 +331,7 @@ def _time_test(field: str, operator: str, text: str, now: float) -> Condition:
     """A day or an age is a span: equal to it is whatever lies inside."""
     start, end = _span(text, now)
     if operator in "=:":
-        return Every(
-            (Where(field, Compare.GREATER_OR_EQUAL, start), Where(field, Compare.LESS, end))
-        )
+        return And((Where(field, Compare.GREATER_OR_EQUAL, start), Where(field, Compare.LESS, end)))
     is_day = _DAY.fullmatch(text) is not None
     if is_day and operator == ">":
         return Where(field, Compare.GREATER_OR_EQUAL, end)

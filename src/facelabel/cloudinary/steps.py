@@ -58,7 +58,7 @@ class Effect(enum.StrEnum):
     SEPIA = "sepia"
 
 
-class Turn(enum.StrEnum):
+class Rotation(enum.StrEnum):
     """A rotation that is not given in degrees, or a mirror image."""
 
     #: By 90 degrees if the size asked for is upright and the picture is not, or the reverse.
@@ -118,7 +118,7 @@ class Step:
     #: None: a default that suits the picture.
     strength: int | None = None
     #: Degrees clockwise, or in words; done one after the other.
-    turns: tuple[float | Turn, ...] = ()
+    turns: tuple[float | Rotation, ...] = ()
     #: Pixels of the corners, the upper left one first and then clockwise; inf makes an ellipse.
     radius: tuple[float, float, float, float] | None = None
     border: Border | None = None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from facelabel.cloudinary.steps import Border, Crop, Effect, Gravity, Length, Step, Turn
+from facelabel.cloudinary.steps import Border, Crop, Effect, Gravity, Length, Rotation, Step
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Transformation:
     @property
     def ignores_exif(self) -> bool:
         """Whether the picture stays turned as the camera held it."""
-        return any(Turn.IGNORE in step.turns for step in self.steps)
+        return any(Rotation.IGNORE in step.turns for step in self.steps)
 
     @property
     def format(self) -> str:
@@ -347,9 +347,9 @@ def _turns(value: str) -> dict[str, Any]:
     return {"turns": tuple(map(_turn, parts))}
 
 
-def _turn(value: str) -> float | Turn:
-    if value in set(Turn):
-        return Turn(value)
+def _turn(value: str) -> float | Rotation:
+    if value in set(Rotation):
+        return Rotation(value)
     if not _NUMBER.fullmatch(value):
         raise _unsupported(f"a_{value}")
     return _number(value, -3600.0, 3600.0)

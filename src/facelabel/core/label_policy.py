@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facelabel.core import matching, names
-from facelabel.core.naming import Seen
+from facelabel.core.naming import NamesPresent
 
 if TYPE_CHECKING:
     from facelabel.core.model import Asset
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class NameTargets:
     """Where the names of the people on a picture go; any combination."""
 
     tags: bool = True
@@ -27,11 +27,11 @@ class Places:
     @property
     def fingerprint(self) -> str:
         """Tell searches whose names went elsewhere apart; "" is plain tags."""
-        if self == Places():
+        if self == NameTargets():
             return ""
         return f"{'tags' if self.tags else ''},{self.prefix},{self.field},{self.context}"
 
-    def seen(self, asset: Asset) -> Seen:
+    def seen(self, asset: Asset) -> NamesPresent:
         """Read the names off a picture."""
         found = []
         if self.tags:
@@ -40,7 +40,7 @@ class Places:
             found.append(frozenset(field_values(asset, self.field)))
         if self.context:
             found.append(frozenset(context_values(asset, self.context)))
-        return Seen(frozenset.intersection(*found), frozenset.union(*found))
+        return NamesPresent(frozenset.intersection(*found), frozenset.union(*found))
 
     def _marked(self, tag: str) -> bool:
         return tag.startswith(self.prefix) and tag != self.prefix
@@ -62,7 +62,7 @@ def context_values(asset: Asset, key: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheme:
+class LabelPolicy:
     """Which folders and labels mean what, and when a face gets a name."""
 
     training: str = "training"
@@ -73,24 +73,24 @@ class Scheme:
     #: Name the live collection gets when there is none yet.
     collection: str = "cld-rekog"
     rules: matching.Rules = field(default_factory=matching.Rules)
-    places: Places = field(default_factory=Places)
+    targets: NameTargets = field(default_factory=NameTargets)
     #: Tells searches decided under other rules, or for other places, apart.
     fingerprint: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Take the fingerprint once; it is compared for every picture."""
-        rules, places = self.rules.fingerprint, self.places.fingerprint
-        object.__setattr__(self, "fingerprint", f"{rules};{places}" if places else rules)
+        rules, targets = self.rules.fingerprint, self.targets.fingerprint
+        object.__setattr__(self, "fingerprint", f"{rules};{targets}" if targets else rules)
 
-    def trains(self, asset: Asset) -> bool:
+    def is_training(self, asset: Asset) -> bool:
         """Whether the asset is a training image; where folders nest, the inner one decides."""
         return asset.in_folder(self.training) and not (
             self._inner(self.recognition, self.training) and asset.in_folder(self.recognition)
         )
 
-    def searches(self, asset: Asset) -> bool:
+    def is_searchable(self, asset: Asset) -> bool:
         """Whether the asset is to be searched for people."""
-        return asset.in_folder(self.recognition) and not self.trains(asset)
+        return asset.in_folder(self.recognition) and not self.is_training(asset)
 
     def labels(self, asset: Asset) -> tuple[str, ...]:
         """The label tags of an image, and those its metadata field stands for."""
@@ -108,9 +108,9 @@ class Scheme:
         """Whether one of the labels, bad ones beside it or not, names this person."""
         return names.is_labelled(self.labels(asset), person, self.prefix)
 
-    def same_places(self, fingerprint: str) -> bool:
+    def same_targets(self, fingerprint: str) -> bool:
         """Whether a search of that fingerprint put its names where we do."""
-        return fingerprint.partition(";")[2] == self.places.fingerprint
+        return fingerprint.partition(";")[2] == self.targets.fingerprint
 
     @staticmethod
     def _inner(one: str, other: str) -> bool:

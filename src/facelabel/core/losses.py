@@ -9,6 +9,6 @@ FEW_GONE: Final = 10
 PART_GONE: Final = 0.1
 
 
-def bearable(known: int) -> float:
+def deletion_limit(known: int) -> float:
     """How many of so many known things may vanish unasked."""
     return max(FEW_GONE, known * PART_GONE)

@@ -14,12 +14,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from facelabel.core import false_matches
-from facelabel.core.model import Candidate, NamedFace, Verdict
+from facelabel.core.model import Candidate, FaceDecision, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from facelabel.core.model import Hit, SearchedFace
+    from facelabel.core.model import Hit, ProbeFace
 
 #: Explanations keep this many people for each face.
 KEPT_CANDIDATES = 5
@@ -76,14 +76,14 @@ def rank(hits: Iterable[Hit]) -> tuple[Candidate, ...]:
 class _Open:
     """A face that has no verdict yet."""
 
-    searched: SearchedFace
+    searched: ProbeFace
     candidates: tuple[Candidate, ...]
     #: What stood in the way, or what came of the partner it was paired with.
     verdict: Verdict
     partner: Candidate | None = None
 
     @classmethod
-    def of(cls, searched: SearchedFace, threshold: float, banned: Collection[str]) -> _Open:
+    def of(cls, searched: ProbeFace, threshold: float, banned: Collection[str]) -> _Open:
         """Begin with the people it resembles, none of whom may be near enough."""
         people = rank(searched.hits)
         if not people:
@@ -93,16 +93,16 @@ class _Open:
         is_banned = people[0].person in banned
         return cls(searched, people, Verdict.REFUSED if is_banned else Verdict.SUGGESTED)
 
-    def decision(self) -> NamedFace:
+    def decision(self) -> FaceDecision:
         """The verdict with what explains it; the partner, if any, leads the candidates."""
         others = tuple(c for c in self.candidates if c is not self.partner)
         ordered = ((self.partner, *others) if self.partner else others)[:KEPT_CANDIDATES]
         name = self.partner.person if self.partner and self.verdict is Verdict.NAMED else None
-        return NamedFace(self.searched.face, name, self.verdict, ordered)
+        return FaceDecision(self.searched.face, name, self.verdict, ordered)
 
 
 def standing(
-    faces: Iterable[SearchedFace], rules: Rules, portraits: int | None = None
+    faces: Iterable[ProbeFace], rules: Rules, portraits: int | None = None
 ) -> tuple[float, float]:
     """Between which similarities that a name may take the decision about a photo is the same.
 
@@ -116,11 +116,11 @@ def standing(
 
 
 def assign(
-    faces: Sequence[SearchedFace],
+    faces: Sequence[ProbeFace],
     rules: Rules,
     refused: Iterable[str] = (),
     portraits: int | None = None,
-) -> tuple[NamedFace, ...]:
+) -> tuple[FaceDecision, ...]:
     """Name the faces of one photo.
 
     Args:

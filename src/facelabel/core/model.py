@@ -143,7 +143,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchedFace:
+class ProbeFace:
     """A face of a picture with the reference faces nearest to it, best first."""
 
     face: Face
@@ -151,10 +151,10 @@ class SearchedFace:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ProbeResult:
     """What a recogniser saw in one picture."""
 
-    faces: tuple[SearchedFace, ...]
+    faces: tuple[ProbeFace, ...]
     left_out: tuple[Face, ...]
     #: Engine and model that compared, for example "facelabel mobilefacenet/1".
     model: str
@@ -181,7 +181,7 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class NamedFace:
+class FaceDecision:
     """A searched face with the decision about it and everything that explains it."""
 
     face: Face
@@ -217,7 +217,7 @@ class NamedFace:
 class Identification:
     """Who is on a picture that was not stored. Goes through its faces, largest first."""
 
-    faces: tuple[NamedFace, ...]
+    faces: tuple[FaceDecision, ...]
     #: Faces that were found and not compared, each with its reasons.
     left_out: tuple[Face, ...]
     #: Engine and model that compared, for example "facelabel opencv-zoo/2".
@@ -227,7 +227,7 @@ class Identification:
     #: How many portraits they were compared with; None where that does not count.
     portraits: int | None = None
 
-    def __iter__(self) -> Iterator[NamedFace]:
+    def __iter__(self) -> Iterator[FaceDecision]:
         return iter(self.faces)
 
     @property
@@ -285,7 +285,7 @@ class Enrolment:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchRecord:
     """The ledger's line for one searched picture."""
 
     asset_id: str
@@ -297,7 +297,7 @@ class Search:
     #: Threshold and margin the names were decided with.
     rules: str
     model: str
-    faces: tuple[NamedFace, ...]
+    faces: tuple[FaceDecision, ...]
     left_out: tuple[Face, ...] = ()
     searched_at: float = 0.0
     #: How many reference faces there were; None where that did not count.
@@ -318,20 +318,20 @@ class Search:
         """The reference faces that gave the names: face_ids."""
         return frozenset(face.best.face_id for face in self.faces if face.name and face.best)
 
-    def remembered(self, standing: Collection[str]) -> Sighting:
+    def remembered(self, existing_faces: Collection[str]) -> ProbeResult:
         """What the search saw, without the reference faces that do not stand any more."""
         faces = (
-            SearchedFace(
+            ProbeFace(
                 named.face,
                 tuple(
                     Hit(candidate.face_id, candidate.person, candidate.similarity)
                     for candidate in named.candidates
-                    if candidate.face_id in standing
+                    if candidate.face_id in existing_faces
                 ),
             )
             for named in self.faces
         )
-        return Sighting(tuple(faces), self.left_out, self.model, portraits=self.portraits)
+        return ProbeResult(tuple(faces), self.left_out, self.model, portraits=self.portraits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,8 +357,8 @@ class OnRecord:
     #: Whom a process that died in between was enrolling from it, in the live collection.
     intention: str | None = None
     #: Whether the live collection has faces that are still to be forgotten.
-    has_leftovers: bool = False
-    search: Search | None = None
+    has_faces_to_delete: bool = False
+    search: SearchRecord | None = None
     #: The names we wrote to it or are forbidden to write.
     marks: Mapping[str, NameState] = field(default_factory=dict)
 
@@ -367,7 +367,7 @@ class OnRecord:
 class Basis:
     """What a search rests on: while that stands, searching again would decide the same."""
 
-    #: Of the sighting: :attr:`Sighting.note`.
+    #: Of the sighting: :attr:`ProbeResult.note`.
     note: bytes
     #: Of the decision: it is the same for each similarity that a name may take above this one …
     below: float

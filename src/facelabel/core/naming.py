@@ -26,13 +26,13 @@ _REFUSED = frozenset({NameState.REFUSED, NameState.REFUSING})
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NamesPresent:
     """The names that stand on a picture."""
 
     #: In every place where names go …
-    everywhere: AbstractSet[str]
+    in_all: AbstractSet[str]
     #: … and in one of them at least.
-    anywhere: AbstractSet[str]
+    in_any: AbstractSet[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class NamePlan:
 
 
 def decisions(
-    marks: Mapping[str, NameState], seen: Seen, *, new_content: bool, moved: bool = False
+    marks: Mapping[str, NameState], seen: NamesPresent, *, new_content: bool, moved: bool = False
 ) -> dict[str, NameState | None]:
     """Read people's decisions off a picture: the marks that they changed since our last visit.
 
@@ -70,15 +70,15 @@ def decisions(
     for name, state in marks.items():
         if state in _REFUSED and new_content:
             changes[name] = None
-        elif state is NameState.REFUSED and name in seen.anywhere:
+        elif state is NameState.REFUSED and name in seen.in_any:
             changes[name] = None  # typed back: it is theirs again
-        elif state is NameState.WRITTEN and name not in seen.everywhere and not moved:
+        elif state is NameState.WRITTEN and name not in seen.in_all and not moved:
             changes[name] = None if new_content else _refusal(name, seen)
     return changes
 
 
-def _refusal(name: str, seen: Seen) -> NameState:
-    return NameState.REFUSING if name in seen.anywhere else NameState.REFUSED
+def _refusal(name: str, seen: NamesPresent) -> NameState:
+    return NameState.REFUSING if name in seen.in_any else NameState.REFUSED
 
 
 def refused(marks: Mapping[str, NameState]) -> frozenset[str]:
@@ -93,14 +93,14 @@ def marked(
     return {name: state for name, state in {**marks, **states}.items() if state is not None}
 
 
-def plan(marks: Mapping[str, NameState], seen: Seen, wanted: AbstractSet[str]) -> NamePlan:
+def plan(marks: Mapping[str, NameState], seen: NamesPresent, wanted: AbstractSet[str]) -> NamePlan:
     """Say which names to add and remove so that ours are exactly the wanted ones."""
     ours = {name for name, state in marks.items() if state in _OURS}
     refusing = {name for name, state in marks.items() if state is NameState.REFUSING}
-    theirs = seen.anywhere - ours
-    add = sorted(wanted - seen.everywhere - theirs - refused(marks))
+    theirs = seen.in_any - ours
+    add = sorted(wanted - seen.in_all - theirs - refused(marks))
     remove = sorted(ours - wanted)
-    kept = ours & wanted & seen.everywhere
+    kept = ours & wanted & seen.in_all
     before: dict[str, NameState | None] = dict.fromkeys(add, NameState.WRITING)
     before |= dict.fromkeys(remove, NameState.REMOVING)
     after: dict[str, NameState | None] = dict.fromkeys([*add, *kept], NameState.WRITTEN)

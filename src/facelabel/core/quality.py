@@ -28,7 +28,7 @@ _WORDS: Mapping[Reason, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class QualityThresholds:
     """The least that a face must have."""
 
     confidence: float = 0.0
@@ -82,7 +82,7 @@ class Comparable:
             yield Reason.LOW_FACE_QUALITY
 
 
-def learnable(faces: Sequence[Face], more: int = 0) -> int:
+def select_enrolment_face(faces: Sequence[Face], more: int = 0) -> int:
     """Return the place of the one face good enough to learn, all others being too poor.
 
     A large face that is too poor is not skipped for a smaller good one: the label may mean it.
@@ -100,11 +100,11 @@ def learnable(faces: Sequence[Face], more: int = 0) -> int:
     clear = (at for at, face in enumerate(faces) if Reason.LOW_CONFIDENCE not in face.reasons)
     largest = next(clear, 0)
     if faces[largest].reasons:
-        raise UnusableFace(why(faces[largest].reasons))
+        raise UnusableFace(explain(faces[largest].reasons))
     return largest
 
 
-def why(reasons: Sequence[Reason]) -> str:
+def explain(reasons: Sequence[Reason]) -> str:
     """Say it to the owner of the picture."""
     words = " and ".join(_WORDS[reason] for reason in reasons)
     return f"the face is {words} ({', '.join(reasons)})"

@@ -13,10 +13,10 @@ from facelabel.core.model import (
     Box,
     Candidate,
     Face,
-    NamedFace,
+    FaceDecision,
     Pose,
     Reason,
-    Search,
+    SearchRecord,
     Template,
     Verdict,
 )
@@ -69,7 +69,7 @@ def decode_template(data: Any, vector: bytes) -> Template:  # noqa: ANN401 - JSO
     return Template(decode_face(data), vector, tuple(data.get("norms", ())))
 
 
-def encode_named(named: NamedFace) -> Json:
+def encode_named(named: FaceDecision) -> Json:
     """A face with its name as plain JSON; the verdict by its key, as its wording may change."""
     return {
         "face": encode_face(named.face),
@@ -82,9 +82,9 @@ def encode_named(named: NamedFace) -> Json:
     }
 
 
-def decode_named(data: Any) -> NamedFace:  # noqa: ANN401 - JSON
+def decode_named(data: Any) -> FaceDecision:  # noqa: ANN401 - JSON
     """The face that :func:`encode_named` wrote."""
-    return NamedFace(
+    return FaceDecision(
         face=decode_face(data["face"]),
         name=data["name"],
         verdict=Verdict[data["verdict"]],
@@ -96,7 +96,7 @@ def _candidate(data: Any) -> Candidate:  # noqa: ANN401 - JSON
     return Candidate(data["person"], data["similarity"], data["face_id"])
 
 
-def encode_search(search: Search) -> Json:
+def encode_search(search: SearchRecord) -> Json:
     """A search as plain JSON."""
     plain = {field.name: getattr(search, field.name) for field in fields(search)}
     plain["faces"] = [encode_named(face) for face in search.faces]
@@ -104,12 +104,12 @@ def encode_search(search: Search) -> Json:
     return plain
 
 
-def decode_search(data: Mapping[str, Any]) -> Search:
+def decode_search(data: Mapping[str, Any]) -> SearchRecord:
     """The search that :func:`encode_search` wrote."""
-    plain = {field.name: data[field.name] for field in fields(Search) if field.name in data}
+    plain = {field.name: data[field.name] for field in fields(SearchRecord) if field.name in data}
     plain["faces"] = tuple(decode_named(face) for face in data["faces"])
     plain["left_out"] = decode_faces(data["left_out"])
-    return Search(**plain)
+    return SearchRecord(**plain)
 
 
 def encode_analysis(analysis: Analysis) -> Json:

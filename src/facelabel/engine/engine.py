@@ -11,7 +11,7 @@ from facelabel.engine import pixels, quality_measures
 from facelabel.engine.detection import CenterFace, YuNet
 from facelabel.engine.devices import Device
 from facelabel.engine.embedding import Embeddings
-from facelabel.engine.fair_semaphore import Turns
+from facelabel.engine.fair_semaphore import FairSemaphore
 from facelabel.engine.models.manifest import former_packs
 from facelabel.engine.scales import find_faces
 from facelabel.errors import ConfigurationError
@@ -64,7 +64,7 @@ class Engine:
         self._embeddings = Embeddings(embedders, pack, threads=threads, device=device)
         self._limits = limits
         self._max_faces = max_faces
-        self._turns = Turns(threads)
+        self._turns = FairSemaphore(threads)
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""

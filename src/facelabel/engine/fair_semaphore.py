@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 
-class Turns:
+class FairSemaphore:
     """Let so many threads in at once, the others in the order in which they came.
 
     A semaphore lets newcomers overtake: under load some would wait for as long as it lasts.

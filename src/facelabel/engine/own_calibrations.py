@@ -79,7 +79,7 @@ class Calibrations:
             return {}
         except OSError as error:
             raise ConfigurationError(
-                f"the calibrations in {self._folder} {reading.why(error)}"
+                f"the calibrations in {self._folder} {reading.explain(error)}"
             ) from error
         return {path: found for path in paths if (found := _loaded(path)) is not None}
 
@@ -121,7 +121,7 @@ def _load(path: Path) -> OwnCalibration | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ConfigurationError(f"the calibration {path} {reading.why(error)}") from error
+        raise ConfigurationError(f"the calibration {path} {reading.explain(error)}") from error
     try:
         found = _read(json.loads(data.decode("utf-8")))
         calibration.validate(found.points)

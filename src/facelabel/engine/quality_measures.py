@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facelabel.core.model import Box, Face, Pose
-from facelabel.core.quality import SHARP, Bar
+from facelabel.core.quality import SHARP, QualityThresholds
 from facelabel.engine.alignment import chip
 from facelabel.engine.models.manifest import ARCFACE_TEMPLATE
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facelabel.engine.network import Floats
     from facelabel.engine.pixels import Picture
 
-GOOD = Bar(
+GOOD = QualityThresholds(
     # Whole faces in the open score 85 and more; covered or cut-off ones less.
     confidence=70,
     sharpness=SHARP,

@@ -178,11 +178,11 @@ def _sheets(folder: Path) -> tuple[Sheet, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise Rejected(f"{labels} {reading.why(error)}") from error
+        raise Rejected(f"{labels} {reading.explain(error)}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Rejected(f"{labels} is not a list of tiles by file: {error!r}") from error
     for sheet in sheets:
-        if why := reading.why_unreadable(sheet.file):
+        if why := reading.explain_unreadable(sheet.file):
             raise NotFound(f"{labels} names {sheet.file}, which {why}")
     return sheets
 

@@ -65,9 +65,9 @@ def _lines(listed: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise Rejected(f"{listed} is no text in UTF-8: {error}") from error
     except FileNotFoundError as error:
-        raise NotFound(f"{listed} {reading.why(error)}") from error
+        raise NotFound(f"{listed} {reading.explain(error)}") from error
     except OSError as error:
-        raise Rejected(f"{listed} {reading.why(error)}") from error
+        raise Rejected(f"{listed} {reading.explain(error)}") from error
     if len(lines) > MAX_PAIRS:
         raise Rejected(f"{listed} has more than {MAX_PAIRS:,} lines")
     return lines
@@ -137,5 +137,5 @@ def _check_files(pairs: list[Pair], root: Path) -> None:
     if absent:
         raise NotFound(
             f"{len(absent)} pictures are not under {root}: the first, {absent[0]},"
-            f" {reading.why_unreadable(absent[0])}"
+            f" {reading.explain_unreadable(absent[0])}"
         )

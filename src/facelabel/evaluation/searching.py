@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facelabel.core import matching
-from facelabel.core.model import Hit, SearchedFace
+from facelabel.core.model import Hit, ProbeFace
 from facelabel.evaluation import photos
 from facelabel.evaluation.photos import Problem
 from facelabel.evaluation.rates import Distances
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from facelabel.core.model import NamedFace, Template
+    from facelabel.core.model import FaceDecision, Template
     from facelabel.evaluation.labelled import Photo
     from facelabel.evaluation.photos import Seen, Vectors
 
@@ -52,13 +52,13 @@ class Gallery:
 
     def search(
         self, templates: Sequence[Template], similarity: Similarity
-    ) -> tuple[SearchedFace, ...]:
+    ) -> tuple[ProbeFace, ...]:
         """Each face with the nearest reference of the people nearest to it."""
         if not templates:
             return ()
         found = self._distances(templates)
         return tuple(
-            SearchedFace(template.face, tuple(self._hits(row, similarity)))
+            ProbeFace(template.face, tuple(self._hits(row, similarity)))
             for template, row in zip(templates, found, strict=True)
         )
 
@@ -107,7 +107,7 @@ class Namer:
     rules: matching.Rules
     similarity: Similarity
 
-    def name(self, seen: Seen) -> tuple[NamedFace, ...]:
+    def name(self, seen: Seen) -> tuple[FaceDecision, ...]:
         """One decision for each face of the picture."""
         found = self.gallery.search(seen.templates, self.similarity)
         return matching.assign(found, self.rules, portraits=len(self.gallery.people))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from facelabel.core.model import Analysis, Face, NamedFace
+    from facelabel.core.model import Analysis, Face, FaceDecision
     from facelabel.evaluation.labelled import LabelledSet, Sheet, Tile
     from facelabel.evaluation.photos import Seen
     from facelabel.evaluation.searching import Namer
@@ -59,9 +59,9 @@ def report(labelled: LabelledSet, seen: Mapping[Path, Seen], namer: Namer) -> Sh
     )
 
 
-def _placed(sheet: Sheet, seen: Seen, namer: Namer) -> list[tuple[Tile | None, list[NamedFace]]]:
+def _placed(sheet: Sheet, seen: Seen, namer: Namer) -> list[tuple[Tile | None, list[FaceDecision]]]:
     """The named faces by the tile they lie in; None holds those in no tile."""
-    placed: dict[Tile | None, list[NamedFace]] = {tile: [] for tile in (*sheet.tiles, None)}
+    placed: dict[Tile | None, list[FaceDecision]] = {tile: [] for tile in (*sheet.tiles, None)}
     if seen.analysis:
         for face in namer.name(seen):
             placed[_tile_of(face.face, sheet, seen.analysis)].append(face)
@@ -79,5 +79,5 @@ def _inside(x: float, y: float, tile: Tile) -> bool:
     return left <= x < left + width and top <= y < top + height
 
 
-def _names(faces: list[NamedFace]) -> set[str]:
+def _names(faces: list[FaceDecision]) -> set[str]:
     return {face.name for face in faces if face.name}

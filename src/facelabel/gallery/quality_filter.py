@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.core.model import Reason
-from facelabel.core.quality import Bar
+from facelabel.core.quality import QualityThresholds
 from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
@@ -28,9 +28,15 @@ if TYPE_CHECKING:
 #: The engine has judged the size by now.
 _NO_MATTER = (0, 0)
 _BARS = {
-    QualityFilter.LOW: Bar(confidence=60, sharpness=25, brightness=10, yaw=60, pitch=50),
-    QualityFilter.MEDIUM: Bar(confidence=70, sharpness=40, brightness=15, yaw=45, pitch=40),
-    QualityFilter.HIGH: Bar(confidence=85, sharpness=55, brightness=25, yaw=30, pitch=25),
+    QualityFilter.LOW: QualityThresholds(
+        confidence=60, sharpness=25, brightness=10, yaw=60, pitch=50
+    ),
+    QualityFilter.MEDIUM: QualityThresholds(
+        confidence=70, sharpness=40, brightness=15, yaw=45, pitch=40
+    ),
+    QualityFilter.HIGH: QualityThresholds(
+        confidence=85, sharpness=55, brightness=25, yaw=30, pitch=25
+    ),
 }
 
 
@@ -101,7 +107,7 @@ def _with(face: Face, why: tuple[Reason, ...]) -> Face:
     return replace(face, reasons=why or (Reason.EXCEEDS_MAX_FACES,))
 
 
-def _below(bar: Bar, face: Face) -> Iterator[Reason]:
+def _below(bar: QualityThresholds, face: Face) -> Iterator[Reason]:
     if Reason.SMALL_BOUNDING_BOX in face.reasons:
         yield Reason.SMALL_BOUNDING_BOX
     yield from bar.reasons(face, _NO_MATTER)

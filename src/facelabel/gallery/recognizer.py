@@ -18,7 +18,15 @@ from facelabel.rekognition.types import NewFace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from facelabel.core.model import Analysis, Asset, Hit, Noted, Search, Sighting, Template
+    from facelabel.core.model import (
+        Analysis,
+        Asset,
+        Hit,
+        Noted,
+        ProbeResult,
+        SearchRecord,
+        Template,
+    )
     from facelabel.gallery.ports import FaceEngine, Probes, Templates, VectorIndex
 
 #: Reference faces added at most since pictures were looked at for the pictures to be told apart
@@ -130,17 +138,17 @@ class LocalRecognizer:
         """How many reference faces a searched one is compared with."""
         return self._searcher.portraits(self._templates.find(collection).number)
 
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> ProbeResult:
         """Find every face of the image and the references nearest to each.
 
-        With an asset, what :meth:`recall` needs is kept. No face is a result, not an error.
+        With an asset, what :meth:`search_stored` needs is kept. No face is a result, not an error.
         Raises UnreadableImage, and ConfigurationError where the model is not calibrated.
         """
         number, engine = self._opened(collection)
         analysis = engine.analyse(image)
         if asset:
             self._probes.keep(asset, engine.model, analysis)
-        return self._searcher.sightings(number, engine, [analysis])[0]
+        return self._searcher.probe_results(number, engine, [analysis])[0]
 
     def search(self, collection: str, vector: bytes) -> tuple[Hit, ...]:
         """The references nearest to a face of that embedding, of two people at least.
@@ -155,7 +163,9 @@ class LocalRecognizer:
             )
         return self._searcher.hits(number, engine, vector)
 
-    def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+    def search_stored(
+        self, collection: str, searches: Sequence[SearchRecord]
+    ) -> Mapping[str, ProbeResult]:
         """Search again, without images, the faces seen in these pictures, by asset_id."""
         number, engine = self._opened(collection)
         versions = {search.asset_id: search.version for search in searches}
@@ -163,7 +173,7 @@ class LocalRecognizer:
         seen = {
             key: analysis for key, (version, analysis) in kept.items() if version == versions[key]
         }
-        found = self._searcher.sightings(number, engine, list(seen.values()))
+        found = self._searcher.probe_results(number, engine, list(seen.values()))
         return dict(zip(seen, found, strict=True))
 
     def rivals(self, collection: str, face_ids: Sequence[str]) -> Mapping[str, Hit]:
@@ -183,7 +193,7 @@ class LocalRecognizer:
         return {}
 
     def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
-        """Say of which pictures :meth:`recall` would answer the same as when they were noted."""
+        """Say of which pictures :meth:`search_stored` would answer the same as when they were noted."""
         number, engine = self._opened(collection)
         position = footing.Position(*self._templates.position(number))  # first: what comes is seen
         made = footing.read(
@@ -240,4 +250,4 @@ def _usable(analysis: Analysis) -> Template:
     """Return the one face good enough to enrol."""
     unseen = sum(not {*face.reasons} - {Reason.EXCEEDS_MAX_FACES} for face in analysis.left_out)
     faces = [template.face for template in analysis.templates]
-    return analysis.templates[quality.learnable(faces, unseen)]
+    return analysis.templates[quality.select_enrolment_face(faces, unseen)]

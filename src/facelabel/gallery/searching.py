@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.core.model import Hit, SearchedFace, Sighting
+from facelabel.core.model import Hit, ProbeFace, ProbeResult
 from facelabel.gallery import footing
 from facelabel.gallery import means as means_
 
@@ -75,9 +75,9 @@ class Searcher:
                 self._counted[number] = position, count
         return count
 
-    def sightings(
+    def probe_results(
         self, number: int, engine: FaceEngine, analyses: Sequence[Analysis]
-    ) -> list[Sighting]:
+    ) -> list[ProbeResult]:
         """Search the faces of all pictures at once."""
         vectors = [template.vector for seen in analyses for template in seen.templates]
         before = self._templates.position(number)
@@ -90,7 +90,7 @@ class Searcher:
         for analysis in analyses:
             some = [next(waiting) for _ in analysis.templates]
             faces = tuple(
-                SearchedFace(
+                ProbeFace(
                     template.face,
                     hits(engine, means_.nearer(template.vector, look.telling(), means)),
                 )
@@ -99,7 +99,9 @@ class Searcher:
             # Nobody knows what looks saw during which the collection changed.
             note = None if moved else self._note(number, engine, before, some)
             model = f"facelabel {engine.model}"
-            made.append(Sighting(faces, analysis.left_out, model, note=note, portraits=portraits))
+            made.append(
+                ProbeResult(faces, analysis.left_out, model, note=note, portraits=portraits)
+            )
         return made
 
     def hits(self, number: int, engine: FaceEngine, vector: bytes) -> tuple[Hit, ...]:

@@ -36,7 +36,7 @@ Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined] # documented, 
 _MEMORY = 1 << 30
 
 
-class Room:
+class MemoryBudget:
     """Memory for work that threads do at the same time: who finds none left waits for it."""
 
     def __init__(self, size: int) -> None:
@@ -60,7 +60,7 @@ class Room:
 
 
 #: What all decoding of this process shares.
-room = Room(_MEMORY)
+room = MemoryBudget(_MEMORY)
 
 
 def checked(

@@ -67,11 +67,11 @@ def read(path: Path, prefix: str, walk: Walk) -> list[Portrait]:
     return found
 
 
-def why_unreadable(portrait: Portrait) -> str:
+def explain_unreadable(portrait: Portrait) -> str:
     """Why a file that a list names could not be read, "" if it could; addresses are not tried."""
     if not portrait.where or reading.is_url(portrait.source):  # found, or to be fetched
         return ""
-    return reading.why_unreadable(Path(portrait.source))
+    return reading.explain_unreadable(Path(portrait.source))
 
 
 def _note_unlisted(folder: Path, listed: Path, found: list[Portrait], walk: Walk) -> None:
@@ -110,11 +110,11 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = reading.read(path, MAX_LABELS_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise NotFound(f"{path} {reading.why(error)}") from error
+        raise NotFound(f"{path} {reading.explain(error)}") from error
     except UnicodeDecodeError as error:
         raise Rejected(f"{path} is not a CSV file in UTF-8: {error}") from error
     except OSError as error:
-        raise Rejected(f"{path} {reading.why(error)}") from error
+        raise Rejected(f"{path} {reading.explain(error)}") from error
     rows = csv.reader(io.StringIO(text, newline=""))
     try:
         for row in rows:

@@ -55,7 +55,7 @@ def kind(mode: int) -> str:
 def opened(path: Path) -> io.BufferedReader:
     """Open a regular file, or a link to one.
 
-    Raises OSError, with a reason for :func:`why`, for anything else; ValueError for a NUL.
+    Raises OSError, with a reason for :func:`explain`, for anything else; ValueError for a NUL.
     """
     _refuse_special(path, path.stat().st_mode)
     handle = os.open(path, _FLAGS | _BINARY)
@@ -80,12 +80,12 @@ def read(path: Path, limit: int) -> bytes:
     return data
 
 
-def why_unreadable(path: Path) -> str:
+def explain_unreadable(path: Path) -> str:
     """Why a file could not be read, as words to stand behind its name; "" if it could be."""
     try:
         opened(path).close()
     except (OSError, ValueError) as error:
-        return why(error)
+        return explain(error)
     return ""
 
 
@@ -94,13 +94,13 @@ def why_no_folder(path: Path, expected: str) -> str:
     try:
         path.stat()
     except PermissionError as error:
-        return f"{path} {why(error)}"
+        return f"{path} {explain(error)}"
     except (OSError, ValueError):
         pass
     return f"{path} is {expected}"
 
 
-def why(error: OSError | ValueError) -> str:
+def explain(error: OSError | ValueError) -> str:
     """What kept a file from being read, as words to stand behind its name."""
     verb = "may not be read" if isinstance(error, PermissionError) else "cannot be read"
     said = getattr(error, "strerror", None) or str(error)

@@ -147,7 +147,7 @@ class Walk:
             with os.scandir(folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            self.leave(folder, Reason.UNREADABLE, reading.why(error))
+            self.leave(folder, Reason.UNREADABLE, reading.explain(error))
             return []
         return [entry for entry in listed if self._is_somebodys(entry)]
 
@@ -213,4 +213,4 @@ def _reason(start: bytes) -> Reason | None:
 def _why(entry: os.DirEntry[str], error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and entry.is_symlink():
         return "it is a link to something that is not there"
-    return reading.why(error)
+    return reading.explain(error)

@@ -220,27 +220,27 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
+class And:
     """All conditions hold; none: always true."""
 
     conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Or:
     """One of the conditions holds; none: never true."""
 
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Never:
+class Not:
     """The condition does not hold."""
 
     condition: Condition
 
 
-Condition: TypeAlias = Where | Every | Some | Never
+Condition: TypeAlias = Where | And | Or | Not
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.core.jobs import Job
-    from facelabel.core.label_policy import Scheme
+    from facelabel.core.label_policy import LabelPolicy
     from facelabel.media.ports import Library
     from facelabel.recognition.ports import Ledger, Queue
 
@@ -28,7 +28,7 @@ class Changes:
     library: Library
     ledger: Ledger
     queue: Queue
-    scheme: Scheme
+    label_policy: LabelPolicy
 
     def tags(self, job: Job) -> Outcome:
         """Look at an asset whose tags changed, unless that is nothing to us.
@@ -45,7 +45,7 @@ class Changes:
 
     def _concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
         """Whether a label changed, or a tag of ours differs from what is on record."""
-        marker, prefix = f"{self.scheme.prefix}:", self.scheme.places.prefix
+        marker, prefix = f"{self.label_policy.prefix}:", self.label_policy.targets.prefix
         if any(tag.startswith(marker) for tag in (*added, *removed)):
             return True
         marks = self.ledger.names(asset_id)

@@ -15,7 +15,7 @@ from facelabel.recognition import doubts
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from facelabel.core.label_policy import Scheme
+    from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.model import Asset, OnRecord
     from facelabel.media.ports import Library
     from facelabel.recognition.ports import Enrolments, Queue, Recognizer
@@ -32,7 +32,7 @@ class Enroller:
     recognizer: Recognizer
     ledger: Enrolments
     queue: Queue
-    scheme: Scheme
+    label_policy: LabelPolicy
 
     def mirror(self, asset: Asset, record: OnRecord, collection: str) -> Outcome:
         """Make the live collection mirror the label of a training image."""
@@ -45,9 +45,9 @@ class Enroller:
             kind, enrolment = OutcomeKind.UNCHANGED, self._renamed(current, asset, collection)
         else:
             kind, enrolment = OutcomeKind.ENROLLED, self._learnt(asset, person, collection)
-        self._forget_leftovers(collection)
+        self._delete_forgotten(collection)
         self.tag(asset, enrolment.face_id)
-        threshold = self.scheme.rules.threshold
+        threshold = self.label_policy.rules.threshold
         asked = doubts.about(self.ledger, self.recognizer, collection, enrolment, threshold)
         return Outcome(kind, names=(person,), note=asked)
 
@@ -60,7 +60,7 @@ class Enroller:
         digest = hashlib.sha256(image).hexdigest()
         face_id = self._copy(digest, person, collection)
         if face_id is None:
-            self.ledger.intend(collection, asset.asset_id, person)
+            self.ledger.begin_enrolment(collection, asset.asset_id, person)
             face_id = self.recognizer.enrol(collection, image, person, asset).face_id
         enrolment = Enrolment(
             asset.asset_id, asset.public_id, asset.version, digest, person, face_id
@@ -75,7 +75,7 @@ class Enroller:
         # Most pictures were never learnt from: to find that out nothing need be written.
         if intended or self.ledger.enrolment(collection, asset_id):
             gone = self.ledger.unenrol(collection, asset_id)
-        self._forget_leftovers(collection)
+        self._delete_forgotten(collection)
         return gone is not None
 
     def adopt(self, asset_id: str, face_id: str, person: str, collection: str) -> None:
@@ -99,21 +99,21 @@ class Enroller:
         if record.intention:
             self._adopt_abandoned(asset.asset_id, collection)
             current = self.ledger.enrolment(collection, asset.asset_id)
-        if current and not self._stands(current, collection):
+        if current and not self._face_exists(current, collection):
             self.unenrol(asset.asset_id, collection)
             return None
         return current
 
-    def _stands(self, enrolment: Enrolment, collection: str) -> bool:
+    def _face_exists(self, enrolment: Enrolment, collection: str) -> bool:
         return any(True for _ in self.recognizer.faces(collection, [enrolment.face_id]))
 
     def _person(self, asset: Asset, current: Enrolment | None, collection: str) -> str | None:
         """Whom the labels name; where they cannot be obeyed, end what they no longer say."""
         try:
-            return self.scheme.person(asset)
+            return self.label_policy.person(asset)
         except LabelRefused:
             # Between two labels the old enrolment stays, as long as its label does.
-            if not (current and self.scheme.still_says(asset, current.person)):
+            if not (current and self.label_policy.still_says(asset, current.person)):
                 self._expel(asset, collection)
             raise
 
@@ -132,7 +132,7 @@ class Enroller:
         except Rejected:
             self._expel(asset, collection)
             raise
-        if not self._stands(enrolment, collection):
+        if not self._face_exists(enrolment, collection):
             # Another worker forgot the same picture's face between our two steps.
             raise Unavailable("the face was forgotten while it was enrolled again")
         return enrolment
@@ -140,7 +140,7 @@ class Enroller:
     def _copy(self, digest: str, person: str, collection: str) -> str | None:
         """The face that a picture of that content was enrolled as, if it stands: that is free."""
         for line in self.ledger.holders(collection, digest):
-            if line.person == person and self._stands(line, collection):
+            if line.person == person and self._face_exists(line, collection):
                 return line.face_id
         return None
 
@@ -149,14 +149,14 @@ class Enroller:
         self.tag(asset, None)
         return self.unenrol(asset.asset_id, collection)
 
-    def _forget_leftovers(self, collection: str) -> None:
-        leftovers = self.ledger.leftovers(collection)
+    def _delete_forgotten(self, collection: str) -> None:
+        leftovers = self.ledger.faces_to_delete(collection)
         if leftovers:
             self.recognizer.forget(collection, leftovers)
             # Another worker may have enrolled them again just before we forgot them.
             for enrolment in self.ledger.enrolments(collection, leftovers):
                 self.queue.enqueue(JobKind.ASSET, enrolment.asset_id)
-            self.ledger.cleared(collection, leftovers)
+            self.ledger.mark_deleted(collection, leftovers)
 
     def _adopt_abandoned(self, asset_id: str, collection: str) -> bool:
         """Record what a process enrolled for this asset and died before recording.
@@ -189,4 +189,4 @@ class Enroller:
         former = [f.face_id for f in self.recognizer.faces(live, ids) if not f.is_traced]
         if former:
             self.recognizer.forget(live, former)
-            self.ledger.cleared(live, former)
+            self.ledger.mark_deleted(live, former)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.core import label_policy, matching, naming
 from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
-from facelabel.core.model import Search
+from facelabel.core.model import SearchRecord
 from facelabel.errors import Rejected
 from facelabel.recognition import lookback
 
@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from facelabel.core.clock import Clock
-    from facelabel.core.label_policy import Scheme
+    from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.matching import Rules
-    from facelabel.core.model import Asset, Basis, NamedFace, NameState, OnRecord, Scope, Sighting
+    from facelabel.core.model import (
+        Asset,
+        Basis,
+        FaceDecision,
+        NameState,
+        OnRecord,
+        ProbeResult,
+        Scope,
+    )
     from facelabel.media.ports import Library
-    from facelabel.recognition.live_gallery import LiveGallery, Thrift
+    from facelabel.recognition.live_gallery import LiveGallery, PaidSearchPolicy
     from facelabel.recognition.name_writing import NameWriter
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
@@ -33,11 +41,11 @@ class Identifier:
     ledger: Ledger
     queue: Queue
     clock: Clock
-    scheme: Scheme
+    label_policy: LabelPolicy
     gallery: LiveGallery
     writer: NameWriter
     #: None: searching costs nothing but time.
-    thrift: Thrift | None = None
+    paid_searches: PaidSearchPolicy | None = None
 
     def identify(self, asset: Asset, record: OnRecord) -> Outcome:
         """Bring the names on a picture to what the gallery says now.
@@ -55,13 +63,16 @@ class Identifier:
             plan, search, calls = self.writer.write(asset, marks, last.names), last, 0
         else:
             try:
-                sighting = self._sighting(asset, last, scope.collection)
+                probe_result = self._sighting(asset, last, scope.collection)
             except Rejected:
                 if last and last.version != asset.version:  # names of a picture that is gone
                     self.writer.write(asset, marks, frozenset())
                 raise
-            search, calls = self._decide(asset, sighting, scope, marks, rules), sighting.calls
-            found = search, lookback.basis(sighting, rules)
+            search, calls = (
+                self._decide(asset, probe_result, scope, marks, rules),
+                probe_result.calls,
+            )
+            found = search, lookback.basis(probe_result, rules)
             plan = self.writer.write(asset, marks, search.names, found)
         changed = search is not last or plan.add or plan.remove
         return Outcome(
@@ -71,30 +82,30 @@ class Identifier:
         )  # fmt: skip
 
     def decisions(
-        self, asset: Asset, last: Search | None, marks: Mapping[str, NameState]
+        self, asset: Asset, last: SearchRecord | None, marks: Mapping[str, NameState]
     ) -> Mapping[str, NameState | None]:
         """What people decided about our names since the last search."""
         return naming.decisions(
             marks,
-            self.scheme.places.seen(asset),
+            self.label_policy.targets.seen(asset),
             new_content=last is not None and last.version != asset.version,
-            moved=last is not None and not self.scheme.same_places(last.rules),
+            moved=last is not None and not self.label_policy.same_targets(last.rules),
         )
 
-    def named(self, sighting: Sighting) -> tuple[NamedFace, ...]:
+    def named(self, probe_result: ProbeResult) -> tuple[FaceDecision, ...]:
         """Decide who is who in a picture that is not ours."""
         rules = self.gallery.rules()
-        return matching.assign(sighting.faces, rules, portraits=sighting.portraits)
+        return matching.assign(probe_result.faces, rules, portraits=probe_result.portraits)
 
     def needs_search(self, asset: Asset) -> bool:
         """Whether an image of the recognition folder was not searched yet, or is out of date."""
         last = self.ledger.search(asset.asset_id)
         return last is None or not self.is_fresh(last, asset)
 
-    def is_fresh(self, last: Search, asset: Asset) -> bool:
+    def is_fresh(self, last: SearchRecord, asset: Asset) -> bool:
         """Whether searching again would see the same image, the same people, the same rules."""
         seen = (last.version, last.generation, last.rules)
-        now = (asset.version, self.ledger.gallery().generation, self.scheme.fingerprint)
+        now = (asset.version, self.ledger.gallery().generation, self.label_policy.fingerprint)
         return seen == now
 
     def look_anew(self, asset_ids: Sequence[str]) -> None:
@@ -116,21 +127,21 @@ class Identifier:
         # A metadata field that held our names may be the one that labels portraits.
         return self.library.asset(asset.asset_id) or asset
 
-    def revisit(self, searches: Sequence[Search], scope: Scope, rules: Rules) -> None:
+    def revisit(self, searches: Sequence[SearchRecord], scope: Scope, rules: Rules) -> None:
         """Record what is decided now; what must be left to the picture's own job gets that first.
 
         Two steps for all of them, as writing is most of the work. A picture that its own job was
         quicker with is left as that job left it.
         """
-        sightings = self._recall(scope.collection, searches)
+        probe_results = self._search_stored(scope.collection, searches)
         marks = self.ledger.marks([search.asset_id for search in searches])
         jobs: list[JobRequest] = []
-        lines: list[tuple[Search, Basis | None]] = []
+        lines: list[tuple[SearchRecord, Basis | None]] = []
         for search in searches:
-            sighting = sightings.get(search.asset_id)
-            again = self._again(search, sighting, scope, marks.get(search.asset_id, {}), rules)
-            if again and sighting:
-                lines.append((again, lookback.basis(sighting, rules)))
+            probe_result = probe_results.get(search.asset_id)
+            again = self._again(search, probe_result, scope, marks.get(search.asset_id, {}), rules)
+            if again and probe_result:
+                lines.append((again, lookback.basis(probe_result, rules)))
             else:
                 jobs.append(JobRequest(JobKind.ASSET, search.asset_id))
                 undecided = label_policy.undecided(search.rules)
@@ -139,18 +150,20 @@ class Identifier:
         self.queue.enqueue_all(jobs)
         self.ledger.revise(lines)
 
-    def _sighting(self, asset: Asset, last: Search | None, collection: str) -> Sighting:
+    def _sighting(self, asset: Asset, last: SearchRecord | None, collection: str) -> ProbeResult:
         """Recall the faces of the picture, or fetch it and look."""
         if last and last.version == asset.version:
-            recalled = self._recall(collection, [last]).get(asset.asset_id)
+            recalled = self._search_stored(collection, [last]).get(asset.asset_id)
             if recalled:
                 return recalled
         return self.recognizer.identify(collection, self.library.fetch(asset), asset)
 
-    def _recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+    def _search_stored(
+        self, collection: str, searches: Sequence[SearchRecord]
+    ) -> Mapping[str, ProbeResult]:
         """Search again without images, or where that is paid for, remember the last search."""
-        recalled = dict(self.recognizer.recall(collection, searches))
-        if self.thrift:
+        recalled = dict(self.recognizer.search_stored(collection, searches))
+        if self.paid_searches:
             known = [
                 search
                 for search in searches
@@ -161,47 +174,58 @@ class Identifier:
             recalled.update(self._remembered(collection, known))
         return recalled
 
-    def _remembered(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+    def _remembered(
+        self, collection: str, searches: Sequence[SearchRecord]
+    ) -> Mapping[str, ProbeResult]:
         """What these searches saw, where the faces that gave names stand."""
         faces = frozenset(seen.face_id for search in searches for seen in search.candidates)
-        standing = {face.face_id for face in self.recognizer.faces(collection, sorted(faces))}
+        existing_faces = {face.face_id for face in self.recognizer.faces(collection, sorted(faces))}
         return {
-            search.asset_id: search.remembered(standing)
+            search.asset_id: search.remembered(existing_faces)
             for search in searches
-            if search.winners <= standing
+            if search.winners <= existing_faces
         }
 
     def _again(
         self,
-        search: Search,
-        sighting: Sighting | None,
+        search: SearchRecord,
+        probe_result: ProbeResult | None,
         scope: Scope,
         marks: Mapping[str, NameState],
         rules: Rules,
-    ) -> Search | None:
+    ) -> SearchRecord | None:
         """The search as decided now, if its names stay; None where its own job is needed."""
-        if sighting is None or self._is_due(search) or not label_policy.is_decided(search.rules):
+        if (
+            probe_result is None
+            or self._is_due(search)
+            or not label_policy.is_decided(search.rules)
+        ):
             return None
-        again = self._decide(search, sighting, scope, marks, rules)
+        again = self._decide(search, probe_result, scope, marks, rules)
         return again if again.names == search.names else None
 
-    def _is_due(self, search: Search) -> bool:
+    def _is_due(self, search: SearchRecord) -> bool:
         """Whether somebody learnt just now may be on a picture whose last search we remember."""
-        if self.thrift is None or search.searched_at < self.clock.now() - self.thrift.look_back:
+        if (
+            self.paid_searches is None
+            or search.searched_at < self.clock.now() - self.paid_searches.look_back
+        ):
             return False
         return any(face.name is None for face in search.faces)
 
     def _decide(
         self,
-        asset: Asset | Search,
-        sighting: Sighting,
+        asset: Asset | SearchRecord,
+        probe_result: ProbeResult,
         scope: Scope,
         marks: Mapping[str, NameState],
         rules: Rules,
-    ) -> Search:
-        faces = matching.assign(sighting.faces, rules, naming.refused(marks), sighting.portraits)
-        return Search(
+    ) -> SearchRecord:
+        faces = matching.assign(
+            probe_result.faces, rules, naming.refused(marks), probe_result.portraits
+        )
+        return SearchRecord(
             asset.asset_id, asset.public_id, asset.version, scope.collection, scope.generation,
-            scope.rules, sighting.model, faces, sighting.left_out, self.clock.now(),
-            sighting.portraits if rules.strangers else None,
+            scope.rules, probe_result.model, faces, probe_result.left_out, self.clock.now(),
+            probe_result.portraits if rules.strangers else None,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from facelabel.errors import ConfigurationError, NotFound, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facelabel.core.label_policy import Scheme
+    from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.matching import Rules
     from facelabel.core.model import GalleryState
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
@@ -25,7 +25,7 @@ SWEEP_DELAY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Thrift:
+class PaidSearchPolicy:
     """How to save searches where each is paid for.
 
     A picture is decided again from what its last search saw, as long as the faces that gave its
@@ -48,16 +48,16 @@ class LiveGallery:
     recognizer: Recognizer
     ledger: Ledger
     queue: Queue
-    scheme: Scheme
+    label_policy: LabelPolicy
     #: None: searching costs nothing but time.
-    thrift: Thrift | None = None
+    paid_searches: PaidSearchPolicy | None = None
 
     def collection(self) -> str:
         """Return the live collection, made at the first need."""
         live = self.ledger.collection()
         if live is None:
-            self.recognizer.create(self.scheme.collection)
-            live = self.ledger.begin(self.scheme.collection)
+            self.recognizer.create(self.label_policy.collection)
+            live = self.ledger.begin(self.label_policy.collection)
         return live
 
     def searched(self, state: GalleryState | None = None) -> tuple[Scope, Rules]:
@@ -71,7 +71,9 @@ class LiveGallery:
             collection = self.collection()
             state = self.ledger.gallery()
         # Of one moment with the generation, as another process may switch at any.
-        scope = Scope(state.generation, state.collection or collection, self.scheme.fingerprint)
+        scope = Scope(
+            state.generation, state.collection or collection, self.label_policy.fingerprint
+        )
         return scope, self.rules(state)
 
     def rules(self, state: GalleryState | None = None) -> Rules:
@@ -79,7 +81,7 @@ class LiveGallery:
 
         ``state``: the gallery's, where it is known.
         """
-        rules = self.scheme.rules
+        rules = self.label_policy.rules
         if rules.strangers is not None:
             return rules
         state = state or self.ledger.gallery()
@@ -123,5 +125,5 @@ class LiveGallery:
         changed the gallery, and a process that died before this line runs the job again.
         """
         if self.ledger.has_stale():
-            delay = self.thrift.delay if self.thrift else SWEEP_DELAY
+            delay = self.paid_searches.delay if self.paid_searches else SWEEP_DELAY
             self.queue.enqueue(JobKind.SWEEP, SWEEP_KEY, delay=delay)

@@ -14,18 +14,20 @@ from facelabel.core import matching
 from facelabel.core.model import Basis
 
 if TYPE_CHECKING:
-    from facelabel.core.model import Scope, Sighting
+    from facelabel.core.model import ProbeResult, Scope
     from facelabel.recognition.ports import Recognizer, Searches
 
 #: Searches considered in one step: some tenths of a second, and of others' waiting to write.
 AT_ONCE = 4096
 
 
-def basis(sighting: Sighting, rules: matching.Rules) -> Basis | None:
+def basis(probe_result: ProbeResult, rules: matching.Rules) -> Basis | None:
     """What a decision about a sighting rests on; None where that will not be known later."""
-    if sighting.note is None:
+    if probe_result.note is None:
         return None
-    return Basis(sighting.note, *matching.standing(sighting.faces, rules, sighting.portraits))
+    return Basis(
+        probe_result.note, *matching.standing(probe_result.faces, rules, probe_result.portraits)
+    )
 
 
 def confirm(

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
-    from facelabel.core.label_policy import Places
-    from facelabel.core.model import Asset, Basis, NameState, Search
+    from facelabel.core.label_policy import NameTargets
+    from facelabel.core.model import Asset, Basis, NameState, SearchRecord
     from facelabel.core.naming import NamePlan
     from facelabel.media.ports import Library
     from facelabel.recognition.ports import Searches
@@ -24,14 +24,14 @@ class NameWriter:
 
     library: Library
     ledger: Searches
-    places: Places
+    targets: NameTargets
 
     def write(
         self,
         asset: Asset,
         marks: Mapping[str, NameState],
         wanted: AbstractSet[str],
-        found: tuple[Search, Basis | None] | None = None,
+        found: tuple[SearchRecord, Basis | None] | None = None,
     ) -> NamePlan:
         """Make our names on a picture exactly the wanted ones; return what was done.
 
@@ -42,7 +42,7 @@ class NameWriter:
             found: the search that says so, where it is new; recorded before names are written.
 
         """
-        plan = naming.plan(marks, self.places.seen(asset), wanted)
+        plan = naming.plan(marks, self.targets.seen(asset), wanted)
         if found:
             self.ledger.record(*found, plan.before)
         elif plan.before:
@@ -54,18 +54,18 @@ class NameWriter:
         return plan
 
     def _change(self, asset: Asset, plan: NamePlan) -> None:
-        places, asset_id = self.places, asset.asset_id
-        if places.tags and plan.add:
-            self.library.add_tags(asset_id, [places.prefix + name for name in plan.add])
-        if places.tags and plan.remove:
-            self.library.remove_tags(asset_id, [places.prefix + name for name in plan.remove])
-        if not (places.field or places.context):
+        targets, asset_id = self.targets, asset.asset_id
+        if targets.tags and plan.add:
+            self.library.add_tags(asset_id, [targets.prefix + name for name in plan.add])
+        if targets.tags and plan.remove:
+            self.library.remove_tags(asset_id, [targets.prefix + name for name in plan.remove])
+        if not (targets.field or targets.context):
             return
         # Neither can be added to in one step: what others put there is read just before.
         asset = self.library.asset(asset_id) or asset
-        if places.field:
-            old = label_policy.field_values(asset, places.field)
-            self.library.set_metadata(asset_id, places.field, plan.applied(old))
-        if places.context:
-            text = ", ".join(plan.applied(label_policy.context_values(asset, places.context)))
-            self.library.set_context(asset_id, {places.context: text or None})
+        if targets.field:
+            old = label_policy.field_values(asset, targets.field)
+            self.library.set_metadata(asset_id, targets.field, plan.applied(old))
+        if targets.context:
+            text = ", ".join(plan.applied(label_policy.context_values(asset, targets.context)))
+            self.library.set_context(asset_id, {targets.context: text or None})

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import Job
-    from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import Asset, OnRecord, Search
+    from facelabel.core.label_policy import LabelPolicy
+    from facelabel.core.model import Asset, OnRecord, SearchRecord
     from facelabel.media.ports import Library
-    from facelabel.recognition.live_gallery import Thrift
+    from facelabel.recognition.live_gallery import PaidSearchPolicy
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
 #: Context key that tells the owner of an image why it was refused.
@@ -54,9 +54,9 @@ class Pipeline:
     ledger: Ledger
     queue: Queue
     clock: Clock
-    scheme: Scheme
+    label_policy: LabelPolicy
     #: None: searching costs nothing but time.
-    thrift: Thrift | None = None
+    paid_searches: PaidSearchPolicy | None = None
     #: Pictures one turn of the sweep decides again; other jobs come between two turns.
     sweep_batch: int = 256
     #: Pictures of which one turn finds out whether they have to be.
@@ -70,12 +70,12 @@ class Pipeline:
     def __post_init__(self) -> None:
         """Build the parts."""
         library, recognizer, ledger, queue = self.library, self.recognizer, self.ledger, self.queue
-        put, scheme, thrift = object.__setattr__, self.scheme, self.thrift
-        put(self, "gallery", LiveGallery(recognizer, ledger, queue, scheme, thrift))
-        put(self, "enroller", Enroller(library, recognizer, ledger, queue, scheme))
-        writer = NameWriter(library, ledger, scheme.places)
+        put, label_policy, paid_searches = object.__setattr__, self.label_policy, self.paid_searches
+        put(self, "gallery", LiveGallery(recognizer, ledger, queue, label_policy, paid_searches))
+        put(self, "enroller", Enroller(library, recognizer, ledger, queue, label_policy))
+        writer = NameWriter(library, ledger, label_policy.targets)
         put(self, "identifier", Identifier(
-            library, recognizer, ledger, queue, self.clock, scheme, self.gallery, writer, thrift,
+            library, recognizer, ledger, queue, self.clock, label_policy, self.gallery, writer, paid_searches,
         ))  # fmt: skip
 
     def examine(self, job: Job) -> Outcome:
@@ -86,7 +86,7 @@ class Pipeline:
         record = self.ledger.about(job.key)
         try:
             with self.gallery.expected(record.gallery.collection):
-                trains = self.scheme.trains(asset)
+                trains = self.label_policy.is_training(asset)
                 outcome = self._learn(asset, record) if trains else self._look(asset, record)
             self._report(asset, None)
         except Rejected as rejection:
@@ -105,7 +105,7 @@ class Pipeline:
         written in one place only.
         """
         scope, rules = self.gallery.searched()
-        searches: Sequence[Search] = ()
+        searches: Sequence[SearchRecord] = ()
         with self.gallery.expected(scope.collection):
             more = lookback.confirm(self.ledger, self.recognizer, scope, rules, self.confirm_batch)
             if not more:
@@ -124,12 +124,12 @@ class Pipeline:
     def _look(self, asset: Asset, record: OnRecord) -> Outcome:
         """Un-enrol what is no training image any more; search what is to be searched."""
         live, unenrolled = record.gallery.collection, False
-        if live and (record.enrolment or record.intention or record.has_leftovers):
+        if live and (record.enrolment or record.intention or record.has_faces_to_delete):
             if record.enrolment and names.face_id_tags(asset.tags):
                 self.enroller.tag(asset, None)
             unenrolled = self.enroller.unenrol(asset.asset_id, live)
             record = self.ledger.about(asset.asset_id)
-        if asset.in_folder(self.scheme.recognition) or record.search:
+        if asset.in_folder(self.label_policy.recognition) or record.search:
             return self.identifier.identify(asset, record)
         return Outcome(
             OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED,

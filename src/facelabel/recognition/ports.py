@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         NameState,
         Noted,
         OnRecord,
+        ProbeResult,
         Scope,
-        Search,
-        Sighting,
+        SearchRecord,
     )
 
 
@@ -82,10 +82,10 @@ class Recognizer(Protocol):
         collection.
         """
 
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> ProbeResult:
         """Find every face of the image and the references nearest to each, of two people at least.
 
-        With an asset, what :meth:`recall` needs is kept. No face is a result, not an error.
+        With an asset, what :meth:`search_stored` needs is kept. No face is a result, not an error.
         Raises UnreadableImage.
         """
 
@@ -95,7 +95,9 @@ class Recognizer(Protocol):
         Faces without one are absent, and all are where that is not known for nothing.
         """
 
-    def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+    def search_stored(
+        self, collection: str, searches: Sequence[SearchRecord]
+    ) -> Mapping[str, ProbeResult]:
         """Search again, without images, the faces seen in these pictures, by asset_id.
 
         Pictures whose faces were not kept, or were kept of another version or for another
@@ -103,7 +105,7 @@ class Recognizer(Protocol):
         """
 
     def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
-        """Say of which pictures :meth:`recall` would answer the same as when they were noted.
+        """Say of which pictures :meth:`search_stored` would answer the same as when they were noted.
 
         The count of reference faces apart. Returns, by asset_id, the note as it is now: another
         one where that spares looking at the same changes again. A picture that may be affected,
@@ -146,7 +148,7 @@ class Enrolments(Protocol):
     def intention(self, collection: str, asset_id: str) -> str | None:
         """Return whom a process that died in between was enrolling from this image."""
 
-    def intend(self, collection: str, asset_id: str, person: str) -> None:
+    def begin_enrolment(self, collection: str, asset_id: str, person: str) -> None:
         """Note, before the recogniser is asked, whom we enrol."""
 
     def enrol(self, collection: str, enrolment: Enrolment) -> None:
@@ -164,10 +166,10 @@ class Enrolments(Protocol):
         Changes the generation if the collection is the live one.
         """
 
-    def leftovers(self, collection: str) -> Sequence[str]:
+    def faces_to_delete(self, collection: str) -> Sequence[str]:
         """Faces no enrolment holds, still to be forgotten by the recogniser."""
 
-    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+    def mark_deleted(self, collection: str, face_ids: Sequence[str]) -> None:
         """Note that faces were forgotten: leftovers among them are none any more.
 
         Changes the generation if the collection is the live one, as who looked since they were
@@ -184,10 +186,10 @@ class Enrolments(Protocol):
 class Searches(Protocol):
     """The ledger's part about pictures: searches, names we wrote, people's decisions."""
 
-    def search(self, asset_id: str) -> Search | None:
+    def search(self, asset_id: str) -> SearchRecord | None:
         """Return the last search of a picture."""
 
-    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, SearchRecord]:
         """Return the last searches of several pictures at once."""
 
     def searched(self) -> Iterator[str]:
@@ -195,7 +197,7 @@ class Searches(Protocol):
 
     def record(
         self,
-        search: Search,
+        search: SearchRecord,
         basis: Basis | None = None,
         states: Mapping[str, NameState | None] = MappingProxyType({}),
     ) -> None:
@@ -206,7 +208,7 @@ class Searches(Protocol):
         after.
         """
 
-    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+    def revise(self, searches: Sequence[tuple[SearchRecord, Basis | None]]) -> None:
         """Record several searches in one step in the place of older ones.
 
         One of the same (version, generation) as what is on record is dropped, too: who decided
@@ -234,7 +236,7 @@ class Searches(Protocol):
         A search that is not on record any more as it was read is left alone.
         """
 
-    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+    def stale(self, generation: int, limit: int) -> Sequence[SearchRecord]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
 
     def has_stale(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from facelabel.core import names
 from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
-from facelabel.core.losses import bearable
+from facelabel.core.losses import deletion_limit
 from facelabel.core.model import Enrolment, asset_hash
 from facelabel.errors import LabelRefused, Rejected
 from facelabel.recognition.pipeline import ERROR_KEY
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import Job
-    from facelabel.core.label_policy import Scheme
-    from facelabel.core.model import Asset, Json, NameState, Search
+    from facelabel.core.label_policy import LabelPolicy
+    from facelabel.core.model import Asset, Json, NameState, SearchRecord
     from facelabel.media.ports import Library
     from facelabel.recognition.enrolling import Enroller
     from facelabel.recognition.identifying import Identifier
-    from facelabel.recognition.live_gallery import LiveGallery, Thrift
+    from facelabel.recognition.live_gallery import LiveGallery, PaidSearchPolicy
     from facelabel.recognition.pipeline import Pipeline
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
@@ -70,7 +70,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class LibraryDrift:
     """What happened in the library and no notification told of: asset_ids."""
 
     #: New, changed, or not as our ledger has them.
@@ -122,20 +122,20 @@ class Reconciler:
     ledger: Ledger
     queue: Queue
     clock: Clock
-    scheme: Scheme
+    label_policy: LabelPolicy
     gallery: LiveGallery
     enroller: Enroller
     identifier: Identifier
     #: None: searching costs nothing but time.
-    thrift: Thrift | None = None
+    paid_searches: PaidSearchPolicy | None = None
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> Reconciler:
         """One on the ports of a pipeline."""
         return cls(
             pipeline.library, pipeline.recognizer, pipeline.ledger, pipeline.queue,
-            pipeline.clock, pipeline.scheme, pipeline.gallery, pipeline.enroller,
-            pipeline.identifier, pipeline.thrift,
+            pipeline.clock, pipeline.label_policy, pipeline.gallery, pipeline.enroller,
+            pipeline.identifier, pipeline.paid_searches,
         )  # fmt: skip
 
     def check(self) -> Drift:
@@ -153,7 +153,7 @@ class Reconciler:
             elif not current or (current.person, current.version) != (person, asset.version):
                 missing.append(asset)
         extra = tuple(sorted(enrolled.keys() - wanted))
-        many = len(extra) > bearable(len(enrolled))
+        many = len(extra) > deletion_limit(len(enrolled))
         held, present = {e.face_id for e in enrolled.values()}, {face.face_id for face in faces}
         return Drift(
             missing=tuple(missing),
@@ -168,7 +168,7 @@ class Reconciler:
             known=len(enrolled) if many else 0,
         )
 
-    def mend(self, drift: Drift) -> None:
+    def repair(self, drift: Drift) -> None:
         """Enqueue the jobs, and adopt or forget the faces, that end this drift."""
         orphans = self._adopt(drift, self.gallery.collection()) if drift.orphans else ()
         assets = [asset.asset_id for asset in drift.missing] + list(drift.extra)
@@ -177,7 +177,7 @@ class Reconciler:
         if orphans:
             self._forget_orphans(orphans, self.gallery.collection())
 
-    def missed(self, progress: Callable[[int], None] = lambda _: None) -> Missed:
+    def diff_library(self, progress: Callable[[int], None] = lambda _: None) -> LibraryDrift:
         """List our folders and compare every picture with the ledger; changes nothing.
 
         Args:
@@ -195,15 +195,15 @@ class Reconciler:
             progress(len(listed))
         known = enrolled.keys() | set(self.ledger.searched())
         gone = tuple(sorted(known - listed))
-        vanished = self._vanished(gone) if len(gone) > bearable(len(known)) else 0
-        return Missed(tuple(changed), gone, len(listed), len(known), vanished)
+        vanished = self._vanished(gone) if len(gone) > deletion_limit(len(known)) else 0
+        return LibraryDrift(tuple(changed), gone, len(listed), len(known), vanished)
 
-    def catch_up(self, job: Job) -> Outcome:
+    def reconcile(self, job: Job) -> Outcome:
         """Have everything looked at that notifications missed; Rejected if too much is gone.
 
         A picture that is only said to be gone is asked for by its own job before it is forgotten.
         """
-        missed = self.missed()
+        missed = self.diff_library()
         if not job.payload.get("force"):
             missed.check()
         self.look_at(missed)
@@ -211,7 +211,7 @@ class Reconciler:
             OutcomeKind.RECONCILED, note=f"{len(missed.changed)} changed, {len(missed.gone)} gone"
         )
 
-    def look_at(self, missed: Missed) -> None:
+    def look_at(self, missed: LibraryDrift) -> None:
         """Enqueue what was missed."""
         wanted = [*missed.changed, *missed.gone]
         self.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in wanted])
@@ -224,8 +224,8 @@ class Reconciler:
 
     def _ours(self) -> Iterator[Asset]:
         """Every picture of our folders; one may come twice."""
-        scheme = self.scheme
-        for folder in _outermost(scheme.training, scheme.recognition):
+        label_policy = self.label_policy
+        for folder in _outermost(label_policy.training, label_policy.recognition):
             yield from self.library.assets(folder)
 
     def _changed(
@@ -236,9 +236,9 @@ class Reconciler:
         searches, marks = self.ledger.searches(ids), self.ledger.marks(ids)
         for asset in assets:
             line, search = enrolled.get(asset.asset_id), searches.get(asset.asset_id)
-            if self.scheme.trains(asset):
+            if self.label_policy.is_training(asset):
                 differs = search is not None or self._label_differs(asset, line)
-            elif self.scheme.searches(asset):
+            elif self.label_policy.is_searchable(asset):
                 names = marks.get(asset.asset_id, {})
                 differs = line is not None or self._search_differs(asset, search, names)
             else:
@@ -249,7 +249,7 @@ class Reconciler:
     def _label_differs(self, asset: Asset, line: Enrolment | None) -> bool:
         """Whether index and label disagree; a refusal stands until somebody mends the image."""
         try:
-            person = self.scheme.person(asset)
+            person = self.label_policy.person(asset)
         except LabelRefused:
             return ERROR_KEY not in asset.context
         if person is None or line is None:
@@ -257,7 +257,7 @@ class Reconciler:
         return (line.person, line.version) != (person, asset.version)
 
     def _search_differs(
-        self, asset: Asset, search: Search | None, marks: Mapping[str, NameState]
+        self, asset: Asset, search: SearchRecord | None, marks: Mapping[str, NameState]
     ) -> bool:
         if search is None:
             return ERROR_KEY not in asset.context
@@ -271,7 +271,7 @@ class Reconciler:
         With ``force`` it switches even if people are lost by it.
         """
         stamp = datetime.fromtimestamp(self.clock.now(), UTC)
-        collection = f"{self.scheme.collection}-{stamp:%Y%m%d%H%M%S}"
+        collection = f"{self.label_policy.collection}-{stamp:%Y%m%d%H%M%S}"
         payload: Json = {"collection": collection, "force": force}
         # Made here, because the worker that fills it may have other face models in its settings.
         self.recognizer.create(collection)
@@ -305,15 +305,15 @@ class Reconciler:
                 )
             self.ledger.switch(new)
         if not job.payload.get("over"):
-            thrift = self.thrift
-            if thrift is None:
+            paid_searches = self.paid_searches
+            if paid_searches is None:
                 self._replace_others(new, lossy=force)
                 # Whoever searched since the switch did not see the strangers.
                 self.ledger.changed()
             self._follow_up(new)
-            if thrift:
+            if paid_searches:
                 queue, payload = self.queue, {**job.payload, "over": True}
-                queue.enqueue(JobKind.REBUILD, new, payload, delay=thrift.grace)
+                queue.enqueue(JobKind.REBUILD, new, payload, delay=paid_searches.grace)
         else:
             self._replace_others(new, lossy=force)
         return Outcome(OutcomeKind.REBUILT, note=new)
@@ -325,12 +325,12 @@ class Reconciler:
 
     def _labelled(self) -> Iterator[tuple[Asset, str, str]]:
         """Each labelled training image with the person, or the reason why it names none."""
-        scheme = self.scheme
-        for asset in self.library.assets(scheme.training):
-            if not scheme.trains(asset):
+        label_policy = self.label_policy
+        for asset in self.library.assets(label_policy.training):
+            if not label_policy.is_training(asset):
                 continue
             try:
-                person = scheme.person(asset)
+                person = label_policy.person(asset)
             except LabelRefused as refusal:
                 yield asset, "", str(refusal)
                 continue
@@ -354,7 +354,7 @@ class Reconciler:
         held = {e.face_id for e in self.ledger.enrolments(collection, orphans)}
         forgotten = [orphan for orphan in orphans if orphan not in held]
         self.recognizer.forget(collection, forgotten)
-        self.ledger.cleared(collection, forgotten)
+        self.ledger.mark_deleted(collection, forgotten)
         self.gallery.schedule_sweep()
 
     def _build(
@@ -401,7 +401,7 @@ class Reconciler:
 
     def _others(self, live: str) -> list[str]:
         """What takes no part any more once a collection is live; never one that is not ours."""
-        base = self.scheme.collection
+        base = self.label_policy.collection
         ours = re.compile(re.escape(base) + r"(-\d{14})?")
         names = self.recognizer.collections()
         return [name for name in names if name != live and ours.fullmatch(name)]
@@ -432,12 +432,12 @@ class Reconciler:
         queue = self.queue
         for line in self.ledger.enrolments(new):
             queue.enqueue(JobKind.ASSET, line.asset_id)
-        self.mend(self.check())
+        self.repair(self.check())
         self.gallery.schedule_sweep()
 
 
 def _check_vanished(vanished: int, known: int) -> None:
-    if vanished > bearable(known):
+    if vanished > deletion_limit(known):
         raise Rejected(
             f"{vanished} of {known} known pictures are not in the library any more. If they were"
             " deleted on purpose, `facelabel reconcile --force` forgets them; else look at"

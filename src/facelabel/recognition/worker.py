@@ -43,7 +43,7 @@ IDLE_SECONDS = 0.5
 def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
     """What is done for every kind of job about pictures."""
     reconciler = Reconciler.of(pipeline)
-    changes = Changes(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.scheme)
+    changes = Changes(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.label_policy)
     return {
         JobKind.ASSET: pipeline.examine,
         JobKind.SWEEP: pipeline.sweep,
@@ -51,7 +51,7 @@ def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
         JobKind.FIND: changes.find,
         JobKind.FOLDER: changes.folder,
         JobKind.REBUILD: reconciler.rebuild,
-        JobKind.RECONCILE: reconciler.catch_up,
+        JobKind.RECONCILE: reconciler.reconcile,
     }
 
 

@@ -145,12 +145,12 @@ def user_match(match: UserMatch) -> Json:
 
 
 def image_user_search(search: ImageUserSearch) -> Json:
-    """SearchUsersByImageResponse; without a usable face there is no SearchedFace."""
+    """SearchUsersByImageResponse; without a usable face there is no ProbeFace."""
     searched = search.searched
     written: Json = {
         "UserMatches": [user_match(match) for match in search.matches],
         "FaceModelVersion": model_version(search.model),
-        "SearchedFace": {"FaceDetail": face_detail(searched)} if searched else None,
+        "ProbeFace": {"FaceDetail": face_detail(searched)} if searched else None,
         "UnsearchedFaces": [
             {"FaceDetails": face_detail(one), "Reasons": [*one.reasons] or ["FACE_NOT_LARGEST"]}
             for one in search.unsearched

@@ -12,7 +12,7 @@ from facelabel.images.decoding import decode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facelabel.core.model import NamedFace
+    from facelabel.core.model import FaceDecision
     from facelabel.images import Limits
 
 KNOWN: Final = (34, 160, 84)
@@ -28,7 +28,7 @@ _FONTS: Final = (
 )
 
 
-def annotate(data: bytes, faces: Sequence[NamedFace], limits: Limits) -> bytes:
+def annotate(data: bytes, faces: Sequence[FaceDecision], limits: Limits) -> bytes:
     """Draw a box around each face, green with the name or grey, and return a JPEG.
 
     The picture is upright and at most 1600 pixels on its longer side. Raises UnreadableImage.
@@ -44,7 +44,7 @@ def annotate(data: bytes, faces: Sequence[NamedFace], limits: Limits) -> bytes:
 
 
 def _draw_face(
-    draw: ImageDraw.ImageDraw, face: NamedFace, image: tuple[int, int], size: int
+    draw: ImageDraw.ImageDraw, face: FaceDecision, image: tuple[int, int], size: int
 ) -> None:
     box = face.face.box
     left, top = box.left * image[0], box.top * image[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.cloudinary.steps import Effect, Turn
+from facelabel.cloudinary.steps import Effect, Rotation
 from facelabel.errors import Rejected
 from facelabel.rendering import effects, geometry
 from facelabel.rendering.geometry import Subject
@@ -34,7 +34,7 @@ _PIXELATED, _GREY, _SEPIA = 13, 8, 20
 _BLURRED, _BLURRED_COARSELY = 75, 30
 _ENCODED: Mapping[str, int] = {"jpg": 25, "png": 55, "webp": 120, "gif": 330, "avif": 270}
 _QUARTER = 90
-_BY_ITSELF = frozenset({Turn.AUTO_RIGHT, Turn.AUTO_LEFT})
+_BY_ITSELF = frozenset({Rotation.AUTO_RIGHT, Rotation.AUTO_LEFT})
 
 
 def price(transformation: Transformation, size: Size) -> int:
@@ -72,7 +72,7 @@ class Bill:
             size = layout.canvas
         cost += _effect(step, size, subject) + _finish(step, size)
         for turn in step.turns:
-            degrees = 0.0 if isinstance(turn, Turn) else turn
+            degrees = 0.0 if isinstance(turn, Rotation) else turn
             size = geometry.turned(size, degrees)
             cost += _pixels(size) * (_TILTED if degrees % _QUARTER else _TURNED)
         self._charge(cost)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from facelabel.cloudinary.steps import Turn
+from facelabel.cloudinary.steps import Rotation
 from facelabel.cloudinary.transformations import Regions, Rendered
 from facelabel.errors import Rejected
 from facelabel.images import decoding
@@ -37,7 +37,7 @@ _CLOCKWISE: Mapping[int, Image.Transpose] = {
     180: Image.Transpose.ROTATE_180,
     270: Image.Transpose.ROTATE_90,
 }
-_AUTO = {Turn.AUTO_RIGHT: 90, Turn.AUTO_LEFT: 270}
+_AUTO = {Rotation.AUTO_RIGHT: 90, Rotation.AUTO_LEFT: 270}
 _FULL_CIRCLE = 360
 
 
@@ -248,12 +248,12 @@ def _on_canvas(image: Image.Image, layout: Layout, step: Step) -> Image.Image:
 # ---- turns
 
 
-def _mirrored_or_turned(scene: _Scene, turn: float | Turn, step: Step) -> _Scene:
-    if turn is Turn.HFLIP:
+def _mirrored_or_turned(scene: _Scene, turn: float | Rotation, step: Step) -> _Scene:
+    if turn is Rotation.HFLIP:
         return _mirrored(scene)
-    if turn is Turn.VFLIP:
+    if turn is Rotation.VFLIP:
         return _turned(_mirrored(scene), 180, step)
-    return scene if isinstance(turn, Turn) else _turned(scene, turn % _FULL_CIRCLE, step)
+    return scene if isinstance(turn, Rotation) else _turned(scene, turn % _FULL_CIRCLE, step)
 
 
 def _mirrored(scene: _Scene) -> _Scene:

@@ -53,7 +53,7 @@ def settings(
                 found.setdefault(name, one)
     except OSError as error:
         raise ConfigurationError(
-            f"{error.filename} {reading.why(error)}; {CONFIG_VARIABLE} may name another file"
+            f"{error.filename} {reading.explain(error)}; {CONFIG_VARIABLE} may name another file"
         ) from None
     return found
 
@@ -140,7 +140,7 @@ def _table(path: Path | None) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))  # Windows' editors put a mark before it
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        why = reading.why(error) if isinstance(error, OSError) else f"cannot be read: {error}"
+        why = reading.explain(error) if isinstance(error, OSError) else f"cannot be read: {error}"
         raise ConfigurationError(f"{path} {why}") from None
 
 

@@ -13,7 +13,7 @@ from facelabel.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.core.model import Basis, Enrolment, NameState, Scope, Search
+    from facelabel.core.model import Basis, Enrolment, NameState, Scope, SearchRecord
 
 
 class _Enrolments:
@@ -68,7 +68,7 @@ class _Enrolments:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         return self._intents.get((collection, asset_id))
 
-    def intend(self, collection: str, asset_id: str, person: str) -> None:
+    def begin_enrolment(self, collection: str, asset_id: str, person: str) -> None:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         self._intents[collection, asset_id] = person
 
@@ -92,13 +92,13 @@ class _Enrolments:
         self._changed(collection, changed=old is not None)
         return old
 
-    def leftovers(self, collection: str) -> Sequence[str]:
+    def faces_to_delete(self, collection: str) -> Sequence[str]:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         return tuple(self._leftovers.get(collection, ()))
 
-    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+    def mark_deleted(self, collection: str, face_ids: Sequence[str]) -> None:
         """See :class:`facelabel.recognition.ports.Ledger`."""
-        kept = [face for face in self.leftovers(collection) if face not in face_ids]
+        kept = [face for face in self.faces_to_delete(collection) if face not in face_ids]
         self._leftovers[collection] = kept
         self._changed(collection, changed=bool(face_ids))
 
@@ -123,15 +123,15 @@ class _Searches:
 
     def __init__(self) -> None:
         """Start with no picture."""
-        self._searches: dict[str, Search] = {}
+        self._searches: dict[str, SearchRecord] = {}
         self._bases: dict[str, Basis] = {}
         self._names: dict[str, dict[str, NameState]] = {}
 
-    def search(self, asset_id: str) -> Search | None:
+    def search(self, asset_id: str) -> SearchRecord | None:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         return self._searches.get(asset_id)
 
-    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, SearchRecord]:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         return {i: self._searches[i] for i in asset_ids if i in self._searches}
 
@@ -145,7 +145,7 @@ class _Searches:
 
     def record(
         self,
-        search: Search,
+        search: SearchRecord,
         basis: Basis | None = None,
         states: Mapping[str, NameState | None] = MappingProxyType({}),
     ) -> None:
@@ -155,7 +155,7 @@ class _Searches:
             self._put(search, basis)
         self.mark(search.asset_id, states)
 
-    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+    def revise(self, searches: Sequence[tuple[SearchRecord, Basis | None]]) -> None:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         for search, basis in searches:
             old = self._searches.get(search.asset_id)
@@ -190,7 +190,7 @@ class _Searches:
                 else:
                     self._put(search, None)
 
-    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+    def stale(self, generation: int, limit: int) -> Sequence[SearchRecord]:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         found = [s for s in self._searches.values() if s.generation < generation]
         return sorted(found, key=lambda s: (s.generation, s.searched_at, s.asset_id))[:limit]
@@ -212,7 +212,7 @@ class _Searches:
         self._bases.pop(asset_id, None)
         self._names.pop(asset_id, None)
 
-    def _put(self, search: Search, basis: Basis | None) -> None:
+    def _put(self, search: SearchRecord, basis: Basis | None) -> None:
         self._searches[search.asset_id] = search
         self._bases.pop(search.asset_id, None)
         if basis:
@@ -243,12 +243,12 @@ class MemoryLedger(_Enrolments, _Searches):
             self.gallery(),
             self.enrolment(live, asset_id),
             self.intention(live, asset_id),
-            bool(self.leftovers(live)),
+            bool(self.faces_to_delete(live)),
             self.search(asset_id),
             self.names(asset_id),
         )
 
 
-def _is_in(search: Search, scope: Scope) -> bool:
+def _is_in(search: SearchRecord, scope: Scope) -> bool:
     of = (search.collection, search.rules)
     return search.generation < scope.generation and of == (scope.collection, scope.rules)

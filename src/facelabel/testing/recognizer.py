@@ -7,14 +7,14 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from facelabel.core.model import EnrolledFace, Hit, SearchedFace, Sighting
+from facelabel.core.model import EnrolledFace, Hit, ProbeFace, ProbeResult
 from facelabel.errors import NotFound, Rejected, UnreadableImage, UnusableFace
 from facelabel.testing.faces import some_face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from facelabel.core.model import Asset, Noted, Search
+    from facelabel.core.model import Asset, Noted, SearchRecord
 
 
 class MemoryRecognizer:
@@ -23,7 +23,7 @@ class MemoryRecognizer:
     def __init__(self, model: str = "memory/1", *, keeps: bool = True) -> None:
         """Start with no collection; new ones get ``model``.
 
-        ``keeps``: what :meth:`recall` needs. ``searched`` counts the faces searched for.
+        ``keeps``: what :meth:`search_stored` needs. ``searched`` counts the faces searched for.
         """
         self.new_model = model
         self.searched = 0
@@ -115,7 +115,7 @@ class MemoryRecognizer:
         self._gallery(collection)
         return self.size
 
-    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> Sighting:
+    def identify(self, collection: str, image: bytes, asset: Asset | None = None) -> ProbeResult:
         """See :class:`facelabel.recognition.ports.Recognizer`."""
         people = _people_on(image)
         model = self.model(collection)
@@ -134,7 +134,9 @@ class MemoryRecognizer:
                 found[face.face_id] = others[0]
         return found
 
-    def recall(self, collection: str, searches: Sequence[Search]) -> Mapping[str, Sighting]:
+    def search_stored(
+        self, collection: str, searches: Sequence[SearchRecord]
+    ) -> Mapping[str, ProbeResult]:
         """See :class:`facelabel.recognition.ports.Recognizer`."""
         model = self.model(collection)
         found = {}
@@ -165,13 +167,13 @@ class MemoryRecognizer:
             raise NotFound(f"there is no collection {collection!r}")
         return self._faces[collection]
 
-    def _sighting(self, collection: str, people: Sequence[str]) -> Sighting:
+    def _sighting(self, collection: str, people: Sequence[str]) -> ProbeResult:
         hits = [self._hits(collection, person) for person in people]
         faces = [
-            SearchedFace(some_face(left=i / max(len(hits), 1)), hit) for i, hit in enumerate(hits)
+            ProbeFace(some_face(left=i / max(len(hits), 1)), hit) for i, hit in enumerate(hits)
         ]
         note = repr((self.model(collection), hits)).encode() if self._keeps else None
-        return Sighting(tuple(faces), (), self.model(collection), portraits=self.size, note=note)
+        return ProbeResult(tuple(faces), (), self.model(collection), portraits=self.size, note=note)
 
     def _hits(self, collection: str, person: str) -> tuple[Hit, ...]:
         hits = [

@@ -13,7 +13,7 @@ from facelabel.settings.addresses import networks
 from facelabel.web import first_page, health, http, rekognition_api, webhook
 from facelabel.web.access.gate import Gate
 from facelabel.web.access.peers import Peers
-from facelabel.web.access.policy import Door, Policy
+from facelabel.web.access.policy import Api, Policy
 from facelabel.web.http.budget import DISK, Budget, Pool
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.local import Local
-    from facelabel.bootstrap.own_faces import OwnFaces
+    from facelabel.bootstrap.local_faces import LocalFaces
     from facelabel.settings import Settings
     from facelabel.web.cloudinary_api.context import Context
 
@@ -42,9 +42,9 @@ def create(app: App, is_staffed: Callable[[], bool]) -> ASGIApp:
     routes += first_page.routes(readiness, _modes(app))
     budget = _budget(app.settings)
     routes += webhook.routes(app.intake, app.inbox, replace(webhook.LIMITS, budget=budget))
-    if app.own_faces:
+    if app.local_faces:
         limits = replace(rekognition_api.LIMITS, budget=budget)
-        routes += rekognition_api.routes(_faces_context(app, app.own_faces), limits)
+        routes += rekognition_api.routes(_faces_context(app, app.local_faces), limits)
     if app.local:
         from facelabel.web import cloudinary_api  # noqa: PLC0415 - where Cloudinary is the library
 
@@ -56,7 +56,7 @@ def guarded(routes: Sequence[BaseRoute], policy: Policy) -> ASGIApp:
     """The routes as an application, behind the gate."""
     site = Starlette(routes=routes, exception_handlers={HTTPException: http.no_such_route})
     site.router.redirect_slashes = False  # the client's Host header would say where to
-    return Gate(site, policy, {Door.REKOGNITION: rekognition_api.forbidden})
+    return Gate(site, policy, {Api.REKOGNITION: rekognition_api.forbidden})
 
 
 def _modes(app: App) -> list[str]:
@@ -67,7 +67,7 @@ def _modes(app: App) -> list[str]:
         else "Pictures are on Cloudinary, which tells of new ones at /webhook."
     )
     faces = "Amazon Rekognition knows" if app.amazon else "This computer knows"
-    endpoint = " AWS's SDKs find Rekognition's face operations here." if app.own_faces else ""
+    endpoint = " AWS's SDKs find Rekognition's face operations here." if app.local_faces else ""
     return [pictures, f"{faces} the faces.{endpoint}"]
 
 
@@ -77,7 +77,7 @@ def _budget(settings: Settings) -> Budget:
     return Budget(Peers(networks(settings.trusted_proxies)), disk=Pool(disk))
 
 
-def _faces_context(app: App, faces: OwnFaces) -> rekognition_api.Context:
+def _faces_context(app: App, faces: LocalFaces) -> rekognition_api.Context:
     settings = app.settings
     return rekognition_api.Context(
         collections=faces.collections,
@@ -109,7 +109,7 @@ def _context(app: App, local: Local, budget: Budget) -> Context:
         max_body_bytes=settings.max_upload_mb << 20,
         max_file_bytes=max(settings.max_upload_mb, settings.max_image_mb) << 20,
         scratch=str(settings.data / "uploads"),
-        scheme=app.scheme,
+        label_policy=app.label_policy,
         notified_hosts=settings.notified_hosts,
         signs_urls=not (settings.public_delivery or settings.serves_only_here),
     )

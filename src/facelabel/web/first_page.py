@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ in <code>docs/reference/security.md</code>, and where something went wrong
 """
 
 
-def routes(readiness: Readiness, modes: Sequence[str]) -> list[DoorRoute]:
+def routes(readiness: Readiness, modes: Sequence[str]) -> list[ApiRoute]:
     """The page at ``/``; ``modes``: what is served, in sentences."""
 
     async def answer(request: Request) -> Response:
@@ -102,7 +102,7 @@ def routes(readiness: Readiness, modes: Sequence[str]) -> list[DoorRoute]:
             raise HTTPException(_NOT_ALLOWED, headers={"Allow": "GET, HEAD, POST"})
         return HTMLResponse(_page(await readiness(), modes), headers=_HEADERS)
 
-    return [DoorRoute(Door.PAGE, "/", answer, methods=["GET"])]
+    return [ApiRoute(Api.PAGE, "/", answer, methods=["GET"])]
 
 
 def _is_wanted(accept: str) -> bool:

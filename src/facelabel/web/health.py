@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ class Readiness:
         return {name: await asyncio.to_thread(check) for name, check in self._checks.items()}
 
 
-def routes(readiness: Readiness) -> list[DoorRoute]:
+def routes(readiness: Readiness) -> list[ApiRoute]:
     """Alive, the same under its first name, and ready."""
 
     async def alive(_: Request) -> JSONResponse:
@@ -69,6 +69,5 @@ def routes(readiness: Readiness) -> list[DoorRoute]:
 
     endpoints = {"/health": alive, "/healthz": alive, "/readyz": ready}
     return [
-        DoorRoute(Door.PAGE, path, endpoint, methods=["GET"])
-        for path, endpoint in endpoints.items()
+        ApiRoute(Api.PAGE, path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()
     ]

@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, Response
 
 from facelabel.cloudinary.intake import PATHS, Unverified
 from facelabel.errors import Busy, FacelabelError, Rejected
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.http.bodies import ON_THE_SPOT, Limits, bounded
 from facelabel.web.http.refusals import ApiError, Crowded, TooLarge, TooSlow
 
@@ -41,13 +41,13 @@ LIMITS = Limits(body=10 << 20, window=10.0, patience=20.0, linger=0.0)
 MAX_WAITING = 2_000
 
 
-def routes(intake: Intake, inbox: Inbox, limits: Limits = LIMITS) -> list[DoorRoute]:
+def routes(intake: Intake, inbox: Inbox, limits: Limits = LIMITS) -> list[ApiRoute]:
     """The endpoints; ``limits``: what a notification may take."""
-    webhook = _Webhook(intake, Gatherer(inbox), limits)
-    return [DoorRoute(Door.WEBHOOK, path, webhook.receive, methods=["POST"]) for path in PATHS]
+    webhook = _Webhook(intake, GroupCommitter(inbox), limits)
+    return [ApiRoute(Api.WEBHOOK, path, webhook.receive, methods=["POST"]) for path in PATHS]
 
 
-class Gatherer:
+class GroupCommitter:
     """Hands deliveries to the inbox, as many at once as have come while it was busy.
 
     Belongs to one event loop; the inbox is only ever used in one thread of the gatherer's own.
@@ -94,7 +94,7 @@ class Gatherer:
 class _Webhook:
     """The endpoint."""
 
-    def __init__(self, intake: Intake, gatherer: Gatherer, limits: Limits) -> None:
+    def __init__(self, intake: Intake, gatherer: GroupCommitter, limits: Limits) -> None:
         self._intake = intake
         self._gatherer = gatherer
         self._limits = limits

@@ -25,8 +25,8 @@ folder, foreign = sys.argv[1], sys.argv[2].split(",")
 sys.path.insert(0, folder)
 import aws_lambda_powertools.utilities.batch, botocore, facelabel.aws_lambda
 from facelabel.bootstrap import functions
-functions.door()
-functions.staff()
+functions.webhook_app()
+functions.worker_app()
 assert botocore.__file__.startswith(folder), botocore.__file__
 assert not {*foreign} & {*sys.modules}, {*foreign} & {*sys.modules}
 """

@@ -126,7 +126,7 @@ def test_errors_of_dynamodb(
         ledger.gallery()
     assert type(read.value) is meaning
     with pytest.raises(meaning):
-        ledger.intend("people", "a", "Ann")
+        ledger.begin_enrolment("people", "a", "Ann")
     with pytest.raises(meaning):
         ledger.enrol("people", Enrolment("a", "a", 1, "d", "Ann", "f"))
 
@@ -182,7 +182,7 @@ def test_a_transaction_cancelled_for_a_reason_of_its_own(
 def test_a_write_that_a_transaction_is_in_the_way_of(server: Server, ledger: DynamoLedger) -> None:
     server.fail(400, DYNAMODB + "TransactionConflictException")
     with pytest.raises(Unavailable, match="too many others"):
-        ledger.intend("people", "a", "Ann")
+        ledger.begin_enrolment("people", "a", "Ann")
 
 
 def test_letters_that_sqs_did_not_take_are_no_success(server: Server, queue: SqsQueue) -> None:

@@ -139,7 +139,7 @@ def test_the_account_is_read_from_its_secret(
         lambda_like.setenv("AWS_ENDPOINT_URL", moto_server())
     client("secretsmanager").delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
     lambda_like.setenv("CLOUDINARY_URL_SECRET", arn())
-    assert functions.door().intake.keys() == (ApiKey("key", "secret"),)
+    assert functions.webhook_app().intake.keys() == (ApiKey("key", "secret"),)
     assert not [name for name, value in os.environ.items() if "secret@" in value]
 
 
@@ -150,10 +150,10 @@ def test_the_worker_finds_its_account_there_too(
     lambda_like.setenv("FACELABEL_STORE", "dynamodb://table")
     lambda_like.setenv("FACELABEL_DEAD_LETTERS", "https://sqs.example.com/1/d")
     with pytest.raises(ConfigurationError, match="CLOUDINARY_URL is not set"):
-        functions.staff()
+        functions.worker_app()
     kept = json.dumps({"CLOUDINARY_URL": URL, "PGPASSWORD": "hush"})
     lambda_like.setenv("CLOUDINARY_URL_SECRET", _parameter("/facelabel/several", kept))
-    functions.staff()
+    functions.worker_app()
     assert "is no setting, and is not read: PGPASSWORD" in caplog.text
     assert not {URL, "hush"} & {*os.environ.values()}
     assert "hush" not in caplog.text
@@ -169,7 +169,7 @@ def test_a_computer_works_a_queue_of_sqs_as_the_function_does(
         "FACELABEL_DATA": str(tmp_path), "FACELABEL_MODELS": str(tmp_path),
     }.items():  # fmt: skip
         lambda_like.setenv(name, value)
-    theirs = functions.staff().worker
+    theirs = functions.worker_app().worker
     with opened(load()) as app:
         ours = app.worker([JobKind.NOTIFY])
     assert ours.queue.retries == theirs.queue.retries
@@ -181,7 +181,7 @@ def test_a_computer_works_a_queue_of_sqs_as_the_function_does(
 def test_what_is_no_arn_is_refused(lambda_like: pytest.MonkeyPatch) -> None:
     lambda_like.setenv("CLOUDINARY_URL_SECRET", "/facelabel/cloudinary")
     with pytest.raises(ConfigurationError, match="no ARN"):
-        functions.door()
+        functions.webhook_app()
 
 
 def test_without_a_queue_and_a_database_nothing_is_taken(
@@ -192,7 +192,7 @@ def test_without_a_queue_and_a_database_nothing_is_taken(
     lambda_like.setenv("FACELABEL_QUEUE", "")
     lambda_like.setenv("FACELABEL_STORE", "")
     with pytest.raises(ConfigurationError, match=r"postgresql://"):
-        functions.door()
+        functions.webhook_app()
 
 
 @pytest.fixture

@@ -16,7 +16,14 @@ from botocore.exceptions import ClientError
 from facelabel.adapters.aws import codec
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.table import Table, put
-from facelabel.core.model import Candidate, Enrolment, NamedFace, NameState, Search, Verdict
+from facelabel.core.model import (
+    Candidate,
+    Enrolment,
+    FaceDecision,
+    NameState,
+    SearchRecord,
+    Verdict,
+)
 from facelabel.errors import QuotaExceeded, Rejected, Unavailable
 from facelabel.testing import some_face
 
@@ -31,19 +38,19 @@ def enrolment(asset_id: str, face_id: str) -> Enrolment:
     return Enrolment(asset_id, f"training/{asset_id}", 1, f"digest-{face_id}", "Ann", face_id)
 
 
-def search(asset_id: str, generation: int = 1, version: int = 1) -> Search:
-    faces = (NamedFace(some_face(), "Ann", Verdict.NAMED, (Candidate("Ann", 99.5, "f1"),)),)
-    return Search(
+def search(asset_id: str, generation: int = 1, version: int = 1) -> SearchRecord:
+    faces = (FaceDecision(some_face(), "Ann", Verdict.NAMED, (Candidate("Ann", 99.5, "f1"),)),)
+    return SearchRecord(
         asset_id, asset_id, version, LIVE, generation, "80/5", "memory/1", faces,
         searched_at=1_700_000_000.0 + generation,
     )  # fmt: skip
 
 
-def crowd(faces: int, candidates: int, left_out: int = 0, bits: int = 50) -> Search:
+def crowd(faces: int, candidates: int, left_out: int = 0, bits: int = 50) -> SearchRecord:
     """A search with numbers that do not compress, and names of so many bits."""
     dice = random.Random(1)
 
-    def of(number: int) -> NamedFace:
+    def of(number: int) -> FaceDecision:
         people = tuple(
             Candidate(
                 f"Person {dice.getrandbits(bits)}",
@@ -53,7 +60,7 @@ def crowd(faces: int, candidates: int, left_out: int = 0, bits: int = 50) -> Sea
             for _ in range(candidates)
         )
         face = replace(some_face(), confidence=dice.random(), sharpness=dice.random())
-        return NamedFace(face, f"Person {number}", Verdict.NAMED, people)
+        return FaceDecision(face, f"Person {number}", Verdict.NAMED, people)
 
     others = tuple(
         replace(some_face(), landmarks=tuple((dice.random(), dice.random()) for _ in range(5)))
@@ -88,14 +95,14 @@ def test_a_face_held_by_many_is_left_over_only_when_the_last_lets_go(
         own = DynamoLedger(table)
         for _ in range(3):
             own.enrol(LIVE, enrolment(f"a{number}", "f1"))
-            assert list(own.leftovers(LIVE)) == []
+            assert list(own.faces_to_delete(LIVE)) == []
             own.unenrol(LIVE, f"a{number}")
 
     ledger.enrol(LIVE, enrolment("keeper", "f1"))
     at_once(come_and_go)
     assert [line.asset_id for line in ledger.holders(LIVE, "digest-f1")] == ["keeper"]
     ledger.unenrol(LIVE, "keeper")
-    assert list(ledger.leftovers(LIVE)) == ["f1"]
+    assert list(ledger.faces_to_delete(LIVE)) == ["f1"]
     assert ledger.gallery().generation == 1 + 2 + 2 * 3 * WORKERS
 
 
@@ -103,7 +110,7 @@ def test_those_who_let_go_at_once_leave_one_leftover(ledger: DynamoLedger) -> No
     for number in range(WORKERS):
         ledger.enrol(LIVE, enrolment(f"a{number}", "f1"))
     at_once(lambda number: _done(ledger.unenrol(LIVE, f"a{number}")))
-    assert list(ledger.leftovers(LIVE)) == ["f1"]
+    assert list(ledger.faces_to_delete(LIVE)) == ["f1"]
     assert list(ledger.enrolments(LIVE, ["f1"])) == []
 
 
@@ -112,7 +119,7 @@ def test_one_image_enrolled_by_several_has_one_face(ledger: DynamoLedger) -> Non
     current = ledger.enrolment(LIVE, "a")
     assert current
     others = {f"f{number}" for number in range(WORKERS)} - {current.face_id}
-    assert set(ledger.leftovers(LIVE)) == others
+    assert set(ledger.faces_to_delete(LIVE)) == others
     assert list(ledger.enrolments(LIVE, sorted(others))) == []
     assert ledger.gallery().generation == 1 + WORKERS
 
@@ -238,7 +245,7 @@ def test_a_face_taken_while_its_last_holder_lets_go_is_not_left_over(table: Tabl
     ledger.enrol(LIVE, enrolment("a", "f1"))
     contested.interrupt = lambda: DynamoLedger(table).enrol(LIVE, enrolment("b", "f1"))
     ledger.unenrol(LIVE, "a")
-    assert list(ledger.leftovers(LIVE)) == []
+    assert list(ledger.faces_to_delete(LIVE)) == []
     assert [line.asset_id for line in ledger.enrolments(LIVE, ["f1"])] == ["b"]
 
 
@@ -284,7 +291,7 @@ def test_an_enrolment_of_a_newer_version_is_read_and_replaced(
     table.write(put((f"collection#{LIVE}", "enrolment#a"), {"line": line}))
     assert ledger.enrolment(LIVE, "a") == enrolment("a", "f1")
     ledger.enrol(LIVE, enrolment("a", "f2"))
-    assert list(ledger.leftovers(LIVE)) == ["f1"]
+    assert list(ledger.faces_to_delete(LIVE)) == ["f1"]
 
 
 class Contested(Table):

@@ -14,7 +14,7 @@ from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.errors import Unavailable
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler
@@ -84,7 +84,7 @@ def test_a_crash_in_between_is_made_good_by_the_next_run(table: Table, live_name
 
     def pipeline(on: Table) -> Pipeline:
         ledger = DynamoLedger(on, live_name)
-        return Pipeline(library, recognizer, ledger, queue, clock, Scheme())
+        return Pipeline(library, recognizer, ledger, queue, clock, LabelPolicy())
 
     tags = ["faceLabel:Ann"]
     asset = library.upload(portrait("Ann"), folder="training", public_id="a", tags=tags)

@@ -14,7 +14,7 @@ from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLibrary, MemoryRecognizer, portrait
@@ -41,7 +41,7 @@ class Deployment:
         self.ledger = DynamoLedger(table)
         self.library = MemoryLibrary(self.clock)
         self.pipeline = Pipeline(
-            self.library, MemoryRecognizer(), self.ledger, self.queue, self.clock, Scheme()
+            self.library, MemoryRecognizer(), self.ledger, self.queue, self.clock, LabelPolicy()
         )
         self.locks = AssetLocks(table, self.clock, lease=LEASE)
 
@@ -109,4 +109,4 @@ def test_the_same_job_at_once_and_again_has_one_effect(deployment: Deployment) -
     faces = [face.face_id for face in deployment.pipeline.recognizer.faces(collection)]
     assert [line.face_id for line in deployment.ledger.enrolments(collection)] == faces
     assert len(faces) == 1
-    assert list(deployment.ledger.leftovers(collection)) == []
+    assert list(deployment.ledger.faces_to_delete(collection)) == []

@@ -357,8 +357,8 @@ def test_no_stack_may_touch_the_collection_of_another(made: Node) -> None:
     assert len(patterns) == 2
     reached = [name for name in OURS + OTHERS if any(fnmatchcase(name, p) for p in patterns)]
     assert reached == OURS
-    scheme = Reconciler.of(Bench().pipeline).request_rebuild()
-    assert any(fnmatchcase(scheme, pattern) for pattern in patterns)
+    label_policy = Reconciler.of(Bench().pipeline).request_rebuild()
+    assert any(fnmatchcase(label_policy, pattern) for pattern in patterns)
 
 
 def test_who_comes_to_the_address_is_logged_and_nothing_of_what_is_sent(

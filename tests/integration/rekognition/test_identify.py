@@ -108,13 +108,13 @@ def two_faces() -> tuple[Raw, Raw]:
 def test_one_face_takes_two_calls(make: Make, stage: Stage, client: Client) -> None:
     shows(stage, detail(MIDDLE))
     finds(stage, match("Dad", 99.5), match("Mom", 3.0, 1))
-    sighting = make().identify("family", picture())
-    (face,) = sighting.faces
+    probe_result = make().identify("family", picture())
+    (face,) = probe_result.faces
     assert [(hit.person, hit.similarity) for hit in face.hits] == [("Dad", 99.5), ("Mom", 3.0)]
     assert face.face.box == Box(*MIDDLE)
     assert (face.face.sharpness, face.face.pose.pitch) == (80.0, -2.0)
-    assert sighting.model == "rekognition/7.0"
-    assert sighting.calls == 2
+    assert probe_result.model == "rekognition/7.0"
+    assert probe_result.calls == 2
     assert stage.operations == ["DetectFaces", "SearchFacesByImage"]
     assert stage.asked[0].data() == stage.asked[1].data()  # the whole image will do
     assert cost(client.calls) == pytest.approx(0.002)
@@ -129,10 +129,10 @@ def test_one_face_that_we_find_ourselves_takes_one_call(make: Make, stage: Stage
         return [parse.face(detail(MIDDLE))]
 
     original = picture()
-    sighting = make(detect=detect).identify("family", original)
-    assert sighting.faces[0].hits[0].person == "Dad"
+    probe_result = make(detect=detect).identify("family", original)
+    assert probe_result.faces[0].hits[0].person == "Dad"
     assert stage.operations == ["SearchFacesByImage"]
-    assert sighting.calls == 1
+    assert probe_result.calls == 1
     assert given == [original]
 
 
@@ -142,9 +142,9 @@ def test_a_face_that_amazon_overlooks_for_another_is_searched_on_a_crop(
     finds(stage, match("Mom", 99.0))
     stage.script["SearchFacesByImage"] = [searched((0.8, 0.8, 0.2, 0.2), match("Another", 99.0))]
     recognizer = make(detect=lambda _: [parse.face(detail(MIDDLE))])
-    sighting = recognizer.identify("family", picture())
-    assert sighting.faces[0].hits[0].person == "Mom"
-    assert len(stage.asked) == sighting.calls == 2
+    probe_result = recognizer.identify("family", picture())
+    assert probe_result.faces[0].hits[0].person == "Mom"
+    assert len(stage.asked) == probe_result.calls == 2
 
 
 def test_one_user_takes_one_call(make: Make, stage: Stage) -> None:
@@ -160,7 +160,7 @@ def test_one_user_takes_one_call(make: Make, stage: Stage) -> None:
 
 
 def users_found(face: Raw | None, *people: str, others: Sequence[Raw] = ()) -> Raw:
-    found = {"SearchedFace": {"FaceDetail": face}} if face else {}
+    found = {"ProbeFace": {"FaceDetail": face}} if face else {}
     return found | {
         "UserMatches": [
             {"Similarity": 99.0 - at, "User": {"UserId": encode(person), "UserStatus": "ACTIVE"}}
@@ -193,17 +193,17 @@ def test_other_faces_of_a_user_search_are_searched_on_crops(make: Make, stage: S
             ],
         )
     ]
-    sighting = make(users=True).identify("family", picture())
-    assert [face.hits[0].person for face in sighting.faces] == ["Dad", "Mom"]
-    (left,) = sighting.left_out
+    probe_result = make(users=True).identify("family", picture())
+    assert [face.hits[0].person for face in probe_result.faces] == ["Dad", "Mom"]
+    (left,) = probe_result.left_out
     assert left.reasons == (Reason.LOW_SHARPNESS, Reason.LOW_FACE_QUALITY)
-    assert len(stage.calls("SearchUsersByImage")) == sighting.calls == 2
+    assert len(stage.calls("SearchUsersByImage")) == probe_result.calls == 2
 
 
 def test_nobody_for_users_is_a_result(make: Make, stage: Stage) -> None:
     stage.answers["SearchUsersByImage"] = lambda _: users_found(None)
-    sighting = make(users=True).identify("family", picture())
-    assert (sighting.faces, sighting.calls) == ((), 1)
+    probe_result = make(users=True).identify("family", picture())
+    assert (probe_result.faces, probe_result.calls) == ((), 1)
 
 
 def test_a_user_without_faces_is_nobody(make: Make, stage: Stage) -> None:
@@ -214,8 +214,8 @@ def test_a_user_without_faces_is_nobody(make: Make, stage: Stage) -> None:
 
 def test_no_face_is_a_result(make: Make, stage: Stage) -> None:
     shows(stage)
-    sighting = make().identify("family", picture())
-    assert (sighting.faces, sighting.left_out, sighting.calls) == ((), (), 1)
+    probe_result = make().identify("family", picture())
+    assert (probe_result.faces, probe_result.left_out, probe_result.calls) == ((), (), 1)
 
 
 def test_faces_are_searched_on_padded_crops(make: Make, stage: Stage) -> None:
@@ -234,10 +234,10 @@ def test_faces_are_searched_on_padded_crops(make: Make, stage: Stage) -> None:
 def test_small_faces_are_enlarged_and_the_smallest_left_out(make: Make, stage: Stage) -> None:
     shows(stage, detail((0.1, 0.1, 0.02, 0.02)), detail((0.5, 0.5, 0.001, 0.001)))
     finds(stage)
-    sighting = make().identify("family", picture(1500, 1500))
+    probe_result = make().identify("family", picture(1500, 1500))
     (asked,) = stage.calls("SearchFacesByImage")
     assert min(asked.image().size) == 160
-    assert [face.reasons for face in sighting.left_out] == [(Reason.SMALL_BOUNDING_BOX,)]
+    assert [face.reasons for face in probe_result.left_out] == [(Reason.SMALL_BOUNDING_BOX,)]
 
 
 def test_a_larger_neighbour_on_the_crop_is_cut_away(make: Make, stage: Stage) -> None:
@@ -246,15 +246,15 @@ def test_a_larger_neighbour_on_the_crop_is_cut_away(make: Make, stage: Stage) ->
     finds(stage, match("Mom", 99.0))
     neighbour = searched((0.0, 0.0, 0.2, 0.2), match("Somebody else", 99.0))
     stage.script["SearchFacesByImage"] = [neighbour, neighbour]
-    sighting = make(parallel=1).identify("family", picture())
-    names = {face.face.box.left: face.hits[0].person for face in sighting.faces}
+    probe_result = make(parallel=1).identify("family", picture())
+    names = {face.face.box.left: face.hits[0].person for face in probe_result.faces}
     assert "Somebody else" not in names.values()
     # The first one's crop showed a neighbour twice, the second time with hardly any padding.
     sizes = [asked.image().size for asked in stage.calls("SearchFacesByImage")]
     assert sizes[1] < sizes[0]
-    assert [face.reasons for face in sighting.left_out] == [(Reason.LOW_FACE_QUALITY,)]
+    assert [face.reasons for face in probe_result.left_out] == [(Reason.LOW_FACE_QUALITY,)]
     assert names == {0.6: "Mom"}
-    assert sighting.calls == len(stage.asked) == 4
+    assert probe_result.calls == len(stage.asked) == 4
 
 
 def test_a_tighter_crop_finds_the_face(make: Make, stage: Stage) -> None:
@@ -263,19 +263,19 @@ def test_a_tighter_crop_finds_the_face(make: Make, stage: Stage) -> None:
         (0.1, 0.1, 0.8, 0.8), match("Mom", 99.0)
     )
     stage.script["SearchFacesByImage"] = [searched((0.0, 0.0, 0.1, 0.1), match("Another", 99.0))]
-    sighting = make(parallel=1).identify("family", picture())
-    assert [face.hits[0].person for face in sighting.faces] == ["Mom", "Mom"]
+    probe_result = make(parallel=1).identify("family", picture())
+    assert [face.hits[0].person for face in probe_result.faces] == ["Mom", "Mom"]
 
 
 def test_no_face_on_a_crop_is_a_result(make: Make, stage: Stage, refusal: type[Refusal]) -> None:
     shows(stage, *two_faces())
     finds(stage, match("Mom", 99.0))
     stage.script["SearchFacesByImage"] = [refusal("InvalidParameterException", NOBODY)]
-    sighting = make(parallel=1).identify("family", picture())
-    assert [face.hits[0].person for face in sighting.faces] == ["Mom"]
-    assert [face.reasons for face in sighting.left_out] == [(Reason.LOW_FACE_QUALITY,)]
+    probe_result = make(parallel=1).identify("family", picture())
+    assert [face.hits[0].person for face in probe_result.faces] == ["Mom"]
+    assert [face.reasons for face in probe_result.left_out] == [(Reason.LOW_FACE_QUALITY,)]
     assert len(stage.calls("SearchFacesByImage")) == 2
-    assert sighting.calls == 3
+    assert probe_result.calls == 3
 
 
 def test_more_faces_are_asked_for_until_a_runner_up_shows(make: Make, stage: Stage) -> None:
@@ -287,9 +287,9 @@ def test_more_faces_are_asked_for_until_a_runner_up_shows(make: Make, stage: Sta
         return searched(MIDDLE, *many, *([match("Mom", 5.0, 1000)] if more else []))
 
     stage.answers["SearchFacesByImage"] = answer
-    sighting = make().identify("family", picture())
-    assert {hit.person for hit in sighting.faces[0].hits} == {"Dad", "Mom"}
-    assert sighting.calls == 3
+    probe_result = make().identify("family", picture())
+    assert {hit.person for hit in probe_result.faces[0].hits} == {"Dad", "Mom"}
+    assert probe_result.calls == 3
     assert [a.parameters["MaxFaces"] for a in stage.calls("SearchFacesByImage")] == [100, 4096]
 
 
@@ -306,9 +306,9 @@ def test_faces_below_the_quality_are_not_paid_for(make: Make, stage: Stage) -> N
     poor |= {"Quality": {"Sharpness": 8.0, "Brightness": 2.0}, "Pose": {"Yaw": 80.0}}
     shows(stage, good, poor)
     finds(stage, match("Mom", 99.0))
-    sighting = make(quality=QualityFilter.MEDIUM).identify("family", picture())
-    assert len(sighting.faces) == 1
-    (left,) = sighting.left_out
+    probe_result = make(quality=QualityFilter.MEDIUM).identify("family", picture())
+    assert len(probe_result.faces) == 1
+    (left,) = probe_result.left_out
     assert left.reasons == (Reason.LOW_SHARPNESS, Reason.LOW_BRIGHTNESS, Reason.EXTREME_POSE)
     (asked,) = stage.calls("SearchFacesByImage")
     assert asked.parameters["QualityFilter"] == "MEDIUM"
@@ -412,11 +412,11 @@ def a_hundred_searches(
     slow = refusal("ProvisionedThroughputExceededException", "Provisioned Rate exceeded.")
     stage.script["SearchFacesByImage"] = [slow]
     client = Client("us-east-1", endpoint=stage.url, keys=keys, rate=RATE)
-    sighting = make(client=client, parallel=8).identify("family", photo)
+    probe_result = make(client=client, parallel=8).identify("family", photo)
     expected = [f"Person {at % SIDE}-{at // SIDE}" for at in range(SIDE * SIDE)]
-    assert [face.hits[0].person for face in sighting.faces] == expected
-    assert sighting.left_out == ()
-    assert sighting.calls == 1 + SIDE * SIDE  # what was refused is not paid for
+    assert [face.hits[0].person for face in probe_result.faces] == expected
+    assert probe_result.left_out == ()
+    assert probe_result.calls == 1 + SIDE * SIDE  # what was refused is not paid for
     return sorted(asked.at for asked in stage.calls("SearchFacesByImage"))
 
 

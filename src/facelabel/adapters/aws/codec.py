@@ -14,7 +14,7 @@ from facelabel.errors import QuotaExceeded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facelabel.core.model import Json, Search
+    from facelabel.core.model import Json, SearchRecord
 
 #: Bytes of a packed search: an item may have 400 kB, keys and numbers included.
 MOST = 390_000
@@ -22,7 +22,7 @@ MOST = 390_000
 _FEWER = (10, 2)
 
 
-def pack(search: Search) -> bytes:
+def pack(search: SearchRecord) -> bytes:
     """A search as bytes, :data:`MOST` at most; a huge one loses what explains it least.
 
     First the candidates far from winning, then the faces that were not looked at.
@@ -34,7 +34,7 @@ def pack(search: Search) -> bytes:
     raise QuotaExceeded(f"{search.public_id}: {len(search.faces)} faces are too many to record")
 
 
-def unpack(data: bytes) -> Search:
+def unpack(data: bytes) -> SearchRecord:
     """The search that :func:`pack` made these bytes of."""
     return decode_search(json.loads(zlib.decompress(data)))
 
@@ -50,7 +50,7 @@ def read(line: str) -> Enrolment:
     return Enrolment(**{field.name: data[field.name] for field in fields(Enrolment)})
 
 
-def _smaller(search: Search) -> Iterator[Search]:
+def _smaller(search: SearchRecord) -> Iterator[SearchRecord]:
     yield search
     for count in _FEWER:
         faces = tuple(replace(f, candidates=f.candidates[:count]) for f in search.faces)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.aws.collection_parameter import LiveName
     from facelabel.adapters.aws.table import Change, Item, Key, Table
-    from facelabel.core.model import Basis, Enrolment, Noted, Scope, Search
+    from facelabel.core.model import Basis, Enrolment, Noted, Scope, SearchRecord
 
 _GALLERY = ("gallery", "live")
 _SEARCHES = "searches"
@@ -119,7 +119,7 @@ class _Enrolments:
         noted = self._table.get(_at(collection, _INTENTION, asset_id))
         return noted["person"] if noted else None
 
-    def intend(self, collection: str, asset_id: str, person: str) -> None:
+    def begin_enrolment(self, collection: str, asset_id: str, person: str) -> None:
         """Note, before the recogniser is asked, whom we enrol."""
         self._table.write(put(_at(collection, _INTENTION, asset_id), {"person": person}))
 
@@ -138,12 +138,12 @@ class _Enrolments:
         """
         return self._replace(collection, asset_id, None)
 
-    def leftovers(self, collection: str) -> Sequence[str]:
+    def faces_to_delete(self, collection: str) -> Sequence[str]:
         """Faces no enrolment holds, still to be forgotten by the recogniser."""
         left = self._table.query(_partition(collection), _LEFTOVER)
         return [item["sk"].removeprefix(_LEFTOVER) for item in left]
 
-    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+    def mark_deleted(self, collection: str, face_ids: Sequence[str]) -> None:
         """Note that faces were forgotten: leftovers among them are none any more.
 
         Changes the generation if the collection is the live one, as who looked since they were
@@ -228,11 +228,11 @@ class _Searches:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def search(self, asset_id: str) -> Search | None:
+    def search(self, asset_id: str) -> SearchRecord | None:
         """Return the last search of a picture."""
         return self.searches([asset_id]).get(asset_id)
 
-    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, SearchRecord]:
         """Return the last searches of several pictures at once."""
         items = self._table.get_many(map(_search_key, asset_ids)).values()
         found = (codec.unpack(item["data"]) for item in items)
@@ -250,7 +250,7 @@ class _Searches:
 
     def record(
         self,
-        search: Search,
+        search: SearchRecord,
         basis: Basis | None = None,  # noqa: ARG002 - see noted
         states: Mapping[str, NameState | None] = MappingProxyType({}),
     ) -> None:
@@ -261,7 +261,7 @@ class _Searches:
         self._record(search, _is_older)
         self.mark(search.asset_id, states)
 
-    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+    def revise(self, searches: Sequence[tuple[SearchRecord, Basis | None]]) -> None:
         """Record several searches, each in a step of its own, in the place of older ones."""
         for search, _ in searches:
             self._record(search, _is_no_revision)
@@ -279,7 +279,7 @@ class _Searches:
     ) -> None:
         """Nothing to do: none is ever noted."""
 
-    def _record(self, search: Search, is_late: Callable[[Item, Item | None], bool]) -> None:
+    def _record(self, search: SearchRecord, is_late: Callable[[Item, Item | None], bool]) -> None:
         key, place = _search_key(search.asset_id), (_SEARCHES, _place(search))
         item: Item = {
             "version": search.version,
@@ -297,7 +297,7 @@ class _Searches:
             if self._table.transact(changes):
                 return
 
-    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+    def stale(self, generation: int, limit: int) -> Sequence[SearchRecord]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
         page = min(limit, _PAGE)
         places = self._table.query(_SEARCHES, below=_ordinal(generation), page=page)
@@ -325,7 +325,7 @@ class _Searches:
             if self._table.transact(changes):
                 return
 
-    def _in_order(self, asset_ids: Sequence[str]) -> Iterator[Search]:
+    def _in_order(self, asset_ids: Sequence[str]) -> Iterator[SearchRecord]:
         found = self.searches(asset_ids)
         return (found[asset_id] for asset_id in asset_ids if asset_id in found)
 
@@ -355,7 +355,7 @@ class DynamoLedger(_Enrolments, _Searches):
             record,
             enrolment=_enrolment(found.get(line)),
             intention=found[noted]["person"] if noted in found else None,
-            has_leftovers=bool(self.leftovers(live)),
+            has_faces_to_delete=bool(self.faces_to_delete(live)),
         )
 
 
@@ -424,7 +424,7 @@ def _ordinal(generation: int) -> str:
     return f"{generation:012}"
 
 
-def _place(search: Search) -> str:
+def _place(search: SearchRecord) -> str:
     """Sort key that puts searches into the order in which stale ones are looked at."""
     return f"{_ordinal(search.generation)}#{search.searched_at:018.6f}#{search.asset_id}"
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import quality
-from facelabel.core.quality import Bar
+from facelabel.core.quality import QualityThresholds
 from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
     from facelabel.core.model import Face
 
-_LOW = Bar(confidence=50, sharpness=2, brightness=5, side=20, yaw=75, pitch=60)
-SEARCHED: Mapping[QualityFilter, Bar] = {
-    QualityFilter.NONE: Bar(),
+_LOW = QualityThresholds(confidence=50, sharpness=2, brightness=5, side=20, yaw=75, pitch=60)
+SEARCHED: Mapping[QualityFilter, QualityThresholds] = {
+    QualityFilter.NONE: QualityThresholds(),
     QualityFilter.AUTO: _LOW,
     QualityFilter.LOW: _LOW,
-    QualityFilter.MEDIUM: Bar(
+    QualityFilter.MEDIUM: QualityThresholds(
         confidence=70, sharpness=10, brightness=15, side=30, yaw=60, pitch=45
     ),
-    QualityFilter.HIGH: Bar(confidence=90, sharpness=40, brightness=30, side=50, yaw=45, pitch=40),
+    QualityFilter.HIGH: QualityThresholds(
+        confidence=90, sharpness=40, brightness=30, side=50, yaw=45, pitch=40
+    ),
 }
 #: For learning: as the engine of our own asks for, blur apart, which Amazon measures its own way.
-_LEARNT = Bar(confidence=70, sharpness=5, brightness=15, side=30, yaw=45, pitch=40)
+_LEARNT = QualityThresholds(confidence=70, sharpness=5, brightness=15, side=30, yaw=45, pitch=40)
 
 
 def judged(face: Face, size: tuple[int, int], chosen: QualityFilter) -> Face:
@@ -48,4 +50,4 @@ def usable(faces: Sequence[Face], size: tuple[int, int]) -> Face:
         replace(face, reasons=face.reasons or tuple(_LEARNT.reasons(face, size)))
         for face in largest_first
     ]
-    return measured[quality.learnable(measured)]
+    return measured[quality.select_enrolment_face(measured)]

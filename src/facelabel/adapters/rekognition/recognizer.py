@@ -16,8 +16,8 @@ from facelabel.adapters.rekognition import face_selection as qualities
 from facelabel.adapters.rekognition.crops import Photo, is_same
 from facelabel.adapters.rekognition.searches import FaceSearch, Found, UserSearch
 from facelabel.adapters.rekognition.user_vectors import Users
-from facelabel.core.model import EnrolledFace, Face, Reason, SearchedFace, Sighting, asset_hash
-from facelabel.core.quality import why
+from facelabel.core.model import EnrolledFace, Face, ProbeFace, ProbeResult, Reason, asset_hash
+from facelabel.core.quality import explain
 from facelabel.errors import AlreadyExists, NotFound, Rejected, UnusableFace
 from facelabel.images import Limits
 from facelabel.rekognition import external_ids, parse
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.rekognition.client import Client, Raw
     from facelabel.core.model import Asset, Hit, Noted
-    from facelabel.core.model import Search as Searched
+    from facelabel.core.model import SearchRecord as Searched
 
     #: Faces of an image, as an engine of our own finds them.
     Detect: TypeAlias = Callable[[bytes], Sequence[Face]]
@@ -190,7 +190,7 @@ class RekognitionRecognizer:
         collection: str,
         image: bytes,
         asset: Asset | None = None,  # noqa: ARG002 - the port's: nothing is kept of it
-    ) -> Sighting:
+    ) -> ProbeResult:
         """Find every face of the image and the references nearest to each.
 
         No face is a result, not an error. Raises UnreadableImage, NotFound.
@@ -214,11 +214,11 @@ class RekognitionRecognizer:
         """None: how often strangers reach Amazon's similarities is not known."""
         return None
 
-    def recall(
+    def search_stored(
         self,
         collection: str,  # noqa: ARG002 - the port's
         searches: Sequence[Searched],  # noqa: ARG002 - the port's
-    ) -> Mapping[str, Sighting]:
+    ) -> Mapping[str, ProbeResult]:
         """Nothing: Amazon keeps no photos and gives no vectors away."""
         return {}
 
@@ -249,7 +249,7 @@ class RekognitionRecognizer:
         )
         return [parse.face(detail) for detail in answer.get("FaceDetails", ())]
 
-    def _searched_first(self, collection: str, photo: Photo) -> Sighting:
+    def _searched_first(self, collection: str, photo: Photo) -> ProbeResult:
         """Search the largest face and learn from that of the others."""
         first = self._search(collection, photo.jpeg)
         found = [_result(first.face, first)] if first.face else []
@@ -293,7 +293,7 @@ class RekognitionRecognizer:
 class _Result:
     """A face that was searched, or was not and says why."""
 
-    seen: SearchedFace | Face
+    seen: ProbeFace | Face
     #: What compared; "" if nothing did.
     model: str
     #: Paid calls for this face alone.
@@ -303,20 +303,20 @@ class _Result:
 def _result(face: Face, found: Found, calls: int = 0) -> _Result:
     if found.box is None:
         return _left_out(face, Reason.LOW_FACE_QUALITY, calls)
-    return _Result(SearchedFace(face, found.hits), found.model, calls)
+    return _Result(ProbeFace(face, found.hits), found.model, calls)
 
 
 def _left_out(face: Face, reason: Reason, calls: int) -> _Result:
     return _Result(replace(face, reasons=(reason,)), "", calls)
 
 
-def _sighting(results: Sequence[_Result], left_out: Sequence[Face], calls: int) -> Sighting:
+def _sighting(results: Sequence[_Result], left_out: Sequence[Face], calls: int) -> ProbeResult:
     """Put together what was found; ``calls``: those for the photo as a whole."""
-    faces = tuple(one.seen for one in results if isinstance(one.seen, SearchedFace))
+    faces = tuple(one.seen for one in results if isinstance(one.seen, ProbeFace))
     unsearched = [one.seen for one in results if isinstance(one.seen, Face)]
     model = next((one.model for one in results if one.model), "")
     calls += sum(one.calls for one in results)
-    return Sighting(faces, (*unsearched, *left_out), _model(model), calls)
+    return ProbeResult(faces, (*unsearched, *left_out), _model(model), calls)
 
 
 def _model(version: str) -> str:
@@ -327,7 +327,7 @@ def _refusal(answer: Raw) -> str:
     """Why nothing was indexed."""
     for unindexed in answer.get("UnindexedFaces", ()):
         face = parse.face(unindexed["FaceDetail"], unindexed.get("Reasons", ()))
-        return why(face.reasons or (Reason.LOW_FACE_QUALITY,))
+        return explain(face.reasons or (Reason.LOW_FACE_QUALITY,))
     return "no face was found"
 
 

@@ -38,7 +38,7 @@ class Found:
     calls: int = 1
 
 
-class Search(Protocol):
+class SearchRecord(Protocol):
     """A search of the largest face of an image."""
 
     def __call__(self, collection: str, image: bytes) -> Found:
@@ -94,7 +94,7 @@ class UserSearch:
             answer = self._ask(collection, image)
         except NoFace:
             return Found(None)
-        searched = (answer.get("SearchedFace") or {}).get("FaceDetail")
+        searched = (answer.get("ProbeFace") or {}).get("FaceDetail")
         face = parse.face(searched) if searched else None
         return Found(
             face.box if face else None,

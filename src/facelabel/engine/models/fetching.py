@@ -216,7 +216,7 @@ def _read(file: ModelFile, source: Local) -> bytes:
     try:
         return reading.read(source.path, file.bytes)
     except OSError as error:
-        raise Rejected(f"{source.path} {reading.why(error)}") from error
+        raise Rejected(f"{source.path} {reading.explain(error)}") from error
 
 
 @contextlib.contextmanager

@@ -254,7 +254,7 @@ def load_pack(path: Path) -> Pack:
     try:
         text = reading.read(path, _LARGEST).decode("utf-8")
     except OSError as error:
-        raise ConfigurationError(f"the pack manifest {path} {reading.why(error)}") from error
+        raise ConfigurationError(f"the pack manifest {path} {reading.explain(error)}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"the pack manifest {path} is no text: {error}") from error
     pack = _parse(text, str(path), path.parent)
@@ -379,7 +379,7 @@ class _Reader:
         try:
             size, digest = path.stat().st_size, sha256_of(path)
         except OSError as error:
-            raise self._mistake(part, "file", f"{path} {reading.why(error)}") from error
+            raise self._mistake(part, "file", f"{path} {reading.explain(error)}") from error
         if table.bytes and table.bytes != size:
             raise self._mistake(part, "bytes", f"{path} has {size}")
         if table.sha256 and table.sha256.lower() != digest:

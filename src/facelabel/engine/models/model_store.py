@@ -351,14 +351,14 @@ def _readable() -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
-        raise Unavailable(f"{error.filename} {reading.why(error)}") from error
+        raise Unavailable(f"{error.filename} {reading.explain(error)}") from error
 
 
 def _read(path: Path) -> bytes:
     try:
         return reading.read(path, MAX_MODEL_BYTES)
     except OSError as error:
-        raise NotFound(f"{path} {reading.why(error)}") from error
+        raise NotFound(f"{path} {reading.explain(error)}") from error
 
 
 def _named(choice: str) -> Pack:

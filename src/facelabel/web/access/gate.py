@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from facelabel.web import http
-from facelabel.web.access.policy import Caller, Door, Entry, Standing, note
+from facelabel.web.access.policy import Api, Caller, CallerKind, Requirement, note
 from facelabel.web.http.bodies import Limits, bounded
 from facelabel.web.http.refusals import ApiError
 
@@ -61,27 +61,27 @@ REMEMBERED = 600
 _CLOSE = {"Connection": "close"}
 _MISDIRECTED = "this server is asked for under a name that is not its own: set public_url"
 _REASONS = {
-    Standing.LINK: "this is not answered to who follows a link from another site",
-    Standing.FOREIGN: "pages of this origin may not do this: allow it in allowed_origins",
+    CallerKind.LINK: "this is not answered to who follows a link from another site",
+    CallerKind.FOREIGN: "pages of this origin may not do this: allow it in allowed_origins",
 }
 
 
-class DoorRoute(Route):
+class ApiRoute(Route):
     """A route that says which door it is."""
 
     def __init__(
-        self, door: Door, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str]
+        self, api: Api, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str]
     ) -> None:
         """``endpoint`` learns from :func:`.policy.noted` what is asked of who comes."""
         super().__init__(path, endpoint, methods=list(methods))
-        self.door = door
+        self.api = api
 
 
 class Gate:
     """An ASGI application around the site."""
 
     def __init__(
-        self, site: Starlette, policy: Policy, refusals: Mapping[Door, Refuse] | None = None
+        self, site: Starlette, policy: Policy, refusals: Mapping[Api, Refuse] | None = None
     ) -> None:
         """``refusals``: for doors whose clients do not read errors in Cloudinary's shape."""
         self._site = site
@@ -107,40 +107,40 @@ class Gate:
         caller, policy = Caller.of(scope), self._policy
         standing = policy.standing(caller)
         first = _asked_first(scope) if caller.method == "OPTIONS" else ""
-        if standing is Standing.MISDIRECTED:
+        if standing is CallerKind.MISDIRECTED:
             refusal = ApiError(MISDIRECTED, _MISDIRECTED)
             await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
             return
-        door = self._door({**scope, "method": first or caller.method})
+        api = self._door({**scope, "method": first or caller.method})
         if first:
-            told = _preflight(policy, door, caller, first)
+            told = _preflight(policy, api, caller, first)
             status = _NO_CONTENT if ALLOWED in told else _FORBIDDEN
             await Response(status_code=status, headers=told)(scope, receive, send)
             return
-        send = _telling(send, _page_headers(policy, door, caller))
-        asked = policy.entry(door, standing) if door else Entry.KEY
-        if asked is Entry.REFUSED:
+        send = _telling(send, _page_headers(policy, api, caller))
+        asked = policy.entry(api, standing) if api else Requirement.KEY
+        if asked is Requirement.REFUSED:
             refusal = ApiError(_FORBIDDEN, _REASONS[standing])
-            await (await self._refused(scope, receive, refusal, door))(scope, receive, send)
+            await (await self._refused(scope, receive, refusal, api))(scope, receive, send)
             return
         note(scope, asked)
         await self._site(scope, receive, send)
 
-    def _door(self, scope: Scope) -> Door | None:
+    def _door(self, scope: Scope) -> Api | None:
         """The door that a request comes to; None if there is nothing of that name and method."""
         for route in self._site.routes:
-            if isinstance(route, DoorRoute) and route.matches(scope)[0] is Match.FULL:
-                return route.door
+            if isinstance(route, ApiRoute) and route.matches(scope)[0] is Match.FULL:
+                return route.api
         return None
 
     async def _refused(
-        self, scope: Scope, receive: Receive, refusal: ApiError, door: Door | None
+        self, scope: Scope, receive: Receive, refusal: ApiError, api: Api | None
     ) -> Response:
         try:
             async with bounded(Request(scope, receive), _DROPPED, is_wanted=False):
                 raise refusal
         except ApiError as error:
-            make = self._refusals.get(door) if door else None
+            make = self._refusals.get(api) if api else None
             return make(error) if make else http.failed(error, "")
 
 
@@ -179,24 +179,26 @@ def _telling(send: Send, told: Mapping[str, str]) -> Send:
 # ---- what browsers are told: which pages may read an answer (CORS), and what may be made of it
 
 
-def _page_headers(policy: Policy, door: Door | None, caller: Caller) -> dict[str, str]:
+def _page_headers(policy: Policy, api: Api | None, caller: Caller) -> dict[str, str]:
     """What every answer says, errors too: a page that may ask has to see why it was refused."""
-    told = _readers(policy, door, caller)
+    told = _readers(policy, api, caller)
     is_shared = bool(told)
     if is_shared:
         told["Access-Control-Expose-Headers"] = ", ".join(READ)
     # The URL that was signed is what lets in, wherever the picture is shown.
-    is_by_url = door is Door.DELIVERY and policy.entry(door, policy.standing(caller)) is Entry.KEY
+    is_by_url = (
+        api is Api.DELIVERY and policy.entry(api, policy.standing(caller)) is Requirement.KEY
+    )
     site = "cross-origin" if is_shared or is_by_url else "same-origin"
     told["Cross-Origin-Resource-Policy"] = site
     told["X-Content-Type-Options"] = "nosniff"
-    is_same_for_all = told.get(ALLOWED) == "*" and door is Door.DELIVERY
+    is_same_for_all = told.get(ALLOWED) == "*" and api is Api.DELIVERY
     return told if is_same_for_all else told | {"Vary": "Origin"}
 
 
-def _preflight(policy: Policy, door: Door | None, caller: Caller, method: str) -> dict[str, str]:
+def _preflight(policy: Policy, api: Api | None, caller: Caller, method: str) -> dict[str, str]:
     """What a browser is told that asks first; nothing that lets it go on where pages may not."""
-    told = _readers(policy, door, caller)
+    told = _readers(policy, api, caller)
     if told:
         told |= {
             "Access-Control-Allow-Methods": method,
@@ -207,12 +209,12 @@ def _preflight(policy: Policy, door: Door | None, caller: Caller, method: str) -
     return told | {"Vary": f"Origin, {asked}"}
 
 
-def _readers(policy: Policy, door: Door | None, caller: Caller) -> dict[str, str]:
+def _readers(policy: Policy, api: Api | None, caller: Caller) -> dict[str, str]:
     """Whose pages may read the answer; nothing where none may but our own."""
-    is_same_for_all = door is Door.DELIVERY and door in policy.shared_doors
+    is_same_for_all = api is Api.DELIVERY and api in policy.shared_doors
     if caller.origin in policy.allowed_origins and not is_same_for_all:
         return {
             ALLOWED: caller.origin,
             "Access-Control-Allow-Credentials": "true",
         }
-    return {ALLOWED: "*"} if door in policy.shared_doors else {}
+    return {ALLOWED: "*"} if api in policy.shared_doors else {}

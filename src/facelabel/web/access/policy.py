@@ -52,7 +52,7 @@ _NOT_FOREIGN = frozenset({"", "none", "same-origin"})
 _SAFE = frozenset({"GET", "HEAD"})
 
 
-class Door(Enum):
+class Api(Enum):
     """What can be asked for; in brackets what is taken as proof of a right to it."""
 
     #: The first page, and whether the server is well.
@@ -73,7 +73,7 @@ class Door(Enum):
     REKOGNITION = "rekognition"
 
 
-class Standing(Enum):
+class CallerKind(Enum):
     """How somebody who asks stands to us."""
 
     #: A program on this computer, or a page of our own that it shows.
@@ -90,7 +90,7 @@ class Standing(Enum):
     MISDIRECTED = "under a host name that is not ours"
 
 
-class Entry(Enum):
+class Requirement(Enum):
     """What is asked of somebody at a door."""
 
     OPEN = "open"
@@ -101,22 +101,22 @@ class Entry(Enum):
     REFUSED = "refused"
 
 
-def _row(*entries: Entry) -> Mapping[Standing, Entry]:
-    return MappingProxyType(dict(zip(Standing, [*entries, Entry.REFUSED], strict=True)))
+def _row(*entries: Requirement) -> Mapping[CallerKind, Requirement]:
+    return MappingProxyType(dict(zip(CallerKind, [*entries, Requirement.REFUSED], strict=True)))
 
 
-_OPEN, _KEY, _REFUSED = Entry.OPEN, Entry.KEY, Entry.REFUSED
+_OPEN, _KEY, _REFUSED = Requirement.OPEN, Requirement.KEY, Requirement.REFUSED
 #: Who finds which door how; the order of a row is that of the standings.
-TERMS: Mapping[Door, Mapping[Standing, Entry]] = MappingProxyType(
+TERMS: Mapping[Api, Mapping[CallerKind, Requirement]] = MappingProxyType(
     {
-        Door.PAGE: _row(_OPEN, _OPEN, _OPEN, _OPEN, _OPEN),
-        Door.WEBHOOK: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
-        Door.UPLOAD: _row(_KEY, _KEY, _KEY, Entry.PRESET, Entry.PRESET),
-        Door.CALL: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
-        Door.ADMIN: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
-        Door.DELIVERY: _row(_OPEN, _OPEN, _KEY, _KEY, _KEY),
-        Door.LIST: _row(_OPEN, _OPEN, _KEY, _REFUSED, _REFUSED),
-        Door.REKOGNITION: _row(_OPEN, _KEY, _KEY, _REFUSED, _REFUSED),
+        Api.PAGE: _row(_OPEN, _OPEN, _OPEN, _OPEN, _OPEN),
+        Api.WEBHOOK: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
+        Api.UPLOAD: _row(_KEY, _KEY, _KEY, Requirement.PRESET, Requirement.PRESET),
+        Api.CALL: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
+        Api.ADMIN: _row(_KEY, _KEY, _KEY, _REFUSED, _REFUSED),
+        Api.DELIVERY: _row(_OPEN, _OPEN, _KEY, _KEY, _KEY),
+        Api.LIST: _row(_OPEN, _OPEN, _KEY, _REFUSED, _REFUSED),
+        Api.REKOGNITION: _row(_OPEN, _KEY, _KEY, _REFUSED, _REFUSED),
     }
 )
 
@@ -213,28 +213,28 @@ class Policy:
         """Whether there is anybody who needs no key."""
         return is_only_here(self.host, self.public_url) and not self.require_keys
 
-    def entry(self, door: Door, standing: Standing) -> Entry:
+    def entry(self, api: Api, standing: CallerKind) -> Requirement:
         """What is asked at a door of who stands so to us."""
-        if door is Door.DELIVERY and self.public_delivery and standing is not Standing.MISDIRECTED:
-            return Entry.OPEN
-        return TERMS[door][standing]
+        if api is Api.DELIVERY and self.public_delivery and standing is not CallerKind.MISDIRECTED:
+            return Requirement.OPEN
+        return TERMS[api][standing]
 
-    def standing(self, caller: Caller) -> Standing:
+    def standing(self, caller: Caller) -> CallerKind:
         """How somebody stands to us."""
         if self._is_misdirected(caller):
-            return Standing.MISDIRECTED
+            return CallerKind.MISDIRECTED
         if self._is_foreign(caller):
-            return Standing.LINK if caller.follows_link else Standing.FOREIGN
+            return CallerKind.LINK if caller.follows_link else CallerKind.FOREIGN
         # Nothing may speak against a program on this computer.
         is_near = is_loopback(caller.peer) and is_loopback(caller.host) and caller.is_modern
         if not (self.serves_only_here and is_near) or caller.is_forwarded or caller.is_others:
-            return Standing.REMOTE
-        return Standing.GUEST if caller.origin in self.allowed_origins else Standing.LOCAL
+            return CallerKind.REMOTE
+        return CallerKind.GUEST if caller.origin in self.allowed_origins else CallerKind.LOCAL
 
     @cached_property
-    def shared_doors(self) -> frozenset[Door]:
+    def shared_doors(self) -> frozenset[Api]:
         """Whose answers the pages of every origin may read, as Cloudinary's."""
-        return frozenset({Door.UPLOAD, Door.DELIVERY} if self.public_delivery else {Door.UPLOAD})
+        return frozenset({Api.UPLOAD, Api.DELIVERY} if self.public_delivery else {Api.UPLOAD})
 
     def _is_misdirected(self, caller: Caller) -> bool:
         """Whether a page may have pointed a name of its own at this computer (DNS rebinding)."""
@@ -254,12 +254,12 @@ class Policy:
         return caller.origin not in own | {origin_of(self.public_url)}
 
 
-def note(scope: Scope, entry: Entry) -> None:
+def note(scope: Scope, entry: Requirement) -> None:
     """Tell whoever answers what was decided."""
     scope[_SCOPE_KEY] = entry
 
 
-def noted(scope: Scope) -> Entry:
+def noted(scope: Scope) -> Requirement:
     """What was decided; where nobody did, a key is needed."""
-    entry: Entry = scope.get(_SCOPE_KEY, Entry.KEY)
+    entry: Requirement = scope.get(_SCOPE_KEY, Requirement.KEY)
     return entry

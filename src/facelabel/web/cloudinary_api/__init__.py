@@ -9,13 +9,13 @@ from facelabel.web.cloudinary_api.delivery import client_lists, delivery
 from facelabel.web.cloudinary_api.upload import explicit, tags, upload
 
 if TYPE_CHECKING:
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
 
 #: Delivery comes last: it takes every path that begins with a cloud's name.
 _PARTS = (upload, explicit, tags, messages, admin, client_lists, delivery)
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """Every endpoint of Cloudinary's that there is here."""
     return [route for part in _PARTS for route in part.routes(context)]

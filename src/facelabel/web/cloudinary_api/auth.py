@@ -19,7 +19,7 @@ from facelabel.cloudinary import params as wire
 from facelabel.cloudinary import signing
 from facelabel.media.types import DocumentKind
 from facelabel.web import http
-from facelabel.web.access.policy import Entry
+from facelabel.web.access.policy import Requirement
 from facelabel.web.cloudinary_api.upload import sources
 from facelabel.web.http import ApiError, Params
 
@@ -70,7 +70,7 @@ def listing(context: Context, action: Action) -> Endpoint:
 
     def run(received: Received) -> Answer:
         _check_cloud(context, received)
-        is_open = received.entry is Entry.OPEN
+        is_open = received.entry is Requirement.OPEN
         key = None if is_open else _basic_key(context, received.headers)
         return action(context, replace(received, key=key))
 
@@ -132,7 +132,7 @@ def _caller(
     context: Context, received: Received, unsigned: frozenset[str], *, presets: bool
 ) -> ApiKey | None:
     is_basic, is_signed = "authorization" in received.headers, received.params.text("signature")
-    if received.entry is Entry.PRESET and (is_basic or is_signed):
+    if received.entry is Requirement.PRESET and (is_basic or is_signed):
         raise ApiError(403, "pages of this origin may upload with an unsigned preset alone")
     if is_basic:
         return _basic_key(context, received.headers)

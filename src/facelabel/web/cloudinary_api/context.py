@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from facelabel.core.label_policy import Scheme
+from facelabel.core.label_policy import LabelPolicy
 from facelabel.web.http.budget import Budget
 from facelabel.web.http.lanes import Lanes
 
@@ -73,6 +73,6 @@ class Context:
     #: than the programs on this computer are to follow them.
     signs_urls: bool = False
     #: Which folders, tags and fields say who is on a picture.
-    scheme: Scheme = field(default_factory=Scheme)
+    label_policy: LabelPolicy = field(default_factory=LabelPolicy)
     #: Hosts that a notification_url may name which the call's signature says nothing of.
     notified_hosts: frozenset[str] = frozenset()

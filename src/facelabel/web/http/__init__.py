@@ -34,7 +34,7 @@ from facelabel.errors import (
 from facelabel.inputs import scanning
 from facelabel.media.types import Origin
 from facelabel.web.access import policy
-from facelabel.web.access.policy import Entry
+from facelabel.web.access.policy import Requirement
 from facelabel.web.http import multipart
 from facelabel.web.http.bodies import ON_THE_SPOT, Limits, bounded
 from facelabel.web.http.multipart import FilePart, Form, base_name
@@ -158,7 +158,7 @@ class Received:
     headers: Headers = field(repr=False)
     request_id: str = ""
     #: What the policy asks of the call …
-    entry: Entry = Entry.KEY
+    entry: Requirement = Requirement.KEY
     #: … and with whose key it came, once that is known; None in a call that needs none.
     key: ApiKey | None = None
 

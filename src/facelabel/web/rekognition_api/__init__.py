@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.rekognition_api.context import Context
 from facelabel.web.rekognition_api.endpoint import LIMITS, Endpoint, forbidden
 
@@ -21,7 +21,7 @@ __all__ = ["LIMITS", "PATHS", "Context", "forbidden", "routes"]
 PATHS: Sequence[str] = ("/", "/rekognition", "/rekognition/")
 
 
-def routes(context: Context, limits: http.Limits = LIMITS) -> list[DoorRoute]:
+def routes(context: Context, limits: http.Limits = LIMITS) -> list[ApiRoute]:
     """The endpoint; ``limits``: what a call may take."""
     endpoint = Endpoint(context, limits)
-    return [DoorRoute(Door.REKOGNITION, path, endpoint.answer, methods=["POST"]) for path in PATHS]
+    return [ApiRoute(Api.REKOGNITION, path, endpoint.answer, methods=["POST"]) for path in PATHS]

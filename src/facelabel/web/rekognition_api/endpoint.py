@@ -16,7 +16,7 @@ from facelabel.inputs import scanning
 from facelabel.rekognition import error_codes, sigv4, validation
 from facelabel.rekognition.error_codes import Refusal
 from facelabel.web.access import policy
-from facelabel.web.access.policy import Entry
+from facelabel.web.access.policy import Requirement
 from facelabel.web.http.bodies import Limits, bounded
 from facelabel.web.http.refusals import ApiError, Crowded, TooLarge
 from facelabel.web.rekognition_api import auth, operations
@@ -52,7 +52,7 @@ class Endpoint:
         try:
             async with bounded(request, self._limits) as incoming:
                 # Whose call it is said to be: refused before its body is read.
-                needs_key = policy.noted(request.scope) is not Entry.OPEN
+                needs_key = policy.noted(request.scope) is not Requirement.OPEN
                 header = ",".join(request.headers.getlist("authorization"))
                 claim = auth.claim(self._context, header, needs_key=needs_key)
                 body = await incoming.read()

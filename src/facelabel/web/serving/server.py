@@ -79,7 +79,7 @@ def serve(app: App, listener: socket.socket) -> None:
     """Answer requests and work until told to stop (Ctrl-C, SIGTERM)."""
     check_keys(app)
     os.umask(PRIVATE_UMASK)
-    with staff(app) as stop:
+    with background_workers(app) as stop:
         config = uvicorn.Config(
             create(app, stop.is_complete),
             lifespan="off",
@@ -141,7 +141,7 @@ def check_keys(app: App) -> None:
         raise ConfigurationError(f"{where} needs keys, and there is no key: `facelabel keys add`")
 
 
-class Staff(threading.Event):
+class BackgroundWorkers(threading.Event):
     """Who works beside the web server; set, it tells them to stop, and knows since when."""
 
     since = math.inf
@@ -158,12 +158,12 @@ class Staff(threading.Event):
 
 
 @contextmanager
-def staff(app: App) -> Iterator[Staff]:
+def background_workers(app: App) -> Iterator[BackgroundWorkers]:
     """Run everything that works beside the web server, until the event is set or the block ends.
 
     A job that takes longer than the grace returns to the queue.
     """
-    stop = Staff()
+    stop = BackgroundWorkers()
     workers = {
         "faces": app.worker(FACE_WORK),
         "folders": app.worker(FOLDER_WORK),

@@ -156,7 +156,7 @@ class StoreEnrolments:
             person: str | None = connection.execute(_INTENTION, place).scalar()
             return person
 
-    def intend(self, collection: str, asset_id: str, person: str) -> None:
+    def begin_enrolment(self, collection: str, asset_id: str, person: str) -> None:
         """Note, before the recogniser is asked, whom we enrol."""
         place = {"collection": collection, "asset_id": asset_id}
         with self._database.transaction() as connection:
@@ -197,12 +197,12 @@ class StoreEnrolments:
                 self._change(connection, collection, former)
         return former
 
-    def leftovers(self, collection: str) -> Sequence[str]:
+    def faces_to_delete(self, collection: str) -> Sequence[str]:
         """Faces no enrolment holds, still to be forgotten by the recogniser."""
         with self._database.read() as connection:
             return connection.execute(_LEFTOVERS, {"collection": collection}).scalars().all()
 
-    def cleared(self, collection: str, face_ids: Sequence[str]) -> None:
+    def mark_deleted(self, collection: str, face_ids: Sequence[str]) -> None:
         """Note that faces were forgotten: leftovers among them are none any more.
 
         Changes the generation if the collection is the live one, as who looked since they were
@@ -255,16 +255,16 @@ class StoreLedger(StoreEnrolments, StoreSearches):
         """Return everything that is on record of an asset, as of one moment."""
         this = {"asset_id": asset_id}
         with self._database.read() as connection:
-            collection, generation, weighs, has_leftovers, intention, *row = connection.execute(
-                _ABOUT, this
-            ).one()
+            collection, generation, weighs, has_faces_to_delete, intention, *row = (
+                connection.execute(_ABOUT, this).one()
+            )
             marks = search_rows.marks(connection, asset_id)
         line, search = row[: len(_LINE)], row[len(_LINE) :]
         return OnRecord(
             GalleryState(collection, generation, weighs),
             Enrolment(*line) if line[0] else None,
             intention,
-            has_leftovers,
+            has_faces_to_delete,
             decode_search(dict(zip(_SEARCH_NAMES, search, strict=True))) if search[0] else None,
             marks,
         )

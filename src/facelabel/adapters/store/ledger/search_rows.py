@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.core.model import Basis, Scope, Search
+    from facelabel.core.model import Basis, Scope, SearchRecord
 
 _SEARCH, _STANDING, _MARK = schema.search.c, schema.standing.c, schema.name_mark.c
 _BASIS = ("note", "below", "upto")
@@ -82,11 +82,11 @@ class StoreSearches:
             index_elements=["asset_id", "name"], set_={"state": mark.excluded.state}
         )
 
-    def search(self, asset_id: str) -> Search | None:
+    def search(self, asset_id: str) -> SearchRecord | None:
         """Return the last search of a picture."""
         return self.searches([asset_id]).get(asset_id)
 
-    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, Search]:
+    def searches(self, asset_ids: Sequence[str]) -> Mapping[str, SearchRecord]:
         """Return the last searches of several pictures at once."""
         with self._database.read() as connection:
             return _read(connection, asset_ids)
@@ -98,7 +98,7 @@ class StoreSearches:
 
     def record(
         self,
-        search: Search,
+        search: SearchRecord,
         basis: Basis | None = None,
         states: Mapping[str, NameState | None] = MappingProxyType({}),
     ) -> None:
@@ -114,7 +114,7 @@ class StoreSearches:
             if states:
                 self._mark(connection, search.asset_id, states)
 
-    def revise(self, searches: Sequence[tuple[Search, Basis | None]]) -> None:
+    def revise(self, searches: Sequence[tuple[SearchRecord, Basis | None]]) -> None:
         """Record several searches in one step in the place of older ones.
 
         One of the same (version, generation) as what is on record is dropped, too, and that of a
@@ -178,7 +178,7 @@ class StoreSearches:
             if moved:
                 connection.execute(as_read.values(_NO_BASIS), moved)
 
-    def stale(self, generation: int, limit: int) -> Sequence[Search]:
+    def stale(self, generation: int, limit: int) -> Sequence[SearchRecord]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
         these = {"generation": generation, "limit": limit}
         with self._database.read() as connection:
@@ -226,7 +226,7 @@ class StoreSearches:
     def _put(
         self,
         connection: Connection,
-        searches: Sequence[tuple[Search, Basis | None]],
+        searches: Sequence[tuple[SearchRecord, Basis | None]],
         is_newer: Callable[..., Any],
     ) -> None:
         """Put searches; ``is_newer`` says which generation of the same content replaces another."""
@@ -293,7 +293,7 @@ def _puts(
     return small.returning(_STANDING.asset_id), large
 
 
-def _read(connection: Connection, asset_ids: Sequence[str]) -> dict[str, Search]:
+def _read(connection: Connection, asset_ids: Sequence[str]) -> dict[str, SearchRecord]:
     """The searches of these pictures; those that have none are absent."""
     return {
         row["asset_id"]: decode_search({**row})

@@ -39,12 +39,12 @@ from facelabel.adapters.store.sql.database import batches
 from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
 from facelabel.media.types import (
     NOBODY,
+    And,
     AssetChange,
     AssetKey,
     Compare,
     DocumentKind,
     Edit,
-    Every,
     Order,
     Page,
     Upload,
@@ -134,7 +134,7 @@ class LocalLibrary:
     def assets(self, folder: str) -> Iterator[Asset]:
         """Every image in ``folder`` and below, by folder and public_id, fetched page by page."""
         inside = Where("folder", Compare.PREFIX, naming_rules.folder(folder))
-        images = Every((Where("resource_type", Compare.EQUALS, "image"), inside))
+        images = And((Where("resource_type", Compare.EQUALS, "image"), inside))
         by_folder = [Order("folder"), Order("public_id")]
         cursor = None
         while True:
@@ -256,9 +256,9 @@ class LocalLibrary:
         )
         names = placing.names(public_id, naming_rules.folder(folder), filename, etag)
         with self._originals.staged(etag, data) as original, self._steps.begin() as step:
-            standing, name = placing.standing(step.connection, names, etag)
-            upload = placing.addressed(wanted, standing, name, adds_tags=public_id is None)
-            stored = step.store(standing, asset_edits.uploaded(standing, upload, etag, step.now))
+            existing, name = placing.existing(step.connection, names, etag)
+            upload = placing.addressed(wanted, existing, name, adds_tags=public_id is None)
+            stored = step.store(existing, asset_edits.uploaded(existing, upload, etag, step.now))
             original.place()
         return stored
 
@@ -270,13 +270,13 @@ class LocalLibrary:
             self._originals.staged(etag, upload.data) as original,
             self._steps.begin(origin) as step,
         ):
-            standing = asset_rows.named(step.connection, upload.key)
-            if standing and not upload.overwrite:
-                return standing, True
-            after = asset_edits.uploaded(standing, upload, etag, step.now)
-            stored = step.store(standing, after)
+            existing = asset_rows.named(step.connection, upload.key)
+            if existing and not upload.overwrite:
+                return existing, True
+            after = asset_edits.uploaded(existing, upload, etag, step.now)
+            stored = step.store(existing, after)
             original.place()
-        return stored, standing is not None
+        return stored, existing is not None
 
     def edit(
         self, asset_ids: Sequence[str], edit: Edit, *, origin: Origin = NOBODY

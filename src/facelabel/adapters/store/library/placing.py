@@ -40,13 +40,13 @@ def names(public_id: str | None, folder: str, filename: str, etag: str) -> list[
     return [name, *(f"{name}_{end}" for end in ends)]
 
 
-def addressed(upload: Upload, standing: Asset | None, name: str, *, adds_tags: bool) -> Upload:
+def addressed(upload: Upload, existing: Asset | None, name: str, *, adds_tags: bool) -> Upload:
     """The upload under its name, with what it leaves alone of the image that stands there."""
-    kept = standing.tags if standing and adds_tags else ()
-    former = standing.context if standing else {}
+    kept = existing.tags if existing and adds_tags else ()
+    former = existing.context if existing else {}
     return replace(
         upload,
-        key=AssetKey(name, type=standing.type if standing else "upload"),
+        key=AssetKey(name, type=existing.type if existing else "upload"),
         tags=None if upload.tags is None else [*kept, *upload.tags],
         context=naming_rules.merged_context(former, upload.context or {}),
     )
@@ -60,7 +60,7 @@ def _base36(number: int) -> str:
     return digits.ljust(_SUFFIXES * _SUFFIX, "0")
 
 
-def standing(connection: Connection, names: Sequence[str], etag: str) -> tuple[Asset | None, str]:
+def existing(connection: Connection, names: Sequence[str], etag: str) -> tuple[Asset | None, str]:
     """The image that an upload is for, None if there is none yet, and the name it gets.
 
     The image of the first name is replaced if that is the only one. Of several names the one

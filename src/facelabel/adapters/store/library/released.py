@@ -16,7 +16,7 @@ from facelabel.adapters.store.library import needed
 from facelabel.adapters.store.library.asset_rows import LOCK
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import PAGE, batches
-from facelabel.core.losses import bearable
+from facelabel.core.losses import deletion_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,7 +97,7 @@ class UnusedOriginals:
         before = time.time() - min_age  # the file system's clock, whatever ours says
         settled = list(self._originals.settled(before))
         unused = [etag for some in batches(settled) for etag in self.among(some)]
-        if len(unused) > bearable(len(settled)):
+        if len(unused) > deletion_limit(len(settled)):
             self._tell(len(unused))
         elif unused:
             with self._database.transaction(alone=LOCK) as connection:

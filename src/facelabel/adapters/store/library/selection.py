@@ -1,7 +1,7 @@
 """Conditions on assets as SQL, the same on SQLite and PostgreSQL.
 
 Every condition is true or false, never NULL: what an asset has not got is not equal to anything,
-so :class:`~facelabel.media.types.Never` means what it says. Nothing is left to LIKE, which on
+so :class:`~facelabel.media.types.Not` means what it says. Nothing is left to LIKE, which on
 SQLite takes A for a: what has to be exact is compared by ranges.
 """
 
@@ -15,7 +15,7 @@ from sqlalchemy import Float, and_, case, cast, exists, false, func, not_, or_, 
 from facelabel.adapters.store.library import naming_rules, values
 from facelabel.adapters.store.sql import schema
 from facelabel.errors import Rejected
-from facelabel.media.types import Compare, Condition, Every, Never, Some, Where
+from facelabel.media.types import And, Compare, Condition, Not, Or, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,18 +75,18 @@ def _check_size(condition: Condition) -> None:
 
 
 def _parts(condition: Condition) -> tuple[Condition, ...]:
-    if isinstance(condition, Never):
+    if isinstance(condition, Not):
         return (condition.condition,)
     return () if isinstance(condition, Where) else condition.conditions
 
 
 def _sql(condition: Condition) -> ColumnElement[bool]:
     match condition:
-        case Every(conditions):
+        case And(conditions):
             return and_(true(), *map(_sql, conditions))
-        case Some(conditions):
+        case Or(conditions):
             return or_(false(), *map(_sql, conditions))
-        case Never(one):
+        case Not(one):
             return not_(_sql(one))
         case Where():
             return _test(condition)

@@ -36,7 +36,7 @@ class OnChange(Protocol):
 
 
 @dataclasses.dataclass
-class Step:
+class LibraryTransaction:
     """A transaction that holds the library's lock."""
 
     connection: Connection
@@ -148,11 +148,11 @@ class Steps:
         self._fixed_folders = fixed_folders
 
     @contextmanager
-    def begin(self, origin: Origin = NOBODY) -> Iterator[Step]:
+    def begin(self, origin: Origin = NOBODY) -> Iterator[LibraryTransaction]:
         """A change that commits at the end of the block; until then it holds the library's lock."""
         with self._database.transaction(alone=LOCK) as connection:
             now, fixed = self._clock.now(), self._fixed_folders
-            step = Step(connection, now, origin, self._on_change, fixed)
+            step = LibraryTransaction(connection, now, origin, self._on_change, fixed)
             yield step
             freed = self._unused.note(connection, step.freed) if step.freed else []
         if freed:

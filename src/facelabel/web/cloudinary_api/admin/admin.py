@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import assets
 from facelabel.media.types import RESOURCE_TYPES
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.cloudinary_api.admin import (
     asset_changes,
@@ -47,7 +47,7 @@ _UNSUPPORTED = {
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """All calls of the Admin API, names before placeholders."""
     get = partial(calls.route, context, "GET")
     return [
@@ -69,13 +69,13 @@ def routes(context: Context) -> list[DoorRoute]:
     ]
 
 
-def _refusals(context: Context, path: str, name: str) -> list[DoorRoute]:
+def _refusals(context: Context, path: str, name: str) -> list[ApiRoute]:
     def refuse(_context: Context, _received: Received) -> Json:
         raise ApiError(400, f"{name}: not supported by the local library")
 
     endpoint = auth.admin(context, refuse)
     paths = (f"/v1_1/{{cloud}}/{path}", f"/v1_1/{{cloud}}/{path}/{{rest:path}}")
-    return [DoorRoute(Door.ADMIN, each, endpoint, methods=_METHODS) for each in paths]
+    return [ApiRoute(Api.ADMIN, each, endpoint, methods=_METHODS) for each in paths]
 
 
 def _ping(_context: Context, _received: Received) -> Json:

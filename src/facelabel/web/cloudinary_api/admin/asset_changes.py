@@ -13,7 +13,7 @@ from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from facelabel.core.model import Asset, Json
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
@@ -25,7 +25,7 @@ _REFUSED = (
 )
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls that change assets; those of /resources/search come before these."""
     post = partial(calls.route, context, "POST")
     return [

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from facelabel.errors import Rejected
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.http import ApiError
 
@@ -28,10 +28,10 @@ MAX_PAGE = 500
 MAX_IDS = 100
 
 
-def route(context: Context, method: str, path: str, action: Action) -> DoorRoute:
+def route(context: Context, method: str, path: str, action: Action) -> ApiRoute:
     """The route of one call; ``path`` is what follows the cloud's name."""
-    return DoorRoute(
-        Door.ADMIN, f"/v1_1/{{cloud}}/{path}", auth.admin(context, action), methods=[method]
+    return ApiRoute(
+        Api.ADMIN, f"/v1_1/{{cloud}}/{path}", auth.admin(context, action), methods=[method]
     )
 
 

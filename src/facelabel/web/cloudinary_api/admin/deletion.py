@@ -6,7 +6,7 @@ import unicodedata
 from functools import partial
 from typing import TYPE_CHECKING
 
-from facelabel.media.types import Compare, Edit, Every, Where
+from facelabel.media.types import And, Compare, Edit, Where
 from facelabel.web.cloudinary_api.admin import calls, listing, resources
 from facelabel.web.http import ApiError
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from facelabel.core.model import Asset, Json, JsonValue
     from facelabel.media.types import Condition
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Received
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls that delete assets."""
     delete = partial(calls.route, context, "DELETE")
     return [
@@ -39,7 +39,7 @@ def _by_asset_ids(context: Context, received: Received) -> Json:
 
 def _by_tag(context: Context, received: Received) -> Json:
     tag = Where("tags", Compare.EQUALS, received.path["tag"])
-    return _deleted_page(context, received, Every((*resources.of_kind(received), tag)))
+    return _deleted_page(context, received, And((*resources.of_kind(received), tag)))
 
 
 def _by_type(context: Context, received: Received) -> Json:
@@ -52,13 +52,13 @@ def _by_type(context: Context, received: Received) -> Json:
         return _deleted_names(context, received, "public_id", names, kind)
     if prefix:
         kind += (Where("public_id", Compare.PREFIX, prefix),)
-    return _deleted_page(context, received, Every(kind))
+    return _deleted_page(context, received, And(kind))
 
 
 def _deleted_names(
     context: Context, received: Received, field: str, names: list[str], kind: tuple[Condition, ...]
 ) -> Json:
-    condition = Every((*kind, resources.any_of(field, names)))
+    condition = And((*kind, resources.any_of(field, names)))
     found = context.media.select(condition, limit=calls.MAX_PAGE).assets
     deleted, counts = _deleted(context, received, found, field)
     kept_as = {name: unicodedata.normalize("NFC", name) for name in names}

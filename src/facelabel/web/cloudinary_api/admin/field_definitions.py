@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facelabel.core.model import Json
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
 _KIND = DocumentKind.METADATA_FIELD
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls about fields; names come before placeholders."""
     route = partial(calls.route, context)
     one = "metadata_fields/{external_id}"
@@ -53,8 +53,8 @@ def _create(context: Context, received: Received) -> Json:
     if len(context.media.documents.all(_KIND)) >= fields.MAX_FIELDS:
         raise ApiError(400, f"There may be {fields.MAX_FIELDS} metadata fields")
 
-    def create(standing: Json | None) -> Json:
-        if standing is not None:
+    def create(existing: Json | None) -> Json:
+        if existing is not None:
             raise ApiError(400, f"external id {new['external_id']} already exists")
         return {**new, "_created_at": context.clock.now()}
 

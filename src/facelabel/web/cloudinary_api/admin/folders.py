@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import expressions
 from facelabel.errors import NotFound
-from facelabel.media.types import Compare, Every, Never, Some
+from facelabel.media.types import And, Compare, Not, Or
 from facelabel.web.cloudinary_api.admin import calls, search
 from facelabel.web.http import ApiError
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from facelabel.core.model import Json
     from facelabel.media.types import Condition, Folder, Where
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
 _PAGE = 50
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls about folders; the search's name comes before the placeholder."""
     route = partial(calls.route, context)
     return [
@@ -40,11 +40,11 @@ def routes(context: Context) -> list[DoorRoute]:
 def matches(folder: Folder, condition: Condition) -> bool:
     """Whether a condition on name and path holds for a folder."""
     match condition:
-        case Every():
+        case And():
             return all(matches(folder, each) for each in condition.conditions)
-        case Some():
+        case Or():
             return any(matches(folder, each) for each in condition.conditions)
-        case Never():
+        case Not():
             return not matches(folder, condition.condition)
     return _passes(folder, condition)
 

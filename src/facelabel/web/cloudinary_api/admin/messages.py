@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from facelabel.web import http
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.http import ApiError
 
@@ -30,12 +30,12 @@ MAX_NAME = 2048
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The two calls about messages; the cloud's name stands behind the module's here."""
     path = "/v2/notifications/{cloud}/messages"
     return [
-        DoorRoute(Door.ADMIN, path, auth.admin(context, _receive), methods=["GET"]),
-        DoorRoute(Door.ADMIN, f"{path}/ack", auth.admin(context, _acknowledge), methods=["POST"]),
+        ApiRoute(Api.ADMIN, path, auth.admin(context, _receive), methods=["GET"]),
+        ApiRoute(Api.ADMIN, f"{path}/ack", auth.admin(context, _acknowledge), methods=["POST"]),
     ]
 
 

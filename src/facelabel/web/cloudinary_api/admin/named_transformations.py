@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import transformations
-from facelabel.media.types import Compare, DocumentKind, Every, Where
+from facelabel.media.types import And, Compare, DocumentKind, Where
 from facelabel.web.cloudinary_api.admin import calls, listing
 from facelabel.web.cloudinary_api.upload import attributes
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from facelabel.core.model import Asset, Json, JsonValue
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
@@ -50,7 +50,7 @@ _WORDS = {
 _USED = f"details.{listing.TRANSFORMATIONS}"
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls about transformations: the one that is meant is a parameter, not in the path."""
     path = "transformations"
     return [
@@ -71,7 +71,7 @@ def _list(context: Context, params: Params) -> Json:
     """Named ones and those in use, or only one of the two."""
     only = params.flag("named") if "named" in params else None
     named = {f"t_{name}": doc for name, doc in context.media.documents.all(_KIND).items()}
-    used = context.media.tally(Every(), _USED)
+    used = context.media.tally(And(), _USED)
     known = {**(named if only is not False else {}), **(dict.fromkeys(used) if not only else {})}
     names, cursor = calls.cut(known, params)
     shown = [_summary(name, named.get(name), is_used=name in used) for name in names]
@@ -99,8 +99,8 @@ def _create(context: Context, received: Received) -> Json:
     _check(context, text)
     strict = received.params.flag("allowed_for_strict")
 
-    def create(standing: Json | None) -> Json:
-        if standing is not None:
+    def create(existing: Json | None) -> Json:
+        if existing is not None:
             raise ApiError(409, f"Transformation {name} already exists")
         return {"transformation": text, "allowed_for_strict": strict}
 
@@ -114,12 +114,12 @@ def _update(context: Context, received: Received) -> Json:
     if text:
         _check(context, text)
 
-    def change(standing: Json | None) -> Json:
-        if standing is None:
+    def change(existing: Json | None) -> Json:
+        if existing is None:
             raise _missing(name)
-        strict = params.flag("allowed_for_strict", default=bool(standing.get("allowed_for_strict")))
-        return standing | {
-            "transformation": text or standing["transformation"],
+        strict = params.flag("allowed_for_strict", default=bool(existing.get("allowed_for_strict")))
+        return existing | {
+            "transformation": text or existing["transformation"],
             "allowed_for_strict": strict,
         }
 
@@ -130,8 +130,8 @@ def _update(context: Context, received: Received) -> Json:
 def _delete(context: Context, received: Received) -> Json:
     name = received.params.needed("transformation")
 
-    def delete(standing: Json | None) -> None:
-        if standing is None:
+    def delete(existing: Json | None) -> None:
+        if existing is None:
             raise _missing(name)
 
     context.media.documents.change(_KIND, _bare(name), delete)

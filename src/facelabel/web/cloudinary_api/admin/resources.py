@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from facelabel.media.types import (
     MODERATION_STATUSES,
     RESOURCE_TYPES,
+    And,
     AssetKey,
     Compare,
-    Every,
-    Some,
+    Or,
     Where,
 )
 from facelabel.web.cloudinary_api.admin import calls, listing
@@ -20,12 +20,12 @@ from facelabel.web.http import ApiError
 if TYPE_CHECKING:
     from facelabel.core.model import Asset, Json
     from facelabel.media.types import Condition
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls that list and show assets. Order counts: names come before placeholders."""
     get = partial(calls.route, context, "GET")
     return [
@@ -67,7 +67,7 @@ def of_kind(received: Received) -> tuple[Condition, ...]:
 
 def any_of(field: str, names: list[str]) -> Condition:
     """The field is one of the names."""
-    return Some(tuple(Where(field, Compare.EQUALS, name) for name in names))
+    return Or(tuple(Where(field, Compare.EQUALS, name) for name in names))
 
 
 def _resource_types(_context: Context, _received: Received) -> Json:
@@ -89,7 +89,7 @@ def _by_type(context: Context, received: Received) -> Json:
         raise ApiError(400, "Parameter prefix needs a type: /resources/image/upload?prefix=")
     if prefix:
         conditions += (Where("public_id", Compare.PREFIX, prefix),)
-    return listing.page(context, received.params, Every(conditions + _start(received.params)))
+    return listing.page(context, received.params, And(conditions + _start(received.params)))
 
 
 def _start(params: Params) -> tuple[Condition, ...]:
@@ -107,7 +107,7 @@ def _by_asset_ids(context: Context, received: Received) -> Json:
 def _by_ids(context: Context, params: Params, name: str, conditions: tuple[Condition, ...]) -> Json:
     """Assets by name, all on one page."""
     field = name.removesuffix("s")
-    condition = Every((*conditions, any_of(field, calls.ids(params, name))))
+    condition = And((*conditions, any_of(field, calls.ids(params, name))))
     found = context.media.select(condition, limit=calls.MAX_PAGE)
     return {"resources": listing.entries(context, found.assets, listing.wanted(params))}
 
@@ -122,14 +122,14 @@ def _by_asset_folder(context: Context, received: Received) -> Json:
 
 def _by_tag(context: Context, received: Received) -> Json:
     tag = Where("tags", Compare.EQUALS, received.path["tag"])
-    return listing.page(context, received.params, Every((*of_kind(received), tag)))
+    return listing.page(context, received.params, And((*of_kind(received), tag)))
 
 
 def _by_context(context: Context, received: Received) -> Json:
     field = f"context.{received.params.needed('key')}"
     value = received.params.text("value")
     test = Where(field, Compare.EQUALS, value) if value else Where(field, Compare.EXISTS)
-    return listing.page(context, received.params, Every((*of_kind(received), test)))
+    return listing.page(context, received.params, And((*of_kind(received), test)))
 
 
 def _by_moderation(context: Context, received: Received) -> Json:
@@ -140,7 +140,7 @@ def _by_moderation(context: Context, received: Received) -> Json:
         Where("details.moderation_kind", Compare.EQUALS, kind),
         Where("details.moderation_status", Compare.EQUALS, status),
     )
-    return listing.page(context, received.params, Every(of_kind(received) + tests))
+    return listing.page(context, received.params, And(of_kind(received) + tests))
 
 
 def _details(context: Context, received: Received) -> Json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import assets, expressions
 from facelabel.errors import Rejected
-from facelabel.media.types import Compare, Every, Order, Where
+from facelabel.media.types import And, Compare, Order, Where
 from facelabel.web.cloudinary_api.admin import calls, listing
 from facelabel.web.http import ApiError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from facelabel.core.model import Asset, Json, JsonValue
     from facelabel.media.types import Condition
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
@@ -33,7 +33,7 @@ _COUNTED = frozenset({"asset_folder", "folder", "format", "resource_type", "tags
 _RANGED = frozenset({"aspect_ratio", "bytes", "created_at", "height", "pixels", "width"})
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The search of assets."""
     return [calls.route(context, method, "resources/search", _search) for method in ("GET", "POST")]
 
@@ -147,7 +147,7 @@ def _ranges(
     counts: Json = {}
     for each in ranges:
         name, inside = _range(field, each)
-        page = context.media.select(Every((condition, *inside)), limit=1, count=True)
+        page = context.media.select(And((condition, *inside)), limit=1, count=True)
         counts[name] = page.total
     return field, counts
 

@@ -14,7 +14,7 @@ from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
     from facelabel.core.model import Json
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params, Received
 
@@ -39,7 +39,7 @@ _UNSUPPORTED = ("filter", "filter_language", "payload_template")
 _AUTH_SCHEMES = ("default", "legacy_hmac")
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls about triggers."""
     route = partial(calls.route, context)
     return [
@@ -89,8 +89,8 @@ def _update(context: Context, received: Received) -> Json:
     name, params = received.path["id"], received.params
     _refuse_unsupported(params)
 
-    def change(standing: Json | None) -> Json:
-        trigger = _existing(standing, name)
+    def change(existing: Json | None) -> Json:
+        trigger = _existing(existing, name)
         uri = params.text("new_uri") or params.text("uri") or str(trigger["uri"])
         return trigger | {
             "uri": uri,

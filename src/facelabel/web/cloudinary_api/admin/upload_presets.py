@@ -16,7 +16,7 @@ from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
     from facelabel.core.model import Json
-    from facelabel.web.access.gate import DoorRoute
+    from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Received
 
@@ -40,7 +40,7 @@ _OPEN = frozenset(
 )
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The calls about upload presets."""
     route = partial(calls.route, context)
     return [
@@ -114,8 +114,8 @@ def _create(context: Context, received: Received) -> Json:
         raise ApiError(400, f"There may be {MAX_PRESETS} upload presets")
     new = _changed({"name": name, "unsigned": False, "settings": {}}, received.params)
 
-    def create(standing: Json | None) -> Json:
-        if standing is not None:
+    def create(existing: Json | None) -> Json:
+        if existing is not None:
             raise ApiError(400, f"Preset name {name} has already been taken")
         return new
 

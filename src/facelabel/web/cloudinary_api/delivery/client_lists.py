@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from facelabel.cloudinary import assets
-from facelabel.media.types import RESOURCE_TYPES, Compare, Every, Order, Where
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.media.types import RESOURCE_TYPES, And, Compare, Order, Where
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.http import ApiError
 
@@ -34,11 +34,11 @@ LONGEST = 1000
 _VERSION = re.compile(r"v\d{1,18}/", re.ASCII)
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """A list of each resource type."""
     return [
-        DoorRoute(
-            Door.LIST,
+        ApiRoute(
+            Api.LIST,
             f"/{{cloud}}/{kind}/list/{{tag:path}}.json",
             auth.listing(context, partial(_list, resource_type=kind)),
             methods=["GET"],
@@ -50,7 +50,7 @@ def routes(context: Context) -> list[DoorRoute]:
 def _list(context: Context, received: Received, *, resource_type: str) -> Response:
     tag = _VERSION.sub("", received.path["tag"], count=1)
     conditions = {"resource_type": resource_type, "type": "upload", "tags": tag}
-    tagged = Every(tuple(Where(name, Compare.EQUALS, value) for name, value in conditions.items()))
+    tagged = And(tuple(Where(name, Compare.EQUALS, value) for name, value in conditions.items()))
     newest = Order("created_at", descending=True)
     found = context.media.select(tagged, (newest,), limit=LONGEST).assets
     if not found:

@@ -30,8 +30,8 @@ from facelabel.errors import NotFound, Rejected
 from facelabel.media.types import RESOURCE_TYPES, AssetKey
 from facelabel.web import http
 from facelabel.web.access import policy
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door, Entry
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api, Requirement
 from facelabel.web.cloudinary_api.delivery.render_queue import RenderQueue
 from facelabel.web.cloudinary_api.upload import attributes
 from facelabel.web.http import ApiError, representation
@@ -87,12 +87,12 @@ _SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
 }
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """Every URL that delivers something."""
     endpoint = _Delivery(context).answer
     return [
-        DoorRoute(
-            Door.DELIVERY,
+        ApiRoute(
+            Api.DELIVERY,
             f"/{{cloud}}/{kind}/{{path:path}}",
             partial(endpoint, kind),
             methods=["GET"],
@@ -144,7 +144,7 @@ class _Delivery:
     async def _delivered(self, kind: str, request: Request) -> Response:
         cloud, path = request.path_params["cloud"], f"{kind}/{request.path_params['path']}"
         accepts = request.headers.get("accept", "")
-        is_open = policy.noted(request.scope) is Entry.OPEN
+        is_open = policy.noted(request.scope) is Requirement.OPEN
         allowed = partial(_allowed, self._context, is_open=is_open)
         order = await run_in_threadpool(_order, self._context, cloud, path, accepts, allowed)
         known = _representation(order)

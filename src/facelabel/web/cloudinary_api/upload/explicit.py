@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from facelabel.errors import AlreadyExists
 from facelabel.media.types import RESOURCE_TYPES, Edit
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.cloudinary_api.admin import listing
 from facelabel.web.cloudinary_api.upload import attributes, breakpoints, upload
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from facelabel.web.http import Params, Received
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """Each call for each resource type, and those that name the asset by its asset_id."""
     actions = {"explicit": _explicit, "rename": _rename, "destroy": _destroy}
     named = [
-        DoorRoute(
-            Door.CALL,
+        ApiRoute(
+            Api.CALL,
             f"/v1_1/{{cloud}}/{kind}/{name}",
             auth.uploading(context, partial(action, resource_type=kind)),
             methods=["POST"],
@@ -34,7 +34,7 @@ def routes(context: Context) -> list[DoorRoute]:
         for name, action in actions.items()
     ]
     by_id = auth.uploading(context, _destroy_by_id)
-    return [*named, DoorRoute(Door.CALL, "/v1_1/{cloud}/asset/destroy", by_id, methods=["POST"])]
+    return [*named, ApiRoute(Api.CALL, "/v1_1/{cloud}/asset/destroy", by_id, methods=["POST"])]
 
 
 def _explicit(context: Context, received: Received, *, resource_type: str) -> Json:

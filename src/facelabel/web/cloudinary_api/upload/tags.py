@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.media.types import RESOURCE_TYPES, Compare, Edit, Every, Where
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.media.types import RESOURCE_TYPES, And, Compare, Edit, Where
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.cloudinary_api.upload import attributes
 from facelabel.web.http import ApiError
@@ -29,12 +29,12 @@ MAX_CHANGES = 1000
 _PAGE = 500
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """Each call for each resource type."""
     actions = {"tags": _tags, "context": _context, "metadata": _metadata}
     return [
-        DoorRoute(
-            Door.CALL,
+        ApiRoute(
+            Api.CALL,
             f"/v1_1/{{cloud}}/{kind}/{name}",
             auth.uploading(context, partial(action, resource_type=kind), unsigned=auth.UNSIGNED),
             methods=["POST"],
@@ -80,12 +80,12 @@ def _take_from_others(
             Where("type", Compare.EQUALS, asset.type),
         )
         for tag in tags:
-            holders = _all(context, Every((*kind, Where("tags", Compare.EQUALS, tag))))
+            holders = _all(context, And((*kind, Where("tags", Compare.EQUALS, tag))))
             others = [asset_id for asset_id in holders if asset_id not in ours]
             context.media.edit(others, Edit(remove_tags=[tag]), origin=received.origin)
 
 
-def _all(context: Context, condition: Every) -> Iterator[str]:
+def _all(context: Context, condition: And) -> Iterator[str]:
     cursor = None
     while True:
         page = context.media.select(condition, limit=_PAGE, cursor=cursor)

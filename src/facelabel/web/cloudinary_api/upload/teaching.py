@@ -47,7 +47,7 @@ def check_unsigned(context: Context, preset: Params, call: Params) -> None:
 def _said(context: Context, params: Params) -> _Said:
     folder = _folder(context, params)
     asset = Asset("", "", folder, version=0, format="", bytes=0, etag="")
-    trains = context.scheme.trains(asset)
+    trains = context.label_policy.is_training(asset)
     return _Said(folder if trains else "", frozenset(_people(context, params)))
 
 
@@ -59,17 +59,21 @@ def _folder(context: Context, params: Params) -> str:
 
 
 def _people(context: Context, params: Params) -> Iterator[str]:
-    scheme = context.scheme
-    places = scheme.places
-    marks = [f"{scheme.prefix}:", FACE_ID_PREFIX, *([places.prefix] if places.prefix else ())]
+    label_policy = context.label_policy
+    targets = label_policy.targets
+    marks = [
+        f"{label_policy.prefix}:",
+        FACE_ID_PREFIX,
+        *([targets.prefix] if targets.prefix else ()),
+    ]
     for tag in map(_plain, attributes.tags(params) or ()):
         if tag.startswith(tuple(map(_plain, marks))):
             yield f"the tag {tag}"
     for name, value in attributes.metadata(params).items():
-        if _plain(name) in {scheme.label_field, places.field} - {""}:
+        if _plain(name) in {label_policy.label_field, targets.field} - {""}:
             yield f"the metadata field {name} with {value}"
     for name, text in (attributes.context(params) or {}).items():
-        if places.context and _plain(name) == places.context:
+        if targets.context and _plain(name) == targets.context:
             yield f"the context {name} with {text}"
 
 

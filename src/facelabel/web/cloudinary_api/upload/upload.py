@@ -13,8 +13,8 @@ from facelabel.cloudinary import transformations
 from facelabel.cloudinary.transformations import plain_format
 from facelabel.errors import UnreadableImage
 from facelabel.media.types import RESOURCE_TYPES, AssetKey, Edit, Upload
-from facelabel.web.access.gate import DoorRoute
-from facelabel.web.access.policy import Door
+from facelabel.web.access.gate import ApiRoute
+from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.cloudinary_api.admin import listing, upload_presets
 from facelabel.web.cloudinary_api.upload import attributes, breakpoints, chunks, public_ids, sources
@@ -52,7 +52,7 @@ class Content:
     not_an_image: str = ""
 
 
-def routes(context: Context) -> list[DoorRoute]:
+def routes(context: Context) -> list[ApiRoute]:
     """The upload of each resource type, and refusals of what else makes files."""
     uploads = {
         f"{kind}/upload": auth.uploading(
@@ -65,10 +65,10 @@ def routes(context: Context) -> list[DoorRoute]:
         for kind in _KINDS
         for name in _UNSUPPORTED
     }
-    doors = {Door.UPLOAD: uploads, Door.CALL: refusals}
+    doors = {Api.UPLOAD: uploads, Api.CALL: refusals}
     return [
-        DoorRoute(door, f"/v1_1/{{cloud}}/{path}", answer, methods=["POST"])
-        for door, answers in doors.items()
+        ApiRoute(api, f"/v1_1/{{cloud}}/{path}", answer, methods=["POST"])
+        for api, answers in doors.items()
         for path, answer in answers.items()
     ]
 
@@ -173,8 +173,8 @@ def _stored(
     params = received.params
     key = AssetKey(name.public_id, content.resource_type, attributes.delivery_type(params))
     overwrite = params.flag("overwrite", default=True)
-    if not overwrite and (standing := context.media.get(key)):
-        return standing, True
+    if not overwrite and (existing := context.media.get(key)):
+        return existing, True
     metadata = attributes.settled_metadata(context.media, attributes.metadata(params), of=key)
     return context.media.put(
         Upload(

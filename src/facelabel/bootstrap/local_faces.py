@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFaces:
+class LocalFaces:
     """The same faces from two sides."""
 
     recognizer: Recognizer
@@ -43,13 +43,13 @@ class OwnFaces:
     settle: Callable[[], None]
 
 
-def build(settings: Settings, database: Database, engines: Engines, clock: Clock) -> OwnFaces:
+def build(settings: Settings, database: Database, engines: Engines, clock: Clock) -> LocalFaces:
     """Wire engines, the gallery and the index over its vectors."""
     galleries = StoreGalleries(database, clock)
     index = MatrixIndex(galleries, settings.data / "vectors", threads=settings.threads)
     own = settings.rekognition_collection
     recognizer = LocalRecognizer(engines, galleries, index, StoreProbes(database))
-    return OwnFaces(
+    return LocalFaces(
         recognizer,
         LocalCollections(
             engines,

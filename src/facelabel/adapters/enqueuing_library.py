@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from facelabel.recognition.ports import Queue
 
 
-class FollowedLibrary:
+class EnqueuingLibrary:
     """Another library; every change made through this one enqueues a look at the asset.
 
     The notification that comes later finds nothing left to do, and need not come at all.
