@@ -64,12 +64,12 @@ TESTS = (
     "test_naming",
     "test_notices",
     "test_pipeline",
-    "test_places",
+    "test_name_targets",
     "test_quality",
     "test_reconcile",
     "test_rekognition_sigv4",
     "test_signing",
-    "test_thrift",
+    "test_paid_searches",
     "test_worker",
 )
 #: A server for each mutant would take minutes; the contract is the same for all.

@@ -31,9 +31,10 @@ else:
         "alembic.command", "boto3", "cloudinary", "facelabel.rendering.renderer",
         "facelabel.adapters.fetcher", "facelabel.bootstrap.amazon", "facelabel.bootstrap.app",
         "facelabel.bootstrap.functions", "facelabel.bootstrap.records", "facelabel.settings.typed",
-        "facelabel.bootstrap.local", "facelabel.bootstrap.local_faces", "facelabel.bootstrap.remote",
-        "facelabel.testing", "facelabel.web.cloudinary_api", "facelabel.web.serving.server",
-        "logging.config", "psycopg", "pytest", "uvicorn.logging", "tests.warm",
+        "facelabel.bootstrap.local", "facelabel.bootstrap.local_faces",
+        "facelabel.bootstrap.remote", "facelabel.testing", "facelabel.web.cloudinary_api",
+        "facelabel.web.serving.server", "logging.config", "psycopg", "pytest", "uvicorn.logging",
+        "tests.warm",
     ])  # fmt: skip
 
 

@@ -67,7 +67,7 @@ _HOMES = {
     "facelabel.api": ("identify", "index_faces", "load_settings", "open", "upload_and_index"),
     "facelabel.core.jobs": ("Outcome", "OutcomeKind"),
     "facelabel.core.model": (
-        "Analysis", "Asset", "Box", "Candidate", "Face", "Identification", "FaceDecision", "Person",
+        "Analysis", "Asset", "Box", "Candidate", "Face", "FaceDecision", "Identification", "Person",
         "Pose", "Reason", "Template", "Verdict",
     ),
     "facelabel.errors": (

@@ -250,7 +250,7 @@ def test_users(sdk: BaseClient) -> None:
 
     by_face = sdk.search_users(CollectionId="people", FaceId=faces[0])
     assert by_face["UserMatches"][0]["User"] == {"UserId": "n1:Ann.Lee", "UserStatus": "ACTIVE"}
-    assert by_face["ProbeFace"] == {"FaceId": faces[0]}
+    assert by_face["SearchedFace"] == {"FaceId": faces[0]}
     by_user = sdk.search_users(CollectionId="people", UserId="n1:Bob")
     assert by_user["SearchedUser"] == {"UserId": "n1:Bob"}
     by_image = sdk.search_users_by_image(
@@ -260,7 +260,7 @@ def test_users(sdk: BaseClient) -> None:
     assert by_image["UnsearchedFaces"][0]["Reasons"] == ["FACE_NOT_LARGEST"]
     nobody = sdk.search_users_by_image(CollectionId="people", Image={"Bytes": picture()})
     assert nobody["UserMatches"] == []
-    assert "ProbeFace" not in nobody
+    assert "SearchedFace" not in nobody
 
     left = sdk.disassociate_faces(CollectionId="people", UserId="n1:Ann.Lee", FaceIds=faces[:1])
     assert left["DisassociatedFaces"] == [{"FaceId": faces[0]}]

@@ -13,7 +13,8 @@ import pytest
 
 from facelabel.core.jobs import JobKind, JobState
 from facelabel.core.label_policy import LabelPolicy
-from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
+from facelabel.recognition.name_writing import ERROR_KEY
+from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (
@@ -58,7 +59,7 @@ class Bench:
     def __init__(
         self, label_policy: LabelPolicy | None = None, paid_searches: PaidSearchPolicy | None = None
     ) -> None:
-        """Start empty; with ``paid_searches`` the recogniser keeps nothing of the pictures it saw."""
+        """Start empty; with ``paid_searches`` the recogniser keeps nothing of what it saw."""
         self.clock = ManualClock()
         self.queue = MemoryQueue(self.clock)
         self.library = MemoryLibrary(self.clock, lambda i: self.queue.enqueue(JobKind.ASSET, i))

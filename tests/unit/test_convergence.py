@@ -26,7 +26,8 @@ from facelabel.core.label_policy import LabelPolicy
 from facelabel.core.model import NameState
 from facelabel.errors import Unavailable
 from facelabel.recognition.live_gallery import SWEEP_KEY, PaidSearchPolicy
-from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
+from facelabel.recognition.name_writing import ERROR_KEY
+from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import (

@@ -17,7 +17,8 @@ from facelabel.core.matching import Rules
 from facelabel.core.model import Asset, NameState, Verdict
 from facelabel.errors import UnreadableImage
 from facelabel.recognition.live_gallery import SWEEP_KEY
-from facelabel.recognition.pipeline import ERROR_KEY, Pipeline
+from facelabel.recognition.name_writing import ERROR_KEY
+from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
 

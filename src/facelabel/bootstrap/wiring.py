@@ -33,7 +33,7 @@ def pipeline(
 ) -> Pipeline:
     """The way of a picture.
 
-    ``library``: one whose changes nobody follows up. ``paid_searches``: where searches are paid for.
+    ``library``: one whose changes nobody follows up. ``paid_searches``: where they are paid for.
     ``calibration``: tells apart what similarities mean by the user's own calibrations.
     """
     rules = label_policy(settings, calibration)

@@ -193,7 +193,7 @@ class LocalRecognizer:
         return {}
 
     def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
-        """Say of which pictures :meth:`search_stored` would answer the same as when they were noted."""
+        """Say of which pictures :meth:`search_stored` would still say what it did."""
         number, engine = self._opened(collection)
         position = footing.Position(*self._templates.position(number))  # first: what comes is seen
         made = footing.read(

@@ -1,4 +1,4 @@
-"""Names on pictures: marked, written or taken away, marked."""
+"""What we write on pictures: names, marked before and after, and why an image was refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facelabel.core import label_policy, naming
+from facelabel.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,14 @@ if TYPE_CHECKING:
     from facelabel.core.label_policy import NameTargets
     from facelabel.core.model import Asset, Basis, NameState, SearchRecord
     from facelabel.core.naming import NamePlan
+    from facelabel.errors import Rejected
     from facelabel.media.ports import Library
     from facelabel.recognition.ports import Searches
+
+#: Context key that tells the owner of an image why it was refused.
+ERROR_KEY = "facelabel_error"
+#: Characters of it; context values are limited.
+MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +76,13 @@ class NameWriter:
         if targets.context:
             text = ", ".join(plan.applied(label_policy.context_values(asset, targets.context)))
             self.library.set_context(asset_id, {targets.context: text or None})
+
+
+def show_refusal(library: Library, asset: Asset, rejection: Rejected | None) -> None:
+    """Show the owner of an image why it was refused, or that it no longer is."""
+    reason = str(rejection)[:MAX_REASON] if rejection else None
+    if asset.context.get(ERROR_KEY) != reason:
+        try:
+            library.set_context(asset.asset_id, {ERROR_KEY: reason})
+        except NotFound:
+            return  # deleted meanwhile: a job for that is on its way

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 
 from facelabel.core import names
 from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
-from facelabel.errors import NotFound, Rejected
+from facelabel.errors import Rejected
 from facelabel.recognition import lookback
 from facelabel.recognition.enrolling import Enroller
 from facelabel.recognition.identifying import Identifier
 from facelabel.recognition.live_gallery import SWEEP_KEY, LiveGallery
-from facelabel.recognition.name_writing import NameWriter
+from facelabel.recognition.name_writing import NameWriter, show_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
     from facelabel.media.ports import Library
     from facelabel.recognition.live_gallery import PaidSearchPolicy
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
-
-#: Context key that tells the owner of an image why it was refused.
-ERROR_KEY = "facelabel_error"
-#: Characters of it; context values are limited.
-MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +65,12 @@ class Pipeline:
     def __post_init__(self) -> None:
         """Build the parts."""
         library, recognizer, ledger, queue = self.library, self.recognizer, self.ledger, self.queue
-        put, label_policy, paid_searches = object.__setattr__, self.label_policy, self.paid_searches
-        put(self, "gallery", LiveGallery(recognizer, ledger, queue, label_policy, paid_searches))
-        put(self, "enroller", Enroller(library, recognizer, ledger, queue, label_policy))
-        writer = NameWriter(library, ledger, label_policy.targets)
+        put, policy, paid = object.__setattr__, self.label_policy, self.paid_searches
+        put(self, "gallery", LiveGallery(recognizer, ledger, queue, policy, paid))
+        put(self, "enroller", Enroller(library, recognizer, ledger, queue, policy))
+        writer = NameWriter(library, ledger, policy.targets)
         put(self, "identifier", Identifier(
-            library, recognizer, ledger, queue, self.clock, label_policy, self.gallery, writer, paid_searches,
+            library, recognizer, ledger, queue, self.clock, policy, self.gallery, writer, paid,
         ))  # fmt: skip
 
     def examine(self, job: Job) -> Outcome:
@@ -88,11 +83,11 @@ class Pipeline:
             with self.gallery.expected(record.gallery.collection):
                 trains = self.label_policy.is_training(asset)
                 outcome = self._learn(asset, record) if trains else self._look(asset, record)
-            self._report(asset, None)
+            show_refusal(self.library, asset, None)
         except Rejected as rejection:
             if self.library.asset(job.key) is None:  # deleted while we worked
                 return self._gone(job.key)
-            self._report(asset, str(rejection)[:MAX_REASON])
+            show_refusal(self.library, asset, rejection)
             self.gallery.schedule_sweep()
             raise
         self.gallery.schedule_sweep()
@@ -131,10 +126,8 @@ class Pipeline:
             record = self.ledger.about(asset.asset_id)
         if asset.in_folder(self.label_policy.recognition) or record.search:
             return self.identifier.identify(asset, record)
-        return Outcome(
-            OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED,
-            note="outside our folders",
-        )
+        kind = OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED
+        return Outcome(kind, note="outside our folders")
 
     def _gone(self, asset_id: str) -> Outcome:
         """A deleted asset: nothing of it stays."""
@@ -146,11 +139,3 @@ class Pipeline:
         self.ledger.forget_asset(asset_id)
         self.gallery.schedule_sweep()
         return Outcome(OutcomeKind.GONE, asset_id=asset_id)
-
-    def _report(self, asset: Asset, reason: str | None) -> None:
-        """Show the owner of the image why it was refused, or that it no longer is."""
-        if asset.context.get(ERROR_KEY) != reason:
-            try:
-                self.library.set_context(asset.asset_id, {ERROR_KEY: reason})
-            except NotFound:
-                return  # deleted meanwhile: a job for that is on its way

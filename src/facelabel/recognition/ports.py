@@ -105,7 +105,7 @@ class Recognizer(Protocol):
         """
 
     def unmoved(self, collection: str, searches: Sequence[Noted]) -> Mapping[str, bytes]:
-        """Say of which pictures :meth:`search_stored` would answer the same as when they were noted.
+        """Say of which pictures :meth:`search_stored` would still say what it said when noted.
 
         The count of reference faces apart. Returns, by asset_id, the note as it is now: another
         one where that spares looking at the same changes again. A picture that may be affected,

@@ -14,7 +14,7 @@ from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
 from facelabel.core.losses import deletion_limit
 from facelabel.core.model import Enrolment, asset_hash
 from facelabel.errors import LabelRefused, Rejected
-from facelabel.recognition.pipeline import ERROR_KEY
+from facelabel.recognition.name_writing import ERROR_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

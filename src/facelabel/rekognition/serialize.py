@@ -145,12 +145,12 @@ def user_match(match: UserMatch) -> Json:
 
 
 def image_user_search(search: ImageUserSearch) -> Json:
-    """SearchUsersByImageResponse; without a usable face there is no ProbeFace."""
+    """SearchUsersByImageResponse; without a usable face there is no SearchedFace."""
     searched = search.searched
     written: Json = {
         "UserMatches": [user_match(match) for match in search.matches],
         "FaceModelVersion": model_version(search.model),
-        "ProbeFace": {"FaceDetail": face_detail(searched)} if searched else None,
+        "SearchedFace": {"FaceDetail": face_detail(searched)} if searched else None,
         "UnsearchedFaces": [
             {"FaceDetails": face_detail(one), "Reasons": [*one.reasons] or ["FACE_NOT_LARGEST"]}
             for one in search.unsearched

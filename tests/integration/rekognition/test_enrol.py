@@ -320,7 +320,7 @@ def test_a_long_name_is_a_user_whose_faces_tell_it(
     assert decode(user) != name
     match = {"Similarity": 99.0, "User": {"UserId": user, "UserStatus": "ACTIVE"}}
     stage.answers["SearchUsersByImage"] = lambda _: {
-        "ProbeFace": {"FaceDetail": detail()}, "UserMatches": [match],
+        "SearchedFace": {"FaceDetail": detail()}, "UserMatches": [match],
     }  # fmt: skip
     (hit,) = by_users.identify("family", picture()).faces[0].hits
     assert (hit.person, hit.face_id) == (name, face.face_id)
@@ -334,7 +334,7 @@ def test_a_forgotten_face_is_not_shown_for_its_user(
     second = learn(by_users)
     match = {"Similarity": 99.0, "User": {"UserId": user_id(first.person)}}
     stage.answers["SearchUsersByImage"] = lambda _: {
-        "ProbeFace": {"FaceDetail": detail()}, "UserMatches": [match],
+        "SearchedFace": {"FaceDetail": detail()}, "UserMatches": [match],
     }  # fmt: skip
     assert by_users.identify("family", picture()).faces[0].hits[0].face_id == first.face_id
     by_users.forget("family", [first.face_id])

@@ -160,7 +160,7 @@ def test_one_user_takes_one_call(make: Make, stage: Stage) -> None:
 
 
 def users_found(face: Raw | None, *people: str, others: Sequence[Raw] = ()) -> Raw:
-    found = {"ProbeFace": {"FaceDetail": face}} if face else {}
+    found = {"SearchedFace": {"FaceDetail": face}} if face else {}
     return found | {
         "UserMatches": [
             {"Similarity": 99.0 - at, "User": {"UserId": encode(person), "UserStatus": "ACTIVE"}}

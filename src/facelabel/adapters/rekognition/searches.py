@@ -94,7 +94,7 @@ class UserSearch:
             answer = self._ask(collection, image)
         except NoFace:
             return Found(None)
-        searched = (answer.get("ProbeFace") or {}).get("FaceDetail")
+        searched = (answer.get("SearchedFace") or {}).get("FaceDetail")
         face = parse.face(searched) if searched else None
         return Found(
             face.box if face else None,

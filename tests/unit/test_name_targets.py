@@ -31,7 +31,7 @@ def asset(*tags: str, field: object = None, context: str = "") -> Asset:
 
 
 @pytest.mark.parametrize(
-    ("places", "picture", "everywhere", "anywhere"),
+    ("targets", "picture", "everywhere", "anywhere"),
     [
         (NameTargets(), asset("Ann", "beach"), {"Ann", "beach"}, {"Ann", "beach"}),
         (NameTargets(prefix="p:"), asset("p:Ann", "beach", "p:"), {"Ann"}, {"Ann"}),
