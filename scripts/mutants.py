@@ -39,7 +39,7 @@ MODULES = (
     "core/matching.py",
     "core/names.py",
     "core/label_policy.py",
-    "recognition/changes.py",
+    "recognition/notices.py",
     "cloudinary/intake.py",
     "core/quality.py",
     "core/backoff.py",

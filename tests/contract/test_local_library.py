@@ -17,7 +17,7 @@ from facelabel.adapters.store.library import asset_rows
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.originals import MARK, Originals
 from facelabel.adapters.store.library.released import UnusedOriginals
-from facelabel.adapters.store.library.step import Steps
+from facelabel.adapters.store.library.transaction import Steps
 from facelabel.adapters.store.sql.database import PAGE
 from facelabel.errors import NotFound, OriginalMissing, Rejected, Unavailable, UnreadableImage
 from facelabel.media.types import AssetChange, Compare, DocumentKind, ImageHeader, Where

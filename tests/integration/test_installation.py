@@ -13,7 +13,7 @@ from facelabel.adapters.store.installation import NEWEST, Installation
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.originals import MARK, Originals
 from facelabel.adapters.store.library.released import UnusedOriginals
-from facelabel.adapters.store.library.step import Steps
+from facelabel.adapters.store.library.transaction import Steps
 from facelabel.adapters.store.sql.database import Database
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected, Unavailable
 from facelabel.media.types import ImageHeader

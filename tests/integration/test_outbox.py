@@ -50,15 +50,19 @@ def queue(database: Database, clock: ManualClock) -> StoreQueue:
 
 @pytest.fixture
 def outbox(queue: StoreQueue, clock: ManualClock) -> Outbox:
-    return made(queue, clock, looks=True)
+    return made(queue, clock, follows_up=True)
 
 
 def made(
-    queue: StoreQueue, clock: ManualClock, *, looks: bool = False, keys: Sequence[ApiKey] = KEYS
+    queue: StoreQueue,
+    clock: ManualClock,
+    *,
+    follows_up: bool = False,
+    keys: Sequence[ApiKey] = KEYS,
 ) -> Outbox:
     return Outbox(
         queue, clock, keys=lambda: keys, cloud_name="local", base_url="http://127.0.0.1:8765",
-        fixed_folders=False, looks=looks,
+        fixed_folders=False, follows_up=follows_up,
     )  # fmt: skip
 
 
@@ -147,7 +151,7 @@ def test_without_any_key_nothing_can_be_signed(
     database: Database, queue: StoreQueue, clock: ManualClock
 ) -> None:
     subscribe(database, HOOK, "upload")
-    outbox = made(queue, clock, looks=True, keys=[])
+    outbox = made(queue, clock, follows_up=True, keys=[])
     with pytest.raises(ConfigurationError, match="key"):
         tell(database, outbox, change())
     assert queue.jobs() == []
@@ -157,7 +161,7 @@ def test_without_any_key_pictures_are_looked_at_where_nobody_is_told(
     database: Database, queue: StoreQueue, clock: ManualClock
 ) -> None:
     subscribe(database, HOOK, "delete")
-    tell(database, made(queue, clock, looks=True, keys=[]), change())
+    tell(database, made(queue, clock, follows_up=True, keys=[]), change())
     assert [(job.kind, job.key) for job in queue.jobs()] == [(JobKind.ASSET, PICTURE.asset_id)]
 
 

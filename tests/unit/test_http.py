@@ -330,8 +330,8 @@ def test_values_of_the_wrong_kind_are_refused() -> None:
     for read in (
         lambda: params.text("list"),
         lambda: params.texts("object"),
-        lambda: params.needed("empty"),
-        lambda: params.needed("absent"),
+        lambda: params.required("empty"),
+        lambda: params.required("absent"),
     ):
         with pytest.raises(ApiError, match="parameter"):
             read()

@@ -104,20 +104,20 @@ def build(
 
     check = _inspecting(allowed)
 
-    def library(*, looks: bool) -> LocalLibrary:
+    def library(*, follows_up: bool) -> LocalLibrary:
         outbox = Outbox(
             queue, clock, keys=keys, cloud_name=settings.cloud_name, base_url=base_url(settings),
-            fixed_folders=fixed, looks=looks,
+            fixed_folders=fixed, follows_up=follows_up,
         )  # fmt: skip
         return LocalLibrary(
             database, settings.data / ORIGINALS, clock, on_change=outbox, check=check,
             fixed_folders=fixed, on_removed=derived.drop,
         )  # fmt: skip
 
-    media = library(looks=True)
+    media = library(follows_up=True)
     return Local(
         library=media,
-        for_pipeline=library(looks=False),
+        for_pipeline=library(follows_up=False),
         intake=intake,
         messages=StoreMessages(database, clock),
         keys=keys,

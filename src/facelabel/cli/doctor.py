@@ -15,7 +15,7 @@ from facelabel.cli import report
 from facelabel.cli.framework import EXIT_REJECTED, Command, json_option
 from facelabel.cli.terminal import application, out, print_json
 from facelabel.core import false_matches
-from facelabel.core.losses import deletion_limit
+from facelabel.core.deletion_limit import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.recognition import doubts
 

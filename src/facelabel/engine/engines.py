@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.core import calibration
 from facelabel.engine.models.manifest import builtin_packs, former_packs, load_pack
-from facelabel.engine.models.model_store import AUTO, CHOICES, ModelStore
+from facelabel.engine.models.model_store import AUTO, AUTO_ORDER, ModelStore
 from facelabel.engine.own_calibrations import Calibrations, OwnCalibration, fingerprint
 from facelabel.errors import ConfigurationError, NotFound
 from facelabel.inputs import reading
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 #: Packs that a choice stands for.
-_NAMES = {AUTO: CHOICES}
+_NAMES = {AUTO: AUTO_ORDER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class Engines:
                     return
             yield self._store.resolve(self._choice)
         except (NotFound, ConfigurationError):  # who needs the engine is told
-            yield from (builtin_packs()[name] for name in CHOICES)
+            yield from (builtin_packs()[name] for name in AUTO_ORDER)
 
     def published(self, model: str) -> Points | None:
         """The calibration that a model came with, whatever the user measured; None without."""
@@ -326,6 +326,6 @@ class Engines:
 
 def _whole(folder: Path) -> Pack:
     """What "auto" means where the files are in a folder: the best that is whole there."""
-    packs = [builtin_packs()[name] for name in CHOICES]
+    packs = [builtin_packs()[name] for name in AUTO_ORDER]
     whole = (pack for pack in packs if all(reading.is_file(folder / f.name) for f in pack.files))
     return next(whole, packs[0])

@@ -49,7 +49,7 @@ _INSIDE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _DetectionPass:
     """How large the detector sees the picture, in pixels."""
 
     #: The longer side of the picture itself.
@@ -58,26 +58,26 @@ class _Look:
     margin: int = 0
 
 
-_FIRST = _Look(416, margin=32)
-_FROM_AFAR = _Look(160, margin=80)
+_FIRST = _DetectionPass(416, margin=32)
+_COARSE = _DetectionPass(160, margin=80)
 
 
 def find_faces(detector: Detector, picture: Image.Image) -> Detections:
     """Return each face of an RGB picture once, the largest first."""
-    looks = [_seen(detector, picture, _FIRST)]
-    if looks[0].largest > detector.exact or not looks[0].largest:
-        looks.append(_seen(detector, picture, _FROM_AFAR))
-    side = _closer(looks[0], picture)
-    if not side and looks[0].smallest < _PORTRAIT:
+    passes = [_passed(detector, picture, _FIRST)]
+    if passes[0].largest > detector.exact or not passes[0].largest:
+        passes.append(_passed(detector, picture, _COARSE))
+    side = _closer(passes[0], picture)
+    if not side and passes[0].smallest < _PORTRAIT:
         side = _background(picture)
     while side:
-        looks.append(_seen(detector, picture, _Look(side)))
-        side = _closer(looks[-1], picture)
-    return _settled(looks, detector.exact)
+        passes.append(_passed(detector, picture, _DetectionPass(side)))
+        side = _closer(passes[-1], picture)
+    return _merged(passes, detector.exact)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _PassResult:
     """What one look found, in pixels of the picture."""
 
     faces: Detections
@@ -90,7 +90,7 @@ class _Seen:
     largest: float
 
 
-def _seen(detector: Detector, picture: Image.Image, look: _Look) -> _Seen:
+def _passed(detector: Detector, picture: Image.Image, look: _DetectionPass) -> _PassResult:
     scale = look.side / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     # The gap lets Pillow halve a large picture roughly before it resamples it well.
@@ -99,10 +99,10 @@ def _seen(detector: Detector, picture: Image.Image, look: _Look) -> _Seen:
     faces = detector.detect(np.pad(np.asarray(small), margin)).moved(-look.margin, 1 / scale)
     sizes = faces.sides * np.float32(scale)
     smallest = float(sizes.min()) if len(sizes) else 0.0
-    return _Seen(faces, scale, sizes, smallest, float(sizes.max(initial=0)))
+    return _PassResult(faces, scale, sizes, smallest, float(sizes.max(initial=0)))
 
 
-def _closer(seen: _Seen, picture: Image.Image) -> float | None:
+def _closer(seen: _PassResult, picture: Image.Image) -> float | None:
     """Return the side of the next look; None if this one shows nothing small or was the closest."""
     enlarged = min(_ENLARGED, math.sqrt(_CLOSEST / (picture.width * picture.height)))
     closest = enlarged * max(picture.size)
@@ -121,11 +121,11 @@ def _background(picture: Image.Image) -> float | None:
     return side if side > _STEP * _FIRST.side else None
 
 
-def _settled(looks: list[_Seen], exact: float) -> Detections:
+def _merged(passes: list[_PassResult], exact: float) -> Detections:
     """Keep each face as the look saw it in which its size was the most comfortable."""
-    faces = merged([look.faces for look in looks])
+    faces = merged([look.faces for look in passes])
     low, high = np.log2((_EXACT, exact))
-    power = np.log2(np.maximum(np.concatenate([look.sizes for look in looks]), 1))
+    power = np.log2(np.maximum(np.concatenate([look.sizes for look in passes]), 1))
     # How many times too small or too large, as a power of two; 0 for a comfortable size.
     discomfort = np.maximum(0, np.maximum(low - power, power - high))
     faces = faces.take(distinct(faces.boxes, faces.scores - discomfort))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from facelabel.core.jobs import JobKind, JobState
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
-from facelabel.recognition.changes import Changes
+from facelabel.recognition.notices import Notices
 from facelabel.recognition.reconcile import Reconciler
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ IDLE_SECONDS = 0.5
 def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
     """What is done for every kind of job about pictures."""
     reconciler = Reconciler.of(pipeline)
-    changes = Changes(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.label_policy)
+    changes = Notices(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.label_policy)
     return {
         JobKind.ASSET: pipeline.examine,
         JobKind.SWEEP: pipeline.sweep,

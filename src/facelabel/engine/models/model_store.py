@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 AUTO: Final = "auto"
 #: What "auto" stands for, the best first: the first that is installed, else the first to be had.
-CHOICES: Final = ("opencv-zoo", "mobilefacenet", "classic")
+AUTO_ORDER: Final = ("opencv-zoo", "mobilefacenet", "classic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ class ModelStore:
         """
         if choice != AUTO:
             return _named(choice)
-        for name in CHOICES:
+        for name in AUTO_ORDER:
             pack = builtin_packs()[name]
             if self.installed(pack):
                 return pack
@@ -263,7 +263,7 @@ class ModelStore:
         try:
             return self.resolve(AUTO)
         except NotFound:
-            packs = [builtin_packs()[name] for name in CHOICES]
+            packs = [builtin_packs()[name] for name in AUTO_ORDER]
             return self.pull_first(packs, progress, notice)
 
     def pull_first(

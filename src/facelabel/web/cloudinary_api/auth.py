@@ -177,13 +177,13 @@ def _denied(message: str) -> ApiError:
 
 def _signing_key(context: Context, received: Received, unsigned: frozenset[str]) -> ApiKey:
     params = received.params
-    name = params.needed("api_key")
+    name = params.required("api_key")
     key = _key(context, name)
     if key is None:
         raise ApiError(401, f"Unknown API key {name[:40]}")
     if not _is_signed_whole(params.values, params.text("signature"), key.secret, unsigned):
         _check_told(context, params.text("notification_url"))
-    time = params.needed("timestamp")
+    time = params.required("timestamp")
     if not _TIMESTAMP.fullmatch(time) or abs(context.clock.now() - int(time)) > WINDOW:
         raise ApiError(400, f"Stale request - reported time {time[:20]} is more than 1 hour off")
     return key

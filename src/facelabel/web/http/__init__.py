@@ -115,7 +115,7 @@ class Params:
             raise ApiError(400, f"Invalid value for parameter {name}")
         return wire.text(value)
 
-    def needed(self, name: str) -> str:
+    def required(self, name: str) -> str:
         """A value that has to be there and not empty."""
         value = self.text(name)
         if not value:

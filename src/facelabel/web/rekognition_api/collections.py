@@ -19,11 +19,11 @@ PAGE = 4096
 _OK = 200
 
 
-def create(context: Context, given: Parameters) -> Json:
+def create(context: Context, params: Parameters) -> Json:
     """CreateCollection."""
-    name = given["CollectionId"]
+    name = params["CollectionId"]
     try:
-        made = context.collections.create(name, given.get("Tags", {}))
+        made = context.collections.create(name, params.get("Tags", {}))
     except AlreadyExists:
         raise existing_collection(name) from None
     return {
@@ -33,9 +33,9 @@ def create(context: Context, given: Parameters) -> Json:
     }
 
 
-def describe(context: Context, given: Parameters) -> Json:
+def describe(context: Context, params: Parameters) -> Json:
     """DescribeCollection."""
-    found = context.collections.describe(given["CollectionId"])
+    found = context.collections.describe(params["CollectionId"])
     return {
         "FaceCount": found.faces,
         "UserCount": found.users,
@@ -45,10 +45,10 @@ def describe(context: Context, given: Parameters) -> Json:
     }
 
 
-def list_all(context: Context, given: Parameters) -> Json:
+def list_all(context: Context, params: Parameters) -> Json:
     """ListCollections."""
-    limit = given.get("MaxResults") or PAGE
-    after = tokens.after(context, "ListCollections", given)
+    limit = params.get("MaxResults") or PAGE
+    after = tokens.after(context, "ListCollections", params)
     found = context.collections.collections(after, limit + 1)
     page = found[:limit]
     answer: Json = {
@@ -56,32 +56,32 @@ def list_all(context: Context, given: Parameters) -> Json:
         "FaceModelVersions": [serialize.model_version(one.model) for one in page],
     }
     if len(found) > limit:
-        answer["NextToken"] = tokens.token(context, "ListCollections", given, page[-1].name)
+        answer["NextToken"] = tokens.token(context, "ListCollections", params, page[-1].name)
     return answer
 
 
-def delete(context: Context, given: Parameters) -> Json:
+def delete(context: Context, params: Parameters) -> Json:
     """DeleteCollection."""
-    context.collections.delete(given["CollectionId"])
+    context.collections.delete(params["CollectionId"])
     return {"StatusCode": _OK}
 
 
-def list_tags(context: Context, given: Parameters) -> Json:
+def list_tags(context: Context, params: Parameters) -> Json:
     """ListTagsForResource."""
-    return {"Tags": {**context.collections.tags(_named(context, given))}}
+    return {"Tags": {**context.collections.tags(_named(context, params))}}
 
 
-def tag(context: Context, given: Parameters) -> Json:
+def tag(context: Context, params: Parameters) -> Json:
     """TagResource."""
-    context.collections.tag(_named(context, given), given["Tags"])
+    context.collections.tag(_named(context, params), params["Tags"])
     return {}
 
 
-def untag(context: Context, given: Parameters) -> Json:
+def untag(context: Context, params: Parameters) -> Json:
     """UntagResource."""
-    context.collections.untag(_named(context, given), given["TagKeys"])
+    context.collections.untag(_named(context, params), params["TagKeys"])
     return {}
 
 
-def _named(context: Context, given: Parameters) -> str:
-    return serialize.collection_of(given["ResourceArn"], context.region, context.account)
+def _named(context: Context, params: Parameters) -> str:
+    return serialize.collection_of(params["ResourceArn"], context.region, context.account)

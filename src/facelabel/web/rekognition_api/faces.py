@@ -20,66 +20,66 @@ THRESHOLD = 80.0
 PAGE = 4096
 
 
-def index(context: Context, given: Parameters) -> Json:
+def index(context: Context, params: Parameters) -> Json:
     """IndexFaces."""
     done = context.collections.index(
-        given["CollectionId"],
-        image(context, given["Image"]),
-        given.get("ExternalImageId"),
-        max_faces=given.get("MaxFaces"),
-        quality=QualityFilter(given.get("QualityFilter", QualityFilter.AUTO)),
+        params["CollectionId"],
+        image(context, params["Image"]),
+        params.get("ExternalImageId"),
+        max_faces=params.get("MaxFaces"),
+        quality=QualityFilter(params.get("QualityFilter", QualityFilter.AUTO)),
     )
     return serialize.indexed(done)
 
 
-def list_all(context: Context, given: Parameters) -> Json:
+def list_all(context: Context, params: Parameters) -> Json:
     """ListFaces."""
-    name = given["CollectionId"]
+    name = params["CollectionId"]
     found, following = context.collections.faces(
         name,
-        int(tokens.after(context, "ListFaces", given) or 0),
-        given.get("MaxResults") or PAGE,
-        face_ids=given.get("FaceIds"),
-        user_id=given.get("UserId"),
+        int(tokens.after(context, "ListFaces", params) or 0),
+        params.get("MaxResults") or PAGE,
+        face_ids=params.get("FaceIds"),
+        user_id=params.get("UserId"),
     )
     answer: Json = {
         "Faces": [serialize.face(one) for one in found],
         "FaceModelVersion": model_version(context, name),
     }
     if following is not None:
-        answer["NextToken"] = tokens.token(context, "ListFaces", given, str(following))
+        answer["NextToken"] = tokens.token(context, "ListFaces", params, str(following))
     return answer
 
 
-def delete(context: Context, given: Parameters) -> Json:
+def delete(context: Context, params: Parameters) -> Json:
     """DeleteFaces."""
-    done = context.collections.delete_faces(given["CollectionId"], given["FaceIds"])
+    done = context.collections.delete_faces(params["CollectionId"], params["FaceIds"])
     return serialize.deletion(done)
 
 
-def search(context: Context, given: Parameters) -> Json:
+def search(context: Context, params: Parameters) -> Json:
     """SearchFaces."""
     found = context.collections.search(
-        given["CollectionId"],
-        given["FaceId"],
-        threshold=given.get("FaceMatchThreshold", THRESHOLD),
-        limit=given.get("MaxFaces", PAGE),
+        params["CollectionId"],
+        params["FaceId"],
+        threshold=params.get("FaceMatchThreshold", THRESHOLD),
+        limit=params.get("MaxFaces", PAGE),
     )
     return {
-        "SearchedFaceId": given["FaceId"],
+        "SearchedFaceId": params["FaceId"],
         "FaceMatches": [serialize.face_match(match) for match in found],
-        "FaceModelVersion": model_version(context, given["CollectionId"]),
+        "FaceModelVersion": model_version(context, params["CollectionId"]),
     }
 
 
-def search_image(context: Context, given: Parameters) -> Json:
+def search_image(context: Context, params: Parameters) -> Json:
     """SearchFacesByImage."""
     found = context.collections.search_image(
-        given["CollectionId"],
-        image(context, given["Image"]),
-        threshold=given.get("FaceMatchThreshold", THRESHOLD),
-        limit=given.get("MaxFaces", PAGE),
-        quality=QualityFilter(given.get("QualityFilter", QualityFilter.NONE)),
+        params["CollectionId"],
+        image(context, params["Image"]),
+        threshold=params.get("FaceMatchThreshold", THRESHOLD),
+        limit=params.get("MaxFaces", PAGE),
+        quality=QualityFilter(params.get("QualityFilter", QualityFilter.NONE)),
     )
     return {
         "SearchedFaceBoundingBox": serialize.bounding_box(found.searched.box),
@@ -89,19 +89,19 @@ def search_image(context: Context, given: Parameters) -> Json:
     }
 
 
-def detect(context: Context, given: Parameters) -> Json:
+def detect(context: Context, params: Parameters) -> Json:
     """DetectFaces; attributes that are asked for and that nobody here knows are absent."""
-    found = context.collections.detect(image(context, given["Image"]))
+    found = context.collections.detect(image(context, params["Image"]))
     return {"FaceDetails": [serialize.face_detail(face) for face in found]}
 
 
-def compare(context: Context, given: Parameters) -> Json:
+def compare(context: Context, params: Parameters) -> Json:
     """CompareFaces."""
     compared = context.collections.compare(
-        image(context, given["SourceImage"]),
-        image(context, given["TargetImage"]),
-        threshold=given.get("SimilarityThreshold", THRESHOLD),
-        quality=QualityFilter(given.get("QualityFilter", QualityFilter.NONE)),
+        image(context, params["SourceImage"]),
+        image(context, params["TargetImage"]),
+        threshold=params.get("SimilarityThreshold", THRESHOLD),
+        quality=QualityFilter(params.get("QualityFilter", QualityFilter.NONE)),
     )
     return serialize.comparison(compared)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from facelabel.web.rekognition_api.context import Context
 
 
-def image(context: Context, given: Parameters) -> bytes:
+def image(context: Context, params: Parameters) -> bytes:
     """The file of an Image, checked as far as Rekognition's limits go.
 
     Raises:
@@ -21,9 +21,9 @@ def image(context: Context, given: Parameters) -> bytes:
             InvalidImageFormatException.
 
     """
-    if ("Bytes" in given) == ("S3Object" in given):
+    if ("Bytes" in params) == ("S3Object" in params):
         raise invalid()
-    data: bytes = given["Bytes"] if "Bytes" in given else _fetched(context, given["S3Object"])
+    data: bytes = params["Bytes"] if "Bytes" in params else _fetched(context, params["S3Object"])
     image_limits.check(data)
     return data
 

@@ -64,19 +64,19 @@ def named(context: Context, target: str) -> str:
     raise Refusal("UnknownOperationException", "The operation is not known")
 
 
-def perform(context: Context, operation: str, given: Parameters) -> Json:
+def perform(context: Context, operation: str, params: Parameters) -> Json:
     """The answer to a checked call. Raises Refusal, and what the collections raise."""
     try:
-        return OPERATIONS[operation](context, given)
+        return OPERATIONS[operation](context, params)
     except NotFound:
-        name = given.get("CollectionId")
+        name = params.get("CollectionId")
         if name and not _exists(context, name):
             raise missing_collection(name) from None
-        if operation in {"SearchFaces", "SearchUsers"} and "FaceId" in given:
+        if operation in {"SearchFaces", "SearchUsers"} and "FaceId" in params:
             raise missing_face() from None
         raise
     except TokenReused:
-        raise reused(given["ClientRequestToken"]) from None
+        raise reused(params["ClientRequestToken"]) from None
 
 
 def _exists(context: Context, collection: str) -> bool:

@@ -28,33 +28,33 @@ _TAG = 10
 _FREE = ("NextToken", "MaxResults")
 
 
-def token(context: Context, operation: str, given: Parameters, after: str) -> str:
+def token(context: Context, operation: str, params: Parameters, after: str) -> str:
     """A token for what comes after that name or number."""
     packed = _packed(after)
-    return base64.b85encode(_tag(context, operation, given, packed) + packed).decode()
+    return base64.b85encode(_tag(context, operation, params, packed) + packed).decode()
 
 
-def after(context: Context, operation: str, given: Parameters) -> str:
+def after(context: Context, operation: str, params: Parameters) -> str:
     """The name or number after which the page begins; "" for the first page.
 
     Raises:
         Refusal: InvalidPaginationTokenException.
 
     """
-    if "NextToken" not in given:
+    if "NextToken" not in params:
         return ""
     try:
-        data = base64.b85decode(given["NextToken"].encode("ascii"))
+        data = base64.b85decode(params["NextToken"].encode("ascii"))
     except (ValueError, binascii.Error):
         raise bad_token() from None
     tag, packed = data[:_TAG], data[_TAG:]
-    if not hmac.compare_digest(tag, _tag(context, operation, given, packed)):
+    if not hmac.compare_digest(tag, _tag(context, operation, params, packed)):
         raise bad_token()
     return _unpacked(packed)
 
 
-def _tag(context: Context, operation: str, given: Parameters, packed: bytes) -> bytes:
-    bound = {name: value for name, value in given.items() if name not in _FREE}
+def _tag(context: Context, operation: str, params: Parameters, packed: bytes) -> bytes:
+    bound = {name: value for name, value in params.items() if name not in _FREE}
     text = json.dumps([operation, bound], sort_keys=True)
     return hmac.digest(context.token_key, text.encode() + b"\0" + packed, "sha256")[:_TAG]
 

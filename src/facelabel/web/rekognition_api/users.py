@@ -23,83 +23,83 @@ ASSOCIATE_THRESHOLD = 75.0
 PAGE = 500
 
 
-def create(context: Context, given: Parameters) -> Json:
+def create(context: Context, params: Parameters) -> Json:
     """CreateUser."""
     context.collections.create_user(
-        given["CollectionId"], given["UserId"], given.get("ClientRequestToken")
+        params["CollectionId"], params["UserId"], params.get("ClientRequestToken")
     )
     return {}
 
 
-def delete(context: Context, given: Parameters) -> Json:
+def delete(context: Context, params: Parameters) -> Json:
     """DeleteUser."""
     context.collections.delete_user(
-        given["CollectionId"], given["UserId"], given.get("ClientRequestToken")
+        params["CollectionId"], params["UserId"], params.get("ClientRequestToken")
     )
     return {}
 
 
-def list_all(context: Context, given: Parameters) -> Json:
+def list_all(context: Context, params: Parameters) -> Json:
     """ListUsers."""
-    limit = given.get("MaxResults", PAGE)
-    after = tokens.after(context, "ListUsers", given)
-    found = context.collections.users(given["CollectionId"], after, limit + 1)
+    limit = params.get("MaxResults", PAGE)
+    after = tokens.after(context, "ListUsers", params)
+    found = context.collections.users(params["CollectionId"], after, limit + 1)
     page = found[:limit]
     answer: Json = {"Users": [serialize.user(one) for one in page]}
     if len(found) > limit:
-        answer["NextToken"] = tokens.token(context, "ListUsers", given, page[-1].user_id)
+        answer["NextToken"] = tokens.token(context, "ListUsers", params, page[-1].user_id)
     return answer
 
 
-def associate(context: Context, given: Parameters) -> Json:
+def associate(context: Context, params: Parameters) -> Json:
     """AssociateFaces."""
     done = context.collections.associate(
-        given["CollectionId"],
-        given["UserId"],
-        given["FaceIds"],
-        threshold=given.get("UserMatchThreshold", ASSOCIATE_THRESHOLD),
-        token=given.get("ClientRequestToken"),
+        params["CollectionId"],
+        params["UserId"],
+        params["FaceIds"],
+        threshold=params.get("UserMatchThreshold", ASSOCIATE_THRESHOLD),
+        token=params.get("ClientRequestToken"),
     )
     return serialize.association(done, "Associate")
 
 
-def disassociate(context: Context, given: Parameters) -> Json:
+def disassociate(context: Context, params: Parameters) -> Json:
     """DisassociateFaces."""
     done = context.collections.disassociate(
-        given["CollectionId"],
-        given["UserId"],
-        given["FaceIds"],
-        token=given.get("ClientRequestToken"),
+        params["CollectionId"],
+        params["UserId"],
+        params["FaceIds"],
+        token=params.get("ClientRequestToken"),
     )
     return serialize.association(done, "Disassociate")
 
 
-def search(context: Context, given: Parameters) -> Json:
+def search(context: Context, params: Parameters) -> Json:
     """SearchUsers, by exactly one of FaceId and UserId."""
-    if ("FaceId" in given) == ("UserId" in given):
+    if ("FaceId" in params) == ("UserId" in params):
         raise invalid()
     found = context.collections.search_users(
-        given["CollectionId"],
-        face_id=given.get("FaceId"),
-        user_id=given.get("UserId"),
-        threshold=given.get("UserMatchThreshold", SEARCH_THRESHOLD),
-        limit=given.get("MaxUsers", PAGE),
+        params["CollectionId"],
+        face_id=params.get("FaceId"),
+        user_id=params.get("UserId"),
+        threshold=params.get("UserMatchThreshold", SEARCH_THRESHOLD),
+        limit=params.get("MaxUsers", PAGE),
     )
-    by = "FaceId" if "FaceId" in given else "UserId"
+    by = "FaceId" if "FaceId" in params else "UserId"
     return {
         "UserMatches": [serialize.user_match(match) for match in found],
-        "FaceModelVersion": model_version(context, given["CollectionId"]),
-        f"Searched{by.removesuffix('Id')}": {by: given[by]},
+        "FaceModelVersion": model_version(context, params["CollectionId"]),
+        f"Searched{by.removesuffix('Id')}": {by: params[by]},
     }
 
 
-def search_image(context: Context, given: Parameters) -> Json:
+def search_image(context: Context, params: Parameters) -> Json:
     """SearchUsersByImage."""
     found = context.collections.search_users_image(
-        given["CollectionId"],
-        image(context, given["Image"]),
-        threshold=given.get("UserMatchThreshold", SEARCH_THRESHOLD),
-        limit=given.get("MaxUsers", PAGE),
-        quality=QualityFilter(given.get("QualityFilter", QualityFilter.NONE)),
+        params["CollectionId"],
+        image(context, params["Image"]),
+        threshold=params.get("UserMatchThreshold", SEARCH_THRESHOLD),
+        limit=params.get("MaxUsers", PAGE),
+        quality=QualityFilter(params.get("QualityFilter", QualityFilter.NONE)),
     )
     return serialize.image_user_search(found)

@@ -80,7 +80,9 @@ def in_fixed_folder(before: Asset | None, after: Asset) -> Asset:
     return dataclasses.replace(after, folder=parent(after.public_id))
 
 
-def told(changes: Sequence[AssetChange]) -> Iterator[tuple[ChangeKind, tuple[AssetChange, ...]]]:
+def changes_by_kind(
+    changes: Sequence[AssetChange],
+) -> Iterator[tuple[ChangeKind, tuple[AssetChange, ...]]]:
     """What is to be told of edits: each kind with the assets it happened to."""
     for kind, aspect in _ASPECTS:
         concerned = tuple(change for change in changes if _differs(change, aspect))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from facelabel.adapters.store.library.step import Steps
+    from facelabel.adapters.store.library.transaction import Steps
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Asset
     from facelabel.media.types import Origin
@@ -56,7 +56,7 @@ class StoreFolders:
         path = _named(path)
         with self._steps.begin(origin) as step:
             for made in _make(step.connection, path):
-                step.tell(ChangeKind.CREATE_FOLDER, to_path=made)
+                step.emit(ChangeKind.CREATE_FOLDER, to_path=made)
             return _below(step.connection, path)[0]
 
     def rename(self, path: str, to: str, *, origin: Origin = NOBODY) -> Folder:
@@ -84,7 +84,7 @@ class StoreFolders:
             if asset_rows.found(step.connection, is_inside(_ASSET.folder, path)):
                 raise Rejected("Folder is not empty")
             _drop(step.connection, path)
-            step.tell(ChangeKind.DELETE_FOLDER, from_path=path)
+            step.emit(ChangeKind.DELETE_FOLDER, from_path=path)
         return gone
 
 

@@ -33,7 +33,7 @@ from facelabel.adapters.store.library.folder_rows import StoreFolders
 from facelabel.adapters.store.library.originals import Originals
 from facelabel.adapters.store.library.released import UnusedOriginals
 from facelabel.adapters.store.library.selection import tallied, where
-from facelabel.adapters.store.library.step import Steps
+from facelabel.adapters.store.library.transaction import Steps
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import batches
 from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from facelabel.adapters.store.library.step import OnChange
+    from facelabel.adapters.store.library.transaction import OnChange
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.clock import Clock
     from facelabel.core.model import Asset, Json

@@ -81,22 +81,22 @@ class Outbox:
     base_url: str
     fixed_folders: bool
     #: Whether pictures that changed are to be looked at; else only subscribers are told.
-    looks: bool = False
+    follows_up: bool = False
 
     def __call__(self, connection: Connection, change: Change, /) -> None:
         """Put everything that a change calls for into its own transaction."""
-        jobs = [*requests(change, uuid.uuid4().hex)] if self.looks else []
+        jobs = [*requests(change, uuid.uuid4().hex)] if self.follows_up else []
         urls = _destinations(connection, change)
-        told = self._told(change) if urls else []
+        told = self._notifications(change) if urls else []
         for url in urls:
             if url.startswith(POLL):
                 batch, now = change.origin.batch_id, self.clock.now()
                 channels.add(connection, url.removeprefix(POLL), told, now, batch)
             else:
-                jobs += [_sending(one, url) for one in told]
+                jobs += [_notify_job(one, url) for one in told]
         self.queue.enqueue_all_in(connection, jobs)
 
-    def _told(self, change: Change) -> list[Signed]:
+    def _notifications(self, change: Change) -> list[Signed]:
         key = next(iter(self.keys()), None)
         if key is None:
             raise ConfigurationError("there is no API key to sign notifications with")
@@ -128,7 +128,7 @@ def _destinations(connection: Connection, change: Change) -> list[str]:
     return list(dict.fromkeys([*own, *subscribed]))
 
 
-def _sending(told: Signed, url: str) -> JobRequest:
+def _notify_job(told: Signed, url: str) -> JobRequest:
     payload: Json = {
         "url": url,
         "body": told.body.decode(),

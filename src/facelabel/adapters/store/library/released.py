@@ -16,7 +16,7 @@ from facelabel.adapters.store.library import needed
 from facelabel.adapters.store.library.asset_rows import LOCK
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import PAGE, batches
-from facelabel.core.losses import deletion_limit
+from facelabel.core.deletion_limit import deletion_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

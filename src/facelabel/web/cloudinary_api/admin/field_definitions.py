@@ -87,7 +87,7 @@ def _delete(context: Context, received: Received) -> Json:
 
 def _order(context: Context, received: Received) -> Json:
     """Put all fields into an order, which new ones follow."""
-    key = fields.order_key(received.params.needed("order_by"))
+    key = fields.order_key(received.params.required("order_by"))
     descending = fields.is_descending(received.params.text("direction", "asc"))
     ordered = sorted(context.media.documents.all(_KIND).values(), key=key, reverse=descending)
     for position, field in enumerate(ordered, -len(ordered)):
@@ -122,7 +122,7 @@ def _restore_entries(context: Context, received: Received) -> Json:
 
 
 def _order_entries(context: Context, received: Received) -> Json:
-    order_by = received.params.needed("order_by")
+    order_by = received.params.required("order_by")
     direction = received.params.text("direction", "asc")
     return _changed_list(
         context, received, lambda field: fields.with_order(field, order_by, direction)
@@ -130,7 +130,7 @@ def _order_entries(context: Context, received: Received) -> Json:
 
 
 def _search_entries(context: Context, received: Received) -> Json:
-    term = received.params.needed("term")
+    term = received.params.required("term")
     found = fields.found(_field(context, received), term)
     return {"values": [*found], "total_count": len(found)}
 

@@ -77,7 +77,7 @@ def _create(context: Context, received: Received) -> Json:
 
 
 def _rename(context: Context, received: Received) -> Json:
-    path, to = _path(received), received.params.needed("to_folder").strip("/")
+    path, to = _path(received), received.params.required("to_folder").strip("/")
     try:
         folder = context.media.folders.rename(path, to, origin=received.origin)
     except NotFound:

@@ -38,7 +38,7 @@ _DESCENDING = {"asc": False, "1": False, "desc": True, "-1": True}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedFields:
     """What entries of a list are to say."""
 
     annotations: frozenset[str]
@@ -46,13 +46,13 @@ class Wanted:
     fields: frozenset[str] = frozenset()
 
 
-def wanted(params: Params) -> Wanted:
+def requested_fields(params: Params) -> RequestedFields:
     """What a listing call asks for."""
     fields = frozenset(
         name.strip() for text in params.texts("fields") for name in text.split(",") if name.strip()
     )
     flags = frozenset(name for name in _ANNOTATIONS if params.flag(name))
-    return Wanted(flags | fields & {"tags", "context", "metadata"}, fields)
+    return RequestedFields(flags | fields & {"tags", "context", "metadata"}, fields)
 
 
 def page(context: Context, params: Params, condition: Condition) -> Json:
@@ -63,7 +63,9 @@ def page(context: Context, params: Params, condition: Condition) -> Json:
         limit=calls.page_size(params),
         cursor=params.text("next_cursor") or None,
     )
-    return with_cursor({"resources": entries(context, found.assets, wanted(params))}, found.cursor)
+    return with_cursor(
+        {"resources": entries(context, found.assets, requested_fields(params))}, found.cursor
+    )
 
 
 def is_descending(params: Params) -> bool:
@@ -74,7 +76,7 @@ def is_descending(params: Params) -> bool:
     return _DESCENDING[direction]
 
 
-def entries(context: Context, found: Sequence[Asset], asked: Wanted) -> list[JsonValue]:
+def entries(context: Context, found: Sequence[Asset], asked: RequestedFields) -> list[JsonValue]:
     """Assets as entries of a list."""
     return [_entry(context, asset, asked) for asset in found]
 
@@ -139,7 +141,7 @@ def derived_details(images: Sequence[JsonValue]) -> Json:
     return {"derived": [*images] or None, TRANSFORMATIONS: [*texts] or None}
 
 
-def _entry(context: Context, asset: Asset, asked: Wanted) -> Json:
+def _entry(context: Context, asset: Asset, asked: RequestedFields) -> Json:
     full = described(context, asset)
     entry = {key: full[key] for key in _LISTED if key in full}
     entry |= _annotated(asset, asked.annotations)
@@ -193,10 +195,10 @@ def uploaded(
 
 def eager(context: Context, asset: Asset, params: Params) -> list[JsonValue]:
     """Where the derived images are that a call wants; each is made when it is first asked for."""
-    wanted = [text for text in params.text("eager").split("|") if text]
-    if len(wanted) > _EAGER:
+    requested_fields = [text for text in params.text("eager").split("|") if text]
+    if len(requested_fields) > _EAGER:
         raise ApiError(400, f"There may be {_EAGER} eager transformations")
-    return [_made(context, asset, text) for text in wanted]
+    return [_made(context, asset, text) for text in requested_fields]
 
 
 def derived_url(context: Context, asset: Asset, steps: str, format_: str) -> str:

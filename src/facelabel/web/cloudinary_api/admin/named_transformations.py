@@ -91,7 +91,7 @@ def _show(context: Context, received: Received) -> Json:
 
 
 def _create(context: Context, received: Received) -> Json:
-    name, text = _bare(received.params.needed("name")), received.params.needed("transformation")
+    name, text = _bare(received.params.required("name")), received.params.required("transformation")
     if not _NAME.fullmatch(name):
         raise ApiError(400, f"Invalid name of a transformation: {name[:80]}")
     if len(context.media.documents.all(_KIND)) >= MAX_NAMED:
@@ -109,7 +109,7 @@ def _create(context: Context, received: Received) -> Json:
 
 
 def _update(context: Context, received: Received) -> Json:
-    name, params = received.params.needed("transformation"), received.params
+    name, params = received.params.required("transformation"), received.params
     text = params.text("unsafe_update")
     if text:
         _check(context, text)
@@ -128,7 +128,7 @@ def _update(context: Context, received: Received) -> Json:
 
 
 def _delete(context: Context, received: Received) -> Json:
-    name = received.params.needed("transformation")
+    name = received.params.required("transformation")
 
     def delete(existing: Json | None) -> None:
         if existing is None:

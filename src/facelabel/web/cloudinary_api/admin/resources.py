@@ -109,14 +109,14 @@ def _by_ids(context: Context, params: Params, name: str, conditions: tuple[Condi
     field = name.removesuffix("s")
     condition = And((*conditions, any_of(field, calls.ids(params, name))))
     found = context.media.select(condition, limit=calls.MAX_PAGE)
-    return {"resources": listing.entries(context, found.assets, listing.wanted(params))}
+    return {"resources": listing.entries(context, found.assets, listing.requested_fields(params))}
 
 
 def _by_asset_folder(context: Context, received: Received) -> Json:
     """Those right in the folder, not those below."""
     if context.fixed_folders:
         raise ApiError(400, "by_asset_folder is for dynamic folder mode: list by prefix")
-    folder = received.params.needed("asset_folder").strip("/")
+    folder = received.params.required("asset_folder").strip("/")
     return listing.page(context, received.params, Where("folder", Compare.EQUALS, folder))
 
 
@@ -126,7 +126,7 @@ def _by_tag(context: Context, received: Received) -> Json:
 
 
 def _by_context(context: Context, received: Received) -> Json:
-    field = f"context.{received.params.needed('key')}"
+    field = f"context.{received.params.required('key')}"
     value = received.params.text("value")
     test = Where(field, Compare.EQUALS, value) if value else Where(field, Compare.EXISTS)
     return listing.page(context, received.params, And((*of_kind(received), test)))

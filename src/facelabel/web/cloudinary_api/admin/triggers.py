@@ -64,13 +64,13 @@ def _create(context: Context, received: Received) -> Json:
     _refuse_unsupported(params)
     if len(context.media.documents.all(_KIND)) >= MAX_TRIGGERS:
         raise ApiError(400, f"There may be {MAX_TRIGGERS} triggers in a product environment")
-    uri = params.needed("uri")
+    uri = params.required("uri")
     now = assets.iso(context.clock.now())
     trigger: Json = {
         "id": uuid.uuid4().hex,
         "uri": uri,
         "uri_type": _uri_type(uri, params.text("uri_type")),
-        "event_type": _event_type(params.needed("event_type")),
+        "event_type": _event_type(params.required("event_type")),
         "additive": params.flag("additive"),
         "auth_scheme": _auth_scheme(params),
         "product_environment_id": context.cloud_name,

@@ -40,7 +40,7 @@ def routes(context: Context) -> list[ApiRoute]:
 def _explicit(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
     attributes.check_addons(params)
-    key = attributes.key(params, params.needed("public_id"), resource_type)
+    key = attributes.key(params, params.required("public_id"), resource_type)
     asset = attributes.existing(context, key)
     edit = Edit(
         tags=attributes.tags(params),
@@ -69,9 +69,9 @@ def _edited(context: Context, received: Received, asset: Asset, edit: Edit) -> A
 
 def _rename(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
-    key = attributes.key(params, params.needed("from_public_id"), resource_type)
+    key = attributes.key(params, params.required("from_public_id"), resource_type)
     asset = attributes.existing(context, key)
-    to = params.needed("to_public_id")
+    to = params.required("to_public_id")
     edit = Edit(
         public_id=to,
         type=attributes.delivery_type(params, "to_type") if params.text("to_type") else None,
@@ -85,12 +85,12 @@ def _rename(context: Context, received: Received, *, resource_type: str) -> Json
 
 def _destroy(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
-    key = attributes.key(params, params.needed("public_id"), resource_type)
+    key = attributes.key(params, params.required("public_id"), resource_type)
     return _deleted(context, received, context.media.get(key))
 
 
 def _destroy_by_id(context: Context, received: Received) -> Json:
-    asset = context.media.asset(received.params.needed("asset_id"))
+    asset = context.media.asset(received.params.required("asset_id"))
     return _deleted(context, received, asset)
 
 

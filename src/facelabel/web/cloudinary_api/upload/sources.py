@@ -38,7 +38,7 @@ def whole(context: Context, received: Received) -> Source | chunks.Progress:
     """
     part = received.files.get("file")
     if part is None:
-        return _from_text(context, received.params.needed("file").strip())
+        return _from_text(context, received.params.required("file").strip())
     if part.is_text:
         return _from_text(context, _read(part))
     content_range = received.headers.get("content-range")

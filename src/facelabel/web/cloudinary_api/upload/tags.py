@@ -46,7 +46,7 @@ def routes(context: Context) -> list[ApiRoute]:
 
 def _tags(context: Context, received: Received, *, resource_type: str) -> Json:
     params = received.params
-    command = params.needed("command")
+    command = params.required("command")
     tags = wire.tags(params.values.get("tag"))
     if not tags and command != "remove_all":
         raise ApiError(400, "Missing required parameter - tag")
@@ -103,7 +103,7 @@ def _context(context: Context, received: Received, *, resource_type: str) -> Jso
         return _edited(context, received, found, Edit(context={}))
     if command != "add":
         raise ApiError(400, f"Invalid command - {command[:40]}")
-    params.needed("context")
+    params.required("context")
     edit = Edit(set_context={**(attributes.context(params) or {})})
     return _edited(context, received, found, edit)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class Notices:
     """Turns what was told into jobs about assets."""
 
     library: Library

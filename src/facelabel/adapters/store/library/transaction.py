@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facelabel.adapters.store.library import asset_rows
-from facelabel.adapters.store.library.asset_edits import in_fixed_folder, told
+from facelabel.adapters.store.library.asset_edits import changes_by_kind, in_fixed_folder
 from facelabel.adapters.store.library.asset_rows import LOCK
 from facelabel.adapters.store.sql.database import batches
 from facelabel.errors import AlreadyExists
@@ -52,7 +52,7 @@ class LibraryTransaction:
         """Write an uploaded asset and tell of it."""
         (stored,), changes = self._write([(before, after)])
         if changes:
-            self.tell(ChangeKind.UPLOAD, changes)
+            self.emit(ChangeKind.UPLOAD, changes)
         return stored
 
     def edit(self, edits: Sequence[Pair], *, overwrite: bool = False) -> tuple[Asset, ...]:
@@ -64,9 +64,9 @@ class LibraryTransaction:
             edits = [(before, in_fixed_folder(before, after)) for before, after in edits]
         self._make_way(edits, overwrite=overwrite)
         edited, changes = self._write(edits)
-        for kind, concerned in told(changes):
+        for kind, concerned in changes_by_kind(changes):
             if not (kind is ChangeKind.MOVE and self.fixed_folders):  # it is a rename there
-                self.tell(kind, concerned)
+                self.emit(kind, concerned)
         return edited
 
     def move(self, edits: Iterable[Pair], from_path: str, to_path: str) -> None:
@@ -76,7 +76,7 @@ class LibraryTransaction:
         change is given up by PostgreSQL.
         """
         changes = [change for some in batches(edits) for change in self._write(some)[1]]
-        self.tell(ChangeKind.MOVE_FOLDER, changes, from_path, to_path)
+        self.emit(ChangeKind.MOVE_FOLDER, changes, from_path, to_path)
 
     def delete(self, gone: Sequence[Asset]) -> None:
         """Delete assets and tell of it."""
@@ -84,9 +84,9 @@ class LibraryTransaction:
         if changes:
             asset_rows.write(self.connection, changes)
             self.freed.update(asset.etag for asset in gone)
-            self.tell(ChangeKind.DELETE, changes)
+            self.emit(ChangeKind.DELETE, changes)
 
-    def tell(
+    def emit(
         self,
         kind: ChangeKind,
         changes: Sequence[AssetChange] = (),
