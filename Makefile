@@ -90,7 +90,9 @@ docs: $(VENV)/facelabel ## Write the reference pages from the program.
 structure: $(VENV)/facelabel $(VENV)/dev ## Say how the code is built, in numbers; TREES="checkouts" side by side.
 	PYTHONPATH=src $(BIN)/python scripts/structure.py $(TREES)
 
+# uv keeps the versions that a file has: the lowest ones are looked for anew.
 lock: | $(VENV)/python ## Resolve the dependencies anew (needs uv).
+	rm -f $(VENV)/lowest.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--group build --output-file requirements/run.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet \

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,17 @@ if TYPE_CHECKING:
     from facelabel.engine.models.model_store import ModelStore
 
 #: What may not be loaded before it is needed.
-HEAVY = ("onnxruntime", "numpy", "PIL", "sqlalchemy", "pydantic", "rich", "httpx", "onnx")
+HEAVY = (
+    "onnxruntime",
+    "numpy",
+    "PIL",
+    "sqlalchemy",
+    "pydantic",
+    "rich",
+    "httpx2",
+    "httpcore2",
+    "onnx",
+)
 
 
 @pytest.fixture
@@ -431,6 +442,7 @@ def test_importing_loads_no_model() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+    assert all(map(find_spec, HEAVY)), "a package that is not there is never loaded"
 
 
 def test_every_name_is_there() -> None:

@@ -11,7 +11,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +27,7 @@ from facelabel.engine.models.samples import two_people
 from facelabel.engine.own_calibrations import Calibrations, OwnCalibration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.conftest import Program
@@ -53,6 +57,40 @@ def _tags(facelabel: Program, public_id: str) -> set[str]:
 def originals(facelabel: Program) -> set[Path]:
     """The files of all pictures in the library."""
     return set((facelabel.folder.parent / "data" / "originals").glob("??/*"))
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Sends on to a signed address, where there is nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(404 if "signature" in self.path else 302)
+        self.send_header("Location", "/picture.jpg?signature=hush")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Nobody needs to know."""
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """The address of a server that sends on."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/picture.jpg"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_no_signed_address_is_logged(program: Program) -> None:
+    """Not even where everything is."""
+    with elsewhere() as url:
+        said = program("upload", url, "--private-urls", "true", "--log-level", "debug", status=1)
+    assert "/picture.jpg answered 404" in said
+    assert "hush" not in said
 
 
 def test_another_process(program: Program, portraits: Path, party: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -308,6 +309,27 @@ def test_unpacked_the_size_is_limited_too(port: int, coding: str, size: int) -> 
 def test_what_cannot_be_unpacked_is_said(port: int, coding: str, reason: str) -> None:
     with pytest.raises(Rejected, match=reason):
         private().fetch(f"http://127.0.0.1:{port}/packed/100?{coding}")
+
+
+def test_the_total_time_is_limited_however_slowly_a_body_is_taken() -> None:
+    """By a server that takes a little now and then: it does not get all of it."""
+    body, taken = bytes(32 << 20), [0]
+
+    def take(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while piece := connection.recv(1 << 18):
+                taken[0] += len(piece)
+                time.sleep(0.02)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        taker = threading.Thread(target=lambda: take(server.accept()[0]))
+        taker.start()
+        fetcher = Fetcher(max_bytes=LIMIT, timeout=0.3, allow_private=True)
+        with pytest.raises(Unavailable, match="took too long"):
+            fetcher.post(url, body, {"Content-Length": str(len(body))})
+        taker.join()
+    assert 0 < taken[0] < len(body)
 
 
 def test_a_slow_resolver_is_limited_too(internet: Switchboard) -> None:

@@ -51,12 +51,28 @@ def test_every_setting_is_documented(name: str) -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    """Every relative link in README, CHANGELOG and docs names a file that is there."""
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    assert pages
+    """Every relative link of every page names a file that is there, and a heading in it."""
+    folders = (ROOT / name for name in (".github", "deploy", "docs"))
+    pages = [*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))]
+    assert ROOT / "deploy/aws/README.md" in pages
     for page in pages:
-        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text("utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for target, heading in re.findall(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)", _prose(page)):
+            file = page.parent / target if target else page
+            assert file.exists(), f"{page.name} links to {target}"
+            if heading:
+                assert heading in _anchors(file), f"{page.name} links to {target}#{heading}"
+
+
+def _prose(page: Path) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def _anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", _prose(page), re.MULTILINE)
+    texts = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in texts}
 
 
 def test_the_changelog_knows_this_version() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from facelabel import settings
 from facelabel.errors import ConfigurationError
+from facelabel.settings import given
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,6 +217,7 @@ def test_secrets_print_as_stars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACELABEL_STORE", "postgresql://me:hush@db/x")
     assert "hush" not in repr(settings.load())
     assert "hush" not in str(settings.load().model_dump())
+    assert "hush" not in repr(given.settings({}))
     monkeypatch.setenv("confidenceThreshold", "x")
     with pytest.raises(ConfigurationError) as caught:
         settings.load()

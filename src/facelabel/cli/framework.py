@@ -34,6 +34,10 @@ EXIT_INTERRUPTED = 130
 #: And one whose output nobody reads any more.
 EXIT_PIPE = 141
 
+#: Libraries that log whole requests and answers, with the keys and signed addresses in them: of
+#: these what goes wrong is enough.
+_TELLTALE = ("botocore", "httpcore2", "httpx2")
+
 #: Set by the scripts that shells complete with: click answers instead of running a command.
 COMPLETE = "_FACELABEL_COMPLETE"
 
@@ -207,6 +211,8 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    for name in _TELLTALE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.root.level))
 
 
 def _discard_output() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ ENV_FILE = ".env"
 class Given:
     """A value as it is written somewhere, not checked yet."""
 
-    value: object
+    #: Not shown: it may be a secret.
+    value: object = field(repr=False)
     #: Where to change it: a flag, a variable or a key, with the file that it is in.
     source: str
 

@@ -41,6 +41,8 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _NOT_NOW = {408, 420, 423, 425, 429}
 _REFUSALS = {401: Denied, 403: Denied, 404: NotFound, 410: NotFound}
 _DAY = 86_400.0
+#: Bytes that are written at a time.
+_PIECE = 1 << 14
 #: How servers compress, asked or not; and what has zlib read the header of either.
 _CODINGS = {"gzip", "x-gzip", "deflate"}
 _ANY_HEADER = 32
@@ -397,7 +399,10 @@ class _Timed(httpcore2.NetworkStream):
         return self._stream.read(max_bytes, self._deadline.left(httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - same
-        self._stream.write(buffer, self._deadline.left(httpcore2.WriteTimeout))
+        # A write goes on as long as the other side takes a little now and then: so piece by piece.
+        for at in range(0, len(buffer), _PIECE):
+            piece = buffer[at : at + _PIECE]
+            self._stream.write(piece, self._deadline.left(httpcore2.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
