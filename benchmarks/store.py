@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.jobs.queue import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
+from facelabel.adapters.store.library import outbox
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.jobs import JobKind
@@ -79,7 +80,9 @@ def measure_library(database: Database, queue: StoreQueue, root: Path) -> None:
         database,
         root,
         SystemClock(),
-        on_change=lambda connection, key: queue.enqueue_in(connection, JobKind.ASSET, key),
+        on_change=lambda connection, change: queue.enqueue_all_in(
+            connection, [*outbox.requests(change, "a change")]
+        ),
         check=lambda _: ImageHeader("jpg", 640, 480),
     )
     rate(
