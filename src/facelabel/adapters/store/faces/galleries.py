@@ -216,7 +216,7 @@ class StoreGalleries:
             held = template_rows.held(connection, collection, self._own)
             rows = [template_rows.new(held, face) for face in faces]
             if rows:
-                connection.execute(_adding(self._database.inserting), rows)
+                connection.execute(_adding(self._database.insert), rows)
             these = {"collection": held["id"], "some": [face.face_id for face in faces]}
             known = connection.execute(_RECORDS_OF_IDS, these).mappings().all()
         by_id = {row["face_id"]: template_rows.record(row) for row in known}

@@ -44,7 +44,7 @@ class StoreProbes:
         }
         # Not waited for: without it the picture is looked at again, that is all.
         with self._database.transaction(durable=False) as connection:
-            connection.execute(_keeping(self._database.inserting), values)
+            connection.execute(_keeping(self._database.insert), values)
 
     def kept(self, asset_ids: Sequence[str], model: str) -> Mapping[str, tuple[int, Analysis]]:
         """Version and faces of each picture kept for that model, by asset_id."""

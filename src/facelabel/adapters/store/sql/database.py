@@ -69,7 +69,7 @@ class Database:
         #: Of the dialect in use, which is loaded by now: the other one takes as long again.
         dialect = import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}")
         #: INSERT that knows ON CONFLICT; each dialect has a class of its own for the same words.
-        self.insert = self.inserting = cast("Callable[[Table], Insert]", dialect.insert)
+        self.insert = cast("Callable[[Table], Insert]", dialect.insert)
         self._eraser: Eraser | None = None
         if self._sqlite:
             keep_copies_in(Path(self._url.database or "").parent)
