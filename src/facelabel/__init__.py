@@ -94,5 +94,5 @@ if not TYPE_CHECKING:  # a type checker shall know a misspelt name
 
 
 def __dir__() -> list[str]:
-    """What is there, imported or not."""
-    return sorted({*globals(), *__all__})
+    """What is there, imported or not; and not what this module itself imports."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
