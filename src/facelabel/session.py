@@ -462,7 +462,10 @@ def _read(app: App, picture: Picture) -> tuple[bytes, str]:
         except UnreadableImage as error:
             error.add_note(f"picture: {os.fspath(picture)}")
             raise
-    data = _at_most(picture, (app.settings.max_image_mb << 20) + 1)  # more is too large anyway
+    largest = app.settings.max_image_mb << 20
+    data = _at_most(picture, largest + 1)
+    if len(data) > largest:  # said here, as what was read is a part: not every library would see
+        raise UnreadableImage(f"cannot be read: it is larger than {largest >> 20} MB")
     name = getattr(picture, "name", "")
     return data, Path(name).name if isinstance(name, str) else ""
 

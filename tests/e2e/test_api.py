@@ -420,9 +420,11 @@ class _Endless(io.RawIOBase):
 
 def test_a_file_is_read_no_further_than_a_picture_may_be_large(faces: Session) -> None:
     file, largest = _Endless(), faces.settings.max_image_mb << 20
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImage, match="larger than"):
         faces.identify(file)
     assert file.given == largest + 1
+    with pytest.raises(UnreadableImage, match="larger than"):
+        faces.upload(_Endless())
 
 
 def test_outcomes_read_as_the_text_they_were() -> None:
