@@ -18,7 +18,7 @@ ACROSS := -n auto --maxprocesses 6 --dist worksteal
 export PYTEST_TIMEOUT ?= 900
 
 .PHONY: help demo test test-busy test-all suites coverage mutants check format lint types imports soak \
-	compat bench docs lock structure release clean
+	compat bench bench-before docs lock structure release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -83,6 +83,9 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 	$(BIN)/python -m benchmarks.functions "$(DATA)"
 	$(BIN)/python benchmarks/rekognition.py "$(DATA)"
 	$(BIN)/python benchmarks/api.py "$(DATA)"
+
+bench-before: $(VENV)/facelabel $(VENV)/bench ## The same before and after a change; BEFORE=checkout with `make .venv/bench` done, DATA=folder.
+	$(BIN)/python benchmarks/before_after.py "$(BEFORE)" "$(DATA)"
 
 docs: $(VENV)/facelabel ## Write the reference pages from the program.
 	$(BIN)/python docs/generate.py
