@@ -24,7 +24,7 @@ import numpy as np
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.faces.galleries import StoreGalleries
 from facelabel.adapters.store.faces.probes import StoreProbes
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database

@@ -49,7 +49,7 @@ MODULES = (
     "recognition/name_writing.py",
     "recognition/reconcile.py",
     "recognition/worker.py",
-    "adapters/store/jobs/queue.py",
+    "adapters/store/jobs.py",
     "rekognition/sigv4.py",
     "cloudinary/signing.py",
 )

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-from facelabel.adapters.store.jobs.inbox import StoreInbox
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreInbox, StoreQueue
 from facelabel.adapters.store.sql import schema
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.media.types import Delivery

@@ -10,7 +10,7 @@ from tests.integration.aws.moto_server import client, new_queues, new_table
 from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.core.jobs import Job, JobKind, JobRequest, JobState
 from facelabel.testing import ManualClock, MemoryQueue
 

@@ -23,7 +23,7 @@ from tests.waiting import until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.keys import KeyRing
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database

@@ -16,7 +16,7 @@ from tests.e2e.test_load import Sender, site
 from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.core.jobs import JobState
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.test_postgresql import HOLDER, PATIENCE, Server, opened
 
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.jobs import JobKind
 from facelabel.testing import ManualClock

@@ -11,7 +11,7 @@ import pytest
 from cloudinary import utils
 from sqlalchemy import insert
 
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.adapters.store.sql import schema

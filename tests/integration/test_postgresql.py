@@ -17,7 +17,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 from tests.forked import Piped
 from tests.pooler import pgbouncer
 
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.jobs import JobKind
 from facelabel.errors import ConfigurationError, Unavailable
@@ -297,7 +297,7 @@ class TestPooler:
 HOLDER = """
     import sys
     from facelabel.adapters.store.sql.database import Database
-    from facelabel.adapters.store.jobs.queue import StoreQueue
+    from facelabel.adapters.store.jobs import StoreQueue
     from facelabel.errors import Unavailable
     from facelabel.core.jobs import JobKind
     from facelabel.testing import ManualClock

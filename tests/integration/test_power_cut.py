@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.contract.test_local_library import check
 
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql.database import Database

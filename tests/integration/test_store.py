@@ -23,7 +23,7 @@ from tests.forked import Piped
 
 from facelabel.adapters.store.faces.face_users import StoreUsers
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql import migration
@@ -480,7 +480,7 @@ class TestConcurrency:
         for number in range(40):
             queue.enqueue(JobKind.ASSET, f"a{number}")
         program = """
-            from facelabel.adapters.store.jobs.queue import StoreQueue
+            from facelabel.adapters.store.jobs import StoreQueue
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())
             while job := queue.claim():
@@ -562,7 +562,7 @@ class TestDeath:
     def test_a_killed_transaction_leaves_nothing_and_no_lock(self, database: Database) -> None:
         program = """
             import time
-            from facelabel.adapters.store.jobs.queue import StoreQueue
+            from facelabel.adapters.store.jobs import StoreQueue
             from facelabel.core.jobs import JobKind
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())
@@ -579,7 +579,7 @@ class TestDeath:
 
     def test_what_was_promised_survives_kills_at_any_moment(self, database: Database) -> None:
         program = """
-            from facelabel.adapters.store.jobs.queue import StoreQueue
+            from facelabel.adapters.store.jobs import StoreQueue
             from facelabel.core.jobs import JobKind
             from facelabel.testing import ManualClock
             queue = StoreQueue(database, ManualClock())

@@ -20,8 +20,7 @@ from tests import loopback
 from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
-from facelabel.adapters.store.jobs.inbox import StoreInbox
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreInbox, StoreQueue
 from facelabel.cloudinary import signing
 from facelabel.cloudinary.intake import Intake
 from facelabel.core.jobs import JobKind, JobRequest

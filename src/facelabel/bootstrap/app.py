@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.keys import KeyRing
 from facelabel.adapters.notifier import Notifier
-from facelabel.adapters.store.jobs.inbox import StoreInbox
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreInbox, StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql.database import Database
 from facelabel.bootstrap import data_folder, wiring

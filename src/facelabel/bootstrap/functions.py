@@ -72,8 +72,7 @@ def _to_sqs(known: Mapping[str, str], url: str, clock: Clock) -> Callable[[Deliv
 
 
 def _to_database(known: Mapping[str, str], clock: Clock) -> Callable[[Delivery], None]:
-    from facelabel.adapters.store.jobs.inbox import StoreInbox  # noqa: PLC0415 - same
-    from facelabel.adapters.store.jobs.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.jobs import StoreInbox, StoreQueue  # noqa: PLC0415 - same
     from facelabel.adapters.store.sql.database import Database  # noqa: PLC0415 - not where SQS is
 
     database = Database(_lasting(known.get("FACELABEL_STORE", "")))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facelabel.adapters.keys import KeyRing
-    from facelabel.adapters.store.jobs.queue import StoreQueue
+    from facelabel.adapters.store.jobs import StoreQueue
     from facelabel.adapters.store.sql.database import Database
     from facelabel.cloudinary.ports import Renderer
     from facelabel.core.model import Box

@@ -68,7 +68,7 @@ def opened(settings: Settings) -> Iterator[Records]:
         stores = aws.build(settings, clock)
         yield Records(settings, stores.ledger, stores.queue, None)
         return
-    from facelabel.adapters.store.jobs.queue import StoreQueue  # noqa: PLC0415 - same
+    from facelabel.adapters.store.jobs import StoreQueue  # noqa: PLC0415 - same
     from facelabel.adapters.store.ledger.ledger import StoreLedger  # noqa: PLC0415 - same
     from facelabel.adapters.store.sql.database import Database  # noqa: PLC0415 - SQLAlchemy
 

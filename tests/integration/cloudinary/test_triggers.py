@@ -18,7 +18,7 @@ from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
 from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.subscriptions import EVENTS, Poller, Subscriptions
-from facelabel.adapters.store.jobs.queue import StoreQueue
+from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.cloudinary import signing

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from facelabel.adapters.store.jobs.queue import StoreQueue
+    from facelabel.adapters.store.jobs import StoreQueue
     from facelabel.core.clock import Clock
     from facelabel.core.model import Json
     from facelabel.media.types import ApiKey, Change

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from facelabel import files
 from facelabel.adapters.store.sql import postgresql
-from facelabel.adapters.store.sql.database_errors import translated
+from facelabel.adapters.store.sql.database_errors import TROUBLES, raise_translated
 from facelabel.adapters.store.sql.forgetting import Eraser, keep_copies_in
 from facelabel.adapters.store.sql.schema import HEAD, VERSION_TABLE
 from facelabel.errors import ConfigurationError
@@ -96,20 +96,33 @@ class Database:
         process but not a power cut, and does not wait for the disk; a later durable transaction
         makes it so, too.
         """
-        with translated(self._who), self._engine.begin() as connection:
-            if self._sqlite:
-                _begin_writing(connection, durable=durable)
-            else:
-                postgresql.prepare(connection, alone, durable=durable)
-            yield connection
+        try:
+            with self._engine.begin() as connection:
+                if self._sqlite:
+                    # FULL: a commit is on disk when it returns, the promise behind every 200.
+                    durability = "FULL" if durable else "NORMAL"
+                    # By the driver's own call: SQLAlchemy's costs as much as many a transaction.
+                    driver = connection.connection
+                    if connection.info.get("synchronous") != durability:
+                        driver.execute(f"PRAGMA synchronous = {durability}")
+                        connection.info["synchronous"] = durability
+                    driver.execute("BEGIN IMMEDIATE")
+                else:
+                    postgresql.prepare(connection, alone, durable=durable)
+                yield connection
+        except TROUBLES as error:
+            raise_translated(error, self._who)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read: the whole block sees the database as of one moment."""
-        with translated(self._who), self._reader.connect() as connection:
-            if self._sqlite:
-                _straight(connection, "BEGIN")
-            yield connection
+        try:
+            with self._reader.connect() as connection:
+                if self._sqlite:
+                    connection.connection.execute("BEGIN")
+                yield connection
+        except TROUBLES as error:
+            raise_translated(error, self._who)
 
     def pages(
         self,
@@ -142,16 +155,20 @@ class Database:
         apart = self._engine
         if self._sqlite:
             apart = _sqlite_engine(self._url, self._busy_timeout, self._forgets, pooled=False)
-        with translated(self._who), apart.connect() as connection:
-            _revision(connection)
+        try:
+            with apart.connect() as connection:
+                _revision(connection)
+        except TROUBLES as error:
+            raise_translated(error, self._who)
 
     def unkept(self) -> Sequence[str]:
         """Statements that give our role what a pooler between does not let us set for ourselves."""
         if self._sqlite:
             return ()
-        with translated(self._who):
-            role = postgresql.who(self._engine, self._url)
-            return postgresql.unkept(self._engine, self._busy_timeout, role)
+        try:
+            return postgresql.unkept(self._engine, self._busy_timeout, self._who())
+        except TROUBLES as error:
+            raise_translated(error, self._who)
 
     def close(self) -> None:
         """Close every connection; what was forgotten is gone from the files, or soon will be."""
@@ -198,13 +215,16 @@ class Database:
     def _migrate(self) -> None:
         engine = self._connected(migrating=True)
         try:
-            with translated(self._who), engine.begin() as connection:
+            with engine.begin() as connection:
                 if self._sqlite:
-                    _begin_writing(connection)
+                    connection.connection.execute("PRAGMA synchronous = FULL")
+                    connection.connection.execute("BEGIN IMMEDIATE")
                 else:
                     postgresql.check_encoding(connection)
                     postgresql.prepare(connection, "migration")
                 _upgrade(connection)
+        except TROUBLES as error:
+            raise_translated(error, self._who)
         finally:
             engine.dispose()
 
@@ -290,23 +310,6 @@ def _sqlite_setup(
         cursor.close()
 
     return setup
-
-
-def _begin_writing(connection: Connection, *, durable: bool = True) -> None:
-    # FULL: a commit is on disk when it returns, the promise behind every 200 we answer.
-    durability = "FULL" if durable else "NORMAL"
-    if connection.info.get("synchronous") != durability:
-        _straight(connection, f"PRAGMA synchronous = {durability}")
-        connection.info["synchronous"] = durability
-    _straight(connection, "BEGIN IMMEDIATE")
-
-
-def _straight(connection: Connection, statement: str) -> None:
-    """Execute by the driver's own call: SQLAlchemy's costs as much as many a transaction."""
-    try:
-        connection.connection.execute(statement)
-    except sqlite3.Error as error:
-        raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
 
 
 def _revision(connection: Connection) -> str | None:

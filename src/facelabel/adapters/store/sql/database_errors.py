@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from sqlalchemy.exc import (
     DBAPIError,
@@ -20,9 +19,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from facelabel.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Meaning: TypeAlias = type[ConfigurationError | Unavailable]
+
+#: What databases, their drivers and SQLAlchemy raise.
+TROUBLES = (DBAPIError, PoolTimeout, sqlite3.Error)
 
 #: SQLite's primary result codes that no retry will change.
 _SQLITE_SETTINGS = {
@@ -108,45 +110,40 @@ class Who:
         return advice.format(**names, tables=tables, sequences=sequences)
 
 
-@contextmanager
-def translated(who: Callable[[], Who] = Who) -> Iterator[None]:
-    """Raise Unavailable or ConfigurationError for the database's own troubles; bugs pass.
+def raise_translated(error: Exception, who: Callable[[], Who] = Who) -> NoReturn:
+    """Raise Unavailable or ConfigurationError for one of :data:`TROUBLES`; a bug as it came.
 
     ``who``: asked where something has to be granted.
     """
-    try:
-        yield
-    except PoolTimeout as error:
+    if isinstance(error, PoolTimeout):
         raise Unavailable("every connection to the database is in use") from error
-    except DBAPIError as error:
-        meaning, advice = _meaning(error)
-        if meaning is None:
-            raise
-        if "{" in advice:
-            advice = who().fill(advice)
-        line = f"database: {_first_line(error)}"
-        raise meaning(f"{line}: {advice}" if advice else line) from error
+    meaning, advice = _sqlite(error) or _postgresql(error)
+    if meaning is None:
+        raise error
+    if "{" in advice:
+        advice = who().fill(advice)
+    line = f"database: {_first_line(error)}"
+    raise meaning(f"{line}: {advice}" if advice else line) from error
 
 
-def _meaning(error: DBAPIError) -> tuple[Meaning | None, str]:
-    """What to raise, if it is no bug, and what helps, if that is not plain."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return _postgresql(error) if code is None else (_sqlite(code & 0xFF), "")
+def _sqlite(error: Exception) -> tuple[Meaning | None, str] | None:
+    """What to raise, if it is no bug, and what helps; None where it is not SQLite's."""
+    code = getattr(_cause(error), "sqlite_errorcode", None)
+    if code is None:
+        return None
+    if code & 0xFF in _SQLITE_SETTINGS:
+        return ConfigurationError, ""
+    return Unavailable if code & 0xFF in _SQLITE_PASSING else None, ""
 
 
-def _sqlite(code: int) -> Meaning | None:
-    if code in _SQLITE_SETTINGS:
-        return ConfigurationError
-    return Unavailable if code in _SQLITE_PASSING else None
-
-
-def _postgresql(error: DBAPIError) -> tuple[Meaning | None, str]:
-    code = getattr(error.orig, "sqlstate", None)
+def _postgresql(error: Exception) -> tuple[Meaning | None, str]:
+    """The same of PostgreSQL."""
+    code = getattr(_cause(error), "sqlstate", None)
     if code == _NOT_ALLOWED:
         return ConfigurationError, _grant(_first_line(error))
     if code in _HELP:
         return _HELP[code]
-    if error.statement is None and _is_refused(error):
+    if isinstance(error, DBAPIError) and error.statement is None and _is_refused(error):
         text = str(error.orig)
         return ConfigurationError, _grant(text) if "permission denied" in text else ""
     passes = isinstance(error, OperationalError | InterfaceError | InternalError)
@@ -176,5 +173,10 @@ def _quoted(name: str) -> str:
     return '"{}"'.format(name.replace('"', '""'))
 
 
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).partition("\n")[0]
+def _first_line(error: Exception) -> str:
+    return str(_cause(error)).partition("\n")[0]
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """The driver's own error, which SQLAlchemy wraps where it called the driver."""
+    return error.orig if isinstance(error, DBAPIError) else error

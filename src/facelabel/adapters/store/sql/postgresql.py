@@ -17,13 +17,16 @@ from zlib import crc32
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from facelabel.adapters.store.sql import pooling, schema
+from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database_errors import Who
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection
+
 
 #: Seconds after which the other side is taken for lost.
 SILENT = 20
@@ -66,6 +69,12 @@ _WHO = """
 """
 #: psycopg's own name, which libpq does not know: after how many runs a statement is prepared.
 _PREPARE = "prepare_threshold"
+#: So many transactions on either side until both have met one connection, of few that are idle.
+_ROUNDS = 25
+_UNSET = """
+    SELECT name FROM pg_settings
+    WHERE name = ANY(%s) AND source NOT IN ('user', 'database', 'database user', 'global')
+"""
 
 
 def checked(url: URL) -> URL:
@@ -116,12 +125,12 @@ def unkept(engine: Engine, lock_timeout: float, role: Who) -> list[str]:
 
     Nothing where they are ours alone. ``lock_timeout``: as :func:`engine` was given it.
     """
-    if not pooling.is_shared(engine):
+    if not _is_shared(engine):
         return []
     wanted = {"lock_timeout": _milliseconds(lock_timeout), _IDLE: _SERVER[_IDLE]}
     return [
         role.fill(f"ALTER ROLE {{role}} SET {name} = '{wanted[name]}ms'")
-        for name in pooling.unset(engine, wanted)
+        for name in _unset(engine, wanted)
     ]
 
 
@@ -159,3 +168,47 @@ def _prepare_threshold(url: URL) -> int | None:
             " number of runs after which one is prepared, is expected"
         )
     return int(given) or None
+
+
+def _is_shared(engine: Engine) -> bool:
+    """Whether a pooler gives our transactions to connections that others use, too.
+
+    What we set for a connection then stays with whoever gets it next, and we have what others set.
+    A pooler that leaves each of us a connection for as long as we are connected does no harm: told
+    apart by whether two of ours, open at one time, are ever the same one of the server's.
+
+    One query where nobody is between.
+    """
+    with engine.connect() as one:
+        if _process(one) == _greeted_by(one):
+            return False
+        # A second one for the sake of this alone: where a pooler is between it may have to wait.
+        with engine.connect() as other:
+            ones, others = set[int](), set[int]()
+            for _ in range(_ROUNDS):
+                ones.add(_process(one))
+                others.add(_process(other))
+                if ones & others or len(ones) > 1 or len(others) > 1:
+                    return True
+    return False
+
+
+def _unset(engine: Engine, names: Collection[str]) -> list[str]:
+    """Those of these settings that neither the role nor the database has."""
+    with engine.connect() as connection:
+        found = set(connection.exec_driver_sql(_UNSET, ([*names],)).scalars())
+    return [name for name in names if name in found]
+
+
+def _process(connection: Connection) -> int:
+    """The server's process, in a transaction of its own."""
+    found = int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+    connection.rollback()
+    return found
+
+
+def _greeted_by(connection: Connection) -> int:
+    """The process that whoever took our connection gave us to cancel; a pooler makes one up."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None  # it is open
+    return int(driver.info.backend_pid)

@@ -1,10 +1,14 @@
-"""The queue: one table of promises, beside the rows they are about.
+"""The queue, one table of promises beside the rows they are about; and the inbox they come through.
 
 A running job is a ready one whose ``run_at`` is the end of its lease. New, retried and orphaned
 jobs are therefore one predicate, and a job whose worker died needs nobody to notice it.
 
 What a caller was promised is on disk before ``enqueue`` returns. What a worker notes down is not
 waited for: if a power cut takes it back, the job is claimed again, as after any other accident.
+
+Verified notifications become jobs, each notification once: a receipt and the jobs are written
+together, and one that comes again, as Cloudinary's do when an answer was lost, meets its receipt.
+Receipts need to be kept only for as long as the same body would be taken as genuine.
 """
 
 from __future__ import annotations
@@ -18,22 +22,26 @@ from sqlalchemy import and_, bindparam, case, delete, func, or_, select, true, u
 from facelabel.adapters.store.sql import forgetting
 from facelabel.adapters.store.sql.database import batches
 from facelabel.adapters.store.sql.schema import job as table
+from facelabel.adapters.store.sql.schema import receipt
 from facelabel.core.backoff import RetryPolicy
 from facelabel.core.jobs import Job, JobKind, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping, Update
+    from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, Update
     from sqlalchemy.dialects.postgresql import Insert
 
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import JobRequest
     from facelabel.core.model import Json
+    from facelabel.media.types import Delivery
 
 #: Characters of a reason that are kept, the end of it: a traceback's last lines say the most.
 _REASON = 8_000
+#: Seconds: twice the window of a notification, which may be early as well as late.
+REMEMBER = 4 * 3600.0
 
 
 def _claim(wanted: ColumnElement[bool]) -> Update:
@@ -250,3 +258,46 @@ def _job(row: RowMapping) -> Job:
     del values["again_at"]
     kind, state = JobKind(values.pop("kind")), JobState(values.pop("state"))
     return Job(job_id=values.pop("id"), kind=kind, state=state, **values)
+
+
+class StoreInbox:
+    """Takes notifications into the database; a :class:`facelabel.cloudinary.ports.Inbox`."""
+
+    def __init__(
+        self, database: Database, queue: StoreQueue, clock: Clock, remember: float = REMEMBER
+    ) -> None:
+        """``remember``: seconds for which a notification that comes again is known."""
+        self._database = database
+        self._queue = queue
+        self._clock = clock
+        self._remember = remember
+        # Made once: they are written with every notification.
+        self._insert = database.insert(receipt).on_conflict_do_nothing().returning(receipt.c.digest)
+        self._forget = _forget()
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Enqueue the jobs of each delivery that did not come before; on return all is on disk."""
+        came, now = {one.digest: one for one in deliveries}, self._clock.now()
+        if not came:
+            return
+        # Sorted: two transactions with the same receipts must not wait for each other.
+        receipts = [{"digest": digest, "received_at": now} for digest in sorted(came)]
+        # More than come, and never many at once.
+        old = {"before": now - self._remember, "number": 2 * len(came)}
+        with self._database.transaction() as connection:
+            connection.execute(self._forget, old)
+            new = set(connection.execute(self._insert, receipts).scalars())
+            requests = [request for one in came.values() if one.digest in new
+                        for request in one.requests]  # fmt: skip
+            self._queue.enqueue_all_in(connection, requests)
+
+
+def _forget() -> Delete:
+    """DELETE of some receipts that are old enough."""
+    old = (
+        select(receipt.c.digest)
+        .where(receipt.c.received_at < bindparam("before"))
+        .limit(bindparam("number"))
+        .with_for_update(skip_locked=True)
+    )
+    return delete(receipt).where(receipt.c.digest.in_(old.scalar_subquery()))

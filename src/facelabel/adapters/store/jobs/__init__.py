@@ -1,1 +1,0 @@
-"""Jobs that wait in the database, and the notifications they come from."""
