@@ -260,6 +260,7 @@ class Session:
         self,
         portraits: str | os.PathLike[str] | Iterable[Portrait] | None = None,
         *,
+        spaces: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> list[Outcome]:
         """Learn many labelled portraits; again, it changes nothing.
@@ -268,6 +269,7 @@ class Session:
             portraits: a folder with one folder per person, or with files and a ``labels.csv``
                 (lines of url-or-path,label); such a list; or portraits. They are uploaded to the
                 training folder. None: those that are labelled there already.
+            spaces: whether ``_`` in the names of people's folders is read as a space.
             progress: told of each step; a portrait takes one to be uploaded, one to be learnt.
 
         Returns:
@@ -286,7 +288,7 @@ class Session:
         if not isinstance(portraits, str | os.PathLike):
             return self._learn(list(portraits), progress)
         walk = Walk()
-        found = labelled.read(Path(portraits), app.label_policy.prefix, walk)
+        found = labelled.read(Path(portraits), app.label_policy.prefix, walk, spaces=spaces)
         unread = [
             Outcome(OutcomeKind.REFUSED, note=left.detail, source=str(left.path))
             for left in walk.left_out

@@ -45,6 +45,7 @@ def test_any_letter_case_and_space_is_kept(name: str) -> None:
         ("x" * 246, "over 255"),
         ("faceId:1", "our own tags"),
         ("faceLabel:Ann", "our own tags"),
+        ("facelabel:Ann", "a label is written 'faceLabel:Ann'"),
     ],
 )
 def test_what_cannot_be_a_name_is_refused_with_the_reason(name: str, reason: str) -> None:
@@ -141,3 +142,30 @@ def test_names_that_look_the_same(other: str) -> None:
 )
 def test_what_people_can_tell_apart_is_apart(one: str, other: str, alike: bool) -> None:  # noqa: FBT001 - a table
     assert (names.skeleton(one) == names.skeleton(other)) is alike
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["facelabel:Ann B", "FACELABEL: Ann B ", "faceLabel=Ann B", "face-label:Ann B",
+     "face label : Ann B", "face_label:Ann B", "faceLabl:Ann B", "faceLabbel:Ann B",
+     "faecLabel:Ann B", "faceLabeI:Ann B", "faceLabel\uff1aAnn B"],
+)  # fmt: skip
+def test_a_label_in_another_spelling_is_known(tag: str) -> None:
+    """By what it was meant to be."""
+    assert names.misspelt_label(tag, "faceLabel") == "faceLabel:Ann B"
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["faceLabel:Ann", "faceLabel: Ann", "facelabel", "facelabel:", "label:Ann", "place:Ann",
+     "李: 四", "faceId:1-2", "facelift label:x"],
+)  # fmt: skip
+def test_other_tags_are_no_labels(tag: str) -> None:
+    """Nor is a label as it should be."""
+    assert names.misspelt_label(tag, "faceLabel") is None
+
+
+def test_a_short_prefix_is_told_by_its_letters_alone() -> None:
+    """One letter more or less is another word."""
+    assert names.misspelt_label("Who:Ann", "who") == "who:Ann"
+    assert names.misspelt_label("whom:Ann", "who") is None

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from facelabel.core.model import Basis, EnrolledFace, ProbeResult, SearchRecord
 
 
+NONE_OF_OURS = (
+    "is none of our folders: pictures in 'assets' are searched, portraits in 'training' learnt"
+)
+
 # ---- which folder means what
 
 
@@ -91,6 +95,31 @@ def test_a_collection_that_is_not_there_is_the_settings_fault(bench: Bench) -> N
     assert bench.names(photo) == {"Ann"}
 
 
+@pytest.mark.parametrize(
+    ("folder", "note"),
+    [
+        ("training", "no label, such as faceLabel:John Doe"),
+        ("photos", f"'photos' {NONE_OF_OURS}"),
+        ("Assets", f"'Assets' {NONE_OF_OURS}; did you mean 'assets'?"),
+        ("asets/2026", f"'asets/2026' {NONE_OF_OURS}; did you mean 'assets/2026'?"),
+        ("", f"'/' {NONE_OF_OURS}"),
+    ],
+)
+def test_what_is_ignored_says_why(bench: Bench, folder: str, note: str) -> None:
+    """And what may have been meant."""
+    bench.upload("ann", folder=folder)
+    (done,) = bench.work()
+    assert done.outcome is not None
+    assert (done.outcome.kind, done.outcome.note) == ("ignored", note)
+
+
+def test_a_good_label_beside_a_misspelt_one_counts(bench: Bench) -> None:
+    """Whom the picture shows is said."""
+    bench.upload("ann", folder="training", tags=["facelabel:Ann B", "faceLabel:Ann"])
+    bench.work()
+    assert bench.people() == ["Ann"]
+
+
 def test_a_labelled_portrait_is_learnt_and_says_so(bench: Bench) -> None:
     asset_id = bench.upload("ann", folder="training", tags=["faceLabel:Ann Ó", "beach"])
     (done,) = bench.work()
@@ -107,6 +136,8 @@ def test_a_labelled_portrait_is_learnt_and_says_so(bench: Bench) -> None:
         (("ann", "ben"), ["faceLabel:Ann"], "2 faces"),
         (("ann",), ["faceLabel:"], "no name"),
         (("ann",), ["faceLabel:Ann", "faceLabel:Ben"], "two labels: Ann and Ben"),
+        (("ann",), ["facelabel=Ann"], "a label is written 'faceLabel:Ann'"),
+        (("ann",), ["faceLabel:facelabel:Ann"], "a label is written 'faceLabel:Ann'"),
     ],
 )
 def test_what_cannot_be_learnt_is_buried_and_says_why_until_it_is_mended(

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from facelabel.errors import NotFound, Rejected
-from facelabel.inputs.portraits import MAX_LABELS_BYTES, Portrait, explain_unreadable, read
+from facelabel.inputs.portraits import (
+    MAX_LABELS_BYTES,
+    Portrait,
+    explain_unreadable,
+    read,
+    underscored,
+)
 from facelabel.inputs.walking import LeftOut, Reason, Walk
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -58,6 +64,49 @@ def test_a_list_of_labels(tmp_path: Path, header: str) -> None:
     assert portraits(tmp_path / "labels.csv") == expected
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("header", ["", "file{}name\n", "Datei{}facelabel{}Notiz\n"])
+def test_a_list_as_other_spreadsheets_write_it(tmp_path: Path, delimiter: str, header: str) -> None:
+    """Where the comma is the decimal point, and as text; commas in names of files stay."""
+    rows = [("a.jpg", "faceLabel:Ann"), ("b, c.jpg", "Ben B"), ("deep\\d.jpg", '"Cy ""C"" Q"')]
+    put(tmp_path, "deep/d.jpg")
+    lines = "\n".join(map(delimiter.join, rows))
+    (tmp_path / "labels.csv").write_text(header.format(delimiter, delimiter) + lines)
+    people = [("a.jpg", "Ann"), ("b, c.jpg", "Ben B"), ("deep/d.jpg", 'Cy "C" Q')]
+    assert portraits(tmp_path) == [Portrait(str(tmp_path / file), who) for file, who in people]
+
+
+def test_a_list_in_utf_16_is_read(tmp_path: Path) -> None:
+    """A spreadsheet's "Unicode text"."""
+    (tmp_path / "labels.csv").write_text("file\tname\na.jpg\tZoë 李\n", "utf-16")
+    assert portraits(tmp_path) == [Portrait(str(tmp_path / "a.jpg"), "Zoë 李")]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["facelabel:Dad", "faceLabel=Dad", "FaceLabel: Dad", "face-label:Dad", "faceLable:Dad"],
+)
+def test_a_label_in_another_spelling_is_no_name(tmp_path: Path, label: str) -> None:
+    """It is said how it is spelt."""
+    (tmp_path / "labels.csv").write_text(f"a.jpg,Ann\nb.jpg,{label}\n")
+    with pytest.raises(Rejected, match=r"line 2: .* is no label: write 'faceLabel:Dad', or 'Dad'"):
+        portraits(tmp_path)
+
+
+def test_underscores_of_folders_are_told_and_may_be_spaces(tmp_path: Path) -> None:
+    """What a list says is meant as it stands."""
+    put(tmp_path, "Ann_A_Ash/a.jpg", "Ben B/b.jpg", "Cy_Cole/c.jpg")
+    found = portraits(tmp_path)
+    assert [portrait.person for portrait in found] == ["Ann_A_Ash", "Ben B", "Cy_Cole"]
+    assert underscored(found).startswith("2 names have '_' in them (Ann_A_Ash, Cy_Cole)")
+    assert underscored(found[1:2]) == ""
+    assert underscored(found[2:]).startswith("1 name has '_' in it (Cy_Cole)")
+    spaced = read(tmp_path, "faceLabel", Walk(), spaces=True)
+    assert [portrait.person for portrait in spaced] == ["Ann A Ash", "Ben B", "Cy Cole"]
+    (tmp_path / "labels.csv").write_text("a.jpg,Ann_A\n")
+    assert underscored(read(tmp_path, "faceLabel", Walk(), spaces=True)) == ""
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_what_spreadsheets_add_is_no_fault(tmp_path: Path, end: str) -> None:
     """Empty columns and rows, a header behind them, the line ends of any system."""
@@ -97,7 +146,7 @@ def test_a_list_of_nobody_is_refused(tmp_path: Path, text: str) -> None:
         ("a.jpg,", "found 'a.jpg'$"),
         (",Ann", "found ',Ann'"),
         ("a.jpg,Ann,x", "found 'a.jpg,Ann,x'"),
-        ("a.jpg;Ann", "a comma has to part the two"),
+        ("a.jpg;Ann", "found 'a.jpg;Ann'; a comma has to part the two"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, says: str) -> None:
@@ -136,9 +185,10 @@ def test_what_is_no_list_of_portraits(tmp_path: Path) -> None:
         portraits(tmp_path / "x.csv")
     with pytest.raises(Rejected, match="neither folders named after people"):
         portraits(tmp_path)
-    (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Rejected, match="UTF-8"):
-        portraits(tmp_path)
+    for no_text, line in ((b"\xff\xfe\x00", 1), (b"a.jpg,Ann\nb.jpg,J\xfcrgen\n", 2)):
+        (tmp_path / "labels.csv").write_bytes(no_text)
+        with pytest.raises(Rejected, match=rf"line {line} is not .* UTF-8: save it as such"):
+            portraits(tmp_path)
     with (tmp_path / "labels.csv").open("wb") as file:
         file.truncate(MAX_LABELS_BYTES + 1)
     with pytest.raises(Rejected, match="larger than 64 MB"):

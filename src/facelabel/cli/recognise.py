@@ -48,6 +48,7 @@ _LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
     "--rebuild", is_flag=True, help="Learn everything anew beside the index, then switch."
 )
 @click.option("--force", is_flag=True, help="With --rebuild: switch even if faces are lost by it.")
+@click.option("--spaces", is_flag=True, help="Read _ in the names of folders as a space.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="With PATH: print JSON.")
 @click.pass_obj
@@ -58,6 +59,7 @@ def index(
     check: bool,
     rebuild: bool,
     force: bool,
+    spaces: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -71,20 +73,20 @@ def index(
         raise click.UsageError("give one of PATH, --check and --rebuild")
     if force and not rebuild:
         raise click.UsageError("--force goes with --rebuild")
-    if as_json and path is None:
-        raise click.UsageError("--json goes with PATH")
+    if (as_json or spaces) and path is None:
+        raise click.UsageError(f"{'--json' if as_json else '--spaces'} goes with PATH")
     with application(settings) as app:
         if rebuild:
             _rebuild(app, force=force, dry_run=dry_run)
         elif path:
-            (_plan if dry_run else _import)(app, path, as_json=as_json)
+            walk = Walk()
+            found = portraits.read(path, app.label_policy.prefix, walk, spaces=spaces)
+            (_plan if dry_run else _import)(app, found, walk, as_json=as_json)
         else:
             _check(app, dry_run=dry_run)
 
 
-def _plan(app: App, path: Path, *, as_json: bool) -> None:
-    walk = Walk()
-    found = portraits.read(path, app.label_policy.prefix, walk)
+def _plan(app: App, found: Sequence[Portrait], walk: Walk, *, as_json: bool) -> None:
     why = {portrait: note for portrait in found if (note := portraits.explain_unreadable(portrait))}
     if as_json:
         rows = [{"source": portrait.source, "person": portrait.person,
@@ -96,16 +98,16 @@ def _plan(app: App, path: Path, *, as_json: bool) -> None:
         out.print(f"{len(good)} portraits of {wanted} people would be uploaded and learnt")
         report.print_pairs(((portrait.named, note) for portrait, note in why.items()), "red")
         report.print_costs(actions.costs(app, portraits=len(good)))
+        report.print_warnings(filter(None, [portraits.underscored(found)]))
         report.print_left_out(walk.left_out)
     finish(refused=bool(why) or walk.failed)
 
 
-def _import(app: App, path: Path, *, as_json: bool) -> None:
-    walk = Walk()
-    results = _learn(app, portraits.read(path, app.label_policy.prefix, walk))
+def _import(app: App, found: Sequence[Portrait], walk: Walk, *, as_json: bool) -> None:
+    results = _learn(app, found)
     photos = _known(app)
     people = None if photos is None else len(photos)
-    alike = list(doubts.spellings(photos or {}))
+    alike = [*doubts.spellings(photos or {}), *filter(None, [portraits.underscored(found)])]
     if as_json:
         rows = [_row(*result) for result in results]
         print_json({"people": people, "portraits": rows, "warnings": alike,

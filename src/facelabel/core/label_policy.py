@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facelabel.core import matching, names
+from facelabel.core import matching, names, nearest
 from facelabel.core.naming import NamesPresent
+from facelabel.errors import LabelRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from facelabel.core.model import Asset
 
 
@@ -101,8 +104,36 @@ class LabelPolicy:
         return tags + tuple(marker + name for name in field_values(asset, self.label_field))
 
     def person(self, asset: Asset) -> str | None:
-        """Whom the labels name, if anybody; LabelRefused where they cannot be obeyed."""
-        return names.labelled_person(self.labels(asset), self.prefix)
+        """Whom the labels name, if anybody; LabelRefused where they cannot be obeyed.
+
+        Nor can what only looks like a label, where there is none: whom it shows is not guessed.
+        """
+        person = names.labelled_person(self.labels(asset), self.prefix)
+        if person is None:
+            self.check_tags(asset.tags)
+        return person
+
+    def check_tags(self, tags: Iterable[str]) -> None:
+        """Refuse tags that are nearly labels: LabelRefused with the label that is meant."""
+        for tag in tags:
+            if meant := names.misspelt_label(tag, self.prefix):
+                raise LabelRefused(f"the tag {tag!r} is no label: a label is written {meant!r}")
+
+    def outside(self, folder: str) -> str:
+        """Why nothing is done with pictures of a folder, and which one may have been meant."""
+        ours = (
+            f"pictures in {self.recognition!r} are searched, portraits in {self.training!r} learnt"
+        )
+        return f"{folder or '/'!r} is none of our folders: {ours}{nearest.asked(self.near(folder))}"
+
+    def near(self, folder: str) -> list[str]:
+        """Folders of ours, or below, that read like this one, which is none of them."""
+        found = []
+        for root in (self.recognition, self.training):
+            head = "/".join(folder.split("/")[: root.count("/") + 1])
+            if root and nearest.nearest(head, [root]):
+                found.append(root + folder.removeprefix(head))
+        return found
 
     def still_says(self, asset: Asset, person: str) -> bool:
         """Whether one of the labels, bad ones beside it or not, names this person."""

@@ -6,6 +6,7 @@ a recognised picture carries the plain name as a tag. ``faceId:<uuid>`` tags are
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ _UNUSABLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNSEEN = frozenset({"Cf"})
 #: Characters that look like another one and are not compatible with it.
 _SEEN_AS = dict.fromkeys("\u2018\u2019\u02bc\u2032\u00b4\u0060\uff07", "'") | {"\u034f": ""}
+
+#: What may be meant to be a label: something, a colon or equals sign, a name.
+_LABEL = re.compile(r"(?P<prefix>[^:=]+?)\s*[:=：](?P<name>.*\S.*)", re.DOTALL)  # noqa: RUF001 - wide
+#: In shorter prefixes one letter makes another word.
+_LONG = 5
 
 #: What Python makes of bytes in a file's name that are no UTF-8.
 _BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))
@@ -77,7 +83,41 @@ def check_name(name: str, prefix: str) -> str:
         raise LabelRefused(f"the label is over {MAX_TAG_LENGTH} characters: {name[:40]!r}…")
     if name.startswith((FACE_ID_PREFIX, f"{prefix}:")):
         raise LabelRefused(f"the name {name!r} reads like one of our own tags")
+    if meant := misspelt_label(name, prefix):
+        raise LabelRefused(f"{name!r} is no name and no label: a label is written {meant!r}")
     return name
+
+
+def misspelt_label(text: str, prefix: str) -> str | None:
+    """The label that was meant by what nearly is one, such as facelabel:Ann or faceLabel=Ann.
+
+    In the prefix capitals, spaces, ``-`` and ``_`` do not count, nor one letter too many, too few
+    or wrong; ``=`` may stand for the colon. None for a label as it should be, and for what is none.
+    """
+    found = _LABEL.fullmatch(text)
+    if not found or text.startswith(f"{prefix}:"):
+        return None
+    written, meant = _letters(found["prefix"]), _letters(prefix)
+    if written != meant and not _is_slip(written, meant):
+        return None
+    return f"{prefix}:{normalise(found['name'])}"
+
+
+def _letters(prefix: str) -> str:
+    return "".join(filter(str.isalnum, skeleton(prefix))) or prefix
+
+
+def _is_slip(written: str, meant: str) -> bool:
+    """Whether one letter is too many, too few or wrong, or two have changed places."""
+    if len(meant) < _LONG or abs(len(written) - len(meant)) > 1:
+        return False
+    start = 0
+    while written[start : start + 1] == meant[start : start + 1] != "":
+        start += 1
+    one, other = written[start:], meant[start:]
+    if len(one) == len(other):
+        return one[1:] == other[1:] or (one[1::-1] == other[:2] and one[2:] == other[2:])
+    return other == one[1:] or one == other[1:]
 
 
 def _no_utf8(name: str) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facelabel.core import names
 from facelabel.errors import NotFound, Rejected
 from facelabel.inputs import reading
 from facelabel.inputs.lookup import Lookup
 from facelabel.inputs.walking import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from facelabel.inputs.walking import Walk
 
@@ -23,6 +27,14 @@ LABELS_FILE = "labels.csv"
 #: A labels.csv larger than this is no list of portraits.
 MAX_LABELS_BYTES = 64 << 20
 _COLUMNS = 2
+#: What stands between the two, by what spreadsheets write; the first that parts most lines.
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+#: So many lines tell which.
+_LINES_TOLD_BY = 100
+#: What a spreadsheet's "Unicode text" begins with.
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: How many names are told of.
+_SOME = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +52,19 @@ class Portrait:
         return f"{self.where}: {self.source}" if self.where else self.source
 
 
-def read(path: Path, prefix: str, walk: Walk) -> list[Portrait]:
+def read(path: Path, prefix: str, walk: Walk, *, spaces: bool = False) -> list[Portrait]:
     """Labelled pictures of a folder: one folder per person, or files and a ``labels.csv``.
 
-    A line of labels.csv is ``url-or-path,label``; the label may carry the tag prefix or not, and
-    paths are relative to the file. What is left out is noted in ``walk``. Raises NotFound or
-    Rejected saying what was expected.
+    A line of labels.csv is ``url-or-path,label``, a semicolon or a tab may stand for the comma; the
+    label may carry the tag prefix or not, and paths are relative to the file. What is left out is
+    noted in ``walk``. Raises NotFound or Rejected saying what was expected.
+
+    Args:
+        path: the folder, or the list.
+        prefix: of labels.
+        walk: through the folder.
+        spaces: whether ``_`` in the name of a person's folder is read as a space.
+
     """
     is_folder = reading.is_folder(path)
     if path.suffix.lower() == ".csv" and not is_folder:
@@ -57,7 +76,7 @@ def read(path: Path, prefix: str, walk: Walk) -> list[Portrait]:
         found = _listed(listed, prefix)
         _note_unlisted(path, listed, found, walk)
         return found
-    found = [Portrait(str(file), folder.name)
+    found = [Portrait(str(file), folder.name.replace("_", " ") if spaces else folder.name)
              for folder in walk.people(path) for file in walk.pictures([folder])]  # fmt: skip
     if not found and not walk.failed:
         raise Rejected(
@@ -72,6 +91,16 @@ def explain_unreadable(portrait: Portrait) -> str:
     if not portrait.where or reading.is_url(portrait.source):  # found, or to be fetched
         return ""
     return reading.explain_unreadable(Path(portrait.source))
+
+
+def underscored(found: Iterable[Portrait]) -> str:
+    """That folders gave names with ``_`` in them, such as John_Doe; "" where none did."""
+    people = sorted({p.person for p in found if not p.where and "_" in p.person.strip("_")})
+    if not people:
+        return ""
+    some = ", ".join(people[:_SOME]) + (", …" if len(people) > _SOME else "")
+    have = "name has '_' in it" if len(people) == 1 else "names have '_' in them"
+    return f"{len(people)} {have} ({some}), which is kept: --spaces makes spaces of it"
 
 
 def _note_unlisted(folder: Path, listed: Path, found: list[Portrait], walk: Walk) -> None:
@@ -99,23 +128,63 @@ def _listed(path: Path, prefix: str) -> list[Portrait]:
 
 def _lines(path: Path, prefix: str) -> Iterator[Portrait]:
     lookup, first = Lookup(path.parent), True
-    for number, row in _rows(path):
-        if not (first and _is_header(row)):
-            yield _portrait(f"{path} line {number}", row, prefix, lookup)
+    for number, delimiter, row in _rows(path):
+        if not (first and _is_header(row, prefix)):
+            where = f"{path} line {number}"
+            if len(row) != _COLUMNS or not all(row):
+                raise Rejected(f"{where}: {_unparted(row, delimiter)}")
+            source, label = row
+            yield _portrait(where, source, label, prefix, lookup)
         first = False
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines that say something, without the empty columns that spreadsheets add."""
+def _unparted(row: list[str], delimiter: str) -> str:
+    others = set(_DELIMITERS) - {delimiter}
+    mixed = len(row) == 1 and not others.isdisjoint(row[0])
+    hint = f"; a {_DELIMITERS[delimiter]} has to part the two" if mixed else ""
+    expected = f"url-or-path{delimiter}label" if delimiter.isprintable() else "path and label"
+    return f"expected {expected} but found {delimiter.join(row)!r}{hint}"
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    """The lines that say something: number, what has to part the cells, the cells."""
+    text = _text(path)
+    delimiter = _delimiter(path, text)
+    for number, cells in _parted(path, text, delimiter):
+        yield number, delimiter, cells
+
+
+def _text(path: Path) -> str:
     try:
-        text = reading.read(path, MAX_LABELS_BYTES).decode("utf-8-sig")
+        data = reading.read(path, MAX_LABELS_BYTES)
+        return data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig")
     except FileNotFoundError as error:
         raise NotFound(f"{path} {reading.explain(error)}") from error
     except UnicodeDecodeError as error:
-        raise Rejected(f"{path} is not a CSV file in UTF-8: {error}") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Rejected(
+            f"{path} line {line} is not a CSV file in UTF-8: save it as such, which a spreadsheet"
+            f" may call 'CSV UTF-8' ({error})"
+        ) from error
     except OSError as error:
         raise Rejected(f"{path} {reading.explain(error)}") from error
-    rows = csv.reader(io.StringIO(text, newline=""))
+
+
+def _delimiter(path: Path, text: str) -> str:
+    """What parts path and label in most lines."""
+
+    def parts(delimiter: str) -> int:
+        with suppress(Rejected):  # said where the lines are read
+            rows = islice(_parted(path, text, delimiter), _LINES_TOLD_BY)
+            return sum(len(cells) == _COLUMNS for _, cells in rows)
+        return 0
+
+    return max(_DELIMITERS, key=parts)
+
+
+def _parted(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Numbers and cells of the lines, without the empty columns that spreadsheets add."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for row in rows:
             cells = [cell.strip() for cell in row]
@@ -127,11 +196,10 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise Rejected(f"{path} line {rows.line_num} is no line of a CSV file: {error}") from error
 
 
-def _portrait(where: str, row: list[str], prefix: str, lookup: Lookup) -> Portrait:
-    if len(row) != _COLUMNS or not all(row):
-        hint = "; a comma has to part the two" if len(row) == 1 and ";" in row[0] else ""
-        raise Rejected(f"{where}: expected url-or-path,label but found {','.join(row)!r}{hint}")
-    source, label = row
+def _portrait(where: str, source: str, label: str, prefix: str, lookup: Lookup) -> Portrait:
+    if meant := names.misspelt_label(label, prefix):
+        name = meant.removeprefix(f"{prefix}:")
+        raise Rejected(f"{where}: {label!r} is no label: write {meant!r}, or {name!r} alone")
     if not reading.is_url(source):
         try:
             source = str(lookup(source))
@@ -140,5 +208,5 @@ def _portrait(where: str, row: list[str], prefix: str, lookup: Lookup) -> Portra
     return Portrait(source, label.removeprefix(f"{prefix}:"), where)
 
 
-def _is_header(row: list[str]) -> bool:
-    return len(row) > 1 and row[1].strip().lower() in {"label", "name", "person"}
+def _is_header(row: list[str], prefix: str) -> bool:
+    return len(row) > 1 and row[1].casefold() in {"label", "name", "person", prefix.casefold()}

@@ -40,7 +40,8 @@ class Enroller:
         person = self._person(asset, current, collection)
         if person is None:
             gone = self._expel(asset, collection)
-            return Outcome(OutcomeKind.UNENROLLED if gone else OutcomeKind.IGNORED, note="no label")
+            kind = OutcomeKind.UNENROLLED if gone else OutcomeKind.IGNORED
+            return Outcome(kind, note=f"no label, such as {self.label_policy.prefix}:John Doe")
         if current and (current.person, current.version) == (person, asset.version):
             kind, enrolment = OutcomeKind.UNCHANGED, self._renamed(current, asset, collection)
         else:

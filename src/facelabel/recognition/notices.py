@@ -45,8 +45,8 @@ class Notices:
 
     def _concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
         """Whether a label changed, or a tag of ours differs from what is on record."""
-        marker, prefix = f"{self.label_policy.prefix}:", self.label_policy.targets.prefix
-        if any(tag.startswith(marker) for tag in (*added, *removed)):
+        prefix = self.label_policy.targets.prefix
+        if any(map(self._is_label, (*added, *removed))):
             return True
         marks = self.ledger.names(asset_id)
         states = {tag: marks.get(tag.removeprefix(prefix)) for tag in (*added, *removed)}
@@ -59,6 +59,11 @@ class Notices:
         if last and typed & last.names:
             return True  # somebody had typed a name that is ours to write now
         return self._face_tags_differ(asset_id, added, removed)
+
+    def _is_label(self, tag: str) -> bool:
+        """Whether it is one, or was meant to be."""
+        prefix = self.label_policy.prefix
+        return tag.startswith(f"{prefix}:") or names.misspelt_label(tag, prefix) is not None
 
     def _face_tags_differ(
         self, asset_id: str, added: Sequence[str], removed: Sequence[str]

@@ -127,7 +127,7 @@ class Pipeline:
         if asset.in_folder(self.label_policy.recognition) or record.search:
             return self.identifier.identify(asset, record)
         kind = OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED
-        return Outcome(kind, note="outside our folders")
+        return Outcome(kind, note=self.label_policy.outside(asset.folder))
 
     def _gone(self, asset_id: str) -> Outcome:
         """A deleted asset: nothing of it stays."""

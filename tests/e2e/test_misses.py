@@ -1,0 +1,39 @@
+"""Nothing is silent: a near miss is answered with the nearest thing, and what is empty says why."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.conftest import Program
+
+
+@pytest.fixture
+def portraits(samples: Path, tmp_path: Path) -> Path:
+    """A folder per person, named as data sets name them."""
+    for name, person in (("obama.jpg", "Barack_Obama"), ("biden.jpg", "Joe_Biden")):
+        (tmp_path / "portraits" / person).mkdir(parents=True)
+        shutil.copy(samples / name, tmp_path / "portraits" / person / name)
+    return tmp_path / "portraits"
+
+
+def people(facelabel: Program) -> list[str]:
+    """Who is known."""
+    return [person["name"] for person in facelabel.json("people")]
+
+
+def test_underscores_in_names_of_folders(facelabel: Program, portraits: Path) -> None:
+    """They are kept, which is said once; asked for, they are spaces, also in what was learnt."""
+    told = "2 names have '_' in them (Barack_Obama, Joe_Biden), which is kept: --spaces makes"
+    assert told in facelabel("index", portraits, "--dry-run")
+    assert told in facelabel("index", portraits)
+    assert people(facelabel) == ["Barack_Obama", "Joe_Biden"]
+    spaced = facelabel.json("index", portraits, "--spaces")
+    assert spaced["warnings"] == []
+    assert people(facelabel) == ["Barack Obama", "Joe Biden"]
+    assert "--spaces goes with PATH" in facelabel("index", "--spaces", status=2)
