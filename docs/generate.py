@@ -76,16 +76,20 @@ DOORS = {
 
 
 def commands_page() -> str:
-    """The page of all commands: their own help without the settings they share."""
+    """The page of all commands: their own help without the line about settings."""
     parts = [
         "# Commands\n",
         "Every command also takes every [setting](settings.md) as a flag, before it or behind it:",
-        "`facelabel --data D keys add` is `facelabel keys add --data D`. An empty value, such as",
-        "that of a variable that is not set, is wrong usage; `/` is the root of the library.\n",
+        "`facelabel --data D keys add` is `facelabel keys add --data D`; `--help-settings` lists",
+        "them. An empty value, such as that of a variable that is not set, is wrong usage; `/` is",
+        "the root of the library. What `--json` and `--quiet` print: [JSON](json.md).\n",
         *_statuses(),
     ]
     for name, command in commands():
-        context = click.Context(command, info_name=name, terminal_width=88, max_content_width=88)
+        context = click.Context(
+            command, info_name=name, terminal_width=88, max_content_width=88,
+            help_option_names=["-h", "--help"],
+        )  # fmt: skip
         text = command.get_help(context).partition("\nSettings:")[0].rstrip()
         parts.append(f"## {name}\n\n```\n{text}\n```\n")
     return "\n".join(parts)

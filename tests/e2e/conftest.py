@@ -47,6 +47,14 @@ IDLE = {"trainingFolder": "no-training", "faceRecognitionFolder": "no-assets"}
 NODE = Path(__file__).parent / "node"
 
 
+def answered(printed: str) -> dict[str, Any]:
+    """What a program reads in the end: the document, the last line of a command that streams."""
+    text = printed if printed.startswith("{\n") else printed.splitlines()[-1]
+    document: dict[str, Any] = json.loads(text)
+    assert document["facelabel"] == 1
+    return document
+
+
 @dataclass(frozen=True)
 class Program:
     """``facelabel`` with an environment of its own."""
@@ -65,14 +73,14 @@ class Program:
         return printed
 
     def json(self, *arguments: str | Path, status: int = 0) -> Any:  # noqa: ANN401 - JSON
-        """Run a command with --json and return what it says; standard output alone."""
+        """Run a command with --json and return its result; standard output alone."""
         with tempfile.TemporaryDirectory() as folder:
             output, errors = Path(folder, "output"), Path(folder, "errors")
             process = self.start(*arguments, "--json", output=output, errors=errors)
             returncode = process.wait(PATIENCE)
             printed = output.read_text("utf-8")
             assert returncode == status, printed + errors.read_text("utf-8")
-        return json.loads(printed)
+        return answered(printed)["result"]
 
     @contextlib.contextmanager
     def started(self, *arguments: str | Path) -> Iterator[Forked]:
@@ -122,10 +130,10 @@ class Inside(Program):
         return result.output
 
     def json(self, *arguments: str | Path, status: int = 0) -> Any:  # noqa: ANN401 - JSON
-        """Run a command with --json and return what it says; standard output alone."""
+        """Run a command with --json and return its result; standard output alone."""
         result = self._invoke(*arguments, "--json")
         assert result.exit_code == status, result.output
-        return json.loads(result.stdout)
+        return answered(result.stdout)["result"]
 
     def _invoke(self, *arguments: str | Path) -> Result:
         with contextlib.chdir(self.folder):

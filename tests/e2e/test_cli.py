@@ -461,7 +461,7 @@ def test_names_a_terminal_cannot_show(program: Program, party: Path) -> None:
     program("upload", party, "--tag", "Zoë 🎉")
     assert "Zo\\xeb" in program.bare("library")
     shown = program.bare("show", "assets/party", "--json")
-    assert json.loads(shown)["tags"] == ["Zoë 🎉"]
+    assert json.loads(shown)["result"]["tags"] == ["Zoë 🎉"]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ NOBODY = {"__main__", "_distutils_hack", "coverage", "cython_runtime"}
 #: Of our own, for the list of commands; settings and errors are plain tables.
 LIGHT = {
     "facelabel", "facelabel.cli", "facelabel.cli.framework", "facelabel.cli.main",
-    "facelabel.cli.parameters", "facelabel.errors", "facelabel.settings",
+    "facelabel.cli.parameters", "facelabel.cli.terminal", "facelabel.errors", "facelabel.inputs",
+    "facelabel.inputs.reading", "facelabel.settings",
 }  # fmt: skip
 #: Who checks the settings, and what it is made of.
 SETTINGS = {

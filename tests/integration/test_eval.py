@@ -42,7 +42,7 @@ class Eval:
     def json(self, *arguments: str | Path) -> Any:  # noqa: ANN401 - JSON
         """Run it with --json."""
         text = self(*arguments, "--json")
-        return json.loads(text[text.index("{") : text.rindex("}") + 1])
+        return json.loads(text[text.index("{") : text.rindex("}") + 1])["result"]
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +235,7 @@ def test_a_pack_without_calibration_gets_one(models: Path, data: Path, tmp_path:
     assert before["rank_1"]["rate"] > 0.5
     says = own("gallery", data / "portraits", "--calibrate", "--json")
     assert "calibration of own/1 saved to" in says
-    fitted = json.loads(says[says.index("{") : says.rindex("}") + 1])["calibration"]
+    fitted = json.loads(says[says.index("{") : says.rindex("}") + 1])["result"]["calibration"]
     points = {point["similarity"]: point for point in fitted}
     assert [point["measured"] for point in fitted] == [False, False, False, True, True]
     for level, distance in {50: 1.216, 70: 1.144, 80: 1.081, 90: 1.021, 99: 0.925}.items():
@@ -280,7 +280,7 @@ def test_people_who_are_more_alike_make_a_pack_stricter(
     assert "`--calibrate` makes every similarity keep its own" in offered
     says = own("gallery", data / "portraits", "--calibrate", "--json")
     assert "calibration of mobilefacenet/1 saved to" in says
-    fitted = json.loads(says[says.index("{") : says.rindex("}") + 1])["calibration"]
+    fitted = json.loads(says[says.index("{") : says.rindex("}") + 1])["result"]["calibration"]
     published = {50: 1.216, 70: 1.144, 80: 1.081, 90: 1.021, 99: 0.925}
     assert all(point["distance"] < published[point["similarity"]] for point in fitted)
     after = own.json("gallery", data / "portraits")

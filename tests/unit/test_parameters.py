@@ -167,7 +167,7 @@ def test_where_may_stand_anywhere(tmp_path: Path, arguments: str) -> None:
     given = arguments.replace("elsewhere", str(tmp_path / "no")).replace("D", str(tmp_path / "d"))
     done = CliRunner().invoke(cli, given.split(), catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    (key,) = json.loads(done.stdout)
+    (key,) = json.loads(done.stdout)["result"]
     assert key["key"] in (tmp_path / "d/keys.json").read_text()
     assert not (tmp_path / "no").exists()
 

@@ -119,9 +119,9 @@ def completion(context: click.Context, shell: str) -> None:
     """Print what a shell needs to complete commands, options, names and public_ids.
 
     \b
-    ~/.bashrc:  eval "$(facelabel completion bash)"
-    ~/.zshrc:   eval "$(facelabel completion zsh)", behind compinit
-    fish:       facelabel completion fish > ~/.config/fish/completions/facelabel.fish
+    ~/.bashrc: eval "$(facelabel completion bash)"
+    ~/.zshrc: eval "$(facelabel completion zsh)", behind compinit
+    fish: facelabel completion fish > ~/.config/fish/completions/facelabel.fish
     """  # noqa: D301 - click's mark for lines that stay as they are
     of_shell = get_completion_class(shell)
     assert of_shell

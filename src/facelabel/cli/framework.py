@@ -12,16 +12,18 @@ import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from facelabel import settings as configuration
-from facelabel.cli import parameters
+from facelabel.cli import parameters, terminal
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 #: sysexits.h: the program's own fault …
 EXIT_SOFTWARE = 70
@@ -44,13 +46,6 @@ COMPLETE = "_FACELABEL_COMPLETE"
 log = logging.getLogger(__name__)
 
 
-def complain(text: str, style: str = "red") -> None:
-    """Say in one line on standard error what went wrong."""
-    from facelabel.cli.terminal import err  # noqa: PLC0415 - rich, which help does without
-
-    err.print(f"facelabel: {text}", style=style, markup=False)
-
-
 def exit_status(error: FacelabelError) -> int:
     """What the shell is told."""
     if isinstance(error, ConfigurationError):
@@ -63,7 +58,7 @@ def own_fault(bug: Exception) -> int:
     log.debug("a fault of the program", exc_info=bug)
     what = f"{type(bug).__name__}: {bug}".rstrip(": ")
     advice = "with --log-level debug it says where; please report it"
-    complain(f"a fault of the program itself: {what}; {advice}")
+    terminal.fail(f"a fault of the program itself: {what}; {advice}")
     return EXIT_SOFTWARE
 
 
@@ -79,29 +74,120 @@ def finish(*, refused: bool = False, waiting: bool = False) -> None:
         raise click.exceptions.Exit(EXIT_REJECTED if refused else EXIT_UNAVAILABLE)
 
 
-class Command(click.Command):
-    """A command that takes every setting as a flag and reports our errors in one line."""
+def argument(*names: str, help: str, **attributes: Any) -> Callable[[F], F]:  # noqa: A002, ANN401 - click's own
+    """A parameter without a dash, with a line of help, which click alone gives none."""
+    return click.argument(*names, cls=_Argument, help=help, **attributes)
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:  # noqa: ANN401 - click's own
-        """Add the settings to the command's parameters, and examples to its help."""
+
+class _Argument(click.Argument):
+    """An argument that says what it is."""
+
+    def __init__(self, names: Sequence[str], *, help: str, **attributes: Any) -> None:  # noqa: A002, ANN401 - click's own
+        """Keep the line from click, whose older versions know none."""
+        super().__init__(names, **attributes)
+        self.help = help
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """What help lists."""
+        del ctx
+        return self.human_readable_name, self.help or ""
+
+
+#: How help is asked for, also by commands that are run without the program around them.
+_HELP: Final = ("-h", "--help")
+
+
+def _context_settings(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"help_option_names": [*_HELP], **(given or {})}
+
+
+class Command(click.Command):
+    """A command that takes every setting as a flag and reports our errors in one line.
+
+    All take ``--json``, ``--quiet`` and ``--help-settings``; what they say they say with
+    :mod:`~facelabel.cli.terminal`, which knows who listens.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's own
+        examples: Sequence[str] = (),
+        verbose: str = "",
+        streams: bool = False,
+        **kwargs: Any,  # noqa: ANN401 - click's own
+    ) -> None:
+        """Add to the parameters what every command takes.
+
+        Args:
+            args: click's.
+            examples: lines for its help, without the program's name.
+            verbose: what ``--verbose`` also shows; "" if there is no such option.
+            streams: with ``--json`` it prints a line whenever something happened.
+            kwargs: click's.
+
+        """
+        kwargs["context_settings"] = _context_settings(kwargs.get("context_settings"))
         super().__init__(*args, **kwargs)
+        self.params.extend(
+            _manners(verbose, {param.name for param in self.params}, streams=streams)
+        )
         self.params.extend(parameters.settings())
         parameters.refuse_empty(self.params)
         self.examples = examples
+        self.streams = streams
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - click's own
+    ) -> click.Context:
+        """Read the arguments; where they are wrong, a program is told in its own way."""
+        wants_json = "--json" in args[: args.index("--") if "--" in args else None]
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if wants_json:
+                outer = _full_name(parent) if parent else ""
+                speech = self._speech(f"{outer} {info_name}".strip(), as_json=True)
+                with terminal.speaking(speech):
+                    terminal.note_error(error)
+            raise
 
     def invoke(self, ctx: click.Context) -> object:
         """Make ready, run, say what went wrong."""
+        given = ctx.params
+        speech = self._speech(
+            _full_name(ctx),
+            as_json=given.pop("json_", False) or given.get("as_json", False),
+            quiet=given.pop("quiet_", False),
+            verbose=given.pop("verbose_", False),
+        )
+        with _written(), terminal.speaking(speech):
+            return self._run(ctx)
+
+    def _speech(
+        self, name: str, *, as_json: bool, quiet: bool = False, verbose: bool = False
+    ) -> terminal.Speech:
+        audience = terminal.Audience.SHELL if quiet else terminal.Audience.PERSON
+        if as_json:
+            audience = terminal.Audience.PROGRAM
+        return terminal.Speech(name, audience, is_verbose=verbose, streams=self.streams)
+
+    def _run(self, ctx: click.Context) -> object:
         try:
-            with _written():
-                self.prepare(ctx)
-                result: object = super().invoke(ctx)
-                if sys.stdout:  # here a full disk is still ours to report, not the interpreter's
-                    sys.stdout.flush()
+            self.prepare(ctx)
+            result: object = super().invoke(ctx)
+            if sys.stdout:  # here a full disk is still ours to report, not the interpreter's
+                sys.stdout.flush()
         except FacelabelError as error:
-            complain(str(error))
+            terminal.note_error(error)
+            terminal.fail(str(error))
             ctx.exit(exit_status(error))
-        except KeyboardInterrupt:
-            complain("stopped; the same command goes on from here", style="yellow")
+        except KeyboardInterrupt as stop:
+            terminal.note_error(stop)
+            terminal.fail("stopped; the same command goes on from here", style="yellow")
             ctx.exit(EXIT_INTERRUPTED)
         return result
 
@@ -112,21 +198,81 @@ class Command(click.Command):
         ctx.obj = settings
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The command's own options first, the settings in a section of their own."""
-        own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record:
-                (shared if parameters.is_setting(param) else own).append(record)
+        """Examples, then the command's own, then where to find the settings."""
         if self.examples:
             with formatter.section("Examples"):
                 for example in self.examples:
                     formatter.write(f"{'':>{formatter.current_indent}}facelabel {example}\n")
-        with formatter.section("Options"):
-            formatter.write_dl(own)
-        with formatter.section("Settings"):
-            formatter.write_dl(shared)
+        _list_parameters(self, ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Where the settings are to be found."""
+        super().format_epilog(ctx, formatter)
+        name = f"facelabel {_full_name(ctx)}".rstrip()
+        formatter.write(f"\nSettings: `{name} --help-settings`, docs/reference/settings.md\n")
+
+
+def _list_parameters(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    """A command's own arguments and options."""
+    own = [param for param in command.get_params(ctx)
+           if not (parameters.is_setting(param) or param.name == "help_settings")]  # fmt: skip
+    for title, kind in (("Arguments", click.Argument), ("Options", click.Option)):
+        records = [param.get_help_record(ctx) for param in own if isinstance(param, kind)]
+        if listed := [record for record in records if record and record[1]]:
+            with formatter.section(title):
+                formatter.write_dl(listed)
+
+
+def _manners(verbose: str, own: Collection[str | None], *, streams: bool) -> list[click.Option]:
+    """How a command may be asked to speak, and its settings."""
+    lines = "Print JSON, a line whenever something happened." if streams else "Print JSON."
+    options = [
+        click.Option(["--json", "json_"], is_flag=True, help=lines),
+        click.Option(["-q", "--quiet", "quiet_"], is_flag=True,
+                     help="Print what was asked for, and errors; nothing else."),
+    ]  # fmt: skip
+    if verbose:
+        option = ["-v", "--verbose", "verbose_"]
+        options.append(click.Option(option, is_flag=True, help=f"Also {verbose}."))
+    if "as_json" in own:
+        del options[0]
+    return [*options, _settings_option()]
+
+
+def _settings_option() -> click.Option:
+    return click.Option(
+        ["--help-settings"], is_flag=True, is_eager=True, expose_value=False,
+        callback=_print_settings, help="Show the settings, which every command takes as flags.",
+    )  # fmt: skip
+
+
+def _print_settings(ctx: click.Context, _param: click.Parameter, wanted: object) -> None:
+    """Every setting with its flag and its variables; of secrets not the flag."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    formatter = ctx.make_formatter()
+    with formatter.section("Settings"):
+        formatter.write_dl(parameters.described())
+    formatter.write_paragraph()
+    formatter.write_text(
+        "The first of these that names a setting wins: flag, environment variable, .env in the"
+        " working folder, facelabel.toml, default. What holds a secret is given by a variable or a"
+        " file: other users of the computer see the flags of a command."
+    )
+    click.echo(formatter.getvalue().rstrip("\n"))
+    ctx.exit()
+
+
+def _full_name(ctx: click.Context) -> str:
+    """What a command is called behind the program's name."""
+    names: list[str] = []
+    here: click.Context | None = ctx
+    while here and (here.parent or not isinstance(here.command, click.Group)):
+        names.insert(0, here.info_name or here.command.name or "")
+        here = here.parent
+    return " ".join(names)
 
 
 class Group(click.Group):
@@ -136,11 +282,12 @@ class Group(click.Group):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own
-        """Take every setting; the commands' own help lists them."""
+        """Take every setting, as its commands do."""
+        kwargs["context_settings"] = _context_settings(kwargs.get("context_settings"))
         super().__init__(*args, **kwargs)
+        self.params.append(_settings_option())
         self.params.extend(parameters.settings(hidden=True))
         parameters.refuse_empty(self.params)
-        self.epilog = "Settings may stand before the command or behind it."
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order added, not by the alphabet."""
@@ -157,6 +304,18 @@ class Group(click.Group):
         """Read what was given, which prints help and version."""
         with _written():
             return super().make_context(*args, **kwargs)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Options of its own, then the commands."""
+        _list_parameters(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Where the settings are to be found."""
+        super().format_epilog(ctx, formatter)
+        name = f"facelabel {_full_name(ctx)}".rstrip()
+        formatter.write(f"\nSettings: `{name} --help-settings`, docs/reference/settings.md\n")
+        formatter.write("They may stand before the command or behind it.\n")
 
 
 class Deferred(click.Command):
@@ -192,7 +351,7 @@ def _written() -> Iterator[None]:
         raise click.exceptions.Exit(EXIT_PIPE) from None
     except OSError as error:
         where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        complain(where)
+        terminal.fail(where)
         _discard_output()
         raise click.exceptions.Exit(EXIT_UNAVAILABLE) from None
 
@@ -200,7 +359,7 @@ def _written() -> Iterator[None]:
 def confirm(question: str) -> None:
     """Ask; click.Abort unless it is answered with yes, KeyboardInterrupt for Ctrl-C."""
     try:
-        click.confirm(question, abort=True)
+        click.confirm(question, abort=True, err=True)  # standard output has the answer alone
     except click.Abort as abort:
         if isinstance(abort.__context__, KeyboardInterrupt):  # to click that is a no
             raise KeyboardInterrupt from None

@@ -82,6 +82,17 @@ def settings(*, hidden: bool = False) -> list[click.Option]:
     ]
 
 
+def described() -> list[tuple[str, str]]:
+    """Every setting for help: its flag, what it does, its variables; of secrets not the flag."""
+    return [
+        (
+            "(no flag)" if setting.is_secret else f"{flag(name)} VALUE",
+            f"{setting.help} [{', '.join(variables(name))}]",
+        )
+        for name, setting in SETTINGS.items()
+    ]
+
+
 def gather(ctx: click.Context) -> dict[str, object]:
     """The settings given so far: to this command, else to the groups it is in.
 

@@ -245,8 +245,7 @@ def identify(
 ) -> None:
     """Say who is on pictures. Nothing is stored.
 
-    Folders are walked through. With --json, files left out there are one more line of JSON, on
-    standard error.
+    Folders are walked through.
     """
     walk, results, drawn, waiting = Walk(), list[dict[str, object]](), set[Path](), False
     with application(settings) as app:
@@ -270,11 +269,8 @@ def identify(
             if draw:
                 path = _unused(draw, file.stem, drawn)
                 waiting |= not _save(path, app.annotate(data, seen.faces))
-    if as_json:
-        print_json(results)
-        report.print_left_out_json(walk.left_out)
-    else:
-        report.print_left_out(walk.left_out)
+    print_json(results)
+    report.print_left_out(walk.left_out)
     refused = walk.failed or any("error" in result for result in results)
     finish(refused=refused, waiting=waiting)
 

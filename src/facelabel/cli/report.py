@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import click
 from rich.markup import escape
 from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli.terminal import err, out
+from facelabel.cli import terminal
 from facelabel.core.jobs import OutcomeKind
 from facelabel.core.model import Verdict
 from facelabel.errors import Rejected, Unavailable
@@ -168,7 +166,7 @@ class Tally:
     def stop(self, trouble: Unavailable) -> None:
         """Say what ended the work; the rest is to be done later."""
         self.stopped = True
-        err.print(f"{trouble}; {LATER}", style="red", markup=False)
+        terminal.complain(f"{trouble}; {LATER}")
 
     def __call__(self, done: Done) -> None:
         """Note one job."""
@@ -179,8 +177,7 @@ class Tally:
             self._failed[done.job.key] = done.buried
             self._breaker(done)
             if not self._quiet:
-                why = actions.reason(done)
-                err.print(f"{done.job.key}: {why}", style="red", markup=False)
+                terminal.complain(f"{done.job.key}: {actions.reason(done)}")
             return
         self._breaker(done)
         self._failed.pop(done.job.key, None)
@@ -235,19 +232,19 @@ def pulls(models: Iterable[str]) -> str:
 def print_warnings(warnings: Iterable[str]) -> None:
     """What may be meant, and more often is not."""
     for warning in warnings:
-        err.print(warning, style="yellow", markup=False)
+        terminal.warn(warning)
 
 
 def print_costs(costs: Iterable[str]) -> None:
     """What it asks of other people's services, if anything."""
     for cost in costs:
-        out.print(f"it takes about {cost}", markup=False)
+        terminal.say(f"it takes about {cost}")
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]], style: str) -> None:
     """Lines of the form "thing: remark"."""
     for thing, remark in pairs:
-        out.print(f"  {thing}: {remark}", style=style, markup=False)
+        terminal.say(f"  {thing}: {remark}", style=style)
 
 
 def save(path: Path, data: bytes) -> bool:
@@ -257,7 +254,7 @@ def save(path: Path, data: bytes) -> bool:
         path.write_bytes(data)
     except OSError as error:
         why = error.strerror or error
-        err.print(f"{path} cannot be written: {why}", style="red", markup=False)
+        terminal.complain(f"{path} cannot be written: {why}")
         return False
     return True
 
@@ -274,17 +271,12 @@ def pictures(paths: Sequence[Path], walk: Walk) -> list[Path]:
 
 def print_left_out(left_out: Sequence[LeftOut]) -> None:
     """What was passed over in folders: what could not be read each by name, the rest counted."""
+    terminal.left_out(left_out_rows(left_out))
     for left in left_out:
         if left.fault:
-            err.print(f"{left.path}: {left.detail}", style="red", markup=False)
-    if summary := left_out_line(left_out):
-        err.print(summary, style="yellow", markup=False)
-
-
-def print_left_out_json(left_out: Sequence[LeftOut]) -> None:
-    """The same as one line of JSON, beside an answer that is a list and stays one."""
-    if left_out:
-        click.echo(json.dumps({"left_out": left_out_rows(left_out)}), err=True)
+            terminal.complain(f"{left.path}: {left.detail}")
+    if terminal.is_for_people() and (summary := left_out_line(left_out)):
+        terminal.remark(summary, style="yellow")
 
 
 def left_out_line(left_out: Iterable[LeftOut]) -> str:

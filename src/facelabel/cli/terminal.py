@@ -1,4 +1,27 @@
-"""What a command says: results, errors, progress bars, JSON; and the application that it opens."""
+"""What a command says, written once: to people, to a shell (--quiet) and to programs (--json).
+
+================  ==================  ==================  ======================================
+call              a person            ``--quiet``         ``--json``
+================  ==================  ==================  ======================================
+``say``           standard output     nothing             nothing
+``give``          standard output     standard output     nothing
+``answer``        nothing             nothing             ``result``
+``event``         nothing             nothing             a line of its own, if the command streams
+``left_out``      nothing             nothing             ``left_out``
+``remark``        standard error      nothing             standard error
+``warn``          standard error      nothing             ``warnings``
+``complain``      standard error      standard error      ``problems``, and standard error
+================  ==================  ==================  ======================================
+
+``give`` is for what was asked for: ids, names, keys, one on a line. ``complain`` is for what makes
+a command end with another status than 0. ``is_verbose`` says whether wide details are wanted.
+
+What a program reads is one document, printed when the command ends (docs/reference/json.md). Of a
+command that streams each line is one, and the last is the result.
+
+Whatever is said may have names of people and files in it: what could move a cursor, or turn the
+direction of what follows, is escaped here and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -8,59 +31,280 @@ import enum
 import gc
 import json
 import os
+import re
 import sys
+import unicodedata
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from facelabel import actions
-from facelabel.cli.framework import EXIT_PIPE
-from facelabel.errors import ConfigurationError
+from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.inputs import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+    from typing import Self
+
+    from rich.console import Console
+    from rich.progress import Progress
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.records import Records
     from facelabel.settings import Settings
 
+    #: On their way out, for commands that print on these themselves.
+    out: Console
+    err: Console
+
+#: Of the shape of all that is said to programs. A field may be added; what changes the meaning of
+#: one, or takes one away, counts this up.
+JSON_VERSION = 1
 #: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
 _FILE_WIDTH = 10_000
-_TERMINAL = sys.stdout is not None and sys.stdout.isatty()  # None where the shell closed it: >&-
+#: In names of Persian and of India, and in emoji.
+_JOINERS = "\u200c\u200d"
 
 
-class _Output(Console):
-    """Ends the program with the right status where nobody reads any more."""
+class Audience(enum.Enum):
+    """Whom a command speaks to."""
 
-    def on_broken_pipe(self) -> None:
-        """Write what is left nowhere."""
-        with contextlib.suppress(SystemExit):
-            super().on_broken_pipe()
-        sys.exit(EXIT_PIPE)
+    PERSON = "person"
+    SHELL = "shell"
+    PROGRAM = "program"
 
 
-out = _Output(highlight=False, soft_wrap=True, width=None if _TERMINAL else _FILE_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+@dataclass
+class Speech:
+    """One command's, from its start to its end."""
+
+    command: str = ""
+    audience: Audience = Audience.PERSON
+    is_verbose: bool = False
+    #: Whether lines are printed before the command has ended.
+    streams: bool = False
+    result: object = None
+    error: dict[str, str] | None = None
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    left_out: list[Mapping[str, str]] = field(default_factory=list)
+
+    def document(self) -> dict[str, object]:
+        """What a program reads in the end."""
+        head = {"facelabel": JSON_VERSION, "command": self.command}
+        told: dict[str, object] = {"result": self.result} if self.error is None else {}
+        if self.error is not None:
+            told["error"] = self.error
+            if self.result is not None:
+                told["result"] = self.result
+        return {
+            **head, **told,
+            "warnings": self.warnings, "problems": self.problems, "left_out": self.left_out,
+        }  # fmt: skip
+
+
+#: Of the command that runs, whatever thread asks.
+_speech = Speech()
+
+
+@contextmanager
+def speaking(speech: Speech) -> Iterator[None]:
+    """Have a command say everything so; in the end, whatever that is, a program is answered."""
+    global _speech  # noqa: PLW0603 - a process runs one command, and its threads speak for it
+    outer, _speech = _speech, speech
+    if console := globals().get("out"):
+        console.quiet = speech.audience is not Audience.PERSON
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if not isinstance(error, click.exceptions.Exit):
+            speech.error = speech.error or _told(error)
+        raise
+    finally:
+        try:
+            if speech.audience is Audience.PROGRAM:
+                _write_json(speech.document(), indent=None if speech.streams else 2)
+        finally:
+            _speech = outer
+
+
+def note_error(error: BaseException) -> None:
+    """Have programs told what ended the command; people are told by whoever knows how."""
+    _speech.error = _told(error)
+
+
+def _told(error: BaseException) -> dict[str, str]:
+    """An error for programs."""
+    if isinstance(error, click.UsageError):
+        return {"kind": "Usage", "message": error.format_message()}
+    if isinstance(error, FacelabelError):
+        return {"kind": type(error).__name__, "message": str(error)}
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        kind = "Interrupted" if isinstance(error, KeyboardInterrupt) else "Aborted"
+        return {"kind": kind, "message": kind.lower()}
+    if isinstance(error, OSError):
+        return {"kind": "Unavailable", "message": str(error)}
+    return {"kind": "Fault", "message": f"{type(error).__name__}: {error}".rstrip(": ")}
+
+
+class Styled(str):
+    """A text that looks as click's ``style`` names it, where the terminal can: "bold red"."""
+
+    __slots__ = ("style",)
+    style: str
+
+    def __new__(cls, text: str, style: str) -> Self:
+        """Text and style; joining it to others by ``+`` or in an f-string loses the style."""
+        styled = super().__new__(cls, text)
+        styled.style = style
+        return styled
+
+
+def bold(text: str) -> Styled:
+    """What the eye should find first."""
+    return Styled(text, "bold")
+
+
+def say(*parts: str, style: str = "") -> None:
+    """Print a line for people; the parts with spaces between."""
+    if _speech.audience is Audience.PERSON:
+        _write(sys.stdout, parts, style)
+
+
+def give(text: str) -> None:
+    """Print a line of what was asked for."""
+    if _speech.audience is Audience.PERSON:
+        _write(sys.stdout, (text,), "")
+    elif _speech.audience is Audience.SHELL:
+        _print(sys.stdout, text)
+
+
+def answer(result: object) -> None:
+    """Tell programs what came of it: dataclasses, enums, sets and paths are understood."""
+    _speech.result = result
+
+
+def event(what: Mapping[str, object]) -> None:
+    """Tell programs what happens meanwhile, where the command is one that streams."""
+    if _speech.audience is Audience.PROGRAM and _speech.streams:
+        head = {"facelabel": JSON_VERSION, "command": _speech.command}
+        _write_json({**head, "event": what}, indent=None)
+
+
+def left_out(rows: Iterable[Mapping[str, str]]) -> None:
+    """Tell programs what was passed over, and why."""
+    _speech.left_out.extend(rows)
+
+
+def remark(text: str, style: str = "dim") -> None:
+    """Print beside the results what is good to know."""
+    if _speech.audience is not Audience.SHELL:
+        _write(sys.stderr, (text,), style)
+
+
+def warn(text: str) -> None:
+    """Print what may be meant, and more often is not."""
+    _speech.warnings.append(text)
+    if _speech.audience is Audience.PERSON:
+        _write(sys.stderr, (text,), "yellow")
+
+
+def complain(text: str) -> None:
+    """Print what went wrong, in a command that goes on."""
+    _speech.problems.append(text)
+    _write(sys.stderr, (text,), "red")
+
+
+def fail(text: str, style: str = "red") -> None:
+    """Print what ended the command; programs have it from the error itself."""
+    _write(sys.stderr, (f"facelabel: {text}",), style)
+
+
+def is_verbose() -> bool:
+    """Whether wide details are wanted."""
+    return _speech.is_verbose
+
+
+def is_for_people() -> bool:
+    """Whether somebody reads what is said."""
+    return _speech.audience is Audience.PERSON
+
+
+def is_for_programs() -> bool:
+    """Whether the answer is JSON."""
+    return _speech.audience is Audience.PROGRAM
+
+
+def visible(text: str) -> str:
+    """The text with everything escaped that a terminal does not show but obeys.
+
+    Any space stays, and so do the joiners within names, and the end of a line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(letter: str) -> str:
+    shown = (
+        letter.isprintable() or letter in "\n" + _JOINERS or unicodedata.category(letter) == "Zs"
+    )
+    return letter if shown else letter.encode("unicode_escape").decode()
+
+
+def has_colours(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal that shows colours, and they are wanted (NO_COLOR)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return is_terminal(stream)
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether somebody looks at it; a shell may have closed it (``>&-``)."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def _write(stream: IO[str] | None, parts: tuple[str, ...], style: str) -> None:
+    if stream is None:
+        return
+    colours = has_colours(stream)
+    shown = []
+    for part in parts:
+        look = getattr(part, "style", style)
+        shown.append(styled(visible(part), look) if colours else visible(part))
+    _print(stream, " ".join(shown))
+
+
+def styled(text: str, style: str) -> str:
+    """The text with the marks that a terminal obeys."""
+    words = style.split()
+    if not words:
+        return text
+    manner: dict[str, Any] = {word: True for word in words if word in {"bold", "dim"}}
+    colour = next((word for word in words if word not in manner), None)
+    return click.style(text, fg=colour, **manner)
+
+
+def _print(stream: IO[str] | None, text: str) -> None:
+    if stream is not None:
+        click.echo(text, file=stream, color=True)  # whether there are colours was decided before
 
 
 @contextmanager
 def application(settings: Settings) -> Iterator[App]:
     """The application, with bars for models on their way and notices on standard error."""
-    bars, tasks = _bars("[progress.description]{task.description}"), dict[str, Any]()
+    bars: Progress | None = None
+    tasks = dict[str, Any]()
 
     def progress(name: str, done: int, total: int | None) -> None:
+        nonlocal bars
+        if bars is None:
+            bars = _bars()
         if name not in tasks:
             bars.start()  # not before: a server would redraw nothing for days
             tasks[name] = bars.add_task(f"getting {name}", total=total)
@@ -70,21 +314,19 @@ def application(settings: Settings) -> Iterator[App]:
         if not tasks:
             bars.stop()
 
-    def notice(text: str) -> None:
-        err.print(text, style="yellow", markup=False)
-
-    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - help and typing errors need no database
+    from facelabel import actions  # noqa: PLC0415 - help and typing errors need no database
+    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - same
 
     with contextlib.ExitStack() as stack:
-        stack.callback(bars.stop)
+        stack.callback(lambda: bars.stop() if bars else None)
         with _advised(settings):
-            app = stack.enter_context(opened(settings, progress, notice))
+            app = stack.enter_context(opened(settings, progress, warn))
         gc.enable()  # see __main__
         try:
             yield app
         finally:
             if bill := actions.spent(app):
-                err.print(bill, style="dim", markup=False)
+                remark(bill)
 
 
 @contextmanager
@@ -123,27 +365,56 @@ def advice_on(data: Path) -> str:
 
 @contextmanager
 def bar(title: str, total: int | None = None) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on standard error, if that is a terminal; call it with (done, total)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True,
-                  disable=not err.is_terminal) as bars:  # fmt: skip
+    """A progress bar on standard error, if that is a terminal; call it with (done, total).
+
+    A command that streams tells programs of the progress instead.
+    """
+    if _speech.audience is Audience.SHELL or not is_terminal(sys.stderr):
+        yield lambda done, of: event({"progress": title, "done": done, "total": of})
+        return
+    with _bars(count=True) as bars:
         task = bars.add_task(title, total=total)
-        yield lambda done, of: bars.update(task, completed=done, total=of)
+
+        def advance(done: int, of: int | None) -> None:
+            bars.update(task, completed=done, total=of)
+            event({"progress": title, "done": done, "total": of})
+
+        yield advance
 
 
-def _bars(text: str) -> Progress:
-    columns = (TextColumn(text), BarColumn(), TaskProgressColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+def _bars(*, count: bool = False) -> Progress:
+    """Bars on standard error, nothing where that is no terminal or nobody wants to see them."""
+    from rich import progress as bars  # noqa: PLC0415 - takes long to load, and often has no use
+    from rich.console import Console  # noqa: PLC0415 - same
+
+    columns = (
+        (bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
+        if count
+        else (bars.TaskProgressColumn(),)
+    )
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    disabled = not console.is_terminal or _speech.audience is Audience.SHELL
+    text = bars.TextColumn("{task.description}", markup=False)
+    return bars.Progress(
+        text, bars.BarColumn(), *columns, console=console, transient=True, disable=disabled
+    )
 
 
-def print_json(value: object) -> None:
-    """Values of the model as JSON on standard output, readable where its encoding allows."""
-    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+def _write_json(value: object, indent: int | None) -> None:
+    """JSON on standard output, readable where its encoding allows, and harmless to a terminal."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=indent)
+    text = _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
-        text = json.dumps(value, default=_plain, indent=2)
-    click.echo(text)
+        text = json.dumps(value, default=_plain, indent=indent)
+    _print(sys.stdout, text)
+    if sys.stdout and indent is None:
+        sys.stdout.flush()  # whoever reads a stream waits for it
+
+
+#: What JSON leaves as it is and terminals obey: other controls, marks and turns of direction.
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def _plain(value: object) -> object:
@@ -156,3 +427,27 @@ def _plain(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         raise TypeError("bytes have no place in our JSON")
     return str(value)
+
+
+def print_json(value: object) -> None:
+    """Tell programs what came of it; the older name of :func:`answer`."""
+    answer(value)
+
+
+def __getattr__(name: str) -> Console:
+    """Consoles of rich, for commands that still print on them themselves."""
+    if name not in {"out", "err"}:
+        raise AttributeError(name)
+    from rich.console import Console  # noqa: PLC0415 - takes long to load
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - whoever runs the command knows the status
+
+    if name == "err":
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+    else:
+        width = None if is_terminal(sys.stdout) else _FILE_WIDTH
+        console = Output(highlight=False, soft_wrap=True, width=width)
+    globals()[name] = console
+    return console
