@@ -269,6 +269,19 @@ def is_terminal(stream: IO[str] | None) -> bool:
         return False
 
 
+def width(stream: IO[str]) -> int | None:
+    """Columns of the terminal, or as many as COLUMNS says; None where nobody looks."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    if not is_terminal(stream):
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        if columns := os.get_terminal_size(stream.fileno()).columns:
+            return columns
+    return 80
+
+
 def _write(stream: IO[str] | None, parts: tuple[str, ...], style: str) -> None:
     if stream is None:
         return
