@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel.bootstrap.core import USUAL_FACES
-from facelabel.cloudinary import notifications
-from facelabel.core import matching, names
+from facelabel.cloudinary import intake
+from facelabel.core import matching, names, nearest
 from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
 from facelabel.core.model import Identification, Person
 from facelabel.errors import (
@@ -23,6 +23,7 @@ from facelabel.errors import (
     UnusableFace,
 )
 from facelabel.inputs import reading
+from facelabel.media import near_misses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -70,19 +71,22 @@ class CircuitBreaker:
 
 
 def find(app: App, ident: str) -> Asset:
-    """The asset with that public_id or asset_id; NotFound if there is none."""
+    """The asset with that public_id or asset_id; NotFound, with what may be meant, if none has."""
     asset = app.library.asset(ident) or app.library.find(ident)
     if asset is None:
-        raise NotFound(f"there is no picture {ident!r} in the library")
+        homes = (app.label_policy.training, app.label_policy.recognition)
+        near = nearest.asked(near_misses.pictures(app.library, ident, homes))
+        listed = "; `facelabel library` lists them"
+        raise NotFound(f"there is no picture {ident!r} in the library{near or listed}")
     return asset
 
 
 def identify(app: App, data: bytes) -> Identification:
     """Say who is on a picture, storing nothing."""
-    scope, rules = app.gallery.searched()
-    with app.gallery.expected(scope.collection):
-        probe_result = app.recognizer.identify(scope.collection, data)
-    faces = matching.assign(probe_result.faces, rules, portraits=probe_result.portraits)
+    live = app.gallery.collection()
+    with app.gallery.expected(live):
+        probe_result = app.recognizer.identify(live, data)
+    faces = app.identifier.named(probe_result)
     return Identification(
         faces, probe_result.left_out, probe_result.model, probe_result.calls, probe_result.portraits
     )
@@ -324,7 +328,7 @@ def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]
     if root and not (folder == root or folder.startswith(f"{root}/")):
         raise Rejected(
             f"{folder!r} is outside {root!r}, the folder whose pictures are searched"
-            " (setting faceRecognitionFolder)"
+            f" (setting faceRecognitionFolder){nearest.asked(label_policy.near(folder))}"
         )
     for asset in app.library.assets(folder):
         if label_policy.is_searchable(asset) and (again or app.identifier.needs_search(asset)):
@@ -434,7 +438,7 @@ def _connected(report: Report, *, poll: bool) -> Iterator[str]:
 
 def tells_us(trigger: Trigger) -> bool:
     """Whether a trigger of the account reaches an installation of ours, by its address."""
-    return trigger.uri.startswith("poll://") or trigger.uri.endswith(notifications.PATHS)
+    return trigger.uri.startswith("poll://") or trigger.uri.endswith(intake.PATHS)
 
 
 def _told(trigger: Trigger) -> str:

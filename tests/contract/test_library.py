@@ -120,6 +120,30 @@ class LibraryContract:
         assert ids(library, "_") == []
         assert len(ids(library)) == 10
 
+    def test_what_begins_so_is_told_without_a_look_at_all(self, library: EditableLibrary) -> None:
+        for name in ("john-1", "john-2", "johnny", "Ann", "jo_n", "jo*n", "x/john", "🐈 cat"):
+            library.upload(self.picture(name), folder="a", public_id=f"a/{name}")
+
+        def found(text: str, limit: int = 10) -> list[str]:
+            return [asset.public_id for asset in library.beginning(text, limit)]
+
+        assert found("a/john") == ["a/john-1", "a/john-2", "a/johnny"]
+        assert len(found("a/john", 2)) == 2
+        assert found("a/jo_") == ["a/jo_n"]
+        assert found("a/jo*") == ["a/jo*n"]
+        assert found("a/🐈") == ["a/🐈 cat"]
+        assert len(found("")) == 8
+        assert found("a/JOHN") == found("john") == found("b") == []
+
+    def test_the_folders_below_a_folder(self, library: EditableLibrary) -> None:
+        for folder in ("training", "assets/2025/may", "assets/Zoë (and) Ann", "assets 2", "Assets"):
+            library.upload(self.picture(folder), folder=folder, public_id=f"{folder}/me")
+        library.upload(self.picture("root"), public_id="me")
+        assert sorted(library.subfolders()) == ["Assets", "assets", "assets 2", "training"]
+        assert sorted(library.subfolders("assets")) == ["assets/2025", "assets/Zoë (and) Ann"]
+        assert library.subfolders("/assets/2025/") == ["assets/2025/may"]
+        assert list(library.subfolders("training")) == list(library.subfolders("nowhere")) == []
+
     def test_pictures_come_in_one_order_each_once(self, library: EditableLibrary) -> None:
         names = [f"p{number:04}" for number in range(self.many)]
         for name in reversed(names):

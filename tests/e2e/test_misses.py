@@ -37,3 +37,22 @@ def test_underscores_in_names_of_folders(facelabel: Program, portraits: Path) ->
     assert spaced["warnings"] == []
     assert people(facelabel) == ["Barack Obama", "Joe Biden"]
     assert "--spaces goes with PATH" in facelabel("index", "--spaces", status=2)
+
+
+def test_an_id_that_is_not_there(facelabel: Program, samples: Path) -> None:
+    """The nearest ones are named: digests of portraits may be left out."""
+    facelabel("upload", samples / "obama.jpg", "--public-id", "training/john-baa8501d66")
+    facelabel("upload", samples / "biden.jpg", "--public-id", "assets/Party")
+    asset_id = facelabel.json("show", "assets/Party")["asset_id"]
+    for ident, near in (
+        ("training/john", "training/john-baa8501d66"),
+        ("john", "training/john-baa8501d66"),
+        ("assets/party.jpg", "assets/Party"),
+        (asset_id[:10], "assets/Party"),
+    ):
+        for command in (["show", ident], ["tag-add", ident, "x"], ["rm", ident, "--yes"]):
+            said = facelabel(*command, status=1)
+            assert f"there is no picture {ident!r} in the library; did you mean {near!r}?" in said
+    assert "; `facelabel library` lists them" in facelabel("show", "nobody", status=1)
+    said = facelabel("tag", "Assets/2026", status=1)
+    assert "(setting faceRecognitionFolder); did you mean 'assets/2026'?" in said

@@ -38,6 +38,14 @@ class EnqueuingLibrary:
         """See :class:`facelabel.media.ports.Library`."""
         return self._library.assets(folder)
 
+    def beginning(self, text: str, limit: int) -> Sequence[Asset]:
+        """See :class:`facelabel.media.ports.Directory`."""
+        return self._library.beginning(text, limit)
+
+    def subfolders(self, parent: str = "") -> Sequence[str]:
+        """See :class:`facelabel.media.ports.Directory`."""
+        return self._library.subfolders(parent)
+
     def fetch(self, asset: Asset) -> bytes:
         """See :class:`facelabel.media.ports.Library`."""
         return self._library.fetch(asset)

@@ -36,12 +36,10 @@ def nearest(wanted: str, among: Iterable[str], limit: int = OFFERED) -> list[str
     same = [name for name, found in read.items() if found == sought]
     if same or not sought:
         return same[:limit]
-    if len(sought) >= _PART:
-        parts = [name for name, found in read.items() if sought in found]
-        if parts:
-            return sorted(parts, key=lambda name: (not read[name].startswith(sought), len(name)))[
-                :limit
-            ]
+    parts = [name for name, found in read.items() if _is_part(sought, found)]
+    if parts:
+        parts.sort(key=lambda name: (not read[name].startswith(sought), len(name)))
+        return parts[:limit]
     alike = difflib.get_close_matches(sought, {*read.values()}, limit, _ALIKE)
     return [name for found in alike for name in read if read[name] == found][:limit]
 
@@ -57,3 +55,7 @@ def asked(found: Sequence[str]) -> str:
 def question(wanted: str, among: Iterable[str]) -> str:
     """The same of what is nearest; "" where nothing is near."""
     return asked(nearest(wanted, among))
+
+
+def _is_part(sought: str, found: str) -> bool:
+    return found.startswith(sought) or (len(sought) >= _PART and sought in found)

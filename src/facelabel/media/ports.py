@@ -62,7 +62,20 @@ class Library(Protocol):
         """Return the image of that public_id, whatever its delivery type."""
 
 
-class EditableLibrary(Library, Protocol):
+class Directory(Protocol):
+    """What a library has, without a look at all of it: for who wrote a name that is not there."""
+
+    def beginning(self, text: str, limit: int) -> Sequence[Asset]:
+        """Images whose public_id begins so, by public_id, so many at most.
+
+        Also those whose asset_id does, where a library can be asked for them.
+        """
+
+    def subfolders(self, parent: str = "") -> Sequence[str]:
+        """Paths of the folders right below a parent, by name; none without the parent."""
+
+
+class EditableLibrary(Library, Directory, Protocol):
     """The pictures as a person handles them; every change is followed up by a job."""
 
     def upload(

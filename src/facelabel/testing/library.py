@@ -52,6 +52,24 @@ class MemoryLibrary:
         found = [asset for asset in self._assets.values() if asset.in_folder(folder)]
         return iter(sorted(found, key=lambda asset: asset.public_id))
 
+    def beginning(self, text: str, limit: int) -> Sequence[Asset]:
+        """See :class:`facelabel.media.ports.Directory`."""
+        return [
+            asset
+            for asset in self.assets("")
+            if asset.public_id.startswith(text) or asset.asset_id.startswith(text)
+        ][:limit]
+
+    def subfolders(self, parent: str = "") -> Sequence[str]:
+        """See :class:`facelabel.media.ports.Directory`."""
+        above = f"{parent.strip('/')}/".lstrip("/")
+        names = {
+            asset.folder.removeprefix(above).partition("/")[0]
+            for asset in self._assets.values()
+            if asset.folder.startswith(above) and asset.folder
+        }
+        return sorted(above + name for name in names)
+
     def fetch(self, asset: Asset) -> bytes:
         """See :class:`facelabel.media.ports.Library`."""
         self._need(asset.asset_id)

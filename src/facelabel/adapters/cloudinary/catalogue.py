@@ -102,6 +102,20 @@ class Catalogue:
                 seen.add(asset.asset_id)
                 yield asset
 
+    def beginning(self, text: str, limit: int) -> list[Asset]:
+        """Uploaded images whose public_id begins so, so many at most."""
+        prefix = {"prefix": text} if text else {}
+        found = self._client.admin(
+            api.resources, type=DELIVERY_TYPES[0], max_results=limit, **prefix, **_DETAILS
+        )
+        there = filter(asset_reader.is_there, found.get("resources", ()))
+        return sorted(map(self.read, there), key=lambda asset: asset.public_id)
+
+    def subfolders(self, parent: str) -> list[str]:
+        """Paths of the folders right below a parent, or of the root's."""
+        where = (api.subfolders, escaped(parent)) if parent else (api.root_folders,)
+        return sorted(folder["path"] for folder in self._pages("folders", *where))
+
     def _beginning(self, folder: str) -> Iterator[Raw]:
         """Images whose public_id begins with a folder; of the root: all there are."""
         prefix = {"prefix": f"{folder}/"} if folder else {}

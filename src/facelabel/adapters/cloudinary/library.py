@@ -76,6 +76,17 @@ class CloudinaryLibrary:
         """
         return self._catalogue.images(folder.strip("/"))
 
+    def beginning(self, text: str, limit: int) -> Sequence[Asset]:
+        """Uploaded images whose public_id begins so, so many at most; asset_ids are not looked at.
+
+        Takes one call; where there are more, Cloudinary chooses.
+        """
+        return self._catalogue.beginning(text, limit)
+
+    def subfolders(self, parent: str = "") -> Sequence[str]:
+        """Paths of the folders right below a parent, by name; none without the parent."""
+        return self._catalogue.subfolders(parent.strip("/"))
+
     def fetch(self, asset: Asset) -> bytes:
         """Return the image as a JPEG, upright and not larger than needed.
 

@@ -20,7 +20,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from facelabel.inputs.scanning import MAX_PAIRS
-from facelabel.web.http.budget import SMALL, storing
+from facelabel.web.http.bodies import storing
+from facelabel.web.http.budget import SMALL
 from facelabel.web.http.refusals import ApiError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from facelabel.core.model import JsonValue
-    from facelabel.web.http.budget import Body
+    from facelabel.web.http.bodies import Incoming
 
 #: The one field that may be a file, or a text of any length: an URL, or a whole file in base64.
 FILE = "file"
@@ -91,23 +92,20 @@ class Form:
             part.file.close()
 
 
-async def read(body: Body, content_type: str) -> Form:
+async def read(incoming: Incoming, content_type: str) -> Form:
     """The fields of a body; whoever calls closes the form.
 
     Raises ApiError for what is no such body, or too much of one; NoRoom where the disk is full.
     """
-    budget = body.limits.budget
-    reader = _Reader(content_type, body.limits.spool)
+    reader = _Reader(content_type, incoming.limits.spool)
     try:
-        while piece := await body.piece():
+        async for piece in incoming.pieces():
             texts, files = reader.texts, reader.files
             if reader.announces(piece) > _FEW or reader.files > SMALL:
                 await run_in_threadpool(reader.write, piece)
             else:
                 reader.write(piece)
-            await body.keep(reader.texts - texts, budget.memory)
-            if reader.files > files:
-                await body.keep(reader.files - files, budget.disk)
+            await incoming.keep(memory=reader.texts - texts, disk=reader.files - files)
         return await run_in_threadpool(reader.form)
     except BaseException:
         reader.close()

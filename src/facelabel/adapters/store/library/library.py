@@ -144,6 +144,25 @@ class LocalLibrary:
             if cursor is None:
                 return
 
+    def beginning(self, text: str, limit: int) -> Sequence[Asset]:
+        """Images whose public_id begins so, then those whose asset_id does, so many at most."""
+        if naming_rules.sought(text) is None:
+            return ()
+        found: dict[str, Asset] = {}
+        for name in ("public_id", "asset_id"):
+            images = And((Where("resource_type", Compare.EQUALS, "image"),
+                          Where(name, Compare.PREFIX, text)))  # fmt: skip
+            page = self.select(images, [Order(name)], limit=limit)
+            found |= {asset.asset_id: asset for asset in page.assets}
+        return list(found.values())[:limit]
+
+    def subfolders(self, parent: str = "") -> Sequence[str]:
+        """Paths of the folders right below a parent, by name; none without the parent."""
+        try:
+            return [folder.path for folder in self.folders.below(parent)]
+        except NotFound:
+            return ()
+
     def select(
         self,
         condition: Condition,
