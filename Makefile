@@ -87,8 +87,9 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 bench-before: $(VENV)/facelabel $(VENV)/bench ## The same before and after a change; BEFORE=checkout with `make .venv/bench` done, DATA=folder.
 	$(BIN)/python benchmarks/before_after.py "$(BEFORE)" "$(DATA)"
 
-docs: $(VENV)/facelabel ## Write the reference pages from the program.
+docs: $(VENV)/facelabel $(VENV)/dev ## Write the reference pages, outputs and pictures in the docs, from the program.
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m tests.documents.write
 
 structure: $(VENV)/facelabel $(VENV)/dev ## Say how the code is built, in numbers; TREES="checkouts" side by side.
 	PYTHONPATH=src $(BIN)/python scripts/structure.py $(TREES)

@@ -203,6 +203,14 @@ def _paste(together: Shown, one: Shown, place: tuple[int, int]) -> None:
     together.noses.extend((x + place[0], y + place[1]) for x, y in one.noses)
 
 
+def public_domain(cache_dir: Path) -> list[Path]:
+    """Folders of the photographs that may be passed on: Grace Hopper, Eileen Collins.
+
+    Raises what :func:`~facelabel.engine.models.samples.fetched` raises.
+    """
+    return [fetched(one, cache_dir) for one in _COLLECTIONS]
+
+
 def composed(cache_dir: Path) -> Path:
     """Return the folder of pictures, made in ``cache_dir`` if need be.
 
@@ -213,7 +221,7 @@ def composed(cache_dir: Path) -> Path:
     folder = cache_dir / f"test-photos-{hashlib.sha256(made_by).hexdigest()[:12]}"
     done = folder / ".complete"
     if not done.exists():
-        sources = [sample_photos(cache_dir), *(fetched(one, cache_dir) for one in _COLLECTIONS)]
+        sources = [sample_photos(cache_dir), *public_domain(cache_dir)]
         with cache_folder.exclusive(folder):
             if not done.exists():
                 _compose(Studio(sources), folder)
