@@ -83,10 +83,10 @@ def find(app: App, ident: str) -> Asset:
 
 def identify(app: App, data: bytes) -> Identification:
     """Say who is on a picture, storing nothing."""
-    live = app.gallery.collection()
-    with app.gallery.expected(live):
-        probe_result = app.recognizer.identify(live, data)
-    faces = app.identifier.named(probe_result)
+    scope, rules = app.gallery.searched()
+    with app.gallery.expected(scope.collection):
+        probe_result = app.recognizer.identify(scope.collection, data)
+    faces = matching.assign(probe_result.faces, rules, portraits=probe_result.portraits)
     return Identification(
         faces, probe_result.left_out, probe_result.model, probe_result.calls, probe_result.portraits
     )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel.gallery import blas
+from facelabel.gallery.matrix_index import unthreaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -204,7 +204,7 @@ class _Looks:
         if not len(self.face_of):
             return flags
         references = np.frombuffer(b"".join(vector for *_, vector in added), _VECTOR)
-        with blas.unthreaded():
+        with unthreaded():
             scores = self.vectors @ references.reshape(len(added), -1).T
         later = np.array([row for row, *_ in added]) > since[self.face_of][:, np.newaxis]
         near = ((scores >= self.least[:, np.newaxis]) & later).any(axis=1)

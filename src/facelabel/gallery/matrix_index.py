@@ -19,23 +19,24 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 import os
 import struct
+import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import filelock
 import numpy as np
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped] # it ships none
 
 from facelabel import files
 from facelabel.errors import Unavailable
-from facelabel.gallery import blas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     Vectors = npt.NDArray[np.float32]
     Places = npt.NDArray[np.int64]
     Records = np.ndarray[Any, np.dtype[np.void]]
-
-T = TypeVar("T")
 
 #: Records multiplied at once: their scores for a few faces stay in a core's cache.
 BLOCK = 8192
@@ -58,6 +57,8 @@ KEPT = 1 << 20
 DEAD_SHARE = 4
 #: Seconds to wait for another process that is writing.
 PATIENCE = 120.0
+#: One at a time may say how many threads multiply.
+_turn = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,8 @@ class _View:
 
     header: _Header
     records: Records
-
-    @property
-    def size(self) -> int:
-        """How many faces it has."""
-        return self.header.count - self.header.dead
-
-    def queries(self, vectors: Sequence[bytes]) -> Vectors:
-        """Return the vectors as a matrix, one in a row."""
-        return _matrix(vectors, self.header.dimensions)
+    #: How many faces it has.
+    size: int
 
 
 class _Writer:
@@ -244,10 +238,10 @@ class MatrixIndex:
         count = min(count, view.size)
         if count < 1:
             return [[] for _ in vectors]
-        queries = view.queries(vectors)
+        queries = _matrix(vectors, view.header.dimensions)
         kept = min(count, BLOCK) * -(-len(view.records) // BLOCK)
         step = max(1, min(BATCH, KEPT // kept))
-        with blas.unthreaded():
+        with unthreaded():
             return [
                 neighbours
                 for start in range(0, len(queries), step)
@@ -276,7 +270,16 @@ class MatrixIndex:
                 self.drop(collection_id)
 
     def _scan(self, view: _View, queries: Vectors, count: int) -> Iterator[list[tuple[int, float]]]:
-        found = self._share(partial(_nearest, view, queries, count), len(view.records))
+        """Go through every block: whoever is free, this thread too, takes the next one."""
+        starts = iter(range(0, len(view.records), BLOCK))
+
+        def some() -> list[tuple[Places, Vectors]]:
+            return [_nearest(view, queries, count, start) for start in starts]
+
+        # Nobody is woken for blocks that are not there.
+        helpers = min(self._threads, -(-len(view.records) // BLOCK)) - 1
+        helping = [self._pool.submit(some) for _ in range(helpers)]
+        found = some() + [done for helper in helping for done in helper.result()]
         places = np.concatenate([places for places, _ in found], axis=1)
         scores = np.concatenate([scores for _, scores in found], axis=1)
         places, scores = _best(places, scores, count)
@@ -286,16 +289,6 @@ class MatrixIndex:
         for numbers, lengths in zip(rows, distances, strict=True):
             live = numbers > 0
             yield list(zip(numbers[live].tolist(), lengths[live].tolist(), strict=True))
-
-    def _share(self, work: Callable[[int], T], count: int) -> list[T]:
-        """Do the work on every block: whoever is free, this thread too, takes the next one."""
-        starts = iter(range(0, count, BLOCK))
-
-        def some() -> list[T]:
-            return [work(start) for start in starts]
-
-        helpers = [self._pool.submit(some) for _ in range(self._threads - 1)]
-        return some() + [done for helper in helpers for done in helper.result()]
 
     def _fresh(self, collection_id: int, position: tuple[int, int] | None = None) -> _View:
         """Return a view of every face that the store has at this moment, or had just now."""
@@ -315,7 +308,8 @@ class MatrixIndex:
                 if not self._agrees(collection_id, writer):
                     writer.discard()
                     self._catch_up(collection_id, writer)
-            return _View(writer.header, writer.records())
+            header = writer.header
+            return _View(header, writer.records(), header.count - header.dead)
 
     def _catch_up(self, collection_id: int, writer: _Writer) -> None:
         """Append, then erase: a face deleted while we read is then always found."""
@@ -384,3 +378,20 @@ def _best(places: Places, scores: Vectors, count: int) -> tuple[Places, Vectors]
         return places, scores
     top = np.argpartition(scores, -count, axis=1)[:, -count:]
     return np.take_along_axis(places, top, axis=1), np.take_along_axis(scores, top, axis=1)
+
+
+@contextlib.contextmanager
+def unthreaded() -> Iterator[None]:
+    """Let products of matrices start no threads of their own.
+
+    How many NumPy's linear algebra starts belongs to the whole process, and by itself it takes
+    every core there is: more than the setting allows, and more than it gains by.
+    """
+    with _turn, _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """Looks for NumPy's libraries among all that are loaded: not before somebody multiplies."""
+    return ThreadpoolController()

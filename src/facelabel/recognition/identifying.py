@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from facelabel.core.model import (
         Asset,
         Basis,
-        FaceDecision,
         NameState,
         OnRecord,
         ProbeResult,
@@ -91,11 +90,6 @@ class Identifier:
             new_content=last is not None and last.version != asset.version,
             moved=last is not None and not self.label_policy.same_targets(last.rules),
         )
-
-    def named(self, probe_result: ProbeResult) -> tuple[FaceDecision, ...]:
-        """Decide who is who in a picture that is not ours."""
-        rules = self.gallery.rules()
-        return matching.assign(probe_result.faces, rules, portraits=probe_result.portraits)
 
     def needs_search(self, asset: Asset) -> bool:
         """Whether an image of the recognition folder was not searched yet, or is out of date."""
