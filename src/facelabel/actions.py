@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel.bootstrap.core import USUAL_FACES
-from facelabel.cloudinary import intake
+from facelabel.cloudinary import notifications
 from facelabel.core import matching, names, nearest
 from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
 from facelabel.core.model import Identification, Person
@@ -438,7 +438,7 @@ def _connected(report: Report, *, poll: bool) -> Iterator[str]:
 
 def tells_us(trigger: Trigger) -> bool:
     """Whether a trigger of the account reaches an installation of ours, by its address."""
-    return trigger.uri.startswith("poll://") or trigger.uri.endswith(intake.PATHS)
+    return trigger.uri.startswith("poll://") or trigger.uri.endswith(notifications.PATHS)
 
 
 def _told(trigger: Trigger) -> str:

@@ -19,7 +19,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from facelabel.cloudinary import notifications
-from facelabel.cloudinary.intake import Unverified
+from facelabel.cloudinary.notifications import Unverified
 from facelabel.core.jobs import JobKind
 from facelabel.errors import FacelabelError, Rejected
 

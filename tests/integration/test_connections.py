@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE, until
 
 from facelabel.testing import ManualClock
 from facelabel.web.access import policy
-from facelabel.web.access.peers import Peers
+from facelabel.web.http.budget import Peers
 from facelabel.web.serving.accepting import Acceptor
 from facelabel.web.serving.connections import Connection, Lobby, Seldom, Unrepeated
 from facelabel.web.serving.server import _Server

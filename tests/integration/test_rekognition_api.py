@@ -34,8 +34,7 @@ from facelabel.testing.clock import ManualClock
 from facelabel.web import rekognition_api
 from facelabel.web.access.policy import Policy
 from facelabel.web.app import guarded
-from facelabel.web.http.bodies import Limits
-from facelabel.web.http.budget import Budget, Pool
+from facelabel.web.http.budget import Budget, Limits, Pool
 from facelabel.web.rekognition_api.context import Context
 
 if TYPE_CHECKING:

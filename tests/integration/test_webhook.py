@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE, until
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.jobs import StoreInbox, StoreQueue
 from facelabel.cloudinary import signing
-from facelabel.cloudinary.intake import Intake
+from facelabel.cloudinary.notifications import Intake
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.errors import Busy, ConfigurationError, Unavailable
 from facelabel.media.types import ApiKey, Delivery

@@ -9,14 +9,32 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.testing import ManualClock
-from facelabel.web.access.peers import Peers, peer
-from facelabel.web.http.budget import SLOW, SMALL, Body, Budget, Pool
+from facelabel.web.http.budget import (
+    SLOW,
+    SMALL,
+    Body,
+    Budget,
+    Limits,
+    Pace,
+    Peers,
+    Pool,
+    peer,
+)
 from facelabel.web.http.refusals import Crowded
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
+    from starlette.types import Message, Scope
 
 PHOTO = 3 << 20
+
+
+async def silent() -> Message:
+    """Nothing is read here."""
+    raise AssertionError
+
+
+def arriving(budget: Budget, peer: str) -> Body:
+    return Body(peer, Limits(0, budget=budget), Pace(budget.clock, budget.clock()), 0.0, silent)
 
 
 class Site:
@@ -33,9 +51,13 @@ class Site:
             clock=self.clock.now,
         )
 
+    def body(self, peer: str) -> Body:
+        """One that begins to arrive."""
+        return arriving(self.budget, peer)
+
     def send(self, peer: str, *sizes: int, body: Body | None = None) -> Body:
         """Have pieces of a body come, a second apart; Crowded if there is no room for one."""
-        body = body or self.budget.body(peer)
+        body = body or self.body(peer)
         for size in sizes:
             body.pace.add(size)
             asyncio.run(body.keep(size, self.budget.disk))
@@ -109,7 +131,7 @@ def test_what_has_come_is_not_dropped(site: Site) -> None:
 
 
 def test_a_client_has_a_share(site: Site) -> None:
-    bodies = [site.budget.body("1.1.1.1") for _ in range(20)]
+    bodies = [site.body("1.1.1.1") for _ in range(20)]
 
     async def keep(body: Body) -> bool:
         try:
@@ -119,7 +141,7 @@ def test_a_client_has_a_share(site: Site) -> None:
         return True
 
     async def keep_all() -> list[bool]:
-        return [await keep(body) for body in [*bodies, site.budget.body("2.2.2.2")]]
+        return [await keep(body) for body in [*bodies, site.body("2.2.2.2")]]
 
     assert asyncio.run(keep_all()) == [True] * 10 + [False] * 10 + [True]
 
@@ -136,7 +158,7 @@ def test_small_bodies_have_room_of_their_own(site: Site) -> None:
 
 def test_large_bodies_that_have_only_begun_do_not_wait_for_each_other(site: Site) -> None:
     """Those that the room of the small has no place for begin where they belong."""
-    many = [site.budget.body("1.1.1.1") for _ in range(6)]
+    many = [site.body("1.1.1.1") for _ in range(6)]
     for body in many:
         asyncio.run(body.keep(SMALL, site.budget.disk))
     assert (site.budget.small.held, site.budget.disk.held) == (4 * SMALL, 2 * SMALL)
@@ -167,7 +189,7 @@ def test_a_body_that_finds_no_room_to_grow_keeps_what_it_has(site: Site) -> None
 
 def test_what_is_on_disk_leaves_memory_free(site: Site) -> None:
     site.many("1.1.1.1", 10)
-    body = site.budget.body("1.1.1.1")
+    body = site.body("1.1.1.1")
     asyncio.run(body.keep(PHOTO, site.budget.memory))
     assert (site.budget.memory.held, site.budget.disk.held) == (PHOTO, 10 * PHOTO)
 
@@ -185,7 +207,7 @@ def test_who_was_dropped_gets_nothing_more(site: Site) -> None:
 
 def test_a_body_waits_for_room_that_becomes_free() -> None:
     budget = Budget(disk=Pool(2 * PHOTO, share=PHOTO))
-    first, second = budget.body("1.1.1.1"), budget.body("1.1.1.1")
+    first, second = arriving(budget, "1.1.1.1"), arriving(budget, "1.1.1.1")
 
     async def run() -> None:
         await first.keep(PHOTO, budget.disk)

@@ -9,13 +9,13 @@ import pytest
 from facelabel import settings
 from facelabel.errors import ConfigurationError
 from facelabel.web.access.policy import (
+    ENTRY,
     TERMS,
     Api,
     Caller,
     CallerKind,
     Policy,
     Requirement,
-    note,
     noted,
 )
 
@@ -141,7 +141,7 @@ def test_asked_for_under_another_name(host: str) -> None:
     assert all(TERMS[door][CallerKind.MISDIRECTED] is Requirement.REFUSED for door in Api)
     open_to_all = Policy(public_delivery=True)
     assert open_to_all.standing(caller(host=host)) is CallerKind.MISDIRECTED
-    assert open_to_all.entry(Api.DELIVERY, CallerKind.MISDIRECTED) is Requirement.REFUSED
+    assert open_to_all.terms[Api.DELIVERY][CallerKind.MISDIRECTED] is Requirement.REFUSED
 
 
 def test_the_public_name_is_ours_and_needs_keys() -> None:
@@ -231,14 +231,14 @@ def test_following_a_link(method: str) -> None:
 def test_public_pictures_are_there_for_all() -> None:
     policy = Policy(host="0.0.0.0", public_delivery=True)
     for asks in (caller(), caller(Origin="http://evil.example"), caller(Via="x")):
-        assert policy.entry(Api.DELIVERY, policy.standing(asks)) is Requirement.OPEN
-        assert policy.entry(Api.ADMIN, policy.standing(asks)) is not Requirement.OPEN
+        assert policy.terms[Api.DELIVERY][policy.standing(asks)] is Requirement.OPEN
+        assert policy.terms[Api.ADMIN][policy.standing(asks)] is not Requirement.OPEN
 
 
 def test_where_nothing_was_decided_a_key_is_needed() -> None:
     assert noted({}) is Requirement.KEY
     scope: dict[str, object] = {}
-    note(scope, Requirement.OPEN)
+    scope[ENTRY] = Requirement.OPEN
     assert noted(scope) is Requirement.OPEN
 
 

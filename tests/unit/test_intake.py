@@ -8,7 +8,7 @@ import json
 import pytest
 
 from facelabel.cloudinary import signing
-from facelabel.cloudinary.intake import Intake, Unverified
+from facelabel.cloudinary.notifications import Intake, Unverified
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.errors import Rejected
 from facelabel.media.types import ApiKey

@@ -15,8 +15,7 @@ from starlette.requests import Request
 
 from facelabel.errors import NoRoom
 from facelabel.web.http import multipart
-from facelabel.web.http.bodies import Limits, bounded
-from facelabel.web.http.budget import SMALL, Budget
+from facelabel.web.http.budget import SMALL, Budget, Limits, bounded
 from facelabel.web.http.multipart import MAX_TEXTS, Disposition, disposition, known_charset
 from facelabel.web.http.refusals import ApiError
 

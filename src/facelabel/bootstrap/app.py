@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.local_faces import LocalFaces
     from facelabel.bootstrap.remote import Remote
-    from facelabel.cloudinary.intake import Intake
+    from facelabel.cloudinary.notifications import Intake
     from facelabel.cloudinary.ports import Inbox
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import Job, Outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.cloudinary.intake import Intake
+from facelabel.cloudinary.notifications import Intake
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ApiKey
 

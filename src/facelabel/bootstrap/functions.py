@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from facelabel.adapters.aws.sqs import SqsQueue
     from facelabel.bootstrap.app import App
-    from facelabel.cloudinary.intake import Intake
+    from facelabel.cloudinary.notifications import Intake
     from facelabel.core.clock import Clock
     from facelabel.media.types import Delivery
     from facelabel.recognition.worker import Done, Worker

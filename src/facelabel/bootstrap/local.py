@@ -13,7 +13,7 @@ from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.originals import Originals
 from facelabel.adapters.store.library.outbox import Outbox
 from facelabel.bootstrap.core import base_url, limits
-from facelabel.cloudinary.intake import Intake
+from facelabel.cloudinary.notifications import Intake
 from facelabel.media.types import ImageHeader
 
 if TYPE_CHECKING:

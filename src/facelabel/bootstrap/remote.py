@@ -15,7 +15,7 @@ from facelabel.adapters.cloudinary.subscriptions import Poller, Report, Subscrip
 from facelabel.adapters.enqueuing_library import EnqueuingLibrary
 from facelabel.bootstrap import cloudinary_account as accounts
 from facelabel.bootstrap.core import limits
-from facelabel.cloudinary.intake import Intake, Unverified
+from facelabel.cloudinary.notifications import Intake, Unverified
 from facelabel.errors import Rejected
 
 __all__ = ["Remote", "Report", "Trigger", "build"]

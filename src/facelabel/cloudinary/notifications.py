@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from facelabel.cloudinary import assets
+from facelabel.cloudinary import assets, signing
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.errors import Rejected
 from facelabel.media.types import ChangeKind, Delivery
@@ -25,8 +26,9 @@ from facelabel.media.types import ChangeKind, Delivery
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Asset, Json, JsonValue
-    from facelabel.media.types import AssetChange, Change
+    from facelabel.media.types import ApiKey, AssetChange, Change
 
 #: Bytes of a body, and assets in one notification, that are read.
 MAX_BODY = 10 << 20
@@ -35,6 +37,11 @@ MAX_RESOURCES = 10_000
 _MAX_TOLD = 1000
 #: Characters of an id or a path.
 _MAX_NAME = 1024
+
+#: What not every database can hold: NUL, and halves of surrogate pairs.
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+#: Where notifications are taken; the second path is the original app's.
+PATHS = ("/webhook", "/cloudinary-rekog")
 
 #: Types after which an asset may have to be looked at again.
 _ABOUT_ASSETS = frozenset(
@@ -273,6 +280,45 @@ def _move(before: Asset | None, after: Asset) -> Json:
 # ---- reading
 
 
+class Unverified(Rejected):
+    """The notification is not signed with a key of ours, or not of about now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Verifies notifications and reads them; the same for the web and for polling."""
+
+    #: Every key whose signature is accepted; asked each time, as keys may be rotated. All are
+    #: tried, whichever one the body names: it is not to be believed before it is verified.
+    keys: Callable[[], Sequence[ApiKey]]
+    clock: Clock
+    #: The only hash accepted; None takes SHA-1 and SHA-256.
+    algorithm: signing.Algorithm | None = None
+    #: Seconds a notification may be old, or ahead of our clock.
+    window: float = signing.WINDOW
+    #: Keys that never change, besides those.
+    more_keys: Sequence[ApiKey] = ()
+
+    def read(self, body: bytes, timestamp: str, signature: str) -> Delivery:
+        """Return what the notification asks for.
+
+        ``body`` is what came, byte by byte. Raises Unverified without telling what is wrong,
+        Rejected for a signed body that is none of Cloudinary's.
+        """
+        secrets = [key.secret for key in (*self.keys(), *self.more_keys)]
+        if not signing.is_notification(
+            body,
+            timestamp,
+            signature,
+            secrets=secrets,
+            now=self.clock.now(),
+            window=self.window,
+            algorithm=self.algorithm,
+        ):
+            raise Unverified
+        return read(body)
+
+
 def read(body: bytes) -> Delivery:
     """What a notification asks us to do; nothing, if it is of a type that does not concern us.
 
@@ -298,16 +344,23 @@ def read(body: bytes) -> Delivery:
 
 
 def _requests(kind: str, content: Mapping[str, Any], digest: str) -> Iterator[JobRequest]:
-    if kind in _ABOUT_ASSETS or kind == ChangeKind.TAGS:
-        resources = _resources(content)
-        images = [one for one in resources if _text(one, "resource_type") in {"", "image"}]
-        for number, one in enumerate(images):
-            is_tagged = kind == ChangeKind.TAGS
-            yield from _look_at_tags(one, f"{digest}:{number}") if is_tagged else _look(one)
-    elif kind == ChangeKind.MOVE_FOLDER:
-        path = _text(content, "to_path").strip("/")
-        if path:
-            yield JobRequest(JobKind.FOLDER, path)
+    if kind == ChangeKind.MOVE_FOLDER and (path := _text(content, "to_path").strip("/")):
+        yield JobRequest(JobKind.FOLDER, path)
+    if kind not in _ABOUT_ASSETS and kind != ChangeKind.TAGS:
+        return
+    resources = _resources(content)
+    images = [one for one in resources if _text(one, "resource_type") in {"", "image"}]
+    for number, one in enumerate(images):
+        asset_id = _text(one, "asset_id")
+        changed = _changed_tags(one) if kind == ChangeKind.TAGS else None
+        if asset_id and changed:
+            # A job of its own for each: which tags changed tells whether to ask for the asset at
+            # all.
+            yield JobRequest(JobKind.TAGS, f"{digest}:{number}", {"asset_id": asset_id, **changed})
+        elif asset_id:
+            yield JobRequest(JobKind.ASSET, asset_id)
+        elif public_id := _text(one, "to_public_id") or _text(one, "public_id"):
+            yield JobRequest(JobKind.FIND, public_id)
 
 
 def _resources(content: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -327,23 +380,11 @@ def _resources(content: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return [{"public_id": public_id} | entry for public_id, entry in resources.items()]
 
 
-def _look(asset: Mapping[str, Any]) -> Iterator[JobRequest]:
-    if asset_id := _text(asset, "asset_id"):
-        yield JobRequest(JobKind.ASSET, asset_id)
-    elif public_id := _text(asset, "to_public_id") or _text(asset, "public_id"):
-        yield JobRequest(JobKind.FIND, public_id)
-
-
-def _look_at_tags(asset: Mapping[str, Any], key: str) -> Iterator[JobRequest]:
-    """A job of its own for each: which tags changed tells whether to ask for the asset at all."""
-    asset_id = _text(asset, "asset_id")
+def _changed_tags(asset: Mapping[str, Any]) -> Json | None:
+    """What was added and removed; None where nothing is said of that."""
     added = [*_texts(asset, "added"), *_texts(asset, "updated")]
     removed = _texts(asset, "removed")
-    if asset_id and (added or removed):
-        payload: Json = {"asset_id": asset_id, "added": [*added], "removed": [*removed]}
-        yield JobRequest(JobKind.TAGS, key, payload)
-    else:
-        yield from _look(asset)
+    return {"added": [*added], "removed": [*removed]} if added or removed else None
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
@@ -351,28 +392,17 @@ def _text(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
     if value is None:
         return ""
-    if not _is_text(value) or len(value) > _MAX_NAME:
+    if not isinstance(value, str) or len(value) > _MAX_NAME or _UNKEPT.search(value):
         raise Rejected(f"{name} is not a text that can be a name")
-    return str(value)
+    return value
 
 
 def _texts(values: Mapping[str, Any], name: str) -> list[str]:
     items = values.get(name)
     if items is None:
         return []
-    if not isinstance(items, list) or not all(map(_is_text, items)):
+    if not isinstance(items, list) or not all(
+        isinstance(item, str) and not _UNKEPT.search(item) for item in items
+    ):
         raise Rejected(f"{name} is no array of texts")
     return items
-
-
-def _is_text(value: object) -> bool:
-    """Whether this is a text that every database can hold: no NUL, no half of a surrogate pair."""
-    return isinstance(value, str) and "\0" not in value and (value.isascii() or _is_unicode(value))
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -33,12 +33,14 @@ _NAME = r"[A-Za-z_][\w.-]*(?:\[[\w.-]*\])*"
 _WELL_NAMED = re.compile(_NAME, re.ASCII)
 _POSES = re.compile(f"&{_NAME}=", re.ASCII)
 _SHORT, _LONG = 8, 32
+#: What is no text at all cannot match anything, but must not raise either.
+_UTF8 = ("utf-8", "surrogatepass")
 _DELIVERY = re.compile(r"s--(?P<signature>[\w-]{8}(?:[\w-]{24})?)--", re.ASCII)
 
 
 def hexdigest(data: bytes, secret: str, algorithm: Algorithm = "sha1") -> str:
     """The hash of the data and then the secret, lower-case hexadecimal."""
-    return hashlib.new(algorithm, data + _encoded(secret)).hexdigest()
+    return hashlib.new(algorithm, data + secret.encode(*_UTF8)).hexdigest()
 
 
 # ---- API calls
@@ -67,7 +69,7 @@ def sign(
     version: int = 2,
 ) -> str:
     """The signature of a call."""
-    return hexdigest(_encoded(string_to_sign(parameters, version)), secret, algorithm)
+    return hexdigest(string_to_sign(parameters, version).encode(*_UTF8), secret, algorithm)
 
 
 def is_signed(parameters: Mapping[str, JsonValue], signature: str, secret: str) -> bool:
@@ -76,19 +78,16 @@ def is_signed(parameters: Mapping[str, JsonValue], signature: str, secret: str) 
     One signed text is one call: parameters whose names are none, and objects, cannot be signed,
     and version 1 counts only where no value could be read as further parameters.
     """
-    if not all(map(_can_be_signed, parameters, parameters.values())):
+    values = parameters.values()
+    parts = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    if any(isinstance(part, (dict, list)) for part in parts):
         return False
-    poses = any(_POSES.search(_text(value)) for value in parameters.values())
+    if not all(map(_WELL_NAMED.fullmatch, parameters)):
+        return False
+    poses = any(_POSES.search(_text(value)) for value in values)
     versions = (2,) if poses else (1, 2)
-    texts = {_encoded(string_to_sign(parameters, version)) for version in versions}
+    texts = {string_to_sign(parameters, version).encode(*_UTF8) for version in versions}
     return _matches(signature, texts, [secret], _ALGORITHMS)
-
-
-def _can_be_signed(name: str, value: JsonValue) -> bool:
-    items = value if isinstance(value, list) else [value]
-    return bool(_WELL_NAMED.fullmatch(name)) and not any(
-        isinstance(item, (dict, list)) for item in items
-    )
 
 
 def sign_answer(public_id: str, version: int, secret: str, algorithm: Algorithm = "sha1") -> str:
@@ -104,7 +103,7 @@ def sign_notification(
     body: bytes, timestamp: str, secret: str, algorithm: Algorithm = "sha1"
 ) -> str:
     """X-Cld-Signature of a notification's raw body."""
-    return hexdigest(body + _encoded(timestamp), secret, algorithm)
+    return hexdigest(body + timestamp.encode(*_UTF8), secret, algorithm)
 
 
 def is_notification(
@@ -160,7 +159,7 @@ def is_delivery(path: str, part: str, secrets: Iterable[str]) -> bool:
 
 
 def _delivery_digest(path: str, secret: str, algorithm: Algorithm) -> str:
-    digest = hashlib.new(algorithm, _encoded(path) + _encoded(secret)).digest()
+    digest = hashlib.new(algorithm, path.encode(*_UTF8) + secret.encode(*_UTF8)).digest()
     return base64.urlsafe_b64encode(digest).decode()
 
 
@@ -171,7 +170,7 @@ def _matches(
     algorithms: Iterable[Algorithm],
 ) -> bool:
     """Compare with every possibility, so that the time taken does not tell which one it was."""
-    given = _encoded(signature)
+    given = signature.encode(*_UTF8)
     expected = [
         hexdigest(text, secret, algorithm).encode()
         for text in texts
@@ -186,8 +185,3 @@ def _text(value: JsonValue) -> str:
     if isinstance(value, list):
         return ",".join(str(item) for item in value)
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _encoded(text: str) -> bytes:
-    """UTF-8; what is no text at all cannot match anything, but must not raise either."""
-    return text.encode("utf-8", "surrogatepass")

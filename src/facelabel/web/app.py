@@ -12,9 +12,8 @@ from facelabel.bootstrap.readiness import checks as readiness_checks
 from facelabel.settings.addresses import networks
 from facelabel.web import first_page, health, http, rekognition_api, webhook
 from facelabel.web.access.gate import Gate
-from facelabel.web.access.peers import Peers
 from facelabel.web.access.policy import Api, Policy
-from facelabel.web.http.budget import DISK, Budget, Pool
+from facelabel.web.http.budget import DISK, Budget, Peers, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from facelabel.cloudinary.intake import PATHS, Unverified
+from facelabel.cloudinary.notifications import PATHS, Unverified
 from facelabel.errors import Busy, FacelabelError, Rejected
 from facelabel.web.access.gate import ApiRoute
 from facelabel.web.access.policy import Api
-from facelabel.web.http.bodies import ON_THE_SPOT, Limits, bounded
+from facelabel.web.http.budget import ON_THE_SPOT, Limits, bounded
 from facelabel.web.http.refusals import ApiError, Crowded, TooLarge, TooSlow
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from facelabel.cloudinary.intake import Intake
+    from facelabel.cloudinary.notifications import Intake
     from facelabel.cloudinary.ports import Inbox
     from facelabel.media.types import Delivery
 
@@ -104,8 +104,8 @@ class _Webhook:
         signed = [request.headers.get(f"x-cld-{name}", "") for name in ("timestamp", "signature")]
         read = self._intake.read
         try:
-            async with bounded(request, self._limits) as incoming:
-                body = await incoming.read()
+            async with bounded(request, self._limits) as arriving:
+                body = await arriving.read()
                 is_small = len(body) <= ON_THE_SPOT
                 delivery = read(body, *signed) if is_small else await to_thread(read, body, *signed)
             if delivery.requests:

@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from openapi_spec_validator.readers import read_from_filename
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from facelabel.cloudinary.intake import PATHS
+from facelabel.cloudinary.notifications import PATHS
 
 Node: TypeAlias = dict[str, Any]
 

@@ -35,7 +35,7 @@ from facelabel.adapters.aws.sqs import SqsQueue
 from facelabel.adapters.aws.sqs_messages import to_message
 from facelabel.adapters.aws.table import EXPIRES
 from facelabel.adapters.rekognition import rate
-from facelabel.cloudinary.intake import PATHS
+from facelabel.cloudinary.notifications import PATHS
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.settings import SETTINGS, load, variables

@@ -7,6 +7,7 @@ differently.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
@@ -15,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from facelabel.web import http
-from facelabel.web.access.policy import Api, Caller, CallerKind, Requirement, note
-from facelabel.web.http.bodies import Limits, bounded
+from facelabel.web.access.policy import ENTRY, Api, Caller, CallerKind, Requirement
+from facelabel.web.http.budget import Limits, bounded
 from facelabel.web.http.refusals import ApiError
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ READ = (
     *("X-FeatureRateLimit-Limit", "X-FeatureRateLimit-Remaining", "X-FeatureRateLimit-Reset"),
     "X-Request-Id",
 )
-#: The header that names who may read.
+#: The header that names who may read, and the one that lets them use a stored login.
 ALLOWED = "Access-Control-Allow-Origin"
+WITH_LOGIN = "Access-Control-Allow-Credentials"
 #: Seconds for which a browser remembers what it may.
 REMEMBERED = 600
 _CLOSE = {"Connection": "close"}
@@ -85,6 +87,7 @@ class Gate:
     ) -> None:
         """``refusals``: for APIs whose clients do not read errors in Cloudinary's shape."""
         self._site = site
+        self._api_routes = [route for route in site.routes if isinstance(route, ApiRoute)]
         self._policy = policy
         self._refusals = refusals or {}
 
@@ -110,42 +113,39 @@ class Gate:
             return
         caller, policy = Caller.of(scope), self._policy
         standing = policy.standing(caller)
-        first = _asked_first(scope) if caller.method == "OPTIONS" else ""
         if standing is CallerKind.MISDIRECTED:
-            refusal = ApiError(MISDIRECTED, _MISDIRECTED)
-            await (await self._refused(scope, receive, refusal, None))(scope, receive, send)
+            await self._refuse(scope, receive, send, ApiError(MISDIRECTED, _MISDIRECTED))
             return
-        api = self._api({**scope, "method": first or caller.method})
+        first = _asked_first(scope) if caller.method == "OPTIONS" else ""
+        meant = {**scope, "method": first} if first else scope
+        # None if there is nothing of that path and method.
+        routes = (one for one in self._api_routes if one.matches(meant)[0] is Match.FULL)
+        api = next((route.api for route in routes), None)
+        told = _page_headers(policy, api, caller, standing)
         if first:
-            told = _preflight(policy, api, caller, first)
             status = _NO_CONTENT if ALLOWED in told else _FORBIDDEN
-            await Response(status_code=status, headers=told)(scope, receive, send)
+            await Response(status_code=status, headers=_preflight(told, first))(
+                scope, receive, send
+            )
             return
-        send = _telling(send, _page_headers(policy, api, caller))
-        asked = policy.entry(api, standing) if api else Requirement.KEY
+        send = partial(_send, send, told)
+        asked = policy.terms[api][standing] if api else Requirement.KEY
         if asked is Requirement.REFUSED:
-            refusal = ApiError(_FORBIDDEN, _REASONS[standing])
-            await (await self._refused(scope, receive, refusal, api))(scope, receive, send)
+            await self._refuse(scope, receive, send, ApiError(_FORBIDDEN, _REASONS[standing]), api)
             return
-        note(scope, asked)
+        scope[ENTRY] = asked
         await self._site(scope, receive, send)
 
-    def _api(self, scope: Scope) -> Api | None:
-        """The API that a request is for; None if there is nothing of that name and method."""
-        for route in self._site.routes:
-            if isinstance(route, ApiRoute) and route.matches(scope)[0] is Match.FULL:
-                return route.api
-        return None
-
-    async def _refused(
-        self, scope: Scope, receive: Receive, refusal: ApiError, api: Api | None
-    ) -> Response:
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, refusal: ApiError, api: Api | None = None
+    ) -> None:
         try:
             async with bounded(Request(scope, receive), _DROPPED, is_wanted=False):
                 raise refusal
         except ApiError as error:
             make = self._refusals.get(api) if api else None
-            return make(error) if make else http.failed(error, "")
+            answer = make(error) if make else http.failed(error, "")
+        await answer(scope, receive, send)
 
 
 def _asked_first(scope: Scope) -> str:
@@ -154,61 +154,50 @@ def _asked_first(scope: Scope) -> str:
     return str(found.decode("latin-1"))
 
 
-def _telling(send: Send, told: Mapping[str, str]) -> Send:
+async def _send(send: Send, told: Mapping[str, str], message: Message) -> None:
     """Add headers to the answer; what it says itself stands."""
-
-    async def tell(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            for name, value in told.items():
-                if name == "Vary":
-                    headers.add_vary_header(value)
-                else:
-                    headers.setdefault(name, value)
-        await send(message)
-
-    return tell
+    if message["type"] == "http.response.start":
+        headers = MutableHeaders(raw=message.setdefault("headers", []))
+        for name, value in told.items():
+            if name == "Vary":
+                headers.add_vary_header(value)
+            else:
+                headers.setdefault(name, value)
+    await send(message)
 
 
 # ---- what browsers are told: which pages may read an answer (CORS), and what may be made of it
 
 
-def _page_headers(policy: Policy, api: Api | None, caller: Caller) -> dict[str, str]:
+def _page_headers(
+    policy: Policy, api: Api | None, caller: Caller, standing: CallerKind
+) -> dict[str, str]:
     """What every answer says, errors too: a page that may ask has to see why it was refused."""
-    told = _readers(policy, api, caller)
+    told = {}
+    is_same_for_all = api is Api.DELIVERY and api in policy.shared_doors
+    if caller.origin in policy.allowed_origins and not is_same_for_all:
+        told = {ALLOWED: caller.origin, WITH_LOGIN: "true"}
+    elif api in policy.shared_doors:
+        told = {ALLOWED: "*"}
     is_shared = bool(told)
     if is_shared:
         told["Access-Control-Expose-Headers"] = ", ".join(READ)
     # The URL that was signed is what lets in, wherever the picture is shown.
-    is_by_url = (
-        api is Api.DELIVERY and policy.entry(api, policy.standing(caller)) is Requirement.KEY
-    )
+    is_by_url = api is Api.DELIVERY and policy.terms[api][standing] is Requirement.KEY
     site = "cross-origin" if is_shared or is_by_url else "same-origin"
     told["Cross-Origin-Resource-Policy"] = site
     told["X-Content-Type-Options"] = "nosniff"
-    is_same_for_all = told.get(ALLOWED) == "*" and api is Api.DELIVERY
     return told if is_same_for_all else told | {"Vary": "Origin"}
 
 
-def _preflight(policy: Policy, api: Api | None, caller: Caller, method: str) -> dict[str, str]:
-    """What a browser is told that asks first; nothing that lets it go on where pages may not."""
-    told = _readers(policy, api, caller)
-    if told:
-        told |= {
+def _preflight(told: Mapping[str, str], method: str) -> dict[str, str]:
+    """What a browser hears that asks first; nothing that lets it go on where pages may not."""
+    answer = {name: told[name] for name in (ALLOWED, WITH_LOGIN) if name in told}
+    if answer:
+        answer |= {
             "Access-Control-Allow-Methods": method,
             "Access-Control-Allow-Headers": ", ".join(SENT),
             "Access-Control-Max-Age": str(REMEMBERED),
         }
     asked = "Access-Control-Request-Method, Access-Control-Request-Headers"
-    return told | {"Vary": f"Origin, {asked}"}
-
-
-def _readers(policy: Policy, api: Api | None, caller: Caller) -> dict[str, str]:
-    """Whose pages may read the answer; nothing where none may but our own."""
-    is_same_for_all = api is Api.DELIVERY and api in policy.shared_doors
-    if caller.origin in policy.allowed_origins and not is_same_for_all:
-        return {
-            ALLOWED: caller.origin,
-            "Access-Control-Allow-Credentials": "true",
-        }
-    return {ALLOWED: "*"} if api in policy.shared_doors else {}
+    return answer | {"Vary": f"Origin, {asked}"}

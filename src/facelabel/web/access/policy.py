@@ -45,7 +45,8 @@ FORWARDING_BEGINNINGS = (
 )
 #: A host with or without a port; whatever else some program reads out of it is none of ours.
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^\[\]:/?#@\\\s]+)(:\d{1,5})?", re.ASCII)
-_SCOPE_KEY = "facelabel.entry"
+#: In a connection: what the gate found to be asked of who comes (see :func:`noted`).
+ENTRY = "facelabel.entry"
 #: In the state of a connection: whether it is another user's (see neighbours).
 OTHERS = "facelabel.others"
 _NOT_FOREIGN = frozenset({"", "none", "same-origin"})
@@ -213,53 +214,39 @@ class Policy:
         """Whether there is anybody who needs no key."""
         return is_only_here(self.host, self.public_url) and not self.require_keys
 
-    def entry(self, api: Api, standing: CallerKind) -> Requirement:
-        """What an API asks of that kind of caller."""
-        if api is Api.DELIVERY and self.public_delivery and standing is not CallerKind.MISDIRECTED:
-            return Requirement.OPEN
-        return TERMS[api][standing]
+    @cached_property
+    def terms(self) -> Mapping[Api, Mapping[CallerKind, Requirement]]:
+        """What each API asks of each kind of caller."""
+        return {**TERMS, Api.DELIVERY: _row(*[_OPEN] * 5)} if self.public_delivery else TERMS
 
     def standing(self, caller: Caller) -> CallerKind:
         """How somebody stands to us."""
-        if self._is_misdirected(caller):
+        # A page may have pointed a name of its own at this computer (DNS rebinding).
+        is_ours = not is_loopback(self.host) or not caller.authority or is_loopback(caller.host)
+        if not is_ours and caller.host != urlsplit(self.public_url).hostname:
             return CallerKind.MISDIRECTED
-        if self._is_foreign(caller):
+        is_allowed = caller.origin in self.allowed_origins
+        is_elsewhere = caller.origin != "" and caller.origin not in self._own_origins(caller)
+        if not is_allowed and (caller.site not in _NOT_FOREIGN or is_elsewhere):
             return CallerKind.LINK if caller.follows_link else CallerKind.FOREIGN
         # Nothing may speak against a program on this computer.
         is_near = is_loopback(caller.peer) and is_loopback(caller.host) and caller.is_modern
         if not (self.serves_only_here and is_near) or caller.is_forwarded or caller.is_others:
             return CallerKind.REMOTE
-        return CallerKind.GUEST if caller.origin in self.allowed_origins else CallerKind.LOCAL
+        return CallerKind.GUEST if is_allowed else CallerKind.LOCAL
 
     @cached_property
     def shared_doors(self) -> frozenset[Api]:
         """Whose answers the pages of every origin may read, as Cloudinary's."""
         return frozenset({Api.UPLOAD, Api.DELIVERY} if self.public_delivery else {Api.UPLOAD})
 
-    def _is_misdirected(self, caller: Caller) -> bool:
-        """Whether a page may have pointed a name of its own at this computer (DNS rebinding)."""
-        if not is_loopback(self.host) or not caller.authority:
-            return False
-        return not is_loopback(caller.host) and caller.host != urlsplit(self.public_url).hostname
-
-    def _is_foreign(self, caller: Caller) -> bool:
-        """Whether the page of another site asks, that nobody allowed."""
-        if caller.origin in self.allowed_origins:
-            return False
-        if caller.site not in _NOT_FOREIGN:
-            return True
-        if not caller.origin:
-            return False
-        own = {origin_of(f"{scheme}://{caller.authority}") for scheme in ("http", "https")}
-        return caller.origin not in own | {origin_of(self.public_url)}
-
-
-def note(scope: Scope, entry: Requirement) -> None:
-    """Tell whoever answers what was decided."""
-    scope[_SCOPE_KEY] = entry
+    def _own_origins(self, caller: Caller) -> set[str]:
+        """Where the pages are that we serve ourselves."""
+        asked = {origin_of(f"{scheme}://{caller.authority}") for scheme in ("http", "https")}
+        return asked | {origin_of(self.public_url)}
 
 
 def noted(scope: Scope) -> Requirement:
-    """What was decided; where nobody did, a key is needed."""
-    entry: Requirement = scope.get(_SCOPE_KEY, Requirement.KEY)
+    """What was decided of who asks; where nobody did, a key is needed."""
+    entry: Requirement = scope.get(ENTRY, Requirement.KEY)
     return entry

@@ -36,7 +36,7 @@ from facelabel.media.types import Origin
 from facelabel.web.access import policy
 from facelabel.web.access.policy import Requirement
 from facelabel.web.http import multipart
-from facelabel.web.http.bodies import ON_THE_SPOT, Limits, bounded
+from facelabel.web.http.budget import ON_THE_SPOT, Limits, bounded
 from facelabel.web.http.multipart import FilePart, Form, base_name
 from facelabel.web.http.refusals import ApiError
 
@@ -55,8 +55,7 @@ if TYPE_CHECKING:
 
     from facelabel.core.model import Json, JsonValue
     from facelabel.media.types import ApiKey
-    from facelabel.web.http.bodies import Incoming
-    from facelabel.web.http.budget import Lanes
+    from facelabel.web.http.budget import Body, Lanes
 
     Answer: TypeAlias = "Json | Response"
     Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -193,10 +192,10 @@ async def receiving(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _MULTIPART:
         limits = replace(limits, body=min(limits.body, MAX_PLAIN))
-    async with bounded(request, limits) as incoming:
+    async with bounded(request, limits) as body:
         admit(request.headers)
         _check_kind(kind, len(request.headers.get("content-length", "").strip("0")))
-        form = await _form(incoming, request, kind)
+        form = await _form(body, request, kind)
         try:
             values = _merged([*request.query_params.multi_items(), *form.pairs])
             path = {name: str(value) for name, value in request.path_params.items()}
@@ -305,14 +304,14 @@ def _check_kind(kind: str, size: int) -> None:
         raise ApiError(400, f"Content-Type {kind or 'of the body'} is not supported")
 
 
-async def _form(incoming: Incoming, request: Request, kind: str) -> Form:
+async def _form(body: Body, request: Request, kind: str) -> Form:
     if kind == _MULTIPART:
-        return await multipart.read(incoming, request.headers["content-type"])
-    body = await incoming.read()
-    _check_kind(kind, len(body))
-    if len(body) > ON_THE_SPOT:
-        return Form(await run_in_threadpool(_pairs, kind, body))
-    return Form(_pairs(kind, body))
+        return await multipart.read(body, request.headers["content-type"])
+    data = await body.read()
+    _check_kind(kind, len(data))
+    if len(data) > ON_THE_SPOT:
+        return Form(await run_in_threadpool(_pairs, kind, data))
+    return Form(_pairs(kind, data))
 
 
 def _pairs(kind: str, body: bytes) -> Sequence[tuple[str, JsonValue]]:

@@ -20,8 +20,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from facelabel.inputs.scanning import MAX_PAIRS
-from facelabel.web.http.bodies import storing
-from facelabel.web.http.budget import SMALL
+from facelabel.web.http.budget import SMALL, storing
 from facelabel.web.http.refusals import ApiError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from facelabel.core.model import JsonValue
-    from facelabel.web.http.bodies import Incoming
+    from facelabel.web.http.budget import Body
 
 #: The one field that may be a file, or a text of any length: an URL, or a whole file in base64.
 FILE = "file"
@@ -92,20 +91,23 @@ class Form:
             part.file.close()
 
 
-async def read(incoming: Incoming, content_type: str) -> Form:
+async def read(body: Body, content_type: str) -> Form:
     """The fields of a body; whoever calls closes the form.
 
     Raises ApiError for what is no such body, or too much of one; NoRoom where the disk is full.
     """
-    reader = _Reader(content_type, incoming.limits.spool)
+    budget = body.limits.budget
+    reader = _Reader(content_type, body.limits.spool)
     try:
-        async for piece in incoming.pieces():
+        while piece := await body.piece():
             texts, files = reader.texts, reader.files
             if reader.announces(piece) > _FEW or reader.files > SMALL:
                 await run_in_threadpool(reader.write, piece)
             else:
                 reader.write(piece)
-            await incoming.keep(memory=reader.texts - texts, disk=reader.files - files)
+            await body.keep(reader.texts - texts, budget.memory)
+            if reader.files > files:
+                await body.keep(reader.files - files, budget.disk)
         return await run_in_threadpool(reader.form)
     except BaseException:
         reader.close()

@@ -17,7 +17,7 @@ from facelabel.rekognition import error_codes, sigv4, validation
 from facelabel.rekognition.error_codes import Refusal
 from facelabel.web.access import policy
 from facelabel.web.access.policy import Requirement
-from facelabel.web.http.bodies import Limits, bounded
+from facelabel.web.http.budget import Limits, bounded
 from facelabel.web.http.refusals import ApiError, Crowded, TooLarge
 from facelabel.web.rekognition_api import auth, operations
 from facelabel.web.rekognition_api.throttle import Throttle
@@ -50,12 +50,12 @@ class Endpoint:
         """Read a call within limits, perform it where it may block, answer."""
         request_id = str(uuid.uuid4())
         try:
-            async with bounded(request, self._limits) as incoming:
+            async with bounded(request, self._limits) as arriving:
                 # Whose call it is said to be: refused before its body is read.
                 needs_key = policy.noted(request.scope) is not Requirement.OPEN
                 header = ",".join(request.headers.getlist("authorization"))
                 claim = auth.claim(self._context, header, needs_key=needs_key)
-                body = await incoming.read()
+                body = await arriving.read()
                 response = await run_in_threadpool(self._answered, request, body, claim, request_id)
         except ClientDisconnect:
             return Response(status_code=400)

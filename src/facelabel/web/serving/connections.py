@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facelabel.settings.addresses import is_loopback
 from facelabel.web.access import neighbours, policy
-from facelabel.web.access.peers import Peers, peer
+from facelabel.web.http.budget import Peers, peer
 
 if TYPE_CHECKING:
     import asyncio

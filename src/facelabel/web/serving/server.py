@@ -20,8 +20,8 @@ from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.core.jobs import JobKind
 from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.settings.addresses import networks
-from facelabel.web.access.peers import Peers
 from facelabel.web.app import create
+from facelabel.web.http.budget import Peers
 from facelabel.web.serving.accepting import Acceptor, connections
 from facelabel.web.serving.connections import Connection, Lobby, Unrepeated
 

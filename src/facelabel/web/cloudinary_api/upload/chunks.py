@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from facelabel.errors import Busy
 from facelabel.web.http import ApiError
-from facelabel.web.http.bodies import storing
+from facelabel.web.http.budget import storing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
