@@ -33,14 +33,13 @@ from rich.console import Console
 from rich.table import Table
 
 from facelabel import images
-from facelabel.engine.alignment import chips
+from facelabel.engine.chips import Embedding, chips
 from facelabel.engine.devices import Device
-from facelabel.engine.embedding import Embedding
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.fetching import Fetcher
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.engine.models.model_store import ModelStore
-from facelabel.engine.pixels import decode
+from facelabel.images.decoding import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -141,7 +140,7 @@ def _chips(options: argparse.Namespace, engine: Engine, count: int) -> npt.NDArr
 def _chip(
     engine: Engine, image: bytes, template: tuple[tuple[float, float], ...], size: int
 ) -> npt.NDArray[np.uint8]:
-    whole = decode(image, images.Limits()).image
+    whole = decode(image, images.Limits())[0]
     ratios = np.array([t.face.landmarks for t in engine.analyse(image).templates[:1]], np.float32)
     return chips(whole, ratios * np.array(whole.size, np.float32), template, size)
 

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from facelabel.engine.devices import InferenceSession, SessionOptions
 from facelabel.engine.models import graph_layout
-from facelabel.engine.runtime import InferenceSession, SessionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,21 +10,21 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from PIL import Image
+from tests.decoded import decode
 
-from facelabel.engine import pixels
-from facelabel.engine.detection import CenterFace, Detections, YuNet, distinct
+from facelabel.engine.detection import CenterFace, Detections, YuNet, distinct, find_faces
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.engine.network import Network
-from facelabel.engine.scales import find_faces
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tests.decoded import Picture
+
     from facelabel.engine.detection import Detector
     from facelabel.engine.models.model_store import ModelStore
-    from facelabel.engine.pixels import Picture
 
     Point: TypeAlias = tuple[float, float]
     Area: TypeAlias = tuple[float, float, float, float]
@@ -52,7 +52,7 @@ def detector(request: pytest.FixtureRequest) -> Detector:
 
 @functools.cache
 def read(path: Path) -> Picture:
-    return pixels.decode(path.read_bytes(), Limits())
+    return decode(path.read_bytes(), Limits())
 
 
 def boxes(detector: Detector, path: Path) -> list[Area]:

@@ -16,12 +16,11 @@ from click.testing import CliRunner
 from facelabel.cli import cli
 from facelabel.cli.framework import EXIT_REJECTED
 from facelabel.engine import devices
-from facelabel.engine.devices import Device
-from facelabel.engine.embedding import Embedding
+from facelabel.engine.chips import Embedding
+from facelabel.engine.devices import Device, get_available_providers
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.engine.network import Network
-from facelabel.engine.runtime import get_available_providers
 from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 

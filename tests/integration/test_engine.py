@@ -22,8 +22,8 @@ from tests.hostile_files import EXPECTED
 from tests.photographs import PEOPLE
 
 from facelabel.core.model import Reason
+from facelabel.engine.chips import Embedding
 from facelabel.engine.devices import Device
-from facelabel.engine.embedding import Embedding
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import BUILTIN, builtin_packs
 from facelabel.errors import ConfigurationError, UnreadableImage

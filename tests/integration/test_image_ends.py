@@ -10,10 +10,10 @@ import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image, PngImagePlugin
+from tests.decoded import decode
 
-from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits, jpeg
+from facelabel.images import Limits, formats
 from facelabel.images.decoding import inspect
 
 if TYPE_CHECKING:
@@ -120,11 +120,11 @@ class TestBehindThePicture:
 
     def test_many_scans_are_still_too_much_work(self) -> None:
         plain = file_of(Image.new("RGB", (4000, 3000), "teal"), "JPEG", progressive=True)
-        found = jpeg.structure(plain)
+        found = formats.jpeg_structure(plain)
         scan = plain[plain.rfind(b"\xff\xda") : found.end - 2]
         bomb = plain[:-2] + scan * 400 + b"\xff\xd9"
 
-        assert jpeg.structure(bomb).scans == found.scans + 400
+        assert formats.jpeg_structure(bomb).scans == found.scans + 400
         with pytest.raises(UnreadableImage, match="too much memory or time"):
             inspect(bomb, Limits())
 
@@ -136,8 +136,8 @@ class TestBehindThePicture:
     def test_bytes_before_a_marker_are_gone_through_once(self) -> None:
         """Were each tried as the first one, four million would take days."""
         run = b"\xff" * 4_000_000
-        assert not jpeg.structure(b"\xff\xd8" + run + b"\0").is_ended
-        assert jpeg.structure(b"\xff\xd8" + run + b"\0" + run + b"\0").end == 8_000_004
+        assert not formats.jpeg_structure(b"\xff\xd8" + run + b"\0").is_ended
+        assert formats.jpeg_structure(b"\xff\xd8" + run + b"\0" + run + b"\0").end == 8_000_004
 
     @pytest.mark.parametrize("fill", [b"\xff", b"\0", b"\xff\0"])
     def test_bytes_between_segments(self, fill: bytes) -> None:
@@ -155,7 +155,7 @@ class TestBehindThePicture:
         at = plain.rindex(b"\xff\xc4")
         data = plain[:at] + b"\xff" * 300_000 + plain[at:]
 
-        assert jpeg.structure(data).scans == jpeg.structure(plain).scans
+        assert formats.jpeg_structure(data).scans == formats.jpeg_structure(plain).scans
         assert (pixels(data) == pixels(plain)).all()
 
     @pytest.mark.parametrize(("number", "size"), [(65, 100), (17, 65_000)])
@@ -186,8 +186,8 @@ class TestBehindThePicture:
         """Each is noted down with all of its coefficients."""
         plain = file_of(picture(), "JPEG", progressive=True)
         scan = bytes([0xFF, 0xDA, 2, 4, 255]) + b"\1\0" * 255 + b"\0\x3f\0"
-        found = jpeg.structure(plain[:-2] + scan * 10 + b"\xff\xd9")
-        assert found.scans == jpeg.structure(plain).scans
+        found = formats.jpeg_structure(plain[:-2] + scan * 10 + b"\xff\xd9")
+        assert found.scans == formats.jpeg_structure(plain).scans
 
     def test_chunks_without_end_are_refused(self) -> None:
         empty = b"\0\0\0\0tEXt\0\0\0\0"
@@ -241,11 +241,11 @@ class TestNoEndMarker:
     def test_a_plane_that_never_came(self) -> None:
         """Of a JPEG that has a scan for each colour."""
         plain = file_of(picture(), "JPEG", progressive=True)
-        found = jpeg.structure(plain)
+        found = formats.jpeg_structure(plain)
         assert found.has_every_part
         assert found.is_refined
         only_first = plain[: plain.index(b"\xff\xda")] + b"\xff\xd9"
-        assert not jpeg.structure(only_first).has_every_part
+        assert not formats.jpeg_structure(only_first).has_every_part
         assert not is_read(only_first)
 
     @pytest.mark.parametrize("mode", MODES)
@@ -270,7 +270,7 @@ class TestNoEndMarker:
     def test_a_grey_corner_costs_no_picture_that_may_be_read(self, how: str) -> None:
         grey = Image.new("RGB", (160, 160), (128, 128, 128))
         data = file_of(grey, "JPEG", **WRITTEN[how])
-        scans = jpeg.structure(data).scans
+        scans = formats.jpeg_structure(data).scans
         for times in (1, 2, 5):
             limits = Limits(work=160 * 160 * scans * times, memory=160 * 160 * 7)
             assert decode(data, limits, max_side=40).width == 160
@@ -286,7 +286,7 @@ class TestNoEndMarker:
 
     def test_looking_costs_and_is_paid_for(self) -> None:
         data = file_of(picture(), "JPEG")
-        limits = Limits(work=175 * 130 * jpeg.ENDINGS - 1)
+        limits = Limits(work=175 * 130 * formats.JPEG_ENDINGS - 1)
 
         decode(data, limits)
         with pytest.raises(UnreadableImage, match="too much memory or time"):

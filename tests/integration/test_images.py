@@ -23,15 +23,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from tests import hostile_files
+from tests.decoded import decode
 from tests.examples import examples
 from tests.hostile_files import EXPECTED
 from tests.waiting import PATIENCE
 
-from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
-from facelabel.images import Limits, containers, jpeg
-from facelabel.images.decoding import inspect, load
-from facelabel.images.limits import MemoryBudget
+from facelabel.images import Limits, containers, formats
+from facelabel.images.decoding import MemoryBudget, inspect, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,9 +46,9 @@ if TYPE_CHECKING:
 HOSTILE = """
 import json, re, resource, sys
 from pathlib import Path
-from facelabel.engine.pixels import decode
 from facelabel.errors import UnreadableImage
 from facelabel.images import Limits
+from facelabel.images.decoding import decode
 
 def status(name):
     text = Path("/proc/self/status").read_text()
@@ -57,10 +56,10 @@ def status(name):
 
 def read(path):
     try:
-        picture = decode(Path(path).read_bytes(), Limits())
+        _, (width, height) = decode(Path(path).read_bytes(), Limits())
     except UnreadableImage as error:
         return str(error)
-    return f"{picture.width} {picture.height}"
+    return f"{width} {height}"
 
 for line in sys.stdin:
     Path("/proc/self/clear_refs").write_text("5")  # the peak is now
@@ -414,7 +413,7 @@ class TestLimits:
     @pytest.mark.parametrize("scans", [1, 4])
     def test_scans_of_a_jpeg_inside_a_tiff_are_work(self, scans: int) -> None:
         data = tiff_of_jpegs(*[progressive(8 - 1 + scans)] * 2)
-        found = jpeg.structure(progressive(8 - 1 + scans)).scans
+        found = formats.jpeg_structure(progressive(8 - 1 + scans)).scans
         assert found == 6 + 8 - 1 + scans
 
         assert decode(data, Limits(work=64 * 128 * found)).pixels.shape == (128, 64, 3)

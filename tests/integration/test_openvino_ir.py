@@ -9,9 +9,9 @@ import onnx
 import pytest
 from tests.openvino import SIDE, Network
 
+from facelabel.engine.devices import InferenceSession
 from facelabel.engine.models import openvino_ir
 from facelabel.engine.models.conversion import convert
-from facelabel.engine.runtime import InferenceSession
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from facelabel.engine.alignment import Similarity, chips
+from facelabel.engine.chips import Similarity, chips
 from facelabel.engine.models.manifest import ARCFACE_TEMPLATE
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.waiting import PATIENCE, until
 
-from facelabel.engine.fair_semaphore import FairSemaphore
+from facelabel.engine.engine import FairSemaphore
 
 
 def test_no_more_than_so_many_at_once() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from facelabel.core.model import Box, Face, Pose, Reason, Template
 from facelabel.core.quality import SHARP, Comparable
-from facelabel.engine import quality_measures
+from facelabel.engine import chips
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,30 +44,30 @@ def seen(
 
 @pytest.mark.parametrize("angle", [-60, -30, 0, 30, 60])
 def test_yaw_is_positive_to_the_viewers_right(angle: float) -> None:
-    found = quality_measures.pose(seen(yaw=angle))
+    found = chips.pose(seen(yaw=angle))
     assert found.yaw == pytest.approx(angle, abs=6)
     assert found.roll == pytest.approx(0, abs=3)
 
 
 @pytest.mark.parametrize("angle", [-40, -20, 0, 20, 40])
 def test_pitch_is_positive_upwards(angle: float) -> None:
-    found = quality_measures.pose(seen(pitch=angle))
+    found = chips.pose(seen(pitch=angle))
     assert found.pitch == pytest.approx(angle, abs=6)
     assert found.yaw == pytest.approx(0, abs=1)
 
 
 @pytest.mark.parametrize("angle", [-170, -90, -20, 0, 20, 90, 170])
 def test_roll_is_clockwise(angle: float) -> None:
-    assert quality_measures.pose(seen(roll=angle)).roll == pytest.approx(angle, abs=1)
+    assert chips.pose(seen(roll=angle)).roll == pytest.approx(angle, abs=1)
 
 
 def test_pose_does_not_depend_on_size() -> None:
-    large, small = (quality_measures.pose(seen(yaw=25, pitch=-10, scale=s)) for s in (10, 0.2))
+    large, small = (chips.pose(seen(yaw=25, pitch=-10, scale=s)) for s in (10, 0.2))
     assert (large.yaw, large.pitch) == pytest.approx((small.yaw, small.pitch), abs=0.1)
 
 
 def test_pose_of_landmarks_that_all_coincide_is_a_number() -> None:
-    found = quality_measures.pose(np.full((5, 2), 3, np.float32))
+    found = chips.pose(np.full((5, 2), 3, np.float32))
     assert all(math.isfinite(angle) for angle in (found.yaw, found.pitch, found.roll))
 
 
@@ -79,41 +79,41 @@ def test_sharpness_falls_with_blur_and_stays_within_0_and_100() -> None:
         blurs.append(
             (last[:-1, :-1] + last[1:, :-1] + last[:-1, 1:] + last[1:, 1:]) / np.float32(4)
         )
-    values = [quality_measures.sharpness(light) for light in blurs]
+    values = [chips.sharpness(light) for light in blurs]
     assert values == sorted(values, reverse=True)
     assert 0 < values[-1] < values[0] < 100
-    assert quality_measures.sharpness(np.full((80, 72), 128, np.float32)) == 0
+    assert chips.sharpness(np.full((80, 72), 128, np.float32)) == 0
 
 
 def test_sharpness_is_of_the_picture_not_of_its_light() -> None:
     noise = np.random.default_rng(0).uniform(0, 255, (80, 72)).astype(np.float32)
-    assert quality_measures.sharpness(noise / np.float32(4) + np.float32(20)) == pytest.approx(
-        quality_measures.sharpness(noise)
+    assert chips.sharpness(noise / np.float32(4) + np.float32(20)) == pytest.approx(
+        chips.sharpness(noise)
     )
 
 
 def test_a_good_face_has_no_reasons() -> None:
-    assert list(quality_measures.GOOD.reasons(GOOD, SIZE)) == []
+    assert list(chips.GOOD.reasons(GOOD, SIZE)) == []
 
 
 @pytest.mark.parametrize(
     ("face", "reason"),
     [
-        (replace(GOOD, sharpness=quality_measures.GOOD.sharpness - 1), Reason.LOW_SHARPNESS),
-        (replace(GOOD, brightness=quality_measures.GOOD.brightness - 1), Reason.LOW_BRIGHTNESS),
-        (replace(GOOD, confidence=quality_measures.GOOD.confidence - 1), Reason.LOW_CONFIDENCE),
-        (replace(GOOD, pose=Pose(quality_measures.GOOD.yaw + 1, 0, 0)), Reason.EXTREME_POSE),
-        (replace(GOOD, pose=Pose(0, -quality_measures.GOOD.pitch - 1, 0)), Reason.EXTREME_POSE),
+        (replace(GOOD, sharpness=chips.GOOD.sharpness - 1), Reason.LOW_SHARPNESS),
+        (replace(GOOD, brightness=chips.GOOD.brightness - 1), Reason.LOW_BRIGHTNESS),
+        (replace(GOOD, confidence=chips.GOOD.confidence - 1), Reason.LOW_CONFIDENCE),
+        (replace(GOOD, pose=Pose(chips.GOOD.yaw + 1, 0, 0)), Reason.EXTREME_POSE),
+        (replace(GOOD, pose=Pose(0, -chips.GOOD.pitch - 1, 0)), Reason.EXTREME_POSE),
         (replace(GOOD, box=Box(0.5, 0.5, 0.29, 0.5)), Reason.SMALL_BOUNDING_BOX),
         (replace(GOOD, box=Box(0.5, 0.5, 0.5, 0.29)), Reason.SMALL_BOUNDING_BOX),
     ],
 )
 def test_each_fault_has_its_reason(face: Face, reason: Reason) -> None:
-    assert list(quality_measures.GOOD.reasons(face, SIZE)) == [reason]
+    assert list(chips.GOOD.reasons(face, SIZE)) == [reason]
 
 
 def test_a_face_just_at_the_bar_is_good_enough() -> None:
-    bar = quality_measures.GOOD
+    bar = chips.GOOD
     just = replace(
         GOOD, confidence=bar.confidence, sharpness=bar.sharpness, brightness=bar.brightness,
         pose=Pose(bar.yaw, bar.pitch, 0),
@@ -122,7 +122,7 @@ def test_a_face_just_at_the_bar_is_good_enough() -> None:
 
 
 def test_a_face_upside_down_can_still_be_enrolled() -> None:
-    assert list(quality_measures.GOOD.reasons(replace(GOOD, pose=Pose(0, 0, 180)), SIZE)) == []
+    assert list(chips.GOOD.reasons(replace(GOOD, pose=Pose(0, 0, 180)), SIZE)) == []
 
 
 class TestComparable:
@@ -156,4 +156,4 @@ class TestComparable:
         )
 
     def test_a_portrait_is_sharp_where_it_can_be_compared(self) -> None:
-        assert quality_measures.GOOD.sharpness == Comparable().sharpness
+        assert chips.GOOD.sharpness == Comparable().sharpness

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +30,7 @@ _OPPOSITE = (2.0, 0.0)
 
 def linear(points: Sequence[tuple[float, float]], x: float) -> float:
     """Return y at x on the lines through points (x, y), x ascending; level beyond both ends."""
-    right = bisect_left(points, x, key=lambda point: point[0])
+    right = bisect_left(points, x, key=itemgetter(0))
     if right == len(points):
         return points[-1][1]
     (end, there) = points[right]
@@ -43,12 +44,17 @@ def validate(points: Sequence[tuple[float, float]]) -> None:
     """Refuse points that do not fall strictly from (0, 100) to (2, 0): ConfigurationError."""
     if not points:
         raise ConfigurationError("a calibration needs at least one point")
-    for (near, high), (far, low) in itertools.pairwise((_IDENTICAL, *points, _OPPOSITE)):
+    for (near, high), (far, low) in itertools.pairwise(curve(points)):
         if not (near < far and high > low):
             raise ConfigurationError(
                 "distances must rise from 0 to 2 while similarities fall from 100 to 0,"
                 f" which ({near:g}, {high:g}), ({far:g}, {low:g}) do not"
             )
+
+
+def curve(points: Sequence[tuple[float, float]]) -> Points:
+    """A pack's points with the two that belong to every pack."""
+    return (_IDENTICAL, *points, _OPPOSITE)
 
 
 def similarity(points: Sequence[tuple[float, float]], distance: float) -> float:
@@ -58,13 +64,12 @@ def similarity(points: Sequence[tuple[float, float]], distance: float) -> float:
     them, strictly falling from 100 at distance 0 to 0 at 2; what rounding puts outside 0..2 is
     clamped.
     """
-    return linear((_IDENTICAL, *points, _OPPOSITE), distance)
+    return linear(curve(points), distance)
 
 
 def distance(points: Sequence[tuple[float, float]], level: float) -> float:
     """Return the L2 distance, 0..2, of a similarity of 0..100: :func:`similarity`'s inverse."""
-    curve = (_IDENTICAL, *points, _OPPOSITE)
-    return linear([(-similarity, distance) for distance, similarity in curve], -level)
+    return linear([(-similarity, distance) for distance, similarity in curve(points)], -level)
 
 
 def stricter(own: Points, published: Points) -> Points:

@@ -4,6 +4,11 @@ The packages that drive other devices come in place of ``onnxruntime``, or besid
 which of them a user wants is theirs to say by installing one. Whether a driver works is known only
 when it has been asked: libraries of CUDA may be missing, and ONNX Runtime would go on without a
 word on the processor.
+
+Both report to nobody. ONNX Runtime, as it is built since 1.32, keeps a device id in the user's
+cache and tells its makers of every session, unless it is told not to before it is loaded. OpenVINO
+keeps one in the user's home and tells its makers that it was loaded, by a package of its own,
+without which it goes on.
 """
 
 from __future__ import annotations
@@ -12,23 +17,41 @@ import enum
 import functools
 import importlib.util
 import logging
+import os
+import sys
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from facelabel.engine.runtime import (
-    InferenceSession,
-    SessionOptions,
-    get_available_providers,
-    openvino,
-)
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+from onnxruntime import (  # type: ignore[import-untyped]
+    InferenceSession,
+    SessionOptions,
+    get_available_providers,
+)
+
+__all__ = [
+    "AUTO",
+    "PROVIDERS",
+    "Device",
+    "InferenceSession",
+    "SessionOptions",
+    "chosen",
+    "get_available_providers",
+    "openvino",
+    "problem",
+]
 
 log = logging.getLogger(__name__)
 
 AUTO: Final = "auto"
+_OPENVINOS_REPORTER = "openvino_telemetry"
 _FATAL_ONLY = 4
 #: An ONNX file: the smallest graph there is, which hands on one number.
 _NOTHING = bytes.fromhex(
@@ -144,3 +167,12 @@ def _openvino_problem() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def openvino() -> ModuleType:
+    """OpenVINO, an extra; ImportError without it."""
+    modules = cast("dict[str, ModuleType | None]", sys.modules)
+    modules.setdefault(_OPENVINOS_REPORTER, None)  # as if it were not installed
+    import openvino  # noqa: PLC0415 - an extra
+
+    return cast("ModuleType", openvino)

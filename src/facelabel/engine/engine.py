@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import calibration
 from facelabel.core.model import Analysis, Box, Reason, Template
-from facelabel.engine import pixels, quality_measures
-from facelabel.engine.detection import CenterFace, YuNet
+from facelabel.engine.chips import Embeddings, measured
+from facelabel.engine.detection import CenterFace, YuNet, find_faces
 from facelabel.engine.devices import Device
-from facelabel.engine.embedding import Embeddings
-from facelabel.engine.fair_semaphore import FairSemaphore
 from facelabel.engine.models.manifest import former_packs
-from facelabel.engine.scales import find_faces
 from facelabel.errors import ConfigurationError
+from facelabel.images import decoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +52,8 @@ class Engine:
         and found, too, if pictures of any size cost it nothing.
         """
         self._pack = pack
+        points = pack.calibration
+        self._calibration = None if points is None else calibration.curve(points)
         #: See :class:`~facelabel.gallery.ports.FaceEngine`.
         self.model, self.dimensions = pack.model, pack.dimensions
         self.comparable, self.curve = pack.comparable, repr(pack.calibration)
@@ -69,16 +71,14 @@ class Engine:
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
         with self._turns:
-            picture = pixels.decode(image, self._limits)
-            found = find_faces(self._detector, picture.image)
-            faces = quality_measures.measured(picture, found)
-            vectors, norms = self._embeddings.embed(
-                picture.image, found.landmarks[: self._max_faces]
-            )
+            picture, size = decoding.decode(image, self._limits)
+            found = find_faces(self._detector, picture)
+            faces = measured(picture, size, found)
+            vectors, norms = self._embeddings.embed(picture, found.landmarks[: self._max_faces])
             embedded = zip(faces[: self._max_faces], vectors, norms.tolist(), strict=True)
             return Analysis(
-                width=picture.width,
-                height=picture.height,
+                width=size[0],
+                height=size[1],
                 templates=tuple(
                     Template(
                         face,
@@ -93,16 +93,16 @@ class Engine:
     def faces(self, image: bytes) -> tuple[Face, ...]:
         """What :meth:`analyse` finds, largest first, without embedding. Raises UnreadableImage."""
         with self._turns:
-            picture = pixels.decode(image, self._limits)
-            faces = quality_measures.measured(picture, find_faces(self._detector, picture.image))
+            picture, size = decoding.decode(image, self._limits)
+            faces = measured(picture, size, find_faces(self._detector, picture))
         return (*faces[: self._max_faces], *map(_beyond_limit, faces[self._max_faces :]))
 
     def detect(self, image: bytes) -> tuple[Box, ...]:
         """Return the faces' boxes alone, the largest first. Raises UnreadableImage."""
         with self._turns:
-            picture = pixels.decode(image, self._limits)
-            found = find_faces(self._detector, picture.image)
-        boxes = found.boxes / (picture.image.size * 2)
+            picture, _ = decoding.decode(image, self._limits)
+            found = find_faces(self._detector, picture)
+        boxes = found.boxes / (picture.size * 2)
         return tuple(
             Box(left, top, right - left, bottom - top)
             for left, top, right, bottom in boxes.tolist()
@@ -113,18 +113,59 @@ class Engine:
 
         Raises ConfigurationError where the pack has no calibration.
         """
-        if self._pack.calibration is None and self._pack in former_packs():
-            raise ConfigurationError(
+        if self._calibration is None:
+            raise self._uncalibrated()
+        return calibration.linear(self._calibration, distance)
+
+    def _uncalibrated(self) -> ConfigurationError:
+        if self._pack in former_packs():
+            return ConfigurationError(
                 f"the model pack {self._pack.model} was not calibrated: `facelabel index --rebuild"
                 f" --pack {self._pack.name}` learns everybody with what it is now"
             )
-        if self._pack.calibration is None:
-            raise ConfigurationError(
-                f"the model pack {self._pack.name!r} has no calibration: run"
-                " `facelabel eval gallery DIR --calibrate` on a labelled set of your own"
-            )
-        return calibration.similarity(self._pack.calibration, distance)
+        return ConfigurationError(
+            f"the model pack {self._pack.name!r} has no calibration: run"
+            " `facelabel eval gallery DIR --calibrate` on a labelled set of your own"
+        )
 
 
 def _beyond_limit(face: Face) -> Face:
     return replace(face, reasons=(Reason.EXCEEDS_MAX_FACES, *face.reasons))
+
+
+class FairSemaphore:
+    """Let so many threads in at once, the others in the order in which they came.
+
+    A semaphore lets newcomers overtake: under load some would wait for as long as it lasts.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        """``at_once``: how many, 1 at least."""
+        self._free = at_once
+        self._lock = threading.Lock()
+        #: One for each that waits; released when its turn has come.
+        self._waiting: deque[threading.Lock] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def __enter__(self) -> None:
+        """Wait for a turn."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            called = threading.Lock()
+            called.acquire()
+            self._waiting.append(called)
+        called.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        """Pass the turn on."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from facelabel.engine.devices import PROVIDERS, Device
-from facelabel.engine.runtime import InferenceSession, SessionOptions, openvino
+from facelabel.engine.devices import (
+    PROVIDERS,
+    Device,
+    InferenceSession,
+    SessionOptions,
+    openvino,
+)
 from facelabel.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -150,12 +150,6 @@ def _webp_end(data: bytes) -> int:
     raise UnreadableImage("the WebP file has chunks without end")
 
 
-def seems_whole(name: str, data: bytes) -> bool:
-    """Whether the file of that format reaches as far as it says; a guess, quickly made."""
-    test = _REACHES.get(name)
-    return test is None or test(data)
-
-
 def _png_ends(data: bytes) -> bool:
     return _is_last(data, list(_png_chunks(data)))
 
@@ -183,7 +177,8 @@ def _boxes_end(data: bytes) -> bool:
     return False
 
 
-_REACHES: Mapping[str, Callable[[bytes], bool]] = {
+#: Of each format whether a file reaches as far as it says; a guess, quickly made.
+REACHES: Mapping[str, Callable[[bytes], bool]] = {
     "AVIF": _boxes_end,
     "BMP": _bmp_ends,
     "GIF": _gif_ends,

@@ -1,15 +1,24 @@
-"""What a file is, told by its first bytes; what is not read is called by its name."""
+"""What a file is, told by its bytes alone: its format, and of a JPEG which of them are the picture.
+
+What is not read is called by its name. Telephones put a video, a gain map, depth or whole other
+pictures behind a JPEG, and some leave out its end marker. So it is walked through the picture's own
+segments and scans up to its end: bytes behind it are neither counted nor decoded, whatever they
+look like. The walk reads no pixel. Where the end marker is missing it tells whether every scan has
+begun; whether the last one is whole, the pixels have to show (:func:`jpeg_endings`).
+"""
 
 from __future__ import annotations
 
+import random
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facelabel.errors import UnreadableImage
 from facelabel.images import tiff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: So many of a file's first bytes tell what it is.
 HEAD_BYTES = 512
@@ -67,6 +76,42 @@ _OTHERS: Mapping[str, re.Pattern[bytes]] = {
     "a ZIP archive": re.compile(rb"PK\x03\x04"),
     "compressed by gzip": re.compile(rb"\x1f\x8b\x08"),
 }
+#: Marks the end of a JPEG.
+JPEG_END = b"\xff\xd9"
+#: The next marker, wherever it is. Not with its fill bytes: of a run of them that leads to none,
+#: each would be tried as the first.
+_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
+#: The marker that is here, behind its fill bytes, of which none is given back.
+_MARKER_HERE = re.compile(rb"\xff++([^\x00\xff])", re.DOTALL)
+#: In entropy-coded data, where FF 00 is a byte of data and D0 to D7 only divide it.
+_STOP = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_RESTARTS = tuple(bytes([0xFF, code]) for code in range(0xD0, 0xD8))
+_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+#: No length follows these.
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+#: What may stand between two scans: tables, restart intervals, lines, comments, applications.
+_BETWEEN = frozenset({0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
+#: Before the first scan also frames. Decoders know no others; Pillow looks for segments in them.
+_BEFORE = _BETWEEN | _FRAMES | _ALONE
+#: Segments of one picture; extended metadata of telephones has hundreds.
+_SEGMENTS = 20_000
+#: Bytes between them, which Pillow reads one by one.
+_SKIPPED = 256 << 10
+_EXIF = b"Exif\0\0"
+#: Segments of Exif, which Pillow joins one by one, and bytes of them all. One is 64 kB at most, and
+#: hardly any picture has two.
+_EXIF_SEGMENTS, _EXIF_BYTES = 64, 1 << 20
+#: Components of a scan.
+_COMPONENTS = 4
+_COEFFICIENTS = 64
+#: Of a sample, as nearly all have them.
+BITS = 8
+#: Bytes that stand in for those that may be missing.
+_FILLING = 96
+#: Pictures that jpeg_endings() yields.
+JPEG_ENDINGS = 5
 
 
 def recognised(data: bytes) -> str:
@@ -127,3 +172,145 @@ def _iso_format(data: bytes) -> str:
     if brands & _AVIF_BRANDS:
         return "AVIF"
     return "HEIC" if brands & _HEIF_BRANDS else ""
+
+
+# ---- the structure of a JPEG
+
+
+@dataclass(slots=True)
+class JpegStructure:
+    """What the markers of a JPEG say."""
+
+    #: Where the picture's own bytes end, its end marker included.
+    end: int = 0
+    #: Whether it has an end marker.
+    is_ended: bool = False
+    #: Scans of entropy-coded data.
+    scans: int = 0
+    #: Where the last one begins.
+    last_scan: int = 0
+    #: Marker of the frame; 0 if there is none.
+    frame: int = 0
+    #: Bits of a sample.
+    precision: int = BITS
+    #: Bytes before the first scan that belong to no segment.
+    skipped: int = 0
+    #: Segments of Exif, and their bytes.
+    exif_segments: int = 0
+    exif_bytes: int = 0
+    #: For each component the bit to which each coefficient is known; None where nothing came.
+    known: dict[int, list[int | None]] = field(default_factory=dict)
+
+    @property
+    def has_every_part(self) -> bool:
+        """Whether some scan speaks of every component."""
+        return bool(self.known) and all(bits[0] is not None for bits in self.known.values())
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether some scan speaks of every coefficient that may come, down to its last bit."""
+        return self.has_every_part and all(
+            bit == 0 for bits in self.known.values() for bit in self._expected(bits)
+        )
+
+    def _expected(self, bits: Sequence[int | None]) -> Sequence[int | None]:
+        return bits if self.frame in _PROGRESSIVE else bits[:1]
+
+
+def jpeg_structure(data: bytes) -> JpegStructure:
+    """Walk through a picture; what makes no sense ends it. UnreadableImage where it never ends.
+
+    The same for what would keep a decoder busy: Exif in too many pieces, bytes that mean nothing.
+    """
+    found = JpegStructure(end=len(data))
+    at = 2
+    for _ in range(_SEGMENTS):
+        if found.scans:  # behind a scan only where the scan ends
+            marker = _MARKER_HERE.match(data, at)
+        else:
+            marker = _MARKER.search(data, at)
+            found.skipped += marker.start() - at if marker else 0
+        if found.skipped > _SKIPPED:
+            raise UnreadableImage("the JPEG file is damaged (too many bytes between its segments)")
+        if marker is None:
+            return found
+        code = marker[1][0]
+        if code == _EOI:
+            found.end, found.is_ended = marker.end(), True
+            return found
+        if code not in (_BETWEEN if found.scans else _BEFORE):
+            return found
+        at = marker.end() if code in _ALONE else _after_segment(data, marker.end(), code, found)
+        if not at:
+            return found
+    raise UnreadableImage("the JPEG file has segments without end")
+
+
+def _after_segment(data: bytes, at: int, code: int, found: JpegStructure) -> int:
+    """Where the next marker is looked for; 0 where this segment is none of the picture's."""
+    length = int.from_bytes(data[at : at + 2], "big")
+    content = data[at + 2 : at + length]
+    if length < 2 or at + length > len(data):  # noqa: PLR2004 - its own two bytes
+        return 0
+    if code == _APP1 and content.startswith(_EXIF):
+        found.exif_segments += 1
+        found.exif_bytes += len(content)
+        if found.exif_segments > _EXIF_SEGMENTS or found.exif_bytes > _EXIF_BYTES:
+            raise UnreadableImage("the JPEG file has Exif metadata without end")
+    if code in _FRAMES:
+        found.frame, found.precision = code, content[0] if content else BITS
+        found.known = {component: [None] * _COEFFICIENTS for component in content[6::3]}
+    if code != _SOS:
+        return at + length
+    if not _read_scan(found, content):
+        return 0
+    found.last_scan = at + length
+    stop = _STOP.search(data, found.last_scan)
+    found.end = stop.start() if stop else len(data)
+    return found.end
+
+
+def _read_scan(found: JpegStructure, content: bytes) -> bool:
+    """Note what a scan brings; whether it can be one of this picture."""
+    components = content[1:-3:2]
+    number = len(components)
+    if not 0 < number <= _COMPONENTS or len(content) != 4 + 2 * number or content[0] != number:
+        return False
+    if not found.known.keys() >= set(components):
+        return False
+    found.scans += 1
+    first, last, bit = content[-3], content[-2], content[-1] & 0x0F
+    if found.frame not in _PROGRESSIVE:
+        first, last, bit = 0, 0, 0
+    for component in components:
+        for coefficient in range(first, min(last + 1, _COEFFICIENTS)):
+            found.known[component][coefficient] = bit
+    return True
+
+
+def jpeg_endings(data: bytes, found: JpegStructure) -> Iterator[bytes]:
+    """The picture with an end marker, and before it each time other bytes in place of missing ones.
+
+    Decoders fill in silently what is missing. If all of it is there, they never come to these
+    bytes, and every picture is the same. If a part is missing, it is made of them.
+    """
+    own = data[: found.end].removesuffix(JPEG_END).rstrip(b"\xff")
+    restart = _next_restart(own, found)
+    for filling in _fillings():
+        yield b"".join((own, filling, restart, filling, JPEG_END))
+
+
+def _next_restart(own: bytes, found: JpegStructure) -> bytes:
+    """The marker before which a decoder skips everything if the data ends at the last one."""
+    last = max(_RESTARTS, key=lambda marker: own.rfind(marker, found.last_scan))
+    if own.rfind(last, found.last_scan) < 0:
+        return _RESTARTS[0]
+    return _RESTARTS[(_RESTARTS.index(last) + 1) % len(_RESTARTS)]
+
+
+def _fillings() -> Iterator[bytes]:
+    """Zeros, and noise without markers: whatever bit is missing, it is not the same in all."""
+    yield bytes(_FILLING)
+    noise = random.Random(_FILLING)  # noqa: S311 - it only has to differ
+    for _ in range(JPEG_ENDINGS - 1):
+        yield bytes(noise.randrange(0xFF) for _ in range(_FILLING))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
+    from facelabel.engine.devices import InferenceSession
     from facelabel.engine.models.manifest_file import Conversion
-    from facelabel.engine.runtime import InferenceSession
 
 #: Part of every record of a converted file: a new number makes installed packs convert again.
 VERSION = 1
@@ -179,7 +179,7 @@ def _check_batches(original: bytes, freed: bytes) -> None:
 
 
 def _session(data: bytes) -> InferenceSession:
-    from facelabel.engine.runtime import InferenceSession, SessionOptions  # noqa: PLC0415 - slow to load
+    from facelabel.engine.devices import InferenceSession, SessionOptions  # noqa: PLC0415 - slow to load
 
     options = SessionOptions()
     options.log_severity_level = 3

@@ -1,4 +1,4 @@
-"""Pictures as the engine looks at them."""
+"""Pictures decoded, with their pixels as an array."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 class Picture:
     """An upright picture."""
 
-    #: RGB, perhaps reduced. Pillow's, who scales and turns its own pictures: an array would have to
-    #: be copied for each of the engine's steps.
+    #: RGB, perhaps reduced.
     image: Image.Image
     #: Upright size of the original, in pixels.
     width: int
