@@ -18,7 +18,7 @@ import asyncio, io, json, resource, sys
 from pathlib import Path
 from starlette.requests import Request
 from facelabel.web import http
-from facelabel.web.cloudinary_api.upload.chunks import Place, Span
+from facelabel.web.cloudinary_api.upload.sources import Place, Span
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
@@ -29,7 +29,7 @@ def ask(body, action=lambda received: {}):
         return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
     headers = [(b"content-type", b"multipart/form-data; boundary=b")]
     scope = {"type": "http", "method": "POST", "query_string": b"", "headers": headers}
-    response = asyncio.run(http.endpoint(action, limits)(Request(scope, receive)))
+    response = asyncio.run(http.Endpoint(action, limits).answer(Request(scope, receive)))
     return response.status_code, json.loads(response.body).get("error", {}).get("message")
 
 def body(size):

@@ -50,9 +50,9 @@ def ask(
     unavailable: int = 503,
 ) -> Response:
     """Answer one request, the body of which may come in pieces."""
-    answer = http.endpoint(
+    answer = http.Endpoint(
         action, limits or Limits(1000), headers=lambda: {"X-Also": "1"}, unavailable=unavailable
-    )
+    ).answer
 
     async def run() -> Response:
         return await answer(request(body, kind=kind, query=query, headers=headers))

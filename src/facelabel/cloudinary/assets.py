@@ -32,6 +32,14 @@ def describe(
     absent, as Cloudinary's are; tags are always there.
     """
     url = delivery_url(asset, cloud_name=cloud_name, base_url=base_url, secret=secret)
+    optional: Json = {
+        "width": asset.width,
+        "height": asset.height,
+        "format": asset.format,
+        "original_filename": PurePosixPath(asset.filename).stem,
+        "context": {"custom": dict(asset.context)} if asset.context else None,
+        "metadata": dict(asset.metadata),
+    }
     return {
         "asset_id": asset.asset_id,
         "public_id": asset.public_id,
@@ -47,7 +55,7 @@ def describe(
         "url": url,
         "secure_url": url,
         **place(asset, fixed_folders=fixed_folders),
-        **_optional(asset),
+        **{key: value for key, value in optional.items() if value},
     }
 
 
@@ -96,15 +104,3 @@ def escaped(public_id: str) -> str:
 def iso(at: float) -> str:
     """A time in whole seconds, as in created_at: 2024-06-25T10:21:27Z."""
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _optional(asset: Asset) -> Json:
-    optional: Json = {
-        "width": asset.width,
-        "height": asset.height,
-        "format": asset.format,
-        "original_filename": PurePosixPath(asset.filename).stem,
-        "context": {"custom": dict(asset.context)} if asset.context else None,
-        "metadata": dict(asset.metadata),
-    }
-    return {key: value for key, value in optional.items() if value}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from facelabel.web.cloudinary_api.admin import admin, messages
 from facelabel.web.cloudinary_api.delivery import client_lists, delivery
-from facelabel.web.cloudinary_api.upload import explicit, tags, upload
+from facelabel.web.cloudinary_api.upload import edits, upload
 
 if TYPE_CHECKING:
     from facelabel.web.access.gate import ApiRoute
     from facelabel.web.cloudinary_api.context import Context
 
 #: Delivery comes last: it takes every path that begins with a cloud's name.
-_PARTS = (upload, explicit, tags, messages, admin, client_lists, delivery)
+_PARTS = (upload, edits, messages, admin, client_lists, delivery)
 
 
 def routes(context: Context) -> list[ApiRoute]:

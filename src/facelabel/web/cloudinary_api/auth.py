@@ -20,23 +20,26 @@ from facelabel.cloudinary import signing
 from facelabel.media.types import DocumentKind
 from facelabel.web import http
 from facelabel.web.access.policy import Requirement
-from facelabel.web.cloudinary_api.upload import sources
 from facelabel.web.http import ApiError, Params
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import TypeAlias
 
     from starlette.datastructures import Headers
+    from starlette.requests import Request
+    from starlette.responses import Response
 
+    from facelabel.core.clock import Clock
     from facelabel.core.model import JsonValue
     from facelabel.media.types import ApiKey
     from facelabel.web.cloudinary_api.context import Context
-    from facelabel.web.http import Answer, Endpoint, Received
+    from facelabel.web.http import Answer, Received
     from facelabel.web.http.budget import Lanes
 
     #: What an endpoint does, once it is known who asks.
     Action: TypeAlias = Callable[[Context, Received], Answer]
+    Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 #: Seconds that the timestamp of a signed call may be off.
 WINDOW = 3600
@@ -47,34 +50,34 @@ _RATE_LIMIT = 1_000_000
 _HOUR = 3600
 _TIMESTAMP = re.compile(r"\d{1,15}", re.ASCII)
 _ECHO = 4000
+_EMPTY: Sequence[object] = (None, "", [], {})
 
 
 def admin(context: Context, action: Action) -> Endpoint:
-    """Make an endpoint of the Admin API: HTTP Basic with any active key."""
-
-    def run(received: Received) -> Answer:
-        _check_cloud(context, received)
-        key = _basic_key(context, received.headers)
-        return action(context, replace(received, key=key))
-
-    return http.endpoint(
-        run,
+    """An endpoint of the Admin API: HTTP Basic with any active key."""
+    return http.Endpoint(
+        partial(_as_admin, context, action),
         _limits(context),
-        headers=lambda: _rate_limit(context.clock.now()),
+        headers=partial(_rate_limit, context.clock),
         admit=partial(_basic_key, context),
-    )
+    ).answer
+
+
+def _as_admin(context: Context, action: Action, received: Received) -> Answer:
+    _check_cloud(context, received)
+    return action(context, replace(received, key=_basic_key(context, received.headers)))
 
 
 def listing(context: Context, action: Action) -> Endpoint:
-    """Make an endpoint for who needs no key, and else HTTP Basic."""
+    """An endpoint for who needs no key, and else HTTP Basic."""
+    return http.Endpoint(partial(_as_reader, context, action), _limits(context)).answer
 
-    def run(received: Received) -> Answer:
-        _check_cloud(context, received)
-        is_open = received.entry is Requirement.OPEN
-        key = None if is_open else _basic_key(context, received.headers)
-        return action(context, replace(received, key=key))
 
-    return http.endpoint(run, _limits(context))
+def _as_reader(context: Context, action: Action, received: Received) -> Answer:
+    _check_cloud(context, received)
+    is_open = received.entry is Requirement.OPEN
+    key = None if is_open else _basic_key(context, received.headers)
+    return action(context, replace(received, key=key))
 
 
 def uploading(
@@ -83,65 +86,60 @@ def uploading(
     *,
     unsigned: frozenset[str] = frozenset(),
     presets: bool = False,
+    lanes: Callable[[Received], Lanes] | None = None,
 ) -> Endpoint:
-    """Make an endpoint of the Upload API: a signed call, or HTTP Basic.
+    """An endpoint of the Upload API: a signed call, or HTTP Basic.
 
     ``unsigned``: parameters the signature may leave out. With ``presets`` also a call that is not
-    signed at all is let through, without a key, if its upload preset allows that.
+    signed at all is let through, without a key, if its upload preset allows that. ``lanes``: the
+    threads for what may take long.
     """
+    return http.Endpoint(
+        partial(_as_uploader, context, action, unsigned, presets),
+        _limits(context),
+        unavailable=500,
+        admit=partial(_check_basic, context),
+        lanes=lanes,
+    ).answer
 
-    def run(received: Received) -> Answer:
-        _check_cloud(context, received)
-        key = _caller(context, received, unsigned, presets=presets)
-        return action(context, replace(_meant(received), key=key))
 
-    def admit(headers: Headers) -> None:
-        if "authorization" in headers:
-            _basic_key(context, headers)
+def _check_basic(context: Context, headers: Headers) -> None:
+    if "authorization" in headers:
+        _basic_key(context, headers)
 
-    def lanes(received: Received) -> Lanes | None:
-        if not presets:
-            return None
-        return context.fetches if sources.is_elsewhere(received) else context.uploads
 
-    return http.endpoint(run, _limits(context), unavailable=500, admit=admit, lanes=lanes)
+def _as_uploader(
+    context: Context,
+    action: Action,
+    unsigned: frozenset[str],
+    presets: bool,  # noqa: FBT001 - bound by position
+    received: Received,
+) -> Answer:
+    _check_cloud(context, received)
+    params = received.params
+    is_basic, is_signed = "authorization" in received.headers, params.text("signature")
+    if received.entry is Requirement.PRESET and (is_basic or is_signed):
+        raise ApiError(403, "pages of this origin may upload with an unsigned preset alone")
+    if is_basic:
+        return action(context, replace(received, key=_basic_key(context, received.headers)))
+    if not (is_signed or presets):
+        raise ApiError(401, "Missing required parameter - signature")
+    key = _signing_key(context, params, unsigned) if is_signed else None
+    if key is None:
+        _check_preset(context, params.text("upload_preset"))
+    # What is empty is left out: no signature says anything of that, so others could add it. SDKs
+    # never send it; HTTP Basic, which nobody else can have written, may.
+    given = {name: value for name, value in params.values.items() if value not in _EMPTY}
+    return action(context, replace(received, key=key, params=Params(given)))
 
 
 def _limits(context: Context) -> http.Limits:
     return http.Limits(context.max_body_bytes, budget=context.budget)
 
 
-def _meant(received: Received) -> Received:
-    """The call without what is empty: no signature says anything of that, so others could add it.
-
-    SDKs never send it; HTTP Basic, which nobody else can have written, may.
-    """
-    if "authorization" in received.headers:
-        return received
-    values = received.params.values
-    given = {name: value for name, value in values.items() if value not in (None, "", [], {})}
-    return replace(received, params=Params(given))
-
-
 def _check_cloud(context: Context, received: Received) -> None:
     if received.path.get("cloud", context.cloud_name) != context.cloud_name:
         raise ApiError(401, "cloud_name mismatch")
-
-
-def _caller(
-    context: Context, received: Received, unsigned: frozenset[str], *, presets: bool
-) -> ApiKey | None:
-    is_basic, is_signed = "authorization" in received.headers, received.params.text("signature")
-    if received.entry is Requirement.PRESET and (is_basic or is_signed):
-        raise ApiError(403, "pages of this origin may upload with an unsigned preset alone")
-    if is_basic:
-        return _basic_key(context, received.headers)
-    if is_signed:
-        return _signing_key(context, received, unsigned)
-    if not presets:
-        raise ApiError(401, "Missing required parameter - signature")
-    _check_preset(context, received.params.text("upload_preset"))
-    return None
 
 
 def _basic_key(context: Context, headers: Headers) -> ApiKey:
@@ -175,8 +173,7 @@ def _denied(message: str) -> ApiError:
     return ApiError(401, message, {"WWW-Authenticate": 'Basic realm="Facelabel"'})
 
 
-def _signing_key(context: Context, received: Received, unsigned: frozenset[str]) -> ApiKey:
-    params = received.params
+def _signing_key(context: Context, params: Params, unsigned: frozenset[str]) -> ApiKey:
     name = params.required("api_key")
     key = _key(context, name)
     if key is None:
@@ -228,8 +225,8 @@ def _check_preset(context: Context, name: str) -> None:
         raise ApiError(400, "Upload preset must be whitelisted for unsigned uploads")
 
 
-def _rate_limit(now: float) -> dict[str, str]:
-    reset = (now // _HOUR + 1) * _HOUR
+def _rate_limit(clock: Clock) -> dict[str, str]:
+    reset = (clock.now() // _HOUR + 1) * _HOUR
     return {
         "X-FeatureRateLimit-Limit": str(_RATE_LIMIT),
         "X-FeatureRateLimit-Remaining": str(_RATE_LIMIT - 1),

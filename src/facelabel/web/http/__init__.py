@@ -43,9 +43,7 @@ from facelabel.web.http.refusals import ApiError
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncIterator,
-        Awaitable,
         Callable,
-        Iterator,
         Mapping,
         Sequence,
     )
@@ -58,16 +56,15 @@ if TYPE_CHECKING:
     from facelabel.web.http.budget import Body, Lanes
 
     Answer: TypeAlias = "Json | Response"
-    Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 __all__ = [
     "ApiError",
+    "Endpoint",
     "FilePart",
     "Limits",
     "Params",
     "Received",
     "base_name",
-    "endpoint",
     "failed",
     "no_such_route",
     "receiving",
@@ -173,29 +170,25 @@ class Received:
         )
 
 
-def _anybody(_: Headers) -> None:
-    """Let in who comes; the body will tell who that is."""
-
-
-def _any_thread(_: Received) -> None:
-    """Those that everything shares."""
-
-
 @asynccontextmanager
 async def receiving(
     request: Request,
     limits: Limits,
     request_id: str = "",
-    admit: Callable[[Headers], object] = _anybody,
+    admit: Callable[[Headers], object] | None = None,
 ) -> AsyncIterator[Received]:
     """Read a request; what it holds, on disk too, is let go at the end. Raises ApiError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _MULTIPART:
         limits = replace(limits, body=min(limits.body, MAX_PLAIN))
     async with bounded(request, limits) as body:
-        admit(request.headers)
+        if admit:
+            admit(request.headers)
         _check_kind(kind, len(request.headers.get("content-length", "").strip("0")))
-        form = await _form(body, request, kind)
+        if kind == _MULTIPART:
+            form = await multipart.read(body, request.headers["content-type"])
+        else:
+            form = await _plain_form(body, kind)
         try:
             values = _merged([*request.query_params.multi_items(), *form.pairs])
             path = {name: str(value) for name, value in request.path_params.items()}
@@ -213,41 +206,39 @@ async def receiving(
             form.close()
 
 
-def endpoint(
-    action: Callable[[Received], Answer],
-    limits: Limits,
-    *,
-    headers: Callable[[], Mapping[str, str]] = dict,
-    unavailable: int = 503,
-    admit: Callable[[Headers], object] = _anybody,
-    lanes: Callable[[Received], Lanes | None] = _any_thread,
-) -> Endpoint:
-    """Make an endpoint of a function that may block.
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Answers requests with what a function says that may block."""
 
-    ``lanes``: the threads for what may take long. ``admit`` sees the request's headers before the
-    body is read, and raises ApiError. ``headers`` are added to every answer; ``unavailable`` is
-    the status for "not now".
-    """
+    action: Callable[[Received], Answer]
+    limits: Limits
+    #: Made anew for every answer, and added to it.
+    headers: Callable[[], Mapping[str, str]] = dict
+    #: Status of "not now".
+    unavailable: int = 503
+    #: Sees the request's headers before the body is read, and raises ApiError.
+    admit: Callable[[Headers], object] | None = None
+    #: The threads for what may take long; else those that everything shares.
+    lanes: Callable[[Received], Lanes] | None = None
 
-    async def answer(request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
+        """Whatever happens, the client gets an answer."""
         request_id = uuid.uuid4().hex
         try:
-            async with receiving(request, limits, request_id, admit) as received:
-                own = lanes(received)
-                if own:
-                    client = limits.budget.peers.of(request.scope)
-                    answered = await own.run(client, partial(action, received))
+            async with receiving(request, self.limits, request_id, self.admit) as received:
+                if self.lanes:
+                    client = self.limits.budget.peers.of(request.scope)
+                    act = partial(self.action, received)
+                    answered = await self.lanes(received).run(client, act)
                 else:
-                    answered = await run_in_threadpool(action, received)
+                    answered = await run_in_threadpool(self.action, received)
             response = answered if isinstance(answered, Response) else JSONResponse(answered)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            response = failed(error, request_id, unavailable=unavailable)
-        response.headers.update({"X-Request-Id": request_id, **headers()})
+            response = failed(error, request_id, unavailable=self.unavailable)
+        response.headers.update({"X-Request-Id": request_id, **self.headers()})
         return response
-
-    return answer
 
 
 def failed(error: Exception, request_id: str, *, unavailable: int = 503) -> Response:
@@ -304,9 +295,7 @@ def _check_kind(kind: str, size: int) -> None:
         raise ApiError(400, f"Content-Type {kind or 'of the body'} is not supported")
 
 
-async def _form(body: Body, request: Request, kind: str) -> Form:
-    if kind == _MULTIPART:
-        return await multipart.read(body, request.headers["content-type"])
+async def _plain_form(body: Body, kind: str) -> Form:
     data = await body.read()
     _check_kind(kind, len(data))
     if len(data) > ON_THE_SPOT:
@@ -365,27 +354,21 @@ def _list_name(name: str) -> str:
 
 
 def _check_texts(values: Mapping[str, JsonValue]) -> None:
-    texts = ((name, text) for name, value in values.items() for text in _texts(name, value))
-    for name, text in texts:
-        what = f"Parameter {name[:100]!a}"
-        if "\0" in text:
-            raise ApiError(400, f"{what} has a NUL character in it")
-        if len(text) > MAX_TEXT and name != "file":
-            raise ApiError(400, f"{what} is longer than {MAX_TEXT} characters")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ApiError(400, f"{what} is not Unicode text") from None
-
-
-def _texts(*values: JsonValue) -> Iterator[str]:
-    """Every text in some values, in no particular order."""
-    rest = [*values]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            rest += (*value, *value.values())
-        elif isinstance(value, list):
-            rest += value
+    """Refuse what is no text in names and values, and in all that is in them."""
+    for name, value in values.items():
+        what, rest = f"Parameter {name[:100]!a}", [name, value]
+        while rest:
+            text = rest.pop()
+            if isinstance(text, dict):
+                rest += (*text, *text.values())
+            elif isinstance(text, list):
+                rest += text
+            elif isinstance(text, str):
+                if "\0" in text:
+                    raise ApiError(400, f"{what} has a NUL character in it")
+                if len(text) > MAX_TEXT and name != "file":
+                    raise ApiError(400, f"{what} is longer than {MAX_TEXT} characters")
+                try:
+                    text.encode()
+                except UnicodeEncodeError:
+                    raise ApiError(400, f"{what} is not Unicode text") from None

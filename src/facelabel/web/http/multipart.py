@@ -283,7 +283,14 @@ def disposition(header: bytes, charset: str) -> Disposition:
         found[name] = plain
     if "name" not in found:
         raise ValueError('The Content-Disposition header field "name" must be provided.')
-    return Disposition(found["name"], _filename(found))
+    filename = found.get("filename")
+    if filename and "=?" in filename:
+        filename = _unworded(filename)
+    if "filename*" in found:
+        text = _extended(found["filename*"])
+        if text is not None or filename is None:
+            filename = found["filename*"] if text is None else text
+    return Disposition(found["name"], filename)
 
 
 @lru_cache(64)
@@ -311,15 +318,6 @@ def _decoded(data: bytes | bytearray, charset: str) -> str:
 def base_name(path: str) -> str:
     """The last part of a path of any system: some clients send where the file lay."""
     return re.split(r"[/\\]", path)[-1]
-
-
-def _filename(found: dict[str, str]) -> str | None:
-    plain, extended = found.get("filename"), found.get("filename*")
-    if extended is not None:
-        text = _extended(extended)
-        if text is not None or plain is None:
-            return extended if text is None else text
-    return _unworded(plain) if plain and "=?" in plain else plain
 
 
 def _extended(value: str) -> str | None:

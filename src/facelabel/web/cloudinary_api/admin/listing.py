@@ -1,4 +1,4 @@
-"""Assets in answers: as they are uploaded, listed, shown in detail, and found."""
+"""Assets in answers: as they are described, listed, shown in detail, and found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel.cloudinary import assets, signing
+from facelabel.cloudinary import assets
 from facelabel.media.types import Order
 from facelabel.web.cloudinary_api.admin import calls
 from facelabel.web.http import ApiError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from facelabel.core.model import Asset, Json, JsonValue
-    from facelabel.media.types import ApiKey, Condition
+    from facelabel.media.types import Condition
     from facelabel.web.cloudinary_api.context import Context
     from facelabel.web.http import Params
 
@@ -176,21 +176,6 @@ def _version(detail: Json) -> JsonValue:
 def with_cursor(answer: Json, cursor: str | None) -> Json:
     """The answer, with the cursor that continues it if there is more."""
     return answer | ({"next_cursor": cursor} if cursor else {})
-
-
-def uploaded(
-    context: Context, asset: Asset, params: Params, key: ApiKey | None, derived: list[JsonValue]
-) -> Json:
-    """The answer to upload and explicit, signed with the key of the call, else the oldest one."""
-    key = key or context.keys()[0]
-    answer = described(context, asset)
-    answer["signature"] = signing.sign_answer(asset.public_id, asset.version, key.secret)
-    answer["api_key"] = key.key
-    if params.flag("faces") or "face_coordinates" in params:
-        answer["faces"] = faces(context, asset)
-    if asset.details.get("moderation"):
-        answer["moderation"] = asset.details["moderation"]
-    return answer | ({"eager": derived} if derived else {})
 
 
 def eager(context: Context, asset: Asset, params: Params) -> list[JsonValue]:

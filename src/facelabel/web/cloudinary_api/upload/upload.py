@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facelabel.cloudinary import params as wire
-from facelabel.cloudinary import transformations
+from facelabel.cloudinary import signing, transformations
 from facelabel.cloudinary.transformations import plain_format
 from facelabel.errors import UnreadableImage
 from facelabel.media.types import RESOURCE_TYPES, AssetKey, Edit, Upload
@@ -17,13 +17,13 @@ from facelabel.web.access.gate import ApiRoute
 from facelabel.web.access.policy import Api
 from facelabel.web.cloudinary_api import auth
 from facelabel.web.cloudinary_api.admin import listing, upload_presets
-from facelabel.web.cloudinary_api.upload import attributes, breakpoints, chunks, public_ids, sources
+from facelabel.web.cloudinary_api.upload import attributes, breakpoints, sources
 from facelabel.web.http import ApiError
 
 if TYPE_CHECKING:
-    from facelabel.core.model import Asset, Json, JsonValue
+    from facelabel.core.model import Asset, Json
     from facelabel.web.cloudinary_api.context import Context
-    from facelabel.web.cloudinary_api.upload.public_ids import Naming
+    from facelabel.web.cloudinary_api.upload.attributes import Naming
     from facelabel.web.http import Params, Received
 
 _LOG = logging.getLogger(__name__)
@@ -56,7 +56,10 @@ def routes(context: Context) -> list[ApiRoute]:
     """The upload of each resource type, and refusals of what else makes files."""
     uploads = {
         f"{kind}/upload": auth.uploading(
-            context, partial(_upload, resource_type=kind), presets=True
+            context,
+            partial(_upload, resource_type=kind),
+            presets=True,
+            lanes=partial(sources.lanes, context),
         )
         for kind in _KINDS
     }
@@ -83,10 +86,10 @@ def _upload(context: Context, received: Received, *, resource_type: str) -> Json
     params = received.params
     attributes.check_addons(params)
     source = sources.whole(context, received)
-    if isinstance(source, chunks.Progress):
+    if isinstance(source, sources.Progress):
         return _unfinished(source, params, resource_type)
     content = _content(context, source, params, resource_type)
-    name = public_ids.naming(
+    name = attributes.naming(
         params,
         source.filename,
         is_raw=content.resource_type == "raw",
@@ -99,10 +102,10 @@ def _upload(context: Context, received: Received, *, resource_type: str) -> Json
     return _answer(context, received, asset, existed=existed) | why
 
 
-def _unfinished(progress: chunks.Progress, params: Params, resource_type: str) -> Json:
+def _unfinished(progress: sources.Progress, params: Params, resource_type: str) -> Json:
     """The answer to a part: the SDK sends the public_id with the next one, instead of its own."""
     is_raw = resource_type == "raw"
-    public_id = public_ids.last_part(params, progress.filename, is_raw=is_raw)
+    public_id = attributes.last_part(params, progress.filename, is_raw=is_raw)
     return {"done": False, "bytes": progress.received, "kind": "upload", "public_id": public_id}
 
 
@@ -176,6 +179,7 @@ def _stored(
     if not overwrite and (existing := context.media.get(key)):
         return existing, True
     metadata = attributes.settled_metadata(context.media, attributes.metadata(params), of=key)
+    is_image, size = content.resource_type == "image", (content.width, content.height)
     return context.media.put(
         Upload(
             key=key,
@@ -189,20 +193,11 @@ def _stored(
             tags=attributes.tags(params),
             context=attributes.context(params),
             metadata=metadata,
-            details=_details(params, content),
+            details=attributes.details(params, size if is_image else None),
             overwrite=overwrite,
         ),
         origin=received.origin,  # a preset, too, may say who is to hear of it
     )
-
-
-def _details(params: Params, content: Content) -> Json:
-    details = attributes.details(params)
-    if details.get("face_coordinates") and content.resource_type == "image":
-        faces = wire.coordinates(params.text("face_coordinates"))
-        clipped = wire.clipped(faces, content.width, content.height)
-        details["face_coordinates"] = [[*region] for region in clipped]
-    return details
 
 
 def _pending(asset: Asset, params: Params) -> Json:
@@ -221,10 +216,7 @@ def _answer(context: Context, received: Received, asset: Asset, *, existed: bool
     if existed and received.key is None:
         described = listing.described(context, asset)
         return {name: described[name] for name in _OPEN} | {"existing": True}
-    asset, derived = with_derived(context, asset, received)
-    answer = listing.uploaded(context, asset, received.params, received.key, derived)
-    if "responsive_breakpoints" in received.params:
-        answer |= breakpoints.answer(context, asset, received.params)
+    answer = answered(context, asset, received)
     if existed:
         overwrite = received.params.flag("overwrite", default=True)
         answer |= {"overwritten": True} if overwrite else {"existing": True}
@@ -233,15 +225,27 @@ def _answer(context: Context, received: Received, asset: Asset, *, existed: bool
     return answer
 
 
-def with_derived(
-    context: Context, asset: Asset, received: Received
-) -> tuple[Asset, list[JsonValue]]:
-    """Note on the asset which derived images were asked for."""
-    if not received.params.text("eager"):
-        return asset, []
-    derived = listing.eager(context, asset, received.params)
-    if not derived:
-        return asset, derived
-    edit = Edit(set_details=listing.derived_details(derived))
-    edited = context.media.edit([asset.asset_id], edit, origin=received.origin)
-    return (edited[0] if edited else asset), derived
+def answered(context: Context, asset: Asset, received: Received) -> Json:
+    """The answer to upload and explicit, signed with the key of the call, else the oldest one.
+
+    Which derived images were asked for is noted on the asset.
+    """
+    params = received.params
+    derived = listing.eager(context, asset, params) if params.text("eager") else []
+    if derived:
+        edit = Edit(set_details=listing.derived_details(derived))
+        edited = context.media.edit([asset.asset_id], edit, origin=received.origin)
+        asset = edited[0] if edited else asset
+    key = received.key or context.keys()[0]
+    answer = listing.described(context, asset)
+    answer["signature"] = signing.sign_answer(asset.public_id, asset.version, key.secret)
+    answer["api_key"] = key.key
+    if params.flag("faces") or "face_coordinates" in params:
+        answer["faces"] = listing.faces(context, asset)
+    if asset.details.get("moderation"):
+        answer["moderation"] = asset.details["moderation"]
+    if derived:
+        answer["eager"] = derived
+    if "responsive_breakpoints" in params:
+        answer |= breakpoints.answer(context, asset, params)
+    return answer
