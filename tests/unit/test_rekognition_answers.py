@@ -13,7 +13,7 @@ from PIL import Image
 from tests.examples import examples
 
 from facelabel.errors import FacelabelError
-from facelabel.rekognition import error_codes, image_limits, serialize, validation
+from facelabel.rekognition import error_codes, serialize, validation
 from facelabel.rekognition.error_codes import Refusal
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def encoded(kind: str, width: int, height: int, **options: object) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_no_side_is_below_eighty_pixels(kind: str) -> None:
-    image_limits.check(encoded(kind, 80, 80))
+    validation.check_image(encoded(kind, 80, 80))
     for size in ((79, 200), (200, 79), (1, 1)):
         with pytest.raises(Refusal, match="80 x 80"):
-            image_limits.check(encoded(kind, *size))
+            validation.check_image(encoded(kind, *size))
 
 
 def test_every_photo_is_taken(data: Path) -> None:
@@ -79,23 +79,25 @@ def test_every_photo_is_taken(data: Path) -> None:
     photos = [*(data / "portraits").rglob("*.jpg"), *(data / "groups").glob("*.jp*g")]
     assert len(photos) > 100
     for photo in photos:
-        image_limits.check(photo.read_bytes())
+        validation.check_image(photo.read_bytes())
 
 
 def test_a_jpeg_is_taken_however_it_is_written(photos: Path) -> None:
     """Progressive or not, with a thumbnail in its EXIF or not."""
     for photo in photos.rglob("people/*.jpg"):
-        image_limits.check(photo.read_bytes())
+        validation.check_image(photo.read_bytes())
     thumbnail = b"Exif\0\0" + encoded("JPEG", 90, 60)
     for progressive in (False, True):
-        image_limits.check(encoded("JPEG", 100, 90, progressive=progressive, exif=thumbnail))
-    image_limits.check(encoded("JPEG", 100, 90, progressive=True, exif=b"Exif\0\0" + bytes(500)))
+        validation.check_image(encoded("JPEG", 100, 90, progressive=progressive, exif=thumbnail))
+    validation.check_image(
+        encoded("JPEG", 100, 90, progressive=True, exif=b"Exif\0\0" + bytes(500))
+    )
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "WEBP", "TIFF"])
 def test_other_formats_are_refused(kind: str) -> None:
     with pytest.raises(Refusal) as caught:
-        image_limits.check(encoded(kind, 100, 100))
+        validation.check_image(encoded(kind, 100, 100))
     assert caught.value.code == "InvalidImageFormatException"
 
 
@@ -103,7 +105,7 @@ def test_other_formats_are_refused(kind: str) -> None:
 @given(st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b""]), st.binary(max_size=60))
 def test_any_bytes_are_taken_or_refused(head: bytes, rest: bytes) -> None:
     try:
-        image_limits.check(head + rest)
+        validation.check_image(head + rest)
         code = ""
     except Refusal as error:
         code = error.code
@@ -114,9 +116,9 @@ def test_the_frame_of_a_jpeg_may_come_late() -> None:
     """After tables, markers without a segment, and bytes that fill."""
     whole = encoded("JPEG", 100, 90)
     tables = b"\xff\xc4\x00\x05\x00\x01\x00" + b"\xff\xcc\x00\x04\x00\x01"
-    image_limits.check(b"\xff\xd8" + tables + b"\xff\x01\xff\xff\xd0" + whole[2:])
+    validation.check_image(b"\xff\xd8" + tables + b"\xff\x01\xff\xff\xd0" + whole[2:])
     with pytest.raises(Refusal, match="format"):
-        image_limits.check(b"\xff\xd8\xff\xc4\x00\x02" + b"\0" + whole[2:])
+        validation.check_image(b"\xff\xd8\xff\xc4\x00\x02" + b"\0" + whole[2:])
 
 
 def test_a_jpeg_cut_short_is_refused() -> None:
@@ -124,5 +126,5 @@ def test_a_jpeg_cut_short_is_refused() -> None:
     frame = whole.index(b"\xff\xc0")
     for length in range(frame + 9):
         with pytest.raises(Refusal, match="format"):
-            image_limits.check(whole[:length])
-    image_limits.check(whole[: frame + 9])
+            validation.check_image(whole[:length])
+    validation.check_image(whole[: frame + 9])

@@ -13,7 +13,7 @@ from facelabel.rekognition.error_codes import Refusal
 from facelabel.testing.clock import ManualClock
 from facelabel.web.rekognition_api import tokens
 from facelabel.web.rekognition_api.context import Context
-from facelabel.web.rekognition_api.throttle import Throttle
+from facelabel.web.rekognition_api.endpoint import Throttle
 
 CONTEXT = Context(MemoryCollections(), tuple, ManualClock())
 NAMES = st.from_regex(r"[a-zA-Z0-9_.:-]{1,255}", fullmatch=True)

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from facelabel.rekognition import image_limits
+from facelabel.rekognition import validation
 from facelabel.rekognition.error_codes import Refusal
 
 NO_MARKER_OF_A_FRAME = b"\xff\xd8\xff" + b"\xff" * (5 << 20)
@@ -22,19 +22,19 @@ def made(kind: str, size: tuple[int, int] = (90, 80), mode: str = "RGB") -> byte
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_images_of_any_mode_are_taken(mode: str) -> None:
-    image_limits.check(made("JPEG", mode=mode))
-    image_limits.check(made("PNG", mode="RGB" if mode == "CMYK" else mode))
+    validation.check_image(made("JPEG", mode=mode))
+    validation.check_image(made("PNG", mode="RGB" if mode == "CMYK" else mode))
 
 
 def test_room_before_a_marker_may_be_filled() -> None:
     photo = made("JPEG")
-    image_limits.check(photo[:2] + b"\xff" * 50 + photo[2:])
+    validation.check_image(photo[:2] + b"\xff" * 50 + photo[2:])
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_small_sides_are_refused(kind: str) -> None:
     with pytest.raises(Refusal, match="80 x 80") as refusal:
-        image_limits.check(made(kind, (500, 79)))
+        validation.check_image(made(kind, (500, 79)))
     assert refusal.value.code == "InvalidParameterException"
 
 
@@ -54,7 +54,7 @@ def test_small_sides_are_refused(kind: str) -> None:
 )
 def test_what_says_no_size_is_no_image(image: bytes) -> None:
     with pytest.raises(Refusal) as refusal:
-        image_limits.check(image)
+        validation.check_image(image)
     assert refusal.value.code == "InvalidImageFormatException"
 
 
@@ -63,7 +63,7 @@ def test_a_marker_costs_time_and_there_are_only_so_many() -> None:
     for count, fits in ((4000, True), (5000, False)):
         long = photo[:2] + b"\xff\xe0\0\x02" * count + photo[2:]
         if fits:
-            image_limits.check(long)
+            validation.check_image(long)
         else:
             with pytest.raises(Refusal):
-                image_limits.check(long)
+                validation.check_image(long)

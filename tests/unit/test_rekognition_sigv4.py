@@ -19,7 +19,7 @@ from tests.examples import examples
 
 from facelabel.rekognition import sigv4
 from facelabel.rekognition.error_codes import Refusal
-from facelabel.web.rekognition_api.auth import Claim
+from facelabel.web.rekognition_api.endpoint import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

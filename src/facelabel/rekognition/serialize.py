@@ -5,6 +5,7 @@ What the engine cannot know (age, emotions, glasses …) is absent, never made u
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 _ARN = re.compile(r"(?:arn:)?aws:rekognition:([\w-]+):(\d{12}):collection/([\w.-]+)", re.ASCII)
 
 
+@functools.lru_cache(64)
 def model_version(model: str) -> str:
     """The FaceModelVersion of a model of ours: digits and a dot, as Amazon's pattern wants.
 

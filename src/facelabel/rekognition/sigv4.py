@@ -45,16 +45,10 @@ class Authorization:
     """What the header of that name says."""
 
     key: str
-    date: str
-    region: str
-    service: str
+    #: Day, region and service that the signature is for, and what ends all of them.
+    scope: tuple[str, str, str, str]
     signed_headers: tuple[str, ...]
     signature: str
-
-    @property
-    def scope(self) -> str:
-        """Day, region and service the signature is for."""
-        return f"{self.date}/{self.region}/{self.service}/{_TERMINATOR}"
 
 
 def parse(header: str) -> Authorization:
@@ -69,9 +63,10 @@ def parse(header: str) -> Authorization:
     credential = parts["Credential"].rsplit("/", 4)
     if len(credential) != len(("key", "date", "region", "service", "terminator")):
         raise _incomplete("Credential must have exactly 5 slash-delimited elements")
-    key, date, region, service, _ = credential
+    key, day, region, service, _ = credential
     signed = tuple(parts["SignedHeaders"].split(";"))
-    return Authorization(key, date, region, service, signed, parts["Signature"])
+    scope = (day, region, service, _TERMINATOR)
+    return Authorization(key, scope, signed, parts["Signature"])
 
 
 def verify(request: Request, authorization: Authorization, secret: str, now: float) -> None:
@@ -81,10 +76,17 @@ def verify(request: Request, authorization: Authorization, secret: str, now: flo
         Refusal: InvalidSignatureException, or IncompleteSignatureException.
 
     """
-    _check_headers(request, authorization)
+    needed = _ALWAYS_SIGNED | {name for name in request.headers if name.startswith("x-amz-")}
+    for name in sorted(needed):
+        if name not in authorization.signed_headers:
+            raise _invalid(f"'{name[:100]}' must be a 'SignedHeader' in the AWS Authorization.")
+    for name in authorization.signed_headers:
+        if name not in request.headers:
+            raise _incomplete(f"The signed header '{name[:100]}' did not come")
     date = request.headers["x-amz-date"]
     _check_time(date, now)
-    if authorization.service != SERVICE or authorization.date != date[:8]:
+    day, _, service, _ = authorization.scope
+    if service != SERVICE or day != date[:8]:
         raise _invalid(f"Credential should be scoped to {date[:8]} and service: '{SERVICE}'.")
     expected = _signature(request, authorization, secret)
     if not hmac.compare_digest(expected.encode(), authorization.signature.encode()):
@@ -101,10 +103,10 @@ def sign(request: Request, key: str, secret: str, *, region: str, service: str) 
     ``x-amz-date`` has to be among them, by which the signature is dated.
     """
     signed = tuple(sorted(request.headers))
-    day = request.headers["x-amz-date"][:8]
-    authorization = Authorization(key, day, region, service, signed, "")
+    scope = (request.headers["x-amz-date"][:8], region, service, _TERMINATOR)
+    authorization = Authorization(key, scope, signed, "")
     return (
-        f"{ALGORITHM} Credential={key}/{authorization.scope}, SignedHeaders={';'.join(signed)},"
+        f"{ALGORITHM} Credential={'/'.join([key, *scope])}, SignedHeaders={';'.join(signed)},"
         f" Signature={_signature(request, authorization, secret)}"
     )
 
@@ -112,16 +114,6 @@ def sign(request: Request, key: str, secret: str, *, region: str, service: str) 
 def stamp(moment: float) -> str:
     """Return epoch seconds as ``x-amz-date`` has them."""
     return datetime.fromtimestamp(moment, UTC).strftime(_TIME)
-
-
-def _check_headers(request: Request, authorization: Authorization) -> None:
-    needed = _ALWAYS_SIGNED | {name for name in request.headers if name.startswith("x-amz-")}
-    for name in sorted(needed):
-        if name not in authorization.signed_headers:
-            raise _invalid(f"'{name[:100]}' must be a 'SignedHeader' in the AWS Authorization.")
-    for name in authorization.signed_headers:
-        if name not in request.headers:
-            raise _incomplete(f"The signed header '{name[:100]}' did not come")
 
 
 def _check_time(date: str, now: float) -> None:
@@ -142,26 +134,23 @@ def _check_time(date: str, now: float) -> None:
 
 
 def _signature(request: Request, authorization: Authorization, secret: str) -> str:
-    canonical = hashlib.sha256(_canonical(request, authorization.signed_headers)).hexdigest()
-    date = request.headers["x-amz-date"]
-    text = f"{ALGORITHM}\n{date}\n{authorization.scope}\n{canonical}"
-    key = f"AWS4{secret}".encode()
-    for part in authorization.scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.digest(key, text.encode(), "sha256").hex()
-
-
-def _canonical(request: Request, signed_headers: tuple[str, ...]) -> bytes:
-    lines = [
+    names = authorization.signed_headers
+    canonical = [
         request.method,
         request.path,
         "&".join(sorted(request.query.split("&"))),
-        *(f"{name}:{' '.join(request.headers[name].split())}" for name in signed_headers),
+        *(f"{name}:{' '.join(request.headers[name].split())}" for name in names),
         "",
-        ";".join(signed_headers),
+        ";".join(names),
         hashlib.sha256(request.body).hexdigest(),
     ]
-    return "\n".join(lines).encode()
+    digest = hashlib.sha256("\n".join(canonical).encode()).hexdigest()
+    date, scope = request.headers["x-amz-date"], authorization.scope
+    text = "\n".join([ALGORITHM, date, "/".join(scope), digest])
+    key = f"AWS4{secret}".encode()
+    for part in scope:
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def _invalid(message: str) -> Refusal:

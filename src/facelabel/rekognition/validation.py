@@ -1,4 +1,4 @@
-"""What Amazon's model says a request must be, and whether it is.
+"""What Amazon's model says a request must be, and whether it is; and what it takes for an image.
 
 ``model.json`` is made of botocore's own model: nothing in it was typed by hand. A value of the
 wrong type is a SerializationException; of the right type and against a constraint, a
@@ -13,11 +13,12 @@ import functools
 import json
 import math
 import re
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from facelabel.rekognition.error_codes import Refusal
+from facelabel.rekognition.error_codes import Refusal, bad_format, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,18 @@ _CLASSES = {
     r"\p{N}": "",
     r"\p{Z}": "\x20\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
 }
+#: Pixels.
+MIN_SIDE = 80
+#: Bytes of an image in S3.
+MAX_OBJECT = 15 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+#: Markers of JPEG's frames: the 16 of the range but three of other meanings.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+#: Markers looked at before the frame; of a colour profile alone there may be 255.
+_MOST_MARKERS = 4096
+#: Markers without a segment: restarts, start of image, the lone TEM.
+_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +142,18 @@ def _violated(violations: list[str]) -> Refusal:
     return Refusal("ValidationException", message)
 
 
+@dataclass(frozen=True, slots=True)
 class _Reader:
     """Reads one request; notes every violation, and where it is."""
 
-    def __init__(self, shapes: Mapping[str, Shape]) -> None:
-        self._shapes = shapes
-        self.violations: list[str] = []
+    shapes: Mapping[str, Shape]
+    violations: list[str] = field(default_factory=list)
 
     def read(self, name: str, given: JsonValue, path: str) -> object:
         """A value of that shape."""
         if len(self.violations) >= _ENOUGH:
             return None
-        shape = self._shapes[name]
+        shape = self.shapes[name]
         return _READERS[shape.type](self, shape, given, path)
 
     def structure(self, shape: Shape, given: JsonValue, path: str) -> dict[str, object]:
@@ -277,3 +290,46 @@ _JSON_NAMES: Mapping[type, str] = {
     int: "NUMBER_VALUE",
     float: "NUMBER_VALUE",
 }
+
+
+# ---- images: JPEG and PNG, no side below 80 pixels. Only the headers are read; whether the rest
+# can be decoded is for others to find out.
+
+
+def check_image(image: bytes) -> None:
+    """Return if Rekognition would look at it.
+
+    Raises:
+        Refusal: InvalidImageFormatException, or InvalidParameterException for a small one.
+
+    """
+    try:
+        if image.startswith(_PNG):
+            width, height = struct.unpack_from(">II", image, 16)
+        elif image.startswith(_JPEG):
+            width, height = _jpeg_size(image)
+        else:
+            raise bad_format()
+    except (struct.error, IndexError):  # it ends before it says
+        raise bad_format() from None
+    if min(width, height) < MIN_SIDE:
+        raise invalid(f"Image dimensions must be at least {MIN_SIDE} x {MIN_SIDE} pixels")
+
+
+def _jpeg_size(image: bytes) -> tuple[int, int]:
+    """Width and height: from segment to segment, up to the one that describes the frame."""
+    place = 2
+    for _ in range(_MOST_MARKERS):
+        if image[place] != 0xFF:  # noqa: PLR2004 - what every marker begins with
+            raise bad_format()
+        marker = image[place + 1]
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", image, place + 5)
+            return width, height
+        if marker == 0xFF:  # noqa: PLR2004 - any number of them may fill the room before a marker
+            place += 1
+        elif marker in _BARE:
+            place += 2
+        else:
+            place += 2 + struct.unpack_from(">H", image, place + 2)[0]
+    raise bad_format()

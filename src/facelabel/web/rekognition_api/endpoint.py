@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import uuid
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -14,17 +16,17 @@ from starlette.responses import Response
 from facelabel.errors import FacelabelError, Rejected
 from facelabel.inputs import scanning
 from facelabel.rekognition import error_codes, sigv4, validation
-from facelabel.rekognition.error_codes import Refusal
+from facelabel.rekognition.error_codes import Refusal, throttled
 from facelabel.web.access import policy
 from facelabel.web.access.policy import Requirement
 from facelabel.web.http.budget import Limits, bounded
 from facelabel.web.http.refusals import ApiError, Crowded, TooLarge
-from facelabel.web.rekognition_api import auth, operations
-from facelabel.web.rekognition_api.throttle import Throttle
+from facelabel.web.rekognition_api import operations
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Json
     from facelabel.rekognition.validation import Parameters
     from facelabel.web.rekognition_api.context import Context
@@ -35,6 +37,8 @@ LIMITS = Limits(body=8 << 20, window=10.0, patience=60.0)
 _TYPE = "application/x-amz-json-1.1"
 #: Images of a call that compares two.
 _IMAGES = 2
+#: Status of what is refused to who shows no key, as Amazon documents.
+FORBIDDEN = 403
 
 
 class Endpoint:
@@ -54,7 +58,7 @@ class Endpoint:
                 # Whose call it is said to be: refused before its body is read.
                 needs_key = policy.noted(request.scope) is not Requirement.OPEN
                 header = ",".join(request.headers.getlist("authorization"))
-                claim = auth.claim(self._context, header, needs_key=needs_key)
+                claim = claimed(self._context, header, needs_key=needs_key)
                 body = await arriving.read()
                 response = await run_in_threadpool(self._answered, request, body, claim, request_id)
         except ClientDisconnect:
@@ -70,16 +74,17 @@ class Endpoint:
         return response
 
     def _answered(
-        self, request: Request, body: bytes, claim: auth.Claim | None, request_id: str
+        self, request: Request, body: bytes, claim: Claim | None, request_id: str
     ) -> Response:
         operation = ""
         try:
             if claim:
-                signed, now = auth.signed(request, body), self._context.clock.now()
-                sigv4.verify(signed, claim.authorization, claim.secret, now)
+                claim.check(request, body, self._context.clock.now())
             operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
-            return _written(operations.perform(self._context, operation, _read(operation, body)))
+            answer = operations.perform(self._context, operation, _read(operation, body))
+            # No body at all where there is nothing to say, as Amazon documents.
+            return Response(json.dumps(answer) if answer else b"", media_type=_TYPE)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return self._failed(error, operation, request_id)
 
@@ -106,12 +111,7 @@ def refused(refusal: Refusal, request_id: str) -> Response:
         "Logref": request_id,
         "Message": refusal.message,
     }
-    return _written(content, refusal.status)
-
-
-def _written(content: Json, status: int = 200) -> Response:
-    """JSON; no body at all where there is nothing to say, as Amazon documents."""
-    return Response(json.dumps(content) if content else b"", status, media_type=_TYPE)
+    return Response(json.dumps(content), refusal.status, media_type=_TYPE)
 
 
 def _read(operation: str, body: bytes) -> Parameters:
@@ -131,3 +131,91 @@ def _unread(error: ApiError) -> Refusal:
     if isinstance(error, Crowded):
         return Refusal("ThrottlingException", "Slow down; sudden increase in rate of requests.")
     return validation.unserialisable(error.message)
+
+
+# ---- who may call: signatures of the configured keys, or anybody where no key is needed
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A signature, and the secret that it should have been made with."""
+
+    authorization: sigv4.Authorization
+    secret: str = field(repr=False)
+
+    def check(self, request: Request, body: bytes, now: float) -> None:
+        """Return if the request was signed with that secret. Raises Refusal, as sigv4 does."""
+        scope = request.scope
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        query = scope.get("query_string", b"").decode("latin-1")
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+        signed = sigv4.Request(request.method, path, query, headers, body)
+        sigv4.verify(signed, self.authorization, self.secret, now)
+
+
+def claimed(context: Context, header: str, *, needs_key: bool) -> Claim | None:
+    """Whose key a call claims to come with, which its headers tell; None where it needs none.
+
+    Where no key is needed AWS's clients still sign, with whatever they have: those signatures
+    cannot be checked. One that claims to be of a key of ours can, and is.
+
+    Args:
+        context: knows the keys.
+        header: ``Authorization``; "" where there is none.
+        needs_key: whether it has to be signed with one of them.
+
+    Raises:
+        Refusal: MissingAuthenticationTokenException, UnrecognizedClientException or
+            IncompleteSignatureException.
+
+    """
+    if not header:
+        if needs_key:
+            raise Refusal(
+                "MissingAuthenticationTokenException", "Missing Authentication Token", FORBIDDEN
+            )
+        return None
+    try:
+        authorization = sigv4.parse(header)
+    except Refusal:
+        if needs_key:
+            raise
+        return None
+    keys = context.keys()
+    secret = next((key.secret for key in keys if key.key == authorization.key), None)
+    if secret is None and needs_key:
+        raise Refusal(
+            "UnrecognizedClientException", "The security token included in the request is invalid."
+        )
+    return Claim(authorization, secret) if secret is not None else None
+
+
+# ---- how often: Amazon's quotas, so that clients can be seen to bear with them
+
+
+class Throttle:
+    """A token bucket for each operation: a second's worth at once, then at the rate."""
+
+    def __init__(self, rate: float, clock: Clock) -> None:
+        """``rate``: calls a second; 0 lets all through."""
+        self._rate = rate
+        self._clock = clock
+        self._lock = threading.Lock()
+        #: Calls that are left and when that was so, by operation.
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def take(self, operation: str) -> None:
+        """Count a call. Raises Refusal: ProvisionedThroughputExceededException."""
+        if not self._rate:
+            return
+        full = max(1.0, self._rate)
+        with self._lock:
+            now = self._clock.now()
+            left, since = self._left.get(operation, (full, now))
+            left = min(full, left + max(0.0, now - since) * self._rate)
+            is_over = left < 1.0
+            self._left[operation] = (left if is_over else left - 1.0, now)
+        if is_over:
+            raise throttled()

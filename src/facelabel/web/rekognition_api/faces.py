@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facelabel.rekognition import serialize
+from facelabel.errors import Denied, NotFound, Rejected
+from facelabel.rekognition import serialize, validation
+from facelabel.rekognition.error_codes import invalid, missing_object, too_large
 from facelabel.rekognition.types import QualityFilter
 from facelabel.web.rekognition_api import tokens
-from facelabel.web.rekognition_api.inputs import image
 
 if TYPE_CHECKING:
     from facelabel.core.model import Json
@@ -109,3 +110,32 @@ def compare(context: Context, params: Parameters) -> Json:
 def model_version(context: Context, collection: str) -> str:
     """The FaceModelVersion of a collection."""
     return serialize.model_version(context.collections.model(collection))
+
+
+def image(context: Context, params: Parameters) -> bytes:
+    """The file of an Image, checked as far as Rekognition's limits go.
+
+    Raises:
+        Refusal: InvalidParameterException, InvalidS3ObjectException, ImageTooLargeException or
+            InvalidImageFormatException.
+
+    """
+    if ("Bytes" in params) == ("S3Object" in params):
+        raise invalid()
+    data: bytes = params["Bytes"] if "Bytes" in params else _fetched(context, params["S3Object"])
+    validation.check_image(data)
+    return data
+
+
+def _fetched(context: Context, place: Parameters) -> bytes:
+    if context.fetch_object is None or not {"Bucket", "Name"} <= set(place):
+        raise missing_object()
+    try:
+        data = context.fetch_object(place["Bucket"], place["Name"], place.get("Version"))
+    except (NotFound, Denied):
+        raise missing_object() from None
+    except Rejected:
+        raise too_large() from None
+    if len(data) > validation.MAX_OBJECT:
+        raise too_large()
+    return data

@@ -8,8 +8,7 @@ from facelabel.rekognition import serialize
 from facelabel.rekognition.error_codes import invalid
 from facelabel.rekognition.types import QualityFilter
 from facelabel.web.rekognition_api import tokens
-from facelabel.web.rekognition_api.faces import model_version
-from facelabel.web.rekognition_api.inputs import image
+from facelabel.web.rekognition_api.faces import image, model_version
 
 if TYPE_CHECKING:
     from facelabel.core.model import Json
