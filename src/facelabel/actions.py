@@ -47,6 +47,8 @@ IN_A_ROW = 3
 ALL = 1_000_000_000
 #: What became of a picture whose job another worker is doing.
 ELSEWHERE = Outcome(OutcomeKind.WAITING, note="another worker has it")
+#: Jobs that only find out which pictures to look at; none takes a picture.
+_NOTICES = frozenset({JobKind.TAGS, JobKind.FIND, JobKind.FOLDER})
 _UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
 
 
@@ -242,10 +244,22 @@ def drain(
         on_done(done)
 
     try:
-        app.worker().drain(note)
+        work_all(app, note)
     except Unavailable as trouble:
         rest = failed(trouble)
     return [results.get(asset_id, rest) for asset_id in asset_ids]
+
+
+def work_all(app: App, on_done: Callable[[Done], None] = lambda _: None) -> None:
+    """Work the queue to its end.
+
+    What only says which pictures to look at comes first: a picture that several changes tell of is
+    looked at once. Raises what ``on_done`` raises, and Unavailable.
+    """
+    notices = app.worker(_NOTICES)
+    while notices.kinds and (done := notices.run_one()):
+        on_done(done)
+    app.worker().drain(on_done)
 
 
 def failed_jobs(app: App | Records) -> Sequence[Job]:
@@ -383,9 +397,10 @@ def costs(app: App, *, portraits: int = 0, pictures: Sequence[str] = ()) -> Iter
 
 
 def spent(app: App) -> str:
-    """What calls of Rekognition cost since the program began; "" if there were none."""
+    """What calls of Rekognition cost since the program began; "" if none was paid for."""
     calls, dollars = app.amazon.spent() if app.amazon else (0, 0.0)
-    return f"{calls} calls of Amazon Rekognition, ${dollars:,.3f}" if calls else ""
+    paid = "1 paid call" if calls == 1 else f"{calls:,} paid calls"
+    return f"{paid} of Amazon Rekognition, ${dollars:,.3f}" if calls else ""
 
 
 def searched_with_faces(app: App) -> list[str]:
@@ -447,8 +462,12 @@ def _told(trigger: Trigger) -> str:
 
 def _clean_stem(filename: str) -> str:
     """A file's name as a segment of a public_id."""
-    stem = PurePosixPath(filename).stem.translate(_UNSAFE)
-    return "".join(filter(str.isprintable, stem)).strip(" .-")[:80] or "portrait"
+    return clean_name(PurePosixPath(filename).stem) or "portrait"
+
+
+def clean_name(name: str) -> str:
+    """What a file or folder may be called in the library; "" where nothing is left of its name."""
+    return "".join(filter(str.isprintable, name.translate(_UNSAFE))).strip(" .-")[:80]
 
 
 def failed(trouble: Rejected | Unavailable) -> Outcome:

@@ -31,6 +31,9 @@ from __future__ import annotations
 class FacelabelError(Exception):
     """Something went wrong."""
 
+    #: The public_id of the picture that it is about, where it is of use to say.
+    about: str = ""
+
     def __init__(self, message: str = "") -> None:
         """Use the class's own first line as the message where none is given."""
         super().__init__(message or (self.__doc__ or "").partition("\n")[0])

@@ -318,6 +318,12 @@ class KeyedQueueContract(QueueContract):
         (waiting,) = queue.jobs(JobState.READY)
         assert (waiting.reason, waiting.token) == ("busy", None)
 
+    def test_pictures_that_wait_can_be_counted_apart(self, queue: Queue) -> None:
+        queue.enqueue(JobKind.ASSET, "a")
+        queue.enqueue(JobKind.SWEEP, "all", delay=self.lease)
+        counts = [queue.pending({kind}) for kind in (JobKind.ASSET, JobKind.NOTIFY)]
+        assert (counts, queue.pending()) == ([1, 0], 2)
+
     def test_only_some_kinds_are_claimed(self, queue: Queue) -> None:
         for kind in (JobKind.ASSET, JobKind.NOTIFY, JobKind.SWEEP):
             queue.enqueue(kind, "a")

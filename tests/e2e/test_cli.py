@@ -95,9 +95,9 @@ def test_no_signed_address_is_logged(program: Program) -> None:
 
 def test_another_process(program: Program, portraits: Path, party: Path) -> None:
     """The shortest way to a name, as a shell starts it."""
-    assert "2 portraits learnt, 2 people known" in program.bare("index", portraits)
+    assert "2 portraits learnt; 2 people known" in program.bare("index", portraits)
     program("upload", party)
-    assert "1 identified" in program.bare("worker", "--once")
+    assert "1 picture searched, 1 with names (2 names)" in program.bare("worker", "--once")
     assert _tags(program, "assets/party") == {"Barack Obama", "Joe Biden"}
     assert "no such command" in program.bare("unknown", status=2).lower()
 
@@ -113,8 +113,8 @@ def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples:
     """Index, identify, upload, work, tag; then correct, relabel, forget."""
     assert "nobody is known yet" in facelabel("people")
     assert "2 portraits of 2 people would be" in facelabel("index", portraits, "--dry-run")
-    assert "2 portraits learnt, 2 people known" in facelabel("index", portraits)
-    assert "0 portraits learnt, 2 people known" in facelabel("index", portraits)
+    assert "2 portraits learnt; 2 people known" in facelabel("index", portraits)
+    assert "nothing new: 2 portraits known already; 2 people known" in facelabel("index", portraits)
 
     seen, stranger = facelabel.json("identify", party, samples / "32bit.png")
     assert seen["names"] == ["Barack Obama", "Joe Biden"]
@@ -126,7 +126,8 @@ def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples:
 
     facelabel("upload", party, "--folder", "assets")
     facelabel("upload", samples / "obama2.jpg", "--folder", "assets")
-    assert "2 identified" in facelabel("worker", "--once")
+    said = facelabel("worker", "--once")
+    assert said.splitlines()[-1] == "2 pictures searched, 2 with names (3 names)"
     assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
     assert _tags(facelabel, "assets/obama2") == {"Barack Obama"}
     together = facelabel.json("library", "--person", "Joe Biden", "--person", "Barack Obama")
@@ -240,7 +241,7 @@ def test_changing_the_label_in_the_list_moves_the_face(
     shutil.copy(samples / "obama.jpg", tmp_path)
     for name in ("Barack Obama", "B. Obama"):
         (tmp_path / "labels.csv").write_text(f"obama.jpg,{name}\n")
-        assert "1 people known" in facelabel("index", tmp_path / "labels.csv")
+        assert "1 person known" in facelabel("index", tmp_path / "labels.csv")
         assert [p["name"] for p in facelabel.json("people")] == [name]
 
 
@@ -266,7 +267,7 @@ def test_a_rebuild_waits_for_nobody(facelabel: Program, portraits: Path, samples
     for original in originals(facelabel) - learnt:
         original.unlink()
     said = facelabel("index", "--rebuild", status=75)
-    assert ", 2 people known" in said
+    assert "; 2 people known" in said
     assert said.index("rebuilt as cld-rekog-") < said.index("what is left waits")
 
 
@@ -275,11 +276,11 @@ def test_tag_is_a_backfill_that_says_what_it_would_do(
 ) -> None:
     """Dry run first; a new threshold decides anew without searching twice."""
     facelabel("upload", party)
-    assert "1 pictures would be searched" in facelabel("tag", "--dry-run")
+    assert "1 picture would be searched" in facelabel("tag", "--dry-run")
     facelabel("index", portraits)
     assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
     strict = ("--confidence-threshold", "100")
-    assert "1 pictures would be searched, 1 of them again" in facelabel("tag", "--dry-run", *strict)
+    assert "1 picture would be searched, 1 of them again" in facelabel("tag", "--dry-run", *strict)
     facelabel("tag", *strict)
     assert _tags(facelabel, "assets/party") == set()
 
@@ -303,7 +304,7 @@ def test_a_calibration_of_ones_own_decides_pictures_anew(
         assert says in facelabel(*command)
     assert says not in facelabel("show", "assets/party")  # whose names are of before
     planned = facelabel("tag", "--dry-run")
-    assert "1 pictures would be searched, 1 of them again" in planned
+    assert "1 picture would be searched, 1 of them again" in planned
     assert "2 names would go" in planned
     facelabel("tag")
     assert _tags(facelabel, "assets/party") == set()
@@ -321,8 +322,10 @@ def test_faces_beyond_the_limit_are_told(facelabel: Program, party: Path) -> Non
     """How many, by every command that looks at pictures; JSON has them, too."""
     facelabel("upload", party)
     one = ("--max-faces", "1")
-    assert "1 identified; 1 faces left out" in facelabel("worker", "--once", *one)
-    assert "1 faces left out" in facelabel("upload", party, "--public-id", "x", "--now", *one)
+    assert "1 picture searched, none with names; 1 face left out" in facelabel(
+        "worker", "--once", *one
+    )
+    assert "1 face left out" in facelabel("upload", party, "--public-id", "x", "--now", *one)
     (seen,) = facelabel.json("identify", party, *one)
     assert [face["reasons"] for face in seen["left_out"]] == [["EXCEEDS_MAX_FACES"]]
     (told,) = facelabel.json("upload", party, "--public-id", "y", "--now", *one)["pictures"]
@@ -542,19 +545,19 @@ def test_work_that_cannot_be_done_now_does_not_swallow_the_report(
     assert said.count("what is left waits") == 1
     facelabel(*pictures)
     said = facelabel("rm", "assets/3", "--yes", *NO_MODELS, status=75)
-    assert "1 deleted" in said
+    assert "1 picture deleted" in said
     assert "assets/3: not forgotten yet: waiting: xxx" in said
     facelabel(*pictures)
-    assert "to be retried" in facelabel("worker", "--once", *NO_MODELS, status=75)
+    assert "left for later" in facelabel("worker", "--once", *NO_MODELS, status=75)
     told = facelabel.json(*pictures, tmp_path / "bad.jpg", "--now", *NO_MODELS, status=1)
     outcomes = [picture["outcome"] for picture in told["pictures"]]
     assert outcomes == ["waiting"] * 4 + ["refused"]
     said = facelabel(*pictures, "--now", *NO_MODELS, status=75)
-    assert all(f"assets/{number}\n" in said for number in range(4))
+    assert all(f"assets/{number} (there already)\n" in said for number in range(4))
     assert "4 pictures: waiting: xxx" in said
     assert said.count("File name too long") == 1
     said = facelabel("index", tmp_path / "people", *NO_MODELS, status=75)
-    assert "0 portraits learnt, 0 people known" in said
+    assert "0 portraits learnt, 4 left for later; 0 people known" in said
     assert "4 pictures: waiting: xxx" in said
 
 
@@ -616,7 +619,7 @@ def test_a_list_is_looked_through_before_it_is_learnt(facelabel: Program, party:
     listed = party.parent / "labels.csv"
     listed.write_text("party.jpg,Ann\nmissing.jpg,Bo\n")
     said = facelabel("index", listed, "--dry-run", status=1)
-    assert "1 portraits of 1 people would be" in said
+    assert "1 portrait of 1 person would be" in said
     assert "line 2" in said
     rows = facelabel.json("index", listed, "--dry-run", status=1)["portraits"]
     assert [bool(row["note"]) for row in rows] == [False, True]

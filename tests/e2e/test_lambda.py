@@ -160,11 +160,11 @@ def test_bulk_work_from_a_laptop(stack: Stack, photos: Path) -> None:
     portraits = stack.log.parent / "labels.csv"
     portraits.write_text("".join(f"{pictures}/{p}1.jpg,{p}\n" for p in PEOPLE))
     assert "4 portraits of 4 people" in stack.laptop("index", "--dry-run", portraits)
-    assert "4 portraits learnt, 4 people known" in stack.laptop("index", portraits)
+    assert "4 portraits learnt; 4 people known" in stack.laptop("index", portraits)
     cloud = stack.account.cloud()
     group = cloud.upload(str(pictures / "party.jpg"), asset_folder="uploads")["public_id"]
     assert "paid calls of Amazon Rekognition" in stack.laptop("tag", "--dry-run")
-    assert "1 identified" in stack.laptop("tag")
+    assert "1 picture searched, 1 with names (4 names)" in stack.laptop("tag")
     assert cloud.tags(group) == set(PEOPLE)
     assert "index and training folder agree" in stack.laptop("index", "--check")
     assert "0 to look at" in stack.laptop("reconcile")

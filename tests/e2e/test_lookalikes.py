@@ -32,7 +32,7 @@ def test_two_spellings_of_one_name(facelabel: Program, samples: Path, tmp_path: 
     said = facelabel("index", folders(samples, tmp_path / "people", *SPELLINGS))
 
     warning = r"'Barack Obama' (1 portrait) and 'Barack\xa0Obama' (1 portrait)"
-    assert "3 portraits learnt, 3 people known" in said
+    assert "3 portraits learnt; 3 people known" in said
     assert warning in said
     assert "whose name looks the same" in said
     assert warning in facelabel("people")

@@ -55,7 +55,7 @@ def test_a_second_machine_with_another_folder_starts_nothing(
     )
     assert f"id none there, {identity} in the store" in said
     assert first.json("jobs", "list") == []
-    assert "1 identified" in first("worker", "--once")
+    assert "1 picture searched, none with names" in first("worker", "--once")
     assert identity in str(finding(first, status=0)["says"])
 
 
@@ -66,7 +66,7 @@ def test_a_second_machine_with_the_folder_works(
     first("upload", picture)
     (program.folder.parent / "mounted").symlink_to(program.folder.parent / "data")
     second = machine(program, postgresql, "mounted")
-    assert "1 identified" in second("worker", "--once")
+    assert "1 picture searched, none with names" in second("worker", "--once")
 
 
 def test_a_folder_that_moved_is_adopted(
@@ -81,7 +81,7 @@ def test_a_folder_that_moved_is_adopted(
     mark.write_text("0123456789abcdef\n", "ascii")
     second("library", status=2)
     assert "1 of 1 originals there" in second("adopt")
-    assert "1 identified" in second("worker", "--once")
+    assert "1 picture searched, none with names" in second("worker", "--once")
     first("library", status=2)
 
 
@@ -96,7 +96,7 @@ def test_originals_that_are_away_are_waited_for(first: Inside, picture: Path) ->
     assert "1 waiting, 0 failed" in str(first.json("doctor", status=1))
     assert "1 of 1 originals looked for are not in" in str(finding(first, status=1)["says"])
     away.rename(original)
-    assert "assets/biden: identified" in first("upload", picture, "--now")
+    assert "assets/biden: searched, nobody recognised" in first("upload", picture, "--now")
 
     disk = originals.rename(originals.parent / "disk")
     for mount_point in (False, True):

@@ -53,7 +53,7 @@ def test_faces_of_clients_stay_under_the_name_they_know(facelabel: Program, samp
         )
 
     for _ in range(2):  # the second time the live collection has a date behind its name
-        assert "1 people known" in facelabel("index", "--rebuild")
+        assert "1 person known" in facelabel("index", "--rebuild")
 
     with app_of(facelabel) as app:
         assert app.local_faces

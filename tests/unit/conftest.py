@@ -13,7 +13,7 @@ import pytest
 
 from facelabel.core.jobs import JobKind, JobState
 from facelabel.core.label_policy import LabelPolicy
-from facelabel.recognition.name_writing import ERROR_KEY
+from facelabel.core.names import ERROR_KEY
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers

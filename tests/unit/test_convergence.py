@@ -24,9 +24,9 @@ from tests.lives import work_off
 from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import LabelPolicy
 from facelabel.core.model import NameState
+from facelabel.core.names import ERROR_KEY
 from facelabel.errors import Unavailable
 from facelabel.recognition.live_gallery import SWEEP_KEY, PaidSearchPolicy
-from facelabel.recognition.name_writing import ERROR_KEY
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler
 from facelabel.recognition.worker import Worker, handlers

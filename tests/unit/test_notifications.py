@@ -16,6 +16,7 @@ from facelabel.adapters.store.library import outbox
 from facelabel.cloudinary import notifications
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.core.model import Asset
+from facelabel.core.names import ERROR_KEY
 from facelabel.errors import Rejected
 from facelabel.media.types import AssetChange, Change, ChangeKind, Origin
 
@@ -377,6 +378,19 @@ class TestRoundTrip:
     def test_a_changed_image_is_looked_at(self, kind: ChangeKind) -> None:
         requests = [request for body in told(kind, (JEANS, JEANS)) for request in asked(body)]
         assert requests == looks(JEANS.asset_id)
+
+    @pytest.mark.parametrize("reason", [{}, {ERROR_KEY: "no face"}])
+    def test_why_a_picture_was_refused_is_no_reason_to_look_again(
+        self, reason: dict[str, str]
+    ) -> None:
+        """We wrote it ourselves, after we had looked; with another change it is looked at."""
+        refused = replace(JEANS, context={"caption": "Hi", ERROR_KEY: "two faces"})
+        now = replace(JEANS, context={"caption": "Hi", **reason})
+        other = replace(JEANS, context={"caption": "Ho", **reason})
+        for after, wanted in ((now, []), (other, looks(JEANS.asset_id))):
+            [body] = told(ChangeKind.CONTEXT, (refused, after))
+            change = Change(ChangeKind.CONTEXT, (AssetChange(refused, after),))
+            assert asked(body) == [*outbox.requests(change, "this change")] == wanted
 
     def test_every_deleted_image_is_looked_at(self) -> None:
         other = replace(JEANS, asset_id="1" * 32)

@@ -15,9 +15,9 @@ from facelabel.core.jobs import Job, JobKind, JobState
 from facelabel.core.label_policy import LabelPolicy
 from facelabel.core.matching import Rules
 from facelabel.core.model import Asset, Enrolment, NameState, Verdict
+from facelabel.core.names import ERROR_KEY
 from facelabel.errors import UnreadableImage
 from facelabel.recognition.live_gallery import SWEEP_KEY
-from facelabel.recognition.name_writing import ERROR_KEY
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait

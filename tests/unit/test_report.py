@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from facelabel.actions import IN_A_ROW
-from facelabel.cli.report import Tally, remarks
+from facelabel.cli.tally import Tally, remarks
 from facelabel.cli.terminal import advice_on
 from facelabel.core.jobs import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import Unavailable
@@ -55,7 +56,7 @@ def test_one_picture_in_trouble_stops_nothing(other: Done) -> None:
         note(waits("the same"))
         note(waits(f"{number}"))
         note(other)
-    assert note.kinds["to be retried"] == 4 * IN_A_ROW
+    assert note.waiting
 
 
 def test_what_failed_last_counts_for_the_exit_status() -> None:
@@ -76,7 +77,66 @@ def test_faces_left_out_are_counted() -> None:
     note = tally()
     note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED, left_out=2)))
     note(Done(job("b"), Outcome(OutcomeKind.IDENTIFIED, left_out=3)))
-    assert note.summary() == "2 identified; 5 faces left out: `facelabel show ID` says why"
+    assert note.summary() == (
+        "2 pictures searched, none with names; 5 faces left out: `facelabel show ID` says why"
+    )
+
+
+def searched(key: str, *names: str) -> Done:
+    """A picture that was searched."""
+    return Done(job(key), Outcome(OutcomeKind.IDENTIFIED, names=names))
+
+
+def test_pictures_and_people_are_counted_and_not_jobs() -> None:
+    """What comes back of our own tags is no picture more; one looked at twice is one."""
+    note = tally()
+    for done in (
+        searched("a", "Ann", "Bo"), searched("b"), searched("b", "Ann"), searched("c"),
+        Done(job("d"), Outcome(OutcomeKind.ENROLLED)),
+        Done(job("e"), Outcome(OutcomeKind.ENROLLED)),
+        Done(job("f"), error="no face", buried=True),
+        Done(job("f"), error="no face", buried=True),
+        Done(job("d"), Outcome(OutcomeKind.UNCHANGED)),
+        Done(replace(job("1"), kind=JobKind.TAGS), Outcome(OutcomeKind.NOTED)),
+        Done(replace(job("all"), kind=JobKind.SWEEP), Outcome(OutcomeKind.SWEPT)),
+        Done(replace(job("x"), kind=JobKind.NOTIFY), error="no host", buried=True),
+    ):  # fmt: skip
+        note(done)
+    assert note.summary(1) == (
+        "2 portraits learnt; 3 pictures searched, 2 with names (3 names); 1 picture refused;"
+        " 1 person known"
+    )
+
+
+def test_the_bar_counts_pictures() -> None:
+    """Of changed tags, sweeps and notifications nobody asked."""
+    moved: list[tuple[int, int | None]] = []
+    note = Tally(lambda *how_far: moved.append(how_far), lambda: 3, quiet=True)
+    note(Done(replace(job("1"), kind=JobKind.TAGS), Outcome(OutcomeKind.NOTED)))
+    note(searched("a"))
+    assert moved == [(1, 4)]
+
+
+def test_each_reason_is_told_once_under_the_name_that_the_user_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The file that was given, else the public_id; of subscribers apart from pictures."""
+    note = Tally(lambda _done, _total: None, lambda: 0, titles={"a": "john.jpg"})
+    for _ in range(2):
+        note(Done(job("a"), error="no face", buried=True, public_id="training/john"))
+        note(Done(job("b"), error="two faces", buried=True, public_id="training/mary"))
+    note(Done(job("c"), error="the disk is full", public_id="training/bo"))
+    for number in range(8):
+        key = f"{number}"
+        note(Done(replace(job(key), kind=JobKind.NOTIFY), error="no host", buried=True))
+    note.tell()
+    assert capsys.readouterr().err.splitlines() == [
+        "john.jpg: no face",
+        "training/mary: two faces",
+        "training/bo: waiting: the disk is full",
+        "8 notifications could not be sent: no host",
+    ]
+    assert note.summary() == "2 pictures refused; 1 picture left for later"
 
 
 def test_what_ended_the_work_is_told_and_something_waits(
@@ -87,7 +147,7 @@ def test_what_ended_the_work_is_told_and_something_waits(
     note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED)))
     note.stop(Unavailable("the quota is used up"))
     assert (note.refused, note.waiting) == (False, True)
-    assert note.summary() == "1 identified"
+    assert note.summary() == "1 picture searched, none with names"
     assert "the quota is used up; what is left waits" in capsys.readouterr().err
 
 
@@ -100,7 +160,7 @@ def test_what_many_wait_for_is_said_once() -> None:
     ]
     outcomes += [("busy", Outcome(OutcomeKind.WAITING, note="another worker has it"))]
     assert remarks(outcomes) == [
-        ("bad", "no face"), ("2000 pictures", "waiting: no network"),
+        ("bad", "no face"), ("2,000 pictures", "waiting: no network"),
         ("busy", "waiting: another worker has it"),
     ]  # fmt: skip
 

@@ -550,3 +550,26 @@ def test_a_worker_of_some_kinds_leaves_the_others(shop: Shop) -> None:
     shop.queue.enqueue(JobKind.NOTIFY, "n")
     assert worker.run_one() is not None
     assert shop.only_job().kind is JobKind.ASSET
+
+
+def test_what_fails_is_logged_where_nobody_is_told(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a service, with the picture's name; who drains the queue is told of each job instead."""
+    told: list[Done] = []
+    rejection = Rejected("two faces")
+    rejection.about = "training/john"
+    shop.troubles = [rejection]
+    shop.worker.drain(told.append)
+    assert [(done.error, done.public_id) for done in told] == [("two faces", "training/john")]
+    assert not caplog.records
+
+    shop.troubles = [rejection]
+    shop.queue.revive()
+    stop = threading.Event()
+    shop.worker.run(stop, lambda _: stop.set())
+    assert caplog.messages == ["asset training/john failed for good: two faces"]
+    shop.troubles = [rejection]
+    shop.queue.revive()
+    assert len([*shop.worker.due(60)]) == 1
+    assert len(caplog.messages) == 2

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 
 from facelabel.adapters.aws.clients import new_session
 from facelabel.adapters.rekognition.client import Client
-from facelabel.adapters.rekognition.rate import cost
+from facelabel.adapters.rekognition.rate import PRICES, cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
 from facelabel.bootstrap.core import USUAL_FACES, limits
 from facelabel.recognition.live_gallery import PaidSearchPolicy
@@ -45,9 +45,9 @@ class Amazon:
         return PaidSearchPolicy(look_back=self.look_back)
 
     def spent(self) -> tuple[int, float]:
-        """Calls of this process so far, free ones included, and what they cost in dollars."""
+        """Paid calls of this process so far, and what they cost in dollars."""
         calls = self.client.calls
-        return calls.total(), cost(calls)
+        return sum(calls[operation] for operation in PRICES), cost(calls)
 
     def estimate(self, portraits: int, faces: Sequence[int | None]) -> tuple[int, float]:
         """Paid calls, and dollars, for so many portraits and for pictures with so many faces.

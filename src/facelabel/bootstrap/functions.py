@@ -105,7 +105,11 @@ class WorkerApp:
 
     def work(self, record: Mapping[str, Any]) -> Done:
         """Work one SQS record; Rejected if it holds no job, which is for the dead letters."""
-        return self.worker.work(self.queue.begin(from_record(record)))
+        from facelabel.recognition.worker import log_failure  # noqa: PLC0415 - same
+
+        done = self.worker.work(self.queue.begin(from_record(record)))
+        log_failure(done)
+        return done
 
 
 def worker_app() -> WorkerApp:

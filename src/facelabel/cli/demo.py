@@ -12,8 +12,10 @@ from rich.markup import escape
 
 from facelabel import actions
 from facelabel.cli import report
+from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish
-from facelabel.cli.terminal import application, bar, out
+from facelabel.cli.terminal import application, out
+from facelabel.core.counting import counted
 from facelabel.core.jobs import OutcomeKind
 from facelabel.errors import Rejected
 from facelabel.inputs.portraits import Portrait
@@ -90,9 +92,8 @@ def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) ->
     started = time.perf_counter()
     ends = _learn(app, learn)
     assets = _stored(pictures, lambda picture: _upload(app, picture))
-    with bar("searching", len(assets)) as advance:
-        tally = report.Tally(advance, app.queue.pending)
-        report.drain(app, tally)
+    with tallying.working(app, "searching") as tally:
+        tallying.drain(app, tally)
     out.print("")
     saved = [_show(app, asset, output) for _, asset in assets]
     if any(saved):
@@ -108,14 +109,13 @@ def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) ->
 def _learn(app: App, portraits: list[Portrait]) -> set[OutcomeKind]:
     """The same of portraits."""
     stored = _stored(portraits, lambda portrait: actions.add_portrait(app, portrait))
-    with bar("learning", len(stored)) as advance:
-        tally = report.Tally(advance, app.queue.pending, quiet=True)
+    with tallying.working(app, "learning", quiet=True) as tally:
         outcomes = actions.work(app, [asset.asset_id for _, asset in stored], tally)
     learnt = sum(outcome.kind is OutcomeKind.ENROLLED for outcome in outcomes)
-    people = len({portrait.person for portrait in portraits})
-    out.print(f"learnt {learnt} of {len(portraits)} portraits of {people} people")
     sources = [portrait.source for portrait, _ in stored]
-    report.print_pairs(report.remarks(zip(sources, outcomes, strict=True)), "yellow")
+    report.print_pairs(tallying.remarks(zip(sources, outcomes, strict=True)), "yellow")
+    people = counted(len({portrait.person for portrait in portraits}), "person", "people")
+    out.print(f"learnt {learnt:,} of {counted(len(portraits), 'portrait')} of {people}")
     late = sum(outcome.kind is OutcomeKind.WAITING for outcome in outcomes)
     ends = {OutcomeKind.WAITING: late, OutcomeKind.REFUSED: len(portraits) - learnt - late}
     return {end for end, count in ends.items() if count}

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
-from facelabel.cli import report
+from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, Group, finish, json_option
-from facelabel.cli.terminal import application, bar, err, out, print_json, records
+from facelabel.cli.terminal import application, err, out, print_json, records
 from facelabel.core.jobs import JobState
 
 if TYPE_CHECKING:
@@ -41,10 +41,9 @@ def worker(settings: Settings, *, once: bool) -> None:
     """
     with application(settings) as app:
         if once:
-            with bar("working", app.queue.pending()) as advance:
-                tally = report.Tally(advance, app.queue.pending)
-                report.drain(app, tally)
-            out.print(tally.summary())
+            with tallying.working(app, "working") as tally:
+                tallying.drain(app, tally)
+            out.print(tallying.summary(app, tally))
             finish(refused=tally.refused, waiting=tally.waiting)
             return
         stop = threading.Event()
@@ -59,11 +58,11 @@ def worker(settings: Settings, *, once: bool) -> None:
 def _print_done(done: Done) -> None:
     if done.outcome is None:
         end = "refused" if done.buried else "will be tried again"
-        last = done.error.strip().rpartition("\n")[2]
-        out.print(f"{done.job.key}: {end}: {last}", style="red", markup=False)
+        what = done.public_id or f"{done.job.kind} {done.job.key}"
+        out.print(f"{what}: {end}: {actions.reason(done)}", style="red", markup=False)
     elif done.outcome.public_id:
-        who = ", ".join(done.outcome.names)
-        out.print(f"{done.outcome.public_id}: {done.outcome.kind} {who}".rstrip(), markup=False)
+        said = tallying.became(done.outcome)
+        out.print(f"{done.outcome.public_id}: {said}", markup=False)
 
 
 @click.group(cls=Group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,11 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli import completion, report
+from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, confirm, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
 from facelabel.core import names
+from facelabel.core.counting import counted
 from facelabel.core.jobs import OutcomeKind
 from facelabel.core.model import NameState
 from facelabel.errors import Rejected, Unavailable
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from facelabel.core.jobs import Outcome
     from facelabel.core.model import Asset, SearchRecord
     from facelabel.settings import Settings
+
+#: Seconds by which the clock of somebody else's library may differ from ours.
+_SKEW = 120.0
 
 
 @click.command(
@@ -65,7 +70,8 @@ def upload(
     """Put pictures into the library.
 
     Labelled ones in the training folder are learnt, those in the recognition folder get names:
-    by `facelabel worker`, or at once with --now. Folders are walked through.
+    by `facelabel worker`, or at once with --now. Folders are walked through; folders inside them
+    are made in the library, too.
     """
     place, wanted = _place(settings, folder, label), [*tags]
     if label is not None:
@@ -77,16 +83,17 @@ def upload(
         if public_id and len(files) > 1:
             raise click.UsageError("--public-id names one picture: give one file")
         with bar("uploading", len(files)) as advance:
-            uploaded, problems = _upload(app, files, Kept(place, public_id, wanted), advance)
-        outcomes = _work(app, list(uploaded.values())) if now else []
+            uploads = _upload(app, files, Place(place, public_id, wanted), advance)
+        uploaded = uploads.assets
+        outcomes, summary = _work(app, list(uploaded.values())) if now else ([], "")
         if label is not None and uploaded:
             report.print_warnings(_warnings(app, label))
     results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
     if as_json:
-        _print_uploads_json(uploaded, problems, results, walk)
+        _print_uploads_json(uploads, results, walk)
     else:
-        _print_uploads(uploaded, problems, results, walk)
-    kinds = {outcome.kind for outcome in (*problems.values(), *outcomes)
+        _print_uploads(uploads, results, walk, summary)
+    kinds = {outcome.kind for outcome in (*uploads.problems.values(), *outcomes)
              if outcome != actions.ELSEWHERE}  # fmt: skip
     finish(
         refused=OutcomeKind.REFUSED in kinds or walk.failed, waiting=OutcomeKind.WAITING in kinds
@@ -110,7 +117,7 @@ def _other_spellings(app: App, label: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Place:
     """Where pictures go, and under what."""
 
     folder: str
@@ -118,36 +125,71 @@ class Kept:
     tags: Sequence[str]
 
 
-def _expand(sources: Sequence[str], walk: Walk) -> list[str]:
-    """Addresses as they are, files, and the pictures in folders."""
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """What came of uploads, all by source."""
+
+    assets: dict[str, Asset] = field(default_factory=dict)
+    #: What kept the others out.
+    problems: dict[str, Outcome] = field(default_factory=dict)
+    #: Those that were there already.
+    already: set[str] = field(default_factory=set)
+
+    @property
+    def total(self) -> str:
+        """In a line, such as "9 uploaded, 3 there already"."""
+        there, refused = len(self.already), len(self.problems)
+        new = len(self.assets) - there
+        counts = ((new, "uploaded"), (there, "there already"), (refused, "not uploaded"))
+        said = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+        return said if new or refused else f"nothing new: {said}"
+
+
+def _expand(sources: Sequence[str], walk: Walk) -> dict[str, str]:
+    """Addresses as they are, files, and the pictures in folders; each with the folder it is in.
+
+    Below the one that was named: "" for what lies right in that.
+    """
     paths = [source if reading.is_url(source) else Path(source) for source in sources]
-    folders = [path for path in paths if isinstance(path, Path)]
-    if len(folders) == len(paths):
-        return list(map(str, report.pictures(folders, walk)))
-    return [
-        str(found)
-        for path in paths
-        for found in (walk.pictures([path]) if isinstance(path, Path) else [path])
-    ]
+    found: dict[str, str] = {}
+    for path in paths:
+        if isinstance(path, Path):
+            found |= {str(file): _below(path, file) for file in walk.pictures([path])}
+        else:
+            found[path] = ""
+    if not found:
+        raise report.no_pictures((path for path in paths if isinstance(path, Path)), walk)
+    return found
+
+
+def _below(folder: Path, file: Path) -> str:
+    """The folder of a file inside another, as folders of the library may be called."""
+    if folder == file:
+        return ""
+    parts = [actions.clean_name(part) for part in file.parent.relative_to(folder).parts]
+    return "/".join(filter(None, parts))
 
 
 def _upload(
-    app: App, files: Sequence[str], kept: Kept, advance: Callable[[int, int | None], None]
-) -> tuple[dict[str, Asset], dict[str, Outcome]]:
-    """Upload one after the other; the assets, and what kept the others out, by source."""
-    uploaded: dict[str, Asset] = {}
-    problems: dict[str, Outcome] = {}
-    for number, source in enumerate(files, start=1):
+    app: App, files: Mapping[str, str], to: Place, advance: Callable[[int, int | None], None]
+) -> Uploads:
+    """Upload one after the other."""
+    uploads, before = Uploads(), app.clock.now() - (_SKEW if app.remote else 0.0)
+    for number, (source, below) in enumerate(files.items(), start=1):
         try:
             data, filename = actions.read(app, source)
-            uploaded[source] = app.library.upload(
-                data, folder=kept.folder, filename=filename, public_id=kept.public_id,
-                tags=kept.tags or None,
+            asset = app.library.upload(
+                data, folder="/".join(filter(None, [to.folder, below])), filename=filename,
+                public_id=to.public_id, tags=to.tags or None,
             )  # fmt: skip
         except (Rejected, Unavailable) as trouble:
-            problems[source] = actions.failed(trouble)
+            uploads.problems[source] = actions.failed(trouble)
+        else:
+            uploads.assets[source] = asset
+            if asset.created_at < before and to.public_id is None:
+                uploads.already.add(source)
         advance(number, len(files))
-    return uploaded, problems
+    return uploads
 
 
 def _place(settings: Settings, folder: str | None, label: str | None) -> str:
@@ -163,49 +205,42 @@ def _place(settings: Settings, folder: str | None, label: str | None) -> str:
     return place
 
 
-def _work(app: App, assets: list[Asset]) -> list[Outcome]:
-    with bar("working", app.queue.pending()) as advance:
-        tally = report.Tally(advance, app.queue.pending, quiet=True)
-        return actions.work(app, [asset.asset_id for asset in assets], tally)
+def _work(app: App, assets: list[Asset]) -> tuple[list[Outcome], str]:
+    """Look at pictures; what became of them, and that in a line."""
+    with tallying.working(app, "working", quiet=True) as tally:
+        outcomes = actions.work(app, [asset.asset_id for asset in assets], tally)
+    return outcomes, tallying.summary(app, tally)
 
 
 def _print_uploads(
-    uploaded: Mapping[str, Asset],
-    problems: Mapping[str, Outcome],
-    results: Mapping[str, Outcome],
-    walk: Walk,
+    uploads: Uploads, results: Mapping[str, Outcome], walk: Walk, summary: str
 ) -> None:
-    for asset in uploaded.values():
-        out.print(asset.public_id, markup=False)
-    report.print_pairs(report.remarks(problems.items()), "red")
     waiting: list[tuple[str, Outcome]] = []
-    for source, outcome in results.items():
-        public_id = uploaded[source].public_id
-        if outcome.kind is OutcomeKind.WAITING:
-            waiting.append((public_id, outcome))
+    for source, asset in uploads.assets.items():
+        outcome = results.get(source)
+        if outcome and outcome.kind is not OutcomeKind.WAITING:
+            out.print(f"{asset.public_id}: {tallying.became(outcome)}", markup=False)
             continue
-        found = f"{outcome.kind} {', '.join(outcome.names)} {outcome.note}"
-        out.print(f"{public_id}: {found}".rstrip(), markup=False)
-    for name, note in report.remarks(waiting):
+        there = " (there already)" if source in uploads.already else ""
+        out.print(f"{asset.public_id}{there}", markup=False)
+        if outcome:
+            waiting.append((asset.public_id, outcome))
+    report.print_pairs(tallying.remarks(uploads.problems.items()), "red")
+    for name, note in tallying.remarks(waiting):
         out.print(f"{name}: {note}", markup=False)
-    if faces := sum(outcome.left_out for outcome in results.values()):
-        err.print(report.faces_left_out(faces), style="yellow")
-    if uploaded and not results:
-        out.print("`facelabel worker --once` looks at them, if no worker is running")
     report.print_left_out(walk.left_out)
+    total = f"{uploads.total}; {summary}" if summary else uploads.total
+    if not results and len(uploads.assets) > len(uploads.already):
+        total += "; `facelabel worker --once` looks at them, if no worker is running"
+    out.print(total)
 
 
-def _print_uploads_json(
-    uploaded: Mapping[str, Asset],
-    problems: Mapping[str, Outcome],
-    results: Mapping[str, Outcome],
-    walk: Walk,
-) -> None:
+def _print_uploads_json(uploads: Uploads, results: Mapping[str, Outcome], walk: Walk) -> None:
     rows: list[object] = [
         {"source": source, **_public(asset), **_became(results.get(source))}
-        for source, asset in uploaded.items()
+        for source, asset in uploads.assets.items()
     ]
-    rows += [{"source": source, **_became(outcome)} for source, outcome in problems.items()]
+    rows += [{"source": source, **_became(outcome)} for source, outcome in uploads.problems.items()]
     print_json({"pictures": rows, "left_out": report.left_out_rows(walk.left_out)})
 
 
@@ -252,7 +287,7 @@ def library(
             faces = f"{len(search.faces)}, {len(_names(search))} named"
         table.add_row(escape(asset.public_id), escape(asset.folder), escape(tags), faces)
     out.print(table)
-    out.print(f"{len(rows)} pictures")
+    out.print(counted(len(rows), "picture"))
 
 
 def _names(search: SearchRecord | None) -> list[str]:
@@ -387,18 +422,18 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
     with application(settings) as app:
         assets = list({a.asset_id: a for a in (actions.find(app, i) for i in idents)}.values())
         if not yes:
-            confirm(f"Delete {len(assets)} pictures for good?")
+            confirm(f"Delete {counted(len(assets), 'picture')} for good?")
         kept = _delete(app, assets)
         gone = [asset for asset in assets if asset.public_id not in kept]
         # Forgetting must not wait for a worker that may never be started.
-        outcomes = _work(app, gone)
-    out.print(f"{len(gone)} deleted")
+        outcomes, _ = _work(app, gone)
     late = {asset.public_id: outcome for asset, outcome in zip(gone, outcomes, strict=True)
             if outcome.kind in {OutcomeKind.REFUSED, OutcomeKind.WAITING}
             and outcome != actions.ELSEWHERE}  # fmt: skip
     for what, found in (("not deleted", kept), ("not forgotten yet", late)):
-        for name, note in report.remarks(found.items()):
+        for name, note in tallying.remarks(found.items()):
             err.print(f"{name}: {what}: {note}", style="red", markup=False)
+    out.print(f"{counted(len(gone), 'picture')} deleted")
     kinds = {outcome.kind for outcome in kept.values()}
     finish(refused=OutcomeKind.REFUSED in kinds, waiting=bool(late or kept))
 

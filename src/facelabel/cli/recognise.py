@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli import report
+from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
+from facelabel.core.counting import counted
 from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import portraits
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
 
 
+#: So many of the pictures that would be searched are listed.
+_SHOWN = 20
 #: Outcomes after which a portrait is learnt.
 _LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
 
@@ -95,38 +100,52 @@ def _plan(app: App, found: Sequence[Portrait], walk: Walk, *, as_json: bool) -> 
     else:
         good = [portrait for portrait in found if portrait not in why]
         wanted = len({portrait.person for portrait in good})
-        out.print(f"{len(good)} portraits of {wanted} people would be uploaded and learnt")
         report.print_pairs(((portrait.named, note) for portrait, note in why.items()), "red")
         report.print_costs(actions.costs(app, portraits=len(good)))
         report.print_warnings(filter(None, [portraits.underscored(found)]))
         report.print_left_out(walk.left_out)
+        some = f"{counted(len(good), 'portrait')} of {counted(wanted, 'person', 'people')}"
+        out.print(f"{some} would be uploaded and learnt")
     finish(refused=bool(why) or walk.failed)
 
 
 def _import(app: App, found: Sequence[Portrait], walk: Walk, *, as_json: bool) -> None:
-    results = _learn(app, found)
-    photos = _known(app)
-    people = None if photos is None else len(photos)
-    alike = [*doubts.spellings(photos or {}), *filter(None, [portraits.underscored(found)])]
+    results, tally = _learn(app, found, quiet=as_json)
+    known = _known(app)
+    people = None if known is None else len(known)
+    alike = [*doubts.spellings(known or {}), *filter(None, [portraits.underscored(found)])]
     if as_json:
         rows = [_row(*result) for result in results]
         print_json({"people": people, "portraits": rows, "warnings": alike,
                     "left_out": report.left_out_rows(walk.left_out)})  # fmt: skip
     else:
-        learnt = sum(outcome.kind is OutcomeKind.ENROLLED for _, outcome in results)
-        known = "" if people is None else f", {people} people known"
-        out.print(f"{learnt} portraits learnt{known}")
-        notes = ((portrait.named, outcome) for portrait, outcome in results)
-        if said := report.known_from_one(photos or {}):
-            out.print(said)
-        report.print_pairs(report.remarks(notes), "red")
+        said = ((portrait.named, outcome) for portrait, outcome in results
+                if outcome.kind is not OutcomeKind.REFUSED)  # fmt: skip
+        report.print_pairs(tallying.remarks(said), "yellow")
+        if alone := report.known_from_one(known or {}):
+            out.print(alone)
         report.print_warnings(alike)
         report.print_left_out(walk.left_out)
+        out.print(_learnt_line(Counter(outcome.kind for _, outcome in results), people))
     kinds = {outcome.kind for _, outcome in results} - _LEARNT
     finish(
         refused=bool(kinds - {OutcomeKind.WAITING}) or walk.failed,
-        waiting=OutcomeKind.WAITING in kinds or people is None,
+        waiting=OutcomeKind.WAITING in kinds or people is None or tally.stopped,
     )
+
+
+def _learnt_line(kinds: Counter[OutcomeKind], people: int | None) -> str:
+    """What became of portraits, such as "266 portraits learnt, 33 refused; 244 people known"."""
+    learnt, known = kinds[OutcomeKind.ENROLLED], kinds[OutcomeKind.UNCHANGED]
+    waiting = kinds[OutcomeKind.WAITING]
+    refused = kinds.total() - learnt - known - waiting
+    counts = ((known, "known already"), (refused, "refused"), (waiting, "left for later"))
+    parts = [f"{counted(learnt, 'portrait')} learnt"]
+    parts += [f"{count:,} {what}" for count, what in counts if count]
+    said = ", ".join(parts)
+    if known and not kinds.total() - known:
+        said = f"nothing new: {counted(known, 'portrait')} known already"
+    return said if people is None else f"{said}; {tallying.people_known(people)}"
 
 
 def _known(app: App) -> dict[str, list[str]] | None:
@@ -138,16 +157,25 @@ def _known(app: App) -> dict[str, list[str]] | None:
         return None
 
 
-def _learn(app: App, found: Sequence[Portrait]) -> list[tuple[Portrait, Outcome]]:
-    """Upload portraits and learn them; what became of each, those that could not be had first."""
+def _learn(
+    app: App, found: Sequence[Portrait], *, quiet: bool
+) -> tuple[list[tuple[Portrait, Outcome]], tallying.Tally]:
+    """Upload portraits and learn them; what became of each, those that could not be had first.
+
+    Says why one is refused, unless ``quiet``.
+    """
     with bar("uploading", len(found)) as advance:
         stored = list(zip(found, actions.upload_portraits(app, found, advance), strict=True))
     failed = [(portrait, one) for portrait, one in stored if isinstance(one, Outcome)]
+    if not quiet:
+        for portrait, outcome in failed:
+            if outcome.kind is OutcomeKind.REFUSED:
+                err.print(f"{portrait.named}: {outcome.note}", style="red", markup=False)
     uploaded = {one.asset_id: portrait for portrait, one in stored if not isinstance(one, Outcome)}
-    with bar("learning", app.queue.pending()) as advance:
-        tally = report.Tally(advance, app.queue.pending, quiet=True)
+    titles = {asset_id: portrait.named for asset_id, portrait in uploaded.items()}
+    with tallying.working(app, "learning", titles=titles, quiet=quiet) as tally:
         outcomes = actions.work(app, list(uploaded), tally)
-    return failed + list(zip(uploaded.values(), outcomes, strict=True))
+    return failed + list(zip(uploaded.values(), outcomes, strict=True)), tally
 
 
 def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:
@@ -158,9 +186,8 @@ def _row(portrait: Portrait, outcome: Outcome) -> dict[str, str]:
 
 def _settle(app: App, title: str) -> bool:
     """Work the queue; whether that had to end before its end, which is told."""
-    with bar(title, app.queue.pending()) as advance:
-        tally = report.Tally(advance, app.queue.pending, quiet=True)
-        report.drain(app, tally)
+    with tallying.working(app, title, quiet=True) as tally:
+        tallying.drain(app, tally)
     return tally.stopped
 
 
@@ -204,29 +231,32 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     if dry_run:
         count = len(actions.labelled(app, app.label_policy.training))
         model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
-        out.print(f"{count} labelled images would be learnt anew with {model}")
+        out.print(f"{counted(count, 'portrait')} would be learnt anew with {model}")
         if loss := app.reconciler.strangers(model):
-            out.print(f"{loss} faces that others put there (IndexFaces) would be lost: --force")
+            faces = counted(loss, "face")
+            out.print(f"{faces} that others put there (IndexFaces) would be lost: --force")
         again = actions.searched_with_faces(app)
         report.print_costs(actions.costs(app, portraits=count, pictures=again))
         return
     collection = app.reconciler.request_rebuild(force=force)
     with bar("learning anew") as advance:
         app.rebuild_progress.append(advance)
-        tally = report.Tally(lambda _done, _total: None, app.queue.pending)
+        tally = tallying.Tally(lambda _done, _total: None, lambda: 0)
         first = app.worker({JobKind.REBUILD})  # pictures that wait for it would fail before it
         while done := first.run_one():
             tally(done)
         if app.ledger.collection() != collection:
-            report.drain(app, tally)  # put off for a moment: it is tried again
+            tallying.drain(app, tally)  # put off for a moment: it is tried again
     if app.ledger.collection() != collection:
         if tally.stopped:
             finish(waiting=True)
         raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
-    out.print(f"rebuilt as {collection}, {people} people known")
+    out.print(f"rebuilt as {collection}; {tallying.people_known(people)}")
     if not tally.stopped:
-        report.drain(app, tally)
+        with tallying.working(app, "deciding again") as rest:
+            tallying.drain(app, rest)
+        tally = rest
     finish(refused=tally.refused, waiting=tally.waiting)
 
 
@@ -331,13 +361,12 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -
             return
         with bar("listing") as listed:
             actions.enqueue_unsearched(app, place, lambda n: listed(n, None), again=again)
-        with bar("searching", app.queue.pending()) as advance:
-            tally = report.Tally(advance, app.queue.pending)
-            report.drain(app, tally)
-        out.print(tally.summary())
-        left = app.queue.pending()
-        if left:
-            out.print(f"{left} jobs are with other workers or wait: `facelabel jobs list --all`")
+        with tallying.working(app, "searching") as tally:
+            tallying.drain(app, tally)
+        if left := app.queue.pending({JobKind.ASSET}):
+            some = counted(left, "picture is", "pictures are")
+            out.print(f"{some} with other workers or left for later: `facelabel jobs list --all`")
+        out.print(tallying.summary(app, tally))
     finish(refused=tally.refused, waiting=tally.waiting)
 
 
@@ -349,12 +378,16 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
             listed(len(work), None)
     ids = [asset.asset_id for asset in work]
     known = app.ledger.searches(ids)
-    out.print(f"{len(work)} pictures would be searched, {len(known)} of them again")
+    for asset in work[:_SHOWN]:
+        out.print(f"  {asset.public_id}", style="dim", markup=False)
+    if more := len(work) - _SHOWN if len(work) > _SHOWN else 0:
+        out.print(f"  … {more:,} more", style="dim")
     report.print_costs(actions.costs(app, pictures=ids))
     if names := actions.names_too_many(app, app.gallery.rules(), ids):
         sentence = report.asked(app.gallery.rules(), app.gallery.portraits())
-        out.print(f"{names} names would go: {sentence or 'the threshold is higher now'}")
-    report.print_pairs(((asset.public_id, asset.filename) for asset in work[:20]), "dim")
+        go = counted(names, "name")
+        out.print(f"{go} would go: {sentence or 'the threshold is higher now'}")
+    out.print(f"{counted(len(work), 'picture')} would be searched, {len(known):,} of them again")
 
 
 @click.command(cls=Command)

@@ -9,27 +9,20 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from facelabel import actions
 from facelabel.cli import terminal
-from facelabel.core.jobs import OutcomeKind
 from facelabel.core.model import Verdict
-from facelabel.errors import Rejected, Unavailable
+from facelabel.errors import Rejected
 from facelabel.inputs.walking import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from facelabel.bootstrap.app import App
-    from facelabel.core.jobs import Outcome
     from facelabel.core.matching import Rules
     from facelabel.core.model import Candidate, Face, FaceDecision
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.walking import LeftOut, Walk
-    from facelabel.recognition.worker import Done
 
-#: What becomes of the rest.
-LATER = "what is left waits: run the same command again later"
 #: So many suffixes or names of folders are told apart.
 _DETAILS = 5
 
@@ -126,103 +119,6 @@ def _quality(face: Face) -> str:
     return ", ".join(face.reasons) or f"sharp {face.sharpness:.0f}, bright {face.brightness:.0f}"
 
 
-class Tally:
-    """Counts outcomes while a queue is worked and prints failures as they come.
-
-    Raises Unavailable as :class:`~facelabel.actions.CircuitBreaker` does.
-    """
-
-    def __init__(
-        self,
-        advance: Callable[[int, int | None], None],
-        pending: Callable[[], int],
-        *,
-        quiet: bool = False,
-    ) -> None:
-        """Move a bar with ``advance``; ask ``pending`` how much is left.
-
-        A quiet one leaves it to its caller to say what failed.
-        """
-        self._quiet = quiet
-        self.kinds: Counter[str] = Counter()
-        self._advance, self._pending = advance, pending
-        self._done = self._faces = 0
-        self._breaker = actions.CircuitBreaker()
-        #: Jobs that failed last time, and whether for good.
-        self._failed: dict[str, bool] = {}
-        #: Whether the work ended before its end.
-        self.stopped = False
-
-    @property
-    def refused(self) -> bool:
-        """Whether a job failed for good."""
-        return any(self._failed.values())
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a job is to be tried again later."""
-        return self.stopped or not all(self._failed.values())
-
-    def stop(self, trouble: Unavailable) -> None:
-        """Say what ended the work; the rest is to be done later."""
-        self.stopped = True
-        terminal.complain(f"{trouble}; {LATER}")
-
-    def __call__(self, done: Done) -> None:
-        """Note one job."""
-        self._done += 1
-        self._advance(self._done, self._done + self._pending())
-        if done.outcome is None:
-            self.kinds[OutcomeKind.REFUSED if done.buried else "to be retried"] += 1
-            self._failed[done.job.key] = done.buried
-            self._breaker(done)
-            if not self._quiet:
-                terminal.complain(f"{done.job.key}: {actions.reason(done)}")
-            return
-        self._breaker(done)
-        self._failed.pop(done.job.key, None)
-        self.kinds[done.outcome.kind] += 1
-        self._faces += done.outcome.left_out
-
-    def summary(self) -> str:
-        """The counts in one line."""
-        kinds = (found for found in self.kinds.most_common() if found[0] != OutcomeKind.SWEPT)
-        parts = [f"{count} {kind}" for kind, count in kinds]
-        counts = ", ".join(parts) or "nothing to do"
-        return f"{counts}; {faces_left_out(self._faces)}" if self._faces else counts
-
-
-def drain(app: App, tally: Tally) -> None:
-    """Work the queue to its end, or to where nothing more can be done now, which is told."""
-    try:
-        app.worker().drain(tally)
-    except Unavailable as trouble:
-        tally.stop(trouble)
-
-
-def faces_left_out(count: int) -> str:
-    """That some faces were not looked at, and where it stands why."""
-    return f"{count} faces left out: `facelabel show ID` says why"
-
-
-def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
-    """What there is to say about outcomes, by the name the user knows each under.
-
-    What many pictures wait for is said once.
-    """
-    told: list[tuple[str, str]] = []
-    waiting: dict[str, list[str]] = {}
-    for name, outcome in outcomes:
-        if outcome.kind is OutcomeKind.WAITING:
-            waiting.setdefault(outcome.note, []).append(name)
-        elif outcome.note:
-            told.append((name, outcome.note))
-    for note, waits in waiting.items():
-        name = waits[0] if len(waits) == 1 else f"{len(waits)} pictures"
-        told.append((name, f"waiting: {note}"))
-    return told
-
-
 def pulls(models: Iterable[str]) -> str:
     """The commands that repair these models, such as "classic/1": one for each pack."""
     packs = dict.fromkeys(model.partition("/")[0] for model in models)
@@ -263,10 +159,15 @@ def pictures(paths: Sequence[Path], walk: Walk) -> list[Path]:
     """The pictures named and those in folders; Rejected, with the reason, where there is none."""
     found = list(walk.pictures(paths))
     if not found:
-        why = [*walk.faults, *filter(None, [left_out_line(walk.left_out)])]
-        where = ", ".join(map(str, paths))
-        raise Rejected("; ".join([f"there are no pictures in {where}", *why]))
+        raise no_pictures(paths, walk)
     return found
+
+
+def no_pictures(paths: Iterable[Path], walk: Walk) -> Rejected:
+    """That there is none, and why."""
+    why = [*walk.faults, *filter(None, [left_out_line(walk.left_out)])]
+    where = ", ".join(map(str, paths))
+    return Rejected("; ".join([f"there are no pictures in {where}", *why]))
 
 
 def print_left_out(left_out: Sequence[LeftOut]) -> None:

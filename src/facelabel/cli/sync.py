@@ -8,8 +8,10 @@ import click
 
 from facelabel import actions
 from facelabel.cli import report
+from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish, json_option
 from facelabel.cli.terminal import application, bar, out, print_json
+from facelabel.core.counting import counted
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -47,15 +49,15 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
 
 def _print_missed(missed: LibraryDrift) -> None:
     changed, gone = len(missed.changed), len(missed.gone)
-    out.print(f"{missed.listed} pictures listed: {changed} to look at, {gone} gone")
+    listed = counted(missed.listed, "picture")
+    out.print(f"{listed} listed: {changed:,} to look at, {gone:,} gone")
 
 
 def _work(app: App, *, as_json: bool) -> None:
-    with bar("working", app.queue.pending()) as advance:
-        tally = report.Tally(advance, app.queue.pending)
-        report.drain(app, tally)
-    if tally.kinds and not as_json:
-        out.print(tally.summary())
+    with tallying.working(app, "working") as tally:
+        tallying.drain(app, tally)
+    if not as_json:
+        out.print(tallying.summary(app, tally))
     finish(refused=tally.refused, waiting=tally.waiting)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from facelabel.cloudinary import assets, signing
 from facelabel.core.jobs import JobKind, JobRequest
+from facelabel.core.names import ERROR_KEY
 from facelabel.errors import Rejected
 from facelabel.media.types import ChangeKind, Delivery
 
@@ -351,6 +352,8 @@ def _requests(kind: str, content: Mapping[str, Any], digest: str) -> Iterator[Jo
     resources = _resources(content)
     images = [one for one in resources if _text(one, "resource_type") in {"", "image"}]
     for number, one in enumerate(images):
+        if kind == ChangeKind.CONTEXT and _is_our_remark(one):
+            continue
         asset_id = _text(one, "asset_id")
         changed = _changed_tags(one) if kind == ChangeKind.TAGS else None
         if asset_id and changed:
@@ -378,6 +381,15 @@ def _resources(content: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     if isinstance(resources, list):
         return resources
     return [{"public_id": public_id} | entry for public_id, entry in resources.items()]
+
+
+def _is_our_remark(asset: Mapping[str, Any]) -> bool:
+    """Whether nothing changed in the context but why the picture was refused, which we wrote."""
+    lists = [asset.get(key) for key in ("added", "removed", "updated")]
+    entries = [entry for found in lists if isinstance(found, list) for entry in found]
+    return bool(entries) and all(
+        isinstance(entry, dict) and entry.get("name") == ERROR_KEY for entry in entries
+    )
 
 
 def _changed_tags(asset: Mapping[str, Any]) -> Json | None:

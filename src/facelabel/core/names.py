@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FACE_ID_PREFIX = "faceId:"
+#: Context key that tells the owner of a picture why it was refused.
+ERROR_KEY = "facelabel_error"
 #: Cloudinary's limit for one tag, label prefix included.
 MAX_TAG_LENGTH = 255
 #: Unicode categories: control, surrogate, private, unassigned, line and paragraph separators.

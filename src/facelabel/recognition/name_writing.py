@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facelabel.core import label_policy, naming
+from facelabel.core.names import ERROR_KEY
 from facelabel.errors import NotFound
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from facelabel.media.ports import Library
     from facelabel.recognition.ports import Searches
 
-#: Context key that tells the owner of an image why it was refused.
-ERROR_KEY = "facelabel_error"
 #: Characters of it; context values are limited.
 MAX_REASON = 500
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.core import names
 from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
-from facelabel.errors import Rejected
+from facelabel.errors import Rejected, Unavailable
 from facelabel.recognition import lookback
 from facelabel.recognition.enrolling import Enroller
 from facelabel.recognition.identifying import Identifier
@@ -89,6 +89,10 @@ class Pipeline:
                 return self._gone(job.key)
             show_refusal(self.library, asset, rejection)
             self.gallery.schedule_sweep()
+            rejection.about = asset.public_id
+            raise
+        except Unavailable as trouble:
+            trouble.about = asset.public_id
             raise
         self.gallery.schedule_sweep()
         return replace(outcome, asset_id=asset.asset_id, public_id=asset.public_id)

@@ -313,8 +313,11 @@ class Queue(Protocol):
         False if the lease was lost.
         """
 
-    def pending(self) -> int:
-        """How many jobs are ready, running and waiting ones included."""
+    def pending(self, kinds: Collection[JobKind] = ()) -> int:
+        """How many jobs (of these kinds) are ready, running and waiting ones included.
+
+        A queue that cannot choose counts all.
+        """
 
     def next_due(self) -> float | None:
         """When the next ready job is due, epoch seconds; None if there is none."""

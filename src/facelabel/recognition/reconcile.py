@@ -13,8 +13,8 @@ from facelabel.core import names
 from facelabel.core.deletion_limit import deletion_limit
 from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
 from facelabel.core.model import Enrolment, asset_hash
+from facelabel.core.names import ERROR_KEY
 from facelabel.errors import LabelRefused, Rejected
-from facelabel.recognition.name_writing import ERROR_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

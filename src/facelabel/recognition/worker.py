@@ -12,7 +12,7 @@ import threading
 import traceback
 import weakref
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -73,6 +73,8 @@ class Done:
     outcome: Outcome | None = None
     error: str = ""
     buried: bool = False
+    #: The picture that failed, where it was found.
+    public_id: str = ""
 
 
 class Heartbeat:
@@ -178,7 +180,8 @@ class Worker:
     def run(self, stop: threading.Event, on_done: Callable[[Done], None] = lambda _: None) -> None:
         """Work until told to stop; the job in hand is finished first.
 
-        Trouble with the queue itself (its database is away) is logged and waited out.
+        What fails for good is logged, as is trouble with the queue itself (its database is away),
+        which is waited out.
         """
         while not stop.is_set():
             try:
@@ -187,6 +190,7 @@ class Worker:
                 log.warning("the queue is not available: %s", trouble)
                 done = None
             if done:
+                log_failure(done)
                 on_done(done)
             else:
                 stop.wait(IDLE_SECONDS)
@@ -221,9 +225,10 @@ class Worker:
         return True
 
     def due(self, seconds: float) -> Iterator[Done]:
-        """Work what is due; begin nothing more after so many seconds."""
+        """Work what is due; begin nothing more after so many seconds. Logs as :meth:`run`."""
         end = self.clock.now() + seconds
         while self.clock.now() < end and (done := self.run_one()):
+            log_failure(done)
             yield done
 
     def run_one(self) -> Done | None:
@@ -259,11 +264,12 @@ class Worker:
             with self.leases.keeping(job):
                 outcome = self.handlers[job.kind](job)
         except Rejected as rejection:
-            return self._bury(job, str(rejection))
+            return replace(self._bury(job, str(rejection)), public_id=rejection.about)
         except Throttled as trouble:
-            return self._postpone(job, trouble)
+            return replace(self._postpone(job, trouble), public_id=trouble.about)
         except Unavailable as trouble:
-            return self._retry(job, str(trouble), trouble.retry_after)
+            failed = self._retry(job, str(trouble), trouble.retry_after)
+            return replace(failed, public_id=trouble.about)
         except ConfigurationError as error:  # someone is to mend it, and may do so while we run
             return self._retry(job, str(error))
         except Exception:
@@ -288,5 +294,12 @@ class Worker:
 
     def _bury(self, job: Job, reason: str) -> Done:
         self.queue.bury(job, reason)
-        log.warning("%s %s buried: %s", job.kind, job.key, reason.strip().rpartition("\n")[2])
         return Done(job, error=reason, buried=True)
+
+
+def log_failure(done: Done) -> None:
+    """Log a job that failed for good: for workers whom nobody watches."""
+    if done.buried:
+        job, reason = done.job, done.error.strip().rpartition("\n")[2]
+        picture = done.public_id or job.key
+        log.warning("%s %s failed for good: %s", job.kind, picture, reason)

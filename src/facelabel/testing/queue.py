@@ -128,10 +128,10 @@ class MemoryQueue:
                 )
             return row is not None
 
-    def pending(self) -> int:
+    def pending(self, kinds: Collection[JobKind] = ()) -> int:
         """See :class:`facelabel.recognition.ports.Queue`."""
         with self._lock:
-            return len(self._ready())
+            return sum(not kinds or row.job.kind in kinds for row in self._ready())
 
     def next_due(self) -> float | None:
         """See :class:`facelabel.recognition.ports.Queue`."""

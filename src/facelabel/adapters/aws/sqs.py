@@ -155,8 +155,9 @@ class SqsQueue:
         self._dead.send([to_message(_request(job), tries=job.tries, reason=reason)])
         return self._jobs.delete(_token(job))
 
-    def pending(self) -> int:
-        """About how many jobs wait or run."""
+    def pending(self, kinds: Collection[JobKind] = ()) -> int:
+        """About how many jobs of whatever kind wait or run."""
+        del kinds
         return sum(self._jobs.counts())
 
     def next_due(self) -> float | None:

@@ -177,9 +177,11 @@ class StoreQueue:
                 return True
             return connection.execute(_held(job).values(_AFRESH)).rowcount == 1
 
-    def pending(self) -> int:
-        """How many jobs are ready, running and waiting ones included."""
+    def pending(self, kinds: Collection[JobKind] = ()) -> int:
+        """How many jobs (of these kinds) are ready, running and waiting ones included."""
         ready = select(func.count()).select_from(table).where(table.c.state == JobState.READY)
+        if kinds:
+            ready = ready.where(table.c.kind.in_(kinds))
         with self._database.read() as connection:
             return connection.execute(ready).scalar_one()
 

@@ -19,6 +19,7 @@ from facelabel.adapters.store.library.channels import POLL, Signed
 from facelabel.adapters.store.sql import schema
 from facelabel.cloudinary import notifications, signing
 from facelabel.core.jobs import JobKind, JobRequest
+from facelabel.core.names import ERROR_KEY
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ChangeKind, DocumentKind
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.jobs import StoreQueue
     from facelabel.core.clock import Clock
     from facelabel.core.model import Json
-    from facelabel.media.types import ApiKey, Change
+    from facelabel.media.types import ApiKey, AssetChange, Change
 
 _DOCUMENT = schema.document.c
 #: Made once: it is asked with every change.
@@ -59,12 +60,21 @@ def requests(change: Change, change_id: str) -> Iterator[JobRequest]:
         asset = one.before if change.kind is ChangeKind.DELETE else one.after
         if asset is None or asset.resource_type != "image":
             continue
+        if change.kind is ChangeKind.CONTEXT and not _concerns(one):
+            continue
         if change.kind is ChangeKind.TAGS and (one.added_tags or one.removed_tags):
             tags: Json = {"added": [*one.added_tags], "removed": [*one.removed_tags]}
             payload = {"asset_id": asset.asset_id} | tags
             yield JobRequest(JobKind.TAGS, f"{change_id}:{number}", payload)
         else:
             yield JobRequest(JobKind.ASSET, asset.asset_id)
+
+
+def _concerns(one: AssetChange) -> bool:
+    """Whether more changed in the context than why the picture was refused, which we wrote."""
+    before = one.before.context if one.before else {}
+    after = one.after.context if one.after else {}
+    return {key for key, _ in {*before.items()} ^ {*after.items()}} != {ERROR_KEY}
 
 
 @dataclass(frozen=True, slots=True)
