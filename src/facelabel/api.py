@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
+from facelabel.core import nearest
 from facelabel.session import Session
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from facelabel.core.jobs import Outcome
     from facelabel.core.model import FaceDecision
     from facelabel.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def open(  # noqa: A001 - facelabel.open, as gzip.open
@@ -63,8 +67,12 @@ def load_settings(**overrides: object) -> Settings:
     """
     unknown = overrides.keys() - configuration.SETTINGS.keys()
     if unknown:
-        raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
-    return configuration.load(overrides)
+        told = sorted(name + nearest.question(name, configuration.SETTINGS) for name in unknown)
+        raise TypeError(f"there is no setting {', '.join(told)}")
+    settings = configuration.load(overrides)
+    for said in configuration.unread(settings):
+        log.warning("%s", said)
+    return settings
 
 
 def index_faces(folder: str = "training/", *, settings: Settings | None = None) -> list[Outcome]:

@@ -56,3 +56,53 @@ def test_an_id_that_is_not_there(facelabel: Program, samples: Path) -> None:
     assert "; `facelabel library` lists them" in facelabel("show", "nobody", status=1)
     said = facelabel("tag", "Assets/2026", status=1)
     assert "(setting faceRecognitionFolder); did you mean 'assets/2026'?" in said
+
+
+def test_rekognition_that_was_meant(facelabel: Program, portraits: Path) -> None:
+    """A collection is named, and there are no credentials: doctor says so, and who learns first."""
+    facelabel.environment["rekognitionCollection"] = "friends"
+    although = (
+        "rekognitionCollection is set, and faces are learnt on this computer: no AWS credentials"
+        " were found (`aws configure`)"
+    )
+    assert f"✓ faces {although}" in facelabel("doctor")
+    assert although not in facelabel("people")
+    assert facelabel("index", portraits, "--spaces").count(although) == 1
+    assert although not in facelabel("index", portraits, "--spaces")
+    assert "those of this data folder were; FACELABEL_FACES=rekognition" in facelabel("doctor")
+    facelabel.environment["FACELABEL_FACES"] = "local"
+    assert "✓ faces" not in facelabel("doctor")
+
+
+def test_a_region_that_is_missing_is_no_matter_of_the_data_folder(facelabel: Program) -> None:
+    """It is said which variable to set."""
+    (start,) = (
+        finding
+        for finding in facelabel.json("doctor", "--faces", "rekognition", status=1)
+        if finding["what"] == "start"
+    )
+    assert "(AWS_DEFAULT_REGION)" in start["says"]
+    assert start["advice"] == ""
+
+
+def test_settings_without_effect(facelabel: Program) -> None:
+    """In doctor alone, with the reason; a variable that is none everywhere."""
+    facelabel.environment.update(
+        FACELABEL_REKOGNITION_RATE="5", FACELABEL_REKOGNITION_USERS="true",
+        CLOUDINARY_URL="cloudinary://key:hush@x?upload_prefix=http://localhost:1",
+        FACELABEL_CONFIDENCE_TRESHOLD="90",
+    )  # fmt: skip
+    said = facelabel("doctor")
+    assert (
+        "✓ settings set, without effect: CLOUDINARY_URL (it is the address of a server on this"
+        " computer, whose library this is); rekognition_users, rekognition_rate (faces are learnt"
+        " on this computer)\n"
+    ) in said
+    assert "hush" not in said
+    typo = (
+        "FACELABEL_CONFIDENCE_TRESHOLD is no setting and is not read; did you mean"
+        " 'FACELABEL_CONFIDENCE_THRESHOLD'?"
+    )
+    for command in ("doctor", "people", "library"):
+        assert facelabel(command).count(typo) == 1
+    assert "without effect" not in facelabel("people")

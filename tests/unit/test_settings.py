@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from facelabel import settings
 from facelabel.errors import ConfigurationError
-from facelabel.settings import given
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from facelabel.settings import effects, given
 
 ORIGINAL = {
     "CLOUDINARY_URL": "cloudinary://key:hush@demo",
@@ -290,3 +287,119 @@ def test_a_secret_of_the_notifications_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         settings.load({"notification_keys": "key:hush,oops"})
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("FACELABEL_CONFIDENCE_TRESHOLD",
+         "is no setting and is not read; did you mean 'FACELABEL_CONFIDENCE_THRESHOLD'?"),
+        ("facelabel_stranger_chances",
+         "is no setting and is not read; did you mean 'FACELABEL_STRANGER_CHANCE'?"),
+        ("FACELABEL_FOO", "is no setting and is not read; `--help-settings` lists them"),
+        ("confidenceThreshhold", "is not read; did you mean 'confidenceThreshold'?"),
+        ("TRAINING_FOLDER", "is not read; did you mean 'trainingFolder'?"),
+        ("recognitionCollection", "is not read; did you mean 'rekognitionCollection'?"),
+        ("CLOUDINARYURL", "is not read; did you mean 'CLOUDINARY_URL'?"),
+        ("CLOUDINARY_CLOUD_NAME", "is not read; did you mean 'CLOUDINARY_URL'?"),
+    ],
+)  # fmt: skip
+def test_a_variable_that_looks_like_a_setting_is_told(
+    monkeypatch: pytest.MonkeyPatch, variable: str, says: str
+) -> None:
+    """By the environment and by .env; its value is nobody's business."""
+    monkeypatch.delenv("FACELABEL_TEST_DATA", raising=False)
+    monkeypatch.setenv(variable, "hush")
+    assert settings.unread(settings.load()) == [f"{variable} {says}"]
+    monkeypatch.delenv(variable)
+    Path(".env").write_text(f"{variable}=hush\n")
+    assert settings.unread(settings.load()) == [f"{variable} (in .env) {says}"]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["REKOGNITIONCOLLECTION", "FACELABEL_CONFIG", "FACELABEL_ALLOW_DIRECT_EVENTS",
+     "CLOUDINARY_API_KEY", "CLOUDINARY_URL_STAGING", "TRAIN", "FACE", "confidence",
+     "TRANSFORMERS_CACHE", "_FACELABEL_X"],
+)  # fmt: skip
+def test_other_variables_are_nobodys_business(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Capitals do not count, and most programs have variables."""
+    monkeypatch.setenv(variable, "")
+    assert settings.unread(settings.load()) == []
+    if variable != "FACELABEL_CONFIG":
+        monkeypatch.setenv(variable, "x")
+        assert settings.unread(settings.load()) == []
+
+
+def test_what_nearly_is_a_name_is_left_alone_where_the_setting_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be somebody else's, or meant to be out of use."""
+    monkeypatch.setenv("trainingFolders", "old")
+    monkeypatch.setenv("FACELABEL_TRAINING_FOLDER", "new")
+    assert settings.unread(settings.load()) == []
+
+
+def test_a_key_that_nearly_is_one_is_refused_with_the_right_one() -> None:
+    """In facelabel.toml."""
+    Path("facelabel.toml").write_text("confidence_treshold = 90\nfoo = 1\n")
+    with pytest.raises(
+        ConfigurationError, match=r"confidence_treshold \(is it confidence_threshold\?\), foo$"
+    ):
+        settings.load()
+
+
+ACCOUNT = {"CLOUDINARY_URL": "cloudinary://key:hush@demo"}
+TABLE = {
+    **ACCOUNT,
+    "FACELABEL_STORE": "dynamodb://table",
+    "FACELABEL_QUEUE": "https://sqs/q",
+    "FACELABEL_DEAD_LETTERS": "https://sqs/d",
+    "FACELABEL_FACES": "rekognition",
+}
+
+
+@pytest.mark.parametrize(
+    ("given_ones", "with_amazon", "vain"),
+    [
+        ({}, False, {}),
+        ({"rekognitionCollection": "friends", "FACELABEL_PORT": "9000"}, False, {}),
+        ({"FACELABEL_REKOGNITION_USERS": "true", "transformationParams": "q_auto"}, False,
+         {"transformationParams": "the pictures are in a library of our own",
+          "rekognition_users": "faces are learnt on this computer"}),
+        ({**ACCOUNT, "FACELABEL_REKOGNITION_USERS": "true", "FACELABEL_STRANGER_CHANCE": "1",
+          "FACELABEL_CLOUD_NAME": "mine"}, True,
+         {"stranger_chance": "Amazon's similarities are not calibrated",
+          "cloud_name": "the pictures are on Cloudinary"}),
+        ({**ACCOUNT, "FACELABEL_LIBRARY": "local"}, False,
+         {"CLOUDINARY_URL": "the setting library is local"}),
+        ({"CLOUDINARY_URL": "cloudinary://key:hush@local?upload_prefix=http://127.0.0.1:8765"},
+         False, {"CLOUDINARY_URL":
+                 "it is the address of a server on this computer, whose library this is"}),
+        ({"FACELABEL_NAMES_TO": "metadata", "FACELABEL_NAMES_PREFIX": "p:",
+          "FACELABEL_PEOPLE_CONTEXT": "who", "FACELABEL_PEOPLE_FIELD": "who"}, False,
+         {"names_prefix": "names do not go to tags (names_to)",
+          "people_context": "names do not go to context (names_to)"}),
+        ({"FACELABEL_COLLECTION_PARAMETER": "/x", "FACELABEL_PACK": "classic"}, False,
+         {"collection_parameter": "the store is not DynamoDB"}),
+        ({**TABLE, "FACELABEL_COLLECTION_PARAMETER": "/x", "FACELABEL_PACK": "classic",
+          "FACELABEL_S3_FOLDER": "x"}, True,
+         {"s3_folder": "no faces are kept in DynamoDB", "pack": "Rekognition finds the faces"}),
+    ],
+)  # fmt: skip
+def test_what_is_set_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    given_ones: dict[str, str],
+    *,
+    with_amazon: bool,
+    vain: dict[str, str],
+) -> None:
+    """With the reason, by the name under which it is known; values are not shown."""
+    for variable, value in given_ones.items():
+        monkeypatch.setenv(variable, value)
+    found = effects.without_effect(
+        settings.load(), with_amazon=with_amazon, with_models=not with_amazon
+    )
+    assert dict(found) == vain

@@ -76,6 +76,8 @@ class App:
     amazon: Amazon | None = None
     #: To the local library, and to Rekognition's operations here; None where no database is.
     keys: KeyRing | None = None
+    #: Why faces are learnt on this computer, where somebody named Rekognition's collection.
+    local_although: str = ""
     #: Told how far a rebuild is.
     rebuild_progress: list[Callable[[int, int], None]] = field(default_factory=list)
 
@@ -220,7 +222,7 @@ def opened(
             yield _on_aws(settings, engines)
         else:
             database = stack.enter_context(closing(Database(settings.store_url)))
-            yield _on_database(settings, database, engines)
+            yield _on_database(settings, database, engines, notice)
 
 
 @contextmanager
@@ -238,7 +240,7 @@ def installation(settings: Settings) -> Iterator[Installation]:
         yield local.installation(settings, database)
 
 
-def _on_database(settings: Settings, database: Database, engines: Engines) -> App:
+def _on_database(settings: Settings, database: Database, engines: Engines, notice: Notice) -> App:
     clock = SystemClock()
     queue = StoreQueue(database, clock, settings.lease)
     stores = Stores(
@@ -251,8 +253,14 @@ def _on_database(settings: Settings, database: Database, engines: Engines) -> Ap
     keys = KeyRing(settings.data / "keys.json")
     remote = _remote(settings, queue, clock) if settings.on_cloudinary else None
     local = None if remote else _local(settings, database, queue, engines, keys)
-    own = _own_faces(settings, database, engines, clock)
-    amazon = _amazon(settings, engines) if _with_rekognition(settings, own, stores) else None
+
+    def on_create() -> None:
+        if why and stores.ledger.collection() is None:
+            notice(why)
+
+    own = _own_faces(settings, database, engines, clock, on_create)
+    why = _why_local(settings, own, stores)
+    amazon = _amazon(settings, engines) if why is None else None
     # Amazon's similarities are its own.
     meaning = (
         "" if amazon else engines.meaning(face_engines.live_model(stores.ledger, own.recognizer))
@@ -269,6 +277,7 @@ def _on_database(settings: Settings, database: Database, engines: Engines) -> Ap
     return App(
         settings, stores, pipeline, engines, _notifier(settings, clock),
         local=local, remote=remote, local_faces=own, amazon=amazon, keys=keys,
+        local_although=why or "",
     )  # fmt: skip
 
 
@@ -304,18 +313,26 @@ def _either(one: S | None, other: T | None) -> S | T:
     return chosen
 
 
-def _with_rekognition(settings: Settings, own: LocalFaces, stores: Stores) -> bool:
-    """Whether Amazon knows the faces; a data folder goes on with what it began with."""
+def _why_local(settings: Settings, own: LocalFaces, stores: Stores) -> str | None:
+    """Why faces are learnt on this computer, "" where that is as it was set; None for Amazon.
+
+    A data folder goes on with what it began with.
+    """
     if settings.faces != "auto":
-        return settings.faces == "rekognition"
-    if not settings.collection_is_set or not _has_sdk():
-        return False
+        return None if settings.faces == "rekognition" else ""
+    if not settings.collection_is_set:
+        return ""
+    although = "rekognitionCollection is set, and faces are learnt on this computer:"
+    if not _has_sdk():
+        return f"{although} Amazon's SDK is not installed (pip install 'facelabel[rekognition]')"
     live = stores.ledger.collection()
     if live is not None and live in own.recognizer.collections():
-        return False
+        return f"{although} those of this data folder were; FACELABEL_FACES=rekognition changes it"
     from facelabel.bootstrap import amazon  # noqa: PLC0415 - Amazon's SDK, where it is needed
 
-    return amazon.has_credentials()
+    if amazon.has_credentials():
+        return None
+    return f"{although} no AWS credentials were found (`aws configure`)"
 
 
 def _has_sdk() -> bool:
@@ -337,11 +354,15 @@ def _local(
 
 
 def _own_faces(
-    settings: Settings, database: Database, engines: Engines, clock: SystemClock
+    settings: Settings,
+    database: Database,
+    engines: Engines,
+    clock: SystemClock,
+    on_create: Callable[[], None],
 ) -> LocalFaces:
     from facelabel.bootstrap.local_faces import build  # noqa: PLC0415 - same, of the search matrix
 
-    return build(settings, database, engines, clock)
+    return build(settings, database, engines, clock, on_create)
 
 
 def _amazon(settings: Settings, engines: Engines) -> Amazon:

@@ -140,7 +140,10 @@ def _settings() -> Settings:
     secret = _prepared()
     if unread := configuration.unknown(secret):
         log.warning("the secret has what is no setting, and is not read: %s", ", ".join(unread))
-    return configuration.load(secret=secret)
+    settings = configuration.load(secret=secret)
+    for said in configuration.unread(settings):
+        log.warning("%s", said)
+    return settings
 
 
 def _prepared() -> Mapping[str, str]:

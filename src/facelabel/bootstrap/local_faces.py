@@ -43,12 +43,23 @@ class LocalFaces:
     settle: Callable[[], None]
 
 
-def build(settings: Settings, database: Database, engines: Engines, clock: Clock) -> LocalFaces:
-    """Wire engines, the gallery and the index over its vectors."""
+def build(
+    settings: Settings,
+    database: Database,
+    engines: Engines,
+    clock: Clock,
+    on_create: Callable[[], None] = lambda: None,
+) -> LocalFaces:
+    """Wire engines, the gallery and the index over its vectors.
+
+    ``on_create``: called before the pipeline's recogniser makes a collection.
+    """
     galleries = StoreGalleries(database, clock)
     index = MatrixIndex(galleries, settings.data / "vectors", threads=settings.threads)
     own = settings.rekognition_collection
-    recognizer = LocalRecognizer(engines, galleries, index, StoreProbes(database))
+    recognizer = LocalRecognizer(
+        engines, galleries, index, StoreProbes(database), on_create=on_create
+    )
     return LocalFaces(
         recognizer,
         LocalCollections(

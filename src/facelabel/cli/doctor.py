@@ -18,6 +18,7 @@ from facelabel.core import false_matches
 from facelabel.core.deletion_limit import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.recognition import doubts
+from facelabel.settings import effects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -74,6 +75,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield _configuration(settings)
     try:
         with application(settings) as app:
+            yield from _in_vain(app, settings)
             yield from _surroundings(app, settings)
             library = list(_looked("Cloudinary" if app.remote else "store", lambda: _library(app)))
             yield from library
@@ -87,10 +89,27 @@ def _examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("installation", good=False, says=str(error))
     except FacelabelError as error:
         advice = (
-            f"look at the settings, data ({settings.data}) and store among them, and at who may"
-            " write there"
+            f"look at the settings data ({settings.data}) and store, and at who may write there"
         )
+        if isinstance(error, ConfigurationError):  # which says what is to be set
+            advice = ""
         yield Finding("start", good=False, says=str(error), advice=advice)
+
+
+def _in_vain(app: App, settings: Settings) -> Iterator[Finding]:
+    """What was set and changes nothing."""
+    if app.local_although:
+        yield Finding("faces", good=True, says=app.local_although)
+    finds_faces = app.amazon is None or not app.amazon.detects
+    vain = effects.without_effect(
+        settings, with_amazon=app.amazon is not None, with_models=finds_faces
+    )
+    if vain:
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in vain.items():
+            by_reason.setdefault(reason, []).append(name)
+        parts = (f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+        yield Finding("settings", good=True, says=f"set, without effect: {'; '.join(parts)}")
 
 
 def _looked(what: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

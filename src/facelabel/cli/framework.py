@@ -195,6 +195,8 @@ class Command(click.Command):
         """Read the settings."""
         settings = configuration.load(parameters.gather(ctx))
         _log_to_stderr(settings.log_level)
+        for said in configuration.unread(settings):
+            terminal.warn(said)
         ctx.obj = settings
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,8 @@ def nearest(wanted: str, among: Iterable[str], limit: int = OFFERED) -> list[str
     if parts:
         parts.sort(key=lambda name: (not read[name].startswith(sought), len(name)))
         return parts[:limit]
+    import difflib  # noqa: PLC0415 - only who is at a loss needs it
+
     alike = difflib.get_close_matches(sought, {*read.values()}, limit, _ALIKE)
     return [name for found in alike for name in read if read[name] == found][:limit]
 

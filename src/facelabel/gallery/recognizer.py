@@ -50,11 +50,13 @@ class LocalRecognizer:
         *,
         min_people: int = 2,
         most_added: int = MOST_ADDED,
+        on_create: Callable[[], None] = lambda: None,
     ) -> None:
         """``engine`` gives the engine of a model, and for None the one of new collections.
 
         ``min_people``: how many people the hits of a face show at least, where there are so many.
         ``most_added``: how many faces that came since are gone through at most.
+        ``on_create``: called before a collection is made.
         """
         self._local = LocalGallery(engine, templates, index)
         self._templates = templates
@@ -63,12 +65,14 @@ class LocalRecognizer:
         self._searcher = Searcher(templates, index, min_people)
         self._min_people = min_people
         self._most_added = most_added
+        self._on_create = on_create
 
     def create(self, collection: str) -> None:
         """Make an empty collection for the engine's present model; no error if it exists."""
         try:
             self._templates.find(collection)  # first: it may spare an engine
         except NotFound:
+            self._on_create()
             with suppress(AlreadyExists):
                 self._local.create(collection)
 

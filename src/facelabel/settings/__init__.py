@@ -209,6 +209,16 @@ def load(
     return typed.read(flags or {}, secret or {})
 
 
+def unread(settings: Settings) -> list[str]:
+    """Variables that look like settings and are none, each in a sentence that says what is meant.
+
+    ``settings``: those that were read.
+    """
+    from facelabel.settings import misspelt  # noqa: PLC0415 - what reads files, as above
+
+    return misspelt.unread(settings.model_fields_set)
+
+
 def unknown(secret: Mapping[str, str]) -> list[str]:
     """The environment variables that are no setting's."""
     known = {one.lower() for name in SETTINGS for one in variables(name)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from facelabel.core import nearest
 from facelabel.errors import ConfigurationError
 from facelabel.inputs import reading
 from facelabel.settings import PREFIX, SETTINGS, flag, variables
@@ -76,19 +77,23 @@ def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
 
 def _env_file() -> Iterator[tuple[str, Given]]:
     """The same in a file."""
-    if not reading.is_file(Path(ENV_FILE)):
-        return
-    from dotenv import dotenv_values  # noqa: PLC0415 - most have no such file
-
-    try:
-        lines = dotenv_values(ENV_FILE, encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{ENV_FILE} is no text in UTF-8: {error}") from None
-    kept = {key.lower(): value for key, value in lines.items() if value}
+    kept = {key.lower(): value for key, value in env_lines().items() if value}
     for name in SETTINGS:
         for variable in variables(name):
             if variable.lower() in kept:
                 yield name, Given(kept[variable.lower()], f"{variable} (in {ENV_FILE})")
+
+
+def env_lines() -> Mapping[str, str | None]:
+    """What the ``.env`` of the working folder says, if there is one; ConfigurationError."""
+    if not reading.is_file(Path(ENV_FILE)):
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - most have no such file
+
+    try:
+        return dotenv_values(ENV_FILE, encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{ENV_FILE} is no text in UTF-8: {error}") from None
 
 
 def _toml(table: Mapping[str, object], path: Path | None) -> Iterator[tuple[str, Given]]:
@@ -160,6 +165,9 @@ def _keys(name: str) -> tuple[str, ...]:
 
 
 def _meant(key: str) -> str:
-    """Which key it should be, where somebody wrote the environment variable's name."""
+    """Which key it should be: somebody wrote the environment variable's name, or nearly this."""
     name = key.removeprefix(PREFIX).lower()
-    return f" (there it is {name})" if key != name and name in SETTINGS else ""
+    if key != name and name in SETTINGS:
+        return f" (there it is {name})"
+    near = nearest.nearest(name, (*SETTINGS, *(one.original for one in SETTINGS.values())), 1)
+    return f" (is it {near[0]}?)" if near else ""
