@@ -25,8 +25,7 @@ from tests.waiting import PATIENCE, until
 from facelabel.testing import ManualClock
 from facelabel.web.access import policy
 from facelabel.web.http.budget import Peers
-from facelabel.web.serving.accepting import Acceptor
-from facelabel.web.serving.connections import Connection, Lobby, Seldom, Unrepeated
+from facelabel.web.serving.connections import Acceptor, Connection, Lobby, Seldom, Unrepeated
 from facelabel.web.serving.server import _Server
 
 if TYPE_CHECKING:
@@ -319,7 +318,7 @@ def test_a_system_without_descriptors_is_waited_for(caplog: pytest.LogCaptureFix
 
 DESCRIPTORS = """
 import resource, sys
-from facelabel.web.serving.accepting import connections
+from facelabel.web.serving.connections import connections
 soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(connections(1000), *resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -14,7 +14,6 @@ from datetime import date
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from facelabel.cloudinary import metadata_rules as rules
 from facelabel.errors import NotFound, Rejected
 from facelabel.inputs import scanning
 from facelabel.media.types import MAX_NAME
@@ -39,6 +38,9 @@ _FLAGS = ("mandatory", "default_disabled", "allow_dynamic_list_values")
 _SETTABLE = (*_FLAGS, "label", "restrictions")
 #: Can be taken back by null.
 _CLEARABLE = ("default_value", "validation")
+#: Validations joined in one, and those that have a bound.
+MAX_RULES = 20
+_BOUNDS = frozenset({"greater_than", "less_than"})
 _ORDERS = frozenset({"label", "external_id", "created_at"})
 
 
@@ -77,7 +79,7 @@ def updated(field: Json, changes: Mapping[str, JsonValue]) -> Json:
     if changes.get("datasource") is not None:
         new = with_entries(new, entries(changes["datasource"]))
     if new["validation"] is not None:
-        rules.check(new["validation"], str(new["type"]))
+        _check_rule(new["validation"], str(new["type"]))
     if new["default_value"] is not None:
         new["default_value"] = _default(new)
     return new
@@ -227,7 +229,7 @@ def _fitted(
 def _plain(field: Mapping[str, JsonValue], value: JsonValue) -> JsonValue:
     read: JsonValue = _READERS[str(field["type"])](field, value)
     if field.get("validation"):
-        rules.apply(field["validation"], read, str(field["external_id"]))
+        _apply_rule(field["validation"], read, str(field["external_id"]))
     return read
 
 
@@ -363,3 +365,81 @@ def _with_states(field: Json, external_ids: Iterable[str], state: str) -> Json:
             for entry in kept
         ],
     )
+
+
+# ---- validations: ``{"type": "less_than", "value": 5, "equals": true}``
+
+
+def _check_rule(rule: JsonValue, kind: str) -> None:
+    """Refuse a validation that cannot be applied to fields of a type."""
+    if not isinstance(rule, dict):
+        raise Rejected("Invalid validation: a JSON object")
+    name = rule.get("type")
+    if name == "and":
+        _check_joined(rule.get("rules"), kind)
+    elif name == "strlen" and kind == "string":
+        _check_length(rule)
+    elif name in _BOUNDS and kind in {"integer", "date"}:
+        _check_bound(rule.get("value"), kind)
+    else:
+        raise Rejected(f"Invalid validation {str(name)[:40]!r} of a field of type {kind}")
+
+
+def _apply_rule(rule: JsonValue, value: JsonValue, external_id: str) -> None:
+    """Refuse a value of the field that the (checked) validation does not allow."""
+    if not _holds(rule, value):
+        seen = str(value)[:100]
+        raise Rejected(f"Value {seen} does not meet the validation of field {external_id}")
+
+
+def _check_joined(inner: JsonValue, kind: str) -> None:
+    if not isinstance(inner, list) or not 0 < len(inner) <= MAX_RULES:
+        raise Rejected(f"Invalid validation: and joins up to {MAX_RULES} rules")
+    for rule in inner:
+        if isinstance(rule, dict) and rule.get("type") == "and":
+            raise Rejected("Invalid validation: and inside and")
+        _check_rule(rule, kind)
+
+
+def _check_length(rule: dict[str, JsonValue]) -> None:
+    bounds = [rule[name] for name in ("min", "max") if rule.get(name) is not None]
+    numbers = [b for b in bounds if isinstance(b, int) and not isinstance(b, bool) and b >= 0]
+    if not bounds or len(numbers) < len(bounds):
+        raise Rejected("Invalid validation: strlen has a min or a max, whole numbers")
+
+
+def _check_bound(bound: JsonValue, kind: str) -> None:
+    if kind == "integer" and isinstance(bound, int) and not isinstance(bound, bool):
+        return
+    try:
+        if kind == "date" and date.fromisoformat(str(bound)).isoformat() == bound:
+            return
+    except ValueError:
+        pass
+    raise Rejected(f"Invalid validation: {str(bound)[:40]!r} is no {kind}")
+
+
+def _holds(rule: JsonValue, value: JsonValue) -> bool:
+    assert isinstance(rule, dict)
+    if rule["type"] == "and":
+        inner = rule["rules"]
+        assert isinstance(inner, list)
+        return all(_holds(each, value) for each in inner)
+    if rule["type"] == "strlen":
+        return _is_between(len(str(value)), rule.get("min"), rule.get("max"))
+    return _is_beyond(rule, value)
+
+
+def _is_between(length: int, low: JsonValue, high: JsonValue) -> bool:
+    above = not isinstance(low, int) or length >= low
+    return above and (not isinstance(high, int) or length <= high)
+
+
+def _is_beyond(rule: dict[str, JsonValue], value: JsonValue) -> bool:
+    """Dates compare as their ISO text does."""
+    bound = rule["value"]
+    if value == bound:
+        return bool(rule.get("equals"))
+    if isinstance(value, int) and isinstance(bound, int):
+        return (value > bound) == (rule["type"] == "greater_than")
+    return (str(value) > str(bound)) == (rule["type"] == "greater_than")

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from facelabel.core.model import Box, EnrolledFace, Face, Hit, Pose, Reason
 from facelabel.rekognition.external_ids import decode, hash_of
+from facelabel.rekognition.types import LANDMARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     Raw: TypeAlias = Mapping[str, Any]
 
-#: In the order of :attr:`Face.landmarks`.
-_LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 #: Not a fault: a search looks at the largest face only.
 _NOT_LARGEST = "FACE_NOT_LARGEST"
 _REASONS = frozenset(Reason)
@@ -48,8 +47,8 @@ def _reason(told: str) -> Reason:
 
 def _landmarks(told: Sequence[Raw]) -> tuple[tuple[float, float], ...]:
     places = {mark.get("Type"): (float(mark["X"]), float(mark["Y"])) for mark in told}
-    found = tuple(places[kind] for kind in _LANDMARKS if kind in places)
-    return found if len(found) == len(_LANDMARKS) else ()
+    found = tuple(places[kind] for kind in LANDMARKS if kind in places)
+    return found if len(found) == len(LANDMARKS) else ()
 
 
 def enrolled(record: Raw) -> EnrolledFace | None:

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from facelabel.rekognition.error_codes import invalid, missing_collection
+from facelabel.rekognition.types import LANDMARKS
 
 if TYPE_CHECKING:
     from facelabel.core.model import Box, Face, Json
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
         UserMatch,
     )
 
-#: In the order of :attr:`facelabel.core.model.Face.landmarks`.
-LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 _ARN = re.compile(r"(?:arn:)?aws:rekognition:([\w-]+):(\d{12}):collection/([\w.-]+)", re.ASCII)
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from facelabel.core.model import Box, EnrolledFace, Face, Template
 
 
+#: In the order of :attr:`facelabel.core.model.Face.landmarks`.
+LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
+
+
 class QualityFilter(enum.StrEnum):
     """How poor a face may be; NONE takes every face that was found."""
 

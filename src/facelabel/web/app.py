@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from facelabel.bootstrap.readiness import checks as readiness_checks
 from facelabel.settings.addresses import networks
-from facelabel.web import first_page, health, http, rekognition_api, webhook
+from facelabel.web import health, http, rekognition_api, webhook
 from facelabel.web.access.gate import Gate
 from facelabel.web.access.policy import Api, Policy
 from facelabel.web.http.budget import DISK, Budget, Peers, Pool
@@ -37,8 +37,7 @@ def create(app: App, is_staffed: Callable[[], bool]) -> ASGIApp:
     ``is_staffed``: whether everybody is at work who works beside the web server.
     """
     readiness = health.Readiness({**readiness_checks(app), "workers": is_staffed})
-    routes: list[BaseRoute] = [*health.routes(readiness)]
-    routes += first_page.routes(readiness, _modes(app))
+    routes: list[BaseRoute] = [*health.routes(readiness, _modes(app))]
     budget = _budget(app.settings)
     routes += webhook.routes(app.intake, app.inbox, replace(webhook.LIMITS, budget=budget))
     if app.local_faces:

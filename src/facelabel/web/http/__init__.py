@@ -82,6 +82,7 @@ INSUFFICIENT_STORAGE = 507
 _MULTIPART = "multipart/form-data"
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_KINDS = frozenset({_MULTIPART, _FORM, _JSON})
 _ITEM = re.compile(r"(?P<list>[^\[\]]+)\[(?P<item>[^\[\]]+)\]")
 _HEADER_UNSAFE = re.compile(r"[^ -~]")
 _BUG = "Internal server error, see the server's log for request "
@@ -184,7 +185,8 @@ async def receiving(
     async with bounded(request, limits) as body:
         if admit:
             admit(request.headers)
-        _check_kind(kind, len(request.headers.get("content-length", "").strip("0")))
+        if kind not in _KINDS and request.headers.get("content-length", "").strip("0"):
+            raise _unsupported(kind)
         if kind == _MULTIPART:
             form = await multipart.read(body, request.headers["content-type"])
         else:
@@ -289,15 +291,15 @@ def no_such_route(_: Request, error: Exception) -> Response:
     return failed(error, "")
 
 
-def _check_kind(kind: str, size: int) -> None:
-    """Refuse a body that nobody here reads."""
-    if size and kind not in {_MULTIPART, _FORM, _JSON}:
-        raise ApiError(400, f"Content-Type {kind or 'of the body'} is not supported")
+def _unsupported(kind: str) -> ApiError:
+    """The refusal of a body that nobody here reads."""
+    return ApiError(400, f"Content-Type {kind or 'of the body'} is not supported")
 
 
 async def _plain_form(body: Body, kind: str) -> Form:
     data = await body.read()
-    _check_kind(kind, len(data))
+    if data and kind not in _KINDS:
+        raise _unsupported(kind)
     if len(data) > ON_THE_SPOT:
         return Form(await run_in_threadpool(_pairs, kind, data))
     return Form(_pairs(kind, data))

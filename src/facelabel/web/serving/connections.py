@@ -11,8 +11,12 @@ uvicorn's, which is why its version has an upper bound (pyproject.toml).
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
+import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -22,7 +26,7 @@ from facelabel.web.access import neighbours, policy
 from facelabel.web.http.budget import Peers, peer
 
 if TYPE_CHECKING:
-    import asyncio
+    import socket
     from collections.abc import Callable, Iterable
 
 #: Seconds in which a client that is waited for has to do something.
@@ -31,6 +35,14 @@ PATIENCE = 20.0
 _GRACE = 1.0
 #: Seconds between two lines in the log about the same thing.
 _MINUTE = 60.0
+
+_NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+#: Seconds until it is looked for room again.
+_PAUSE = 0.1
+#: Descriptors for each connection: the socket, a file that is being uploaded, and what the
+#: databases, the models and the workers need, who are as many as there is to do.
+_DESCRIPTORS = 4
 
 log = logging.getLogger(__name__)
 
@@ -217,3 +229,80 @@ class Connection(H11Protocol):
         request: Any = self.cycle
         is_busy = request is not None and not request.response_complete
         return _State(request, is_busy, self.transport.get_write_buffer_size())
+
+
+# ---- accepting: asyncio accepts whoever comes, and where the system has nothing left to accept
+# with, it writes a traceback for every attempt, a thousand at a time
+
+
+def connections(wanted: int) -> int:
+    """Return how many connections there may be: no more than the system has descriptors for.
+
+    The process's own limit is raised as far as that needs and the system allows.
+    """
+    if sys.platform == "win32":  # where sockets are not counted so
+        return wanted
+    import resource  # noqa: PLC0415 - Windows has no such module
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    needed = wanted * _DESCRIPTORS
+    most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft < most:
+        with suppress(OSError, ValueError):  # not here, whatever the reason
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    return max(1, min(wanted, soft // _DESCRIPTORS))
+
+
+class Acceptor:
+    """Accepts on one socket until it is closed; uvicorn takes it for a server of asyncio's."""
+
+    def __init__(
+        self, listener: socket.socket, lobby: Lobby, connect: Callable[[], asyncio.Protocol]
+    ) -> None:
+        """``connect`` makes the connection's protocol. Belongs to the running loop."""
+        listener.settimeout(0)
+        self._listener = listener
+        self._lobby = lobby
+        self._connect = connect
+        self._told = Seldom(lobby.clock)
+        self._work = asyncio.create_task(self._run())
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self._work.cancel()
+
+    async def wait_closed(self) -> None:
+        """Return when that is so."""
+        with suppress(asyncio.CancelledError):
+            await self._work
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._room()
+            try:
+                accepted, _ = await loop.sock_accept(self._listener)
+            except OSError as error:
+                await self._pause(error)
+                continue
+            try:
+                await loop.connect_accepted_socket(self._connect, accepted)
+            except OSError:  # it has gone already
+                accepted.close()
+
+    async def _room(self) -> None:
+        """Wait for it; meanwhile the system lets clients wait."""
+        while not self._lobby.is_open:
+            self._told.warn("there are %d connections, as many as there may be: more have to wait",
+                            len(self._lobby))  # fmt: skip
+            await asyncio.sleep(_PAUSE)
+
+    async def _pause(self, error: OSError) -> None:
+        """A client that has gone again, or a system that has nothing left to accept with."""
+        self._told.warn("a connection could not be accepted: %s", error.strerror)
+        if error.errno in _NOTHING_LEFT:
+            self._lobby.end_quietest()
+        await asyncio.sleep(_PAUSE)

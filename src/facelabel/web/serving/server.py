@@ -22,8 +22,13 @@ from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.settings.addresses import networks
 from facelabel.web.app import create
 from facelabel.web.http.budget import Peers
-from facelabel.web.serving.accepting import Acceptor, connections
-from facelabel.web.serving.connections import Connection, Lobby, Unrepeated
+from facelabel.web.serving.connections import (
+    Acceptor,
+    Connection,
+    Lobby,
+    Unrepeated,
+    connections,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

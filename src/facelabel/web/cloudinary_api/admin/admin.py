@@ -14,7 +14,6 @@ from facelabel.web.cloudinary_api import auth
 from facelabel.web.cloudinary_api.admin import (
     asset_changes,
     calls,
-    deletion,
     field_definitions,
     folders,
     listing,
@@ -64,7 +63,6 @@ def routes(context: Context) -> list[ApiRoute]:
         *named_transformations.routes(context),
         *triggers.routes(context),
         *resources.routes(context),
-        *deletion.routes(context),
         *asset_changes.routes(context),
     ]
 
