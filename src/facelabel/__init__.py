@@ -16,6 +16,7 @@ its module at its first use.
 from __future__ import annotations
 
 from importlib import import_module
+from sys import modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ if not TYPE_CHECKING:  # a type checker shall know a misspelt name
         """Import the module of a name at its first use (PEP 562)."""
         home = next((home for home, names in _HOMES.items() if name in names), None)
         if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise AttributeError(  # with what Python needs to suggest another name
+                f"module {__name__!r} has no attribute {name!r}", name=name, obj=modules[__name__]
+            )
         value: object = getattr(import_module(home), name)
         globals()[name] = value
         return value

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from facelabel import absence
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.cloudinary import notifications
 from facelabel.core import matching, names, nearest
@@ -16,14 +17,12 @@ from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeK
 from facelabel.core.model import Identification, Person
 from facelabel.errors import (
     ConfigurationError,
-    NotFound,
     Rejected,
     Unavailable,
     UnreadableImage,
     UnusableFace,
 )
 from facelabel.inputs import reading
-from facelabel.media import near_misses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -76,11 +75,24 @@ def find(app: App, ident: str) -> Asset:
     """The asset with that public_id or asset_id; NotFound, with what may be meant, if none has."""
     asset = app.library.asset(ident) or app.library.find(ident)
     if asset is None:
-        homes = (app.label_policy.training, app.label_policy.recognition)
-        near = nearest.asked(near_misses.pictures(app.library, ident, homes))
-        listed = "; `facelabel library` lists them"
-        raise NotFound(f"there is no picture {ident!r} in the library{near or listed}")
+        raise absence.no_picture(app.library, ident, app.label_policy)
     return asset
+
+
+def add_tags(app: App, ident: str, tags: Sequence[str]) -> Asset:
+    """Tag a picture; LabelRefused for what nearly is a label."""
+    app.label_policy.check_tags(tags)
+    app.library.add_tags(find(app, ident).asset_id, tags)
+    return find(app, ident)
+
+
+def remove_tags(app: App, ident: str, tags: Sequence[str]) -> tuple[Asset, list[str]]:
+    """Take tags from a picture; also say of each that was not on it which may be meant."""
+    asset = find(app, ident)
+    missing = absence.missing_tags(asset, list(map(names.normalise, tags)))
+    if len(missing) < len(tags):
+        app.library.remove_tags(asset.asset_id, tags)
+    return find(app, ident), missing
 
 
 def identify(app: App, data: bytes) -> Identification:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facelabel import actions
+from facelabel import absence, actions
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
 from facelabel.core import nearest
+from facelabel.errors import NotFound
+from facelabel.inputs import reading
 from facelabel.session import Session
 
 if TYPE_CHECKING:
@@ -80,10 +83,29 @@ def index_faces(folder: str = "training/", *, settings: Settings | None = None) 
 
     Images that are learnt already are left as they are. Returns one outcome for each image that
     carries a label; those that were refused say why in ``note``. Opens a session and closes it.
+
+    Raises:
+        NotFound: there is no such folder in the library, or nothing to learn from in it while a
+            folder of this computer is called so, which :meth:`Session.index` learns from.
+
     """
-    with opened(settings or configuration.load()) as app:
-        ids = [asset.asset_id for asset in actions.labelled(app, folder.strip("/"))]
+    with opened(settings or load_settings()) as app:
+        place = folder.strip("/")
+        absence.check_folder(app.library, place, app.label_policy)
+        ids = [asset.asset_id for asset in actions.labelled(app, place)]
+        if not ids:
+            _say_why(absence.why_nothing_labelled(app, place), folder)
         return actions.work(app, ids)
+
+
+def _say_why(nothing: str, folder: str) -> None:
+    """That a folder of the library has nothing to learn from; it may not be what was meant."""
+    if reading.is_folder(Path(folder)):
+        raise NotFound(
+            f"{nothing}; to learn from {folder!r} on this computer:"
+            f" `with facelabel.open() as faces: faces.index({folder!r})`"
+        )
+    log.warning("%s", nothing)
 
 
 def upload_and_index(

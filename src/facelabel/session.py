@@ -11,18 +11,20 @@ import math
 import os
 import struct
 import threading
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel import actions
+from facelabel import absence, actions
 from facelabel.bootstrap.app import opened
 from facelabel.core import names
 from facelabel.core.jobs import Outcome, OutcomeKind
 from facelabel.core.model import Template
 from facelabel.errors import NotFound, Rejected, UnreadableImage
 from facelabel.inputs import portraits as labelled
+from facelabel.inputs import reading
+from facelabel.inputs.reading import BinaryFile
 from facelabel.inputs.walking import Walk
 
 if TYPE_CHECKING:
@@ -45,14 +47,6 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class BinaryFile(Protocol):
-    """A file opened for reading bytes, or whatever reads like one."""
-
-    def read(self, size: int, /) -> bytes:
-        """Up to so many bytes from here on; none at the end."""
 
 
 #: A picture: a path, an http(s) URL, the bytes of an image file, or a file opened in binary mode.
@@ -245,6 +239,7 @@ class Session:
 
         """
         app = self._active()
+        app.label_policy.check_tags([tags] if isinstance(tags, str) else tags)
         data, filename = _read(app, picture)
         with self._turn(wait=wait):
             asset = app.library.upload(
@@ -283,7 +278,10 @@ class Session:
         """
         app = self._active()
         if portraits is None:
-            ids = [asset.asset_id for asset in actions.labelled(app, app.label_policy.training)]
+            folder = app.label_policy.training
+            ids = [asset.asset_id for asset in actions.labelled(app, folder)]
+            if not ids:
+                log.warning("%s", absence.why_nothing_labelled(app, folder))
             return self._work(ids, progress)
         if not isinstance(portraits, str | os.PathLike):
             return self._learn(list(portraits), progress)
@@ -337,10 +335,10 @@ class Session:
 
         """
         app = self._active()
-        wanted = names.normalise(person)
-        ids = [line.asset_id for line in actions.enrolments(app) if line.person == wanted]
+        wanted, lines = names.normalise(person), actions.enrolments(app)
+        ids = [line.asset_id for line in lines if line.person == wanted]
         if not ids:
-            raise NotFound(f"nobody is known as {person!r}")
+            raise NotFound(absence.nobody_called((line.person for line in lines), person))
         with self._working:
             for asset_id in ids:
                 app.library.delete(asset_id)
@@ -359,16 +357,22 @@ class Session:
             folder: this one and those below; "" is the whole library.
             person: only pictures that are named after this person; of several, after all of them.
 
+        Raises:
+            NotFound: there is no such folder. Said with the first picture.
+
         """
         people = [person] if isinstance(person, str) else person
         wanted = frozenset(map(names.normalise, people))
         return self._pictures(folder.strip("/"), wanted, self._active())
 
     def _pictures(self, folder: str, wanted: frozenset[str], app: App) -> Iterator[Asset]:
+        asset = None
         for asset in app.library.assets(folder):
             self._active()
             if wanted <= app.label_policy.targets.seen(asset).in_any:
                 yield asset
+        if asset is None:
+            absence.check_folder(app.library, folder, app.label_policy)
 
     def _active(self) -> App:
         if self._app is None:
@@ -465,26 +469,11 @@ def _read(app: App, picture: Picture) -> tuple[bytes, str]:
             error.add_note(f"picture: {os.fspath(picture)}")
             raise
     largest = app.settings.max_image_mb << 20
-    data = _at_most(picture, largest + 1)
+    data = reading.at_most(picture, largest + 1)
     if len(data) > largest:  # said here, as what was read is a part: not every library would see
         raise UnreadableImage(f"cannot be read: it is larger than {largest >> 20} MB")
     name = getattr(picture, "name", "")
     return data, Path(name).name if isinstance(name, str) else ""
-
-
-def _at_most(file: BinaryFile, size: int) -> bytes:
-    """As much of a file, however little it gives at a time; TypeError if that is text."""
-    data = bytearray()
-    while len(data) < size:
-        part: object = None
-        with suppress(UnicodeDecodeError):  # opened as text
-            part = file.read(size - len(data))
-        if not isinstance(part, bytes):
-            raise TypeError("a picture's file has to be opened in binary mode")
-        if not part:
-            break
-        data += part
-    return bytes(data)
 
 
 def _unit_vector(embedding: Iterable[float]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -464,3 +465,66 @@ def test_every_name_is_there() -> None:
     homes = facelabel._HOMES.items()  # noqa: SLF001 - that it says the same is what is tested
     assert typed == [(home, name) for home, names in homes for name in names]
     assert (Path(facelabel.__file__).parent / "py.typed").exists()
+
+
+def test_what_is_not_there_is_answered_with_what_is_near(
+    faces: Session, samples: Path, tmp_path: Path
+) -> None:
+    """Names, folders, labels, and attributes as Python itself does."""
+    faces.learn(samples / "obama.jpg", "Barack Obama")
+    with pytest.raises(NotFound, match="as 'barack obama'; did you mean 'Barack Obama'"):
+        faces.forget("barack obama")
+    with pytest.raises(Rejected, match="did you mean 'assets/2026'"):
+        faces.tag("Assets/2026")
+    with pytest.raises(NotFound, match="no folder 'trainng' in the library; did you mean 'trai"):
+        list(faces.pictures("trainng"))
+    assert list(faces.pictures("assets")) == []
+    assert list(faces.pictures("training", person="Nobody")) == []
+    for label in ("facelabel:Ann", "faceLabel=Ann"):
+        with pytest.raises(LabelRefused, match="a label is written 'faceLabel:Ann'"):
+            faces.learn(samples / "biden.jpg", label)
+        with pytest.raises(LabelRefused, match="a label is written 'faceLabel:Ann'"):
+            faces.upload(samples / "biden.jpg", "training", tags=label)
+    with pytest.raises(TypeError, match="confidence_treshold; did you mean 'confidence_threshold"):
+        facelabel.load_settings(confidence_treshold=90)
+    with pytest.raises(AttributeError) as caught:
+        facelabel.identfy  # type: ignore[attr-defined] # noqa: B018 - for what it raises
+    assert (caught.value.name, caught.value.obj) == ("identfy", facelabel)
+
+
+def test_nothing_to_learn_is_said(
+    settings: Settings,
+    samples: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Why, and what to call where a folder of this computer was meant."""
+    monkeypatch.chdir(tmp_path)
+    assert facelabel.index_faces(settings=settings) == []
+    assert "there are no portraits in the library's folder 'training'" in caplog.text
+    shutil.copytree(samples, tmp_path / "training" / "Barack Obama")
+    with pytest.raises(NotFound, match=r"faces\.index\('training/'\)"):
+        facelabel.index_faces("training/", settings=settings)
+    with pytest.raises(NotFound, match="no folder 'trainng' in the library"):
+        facelabel.index_faces("trainng", settings=settings)
+    with facelabel.open(settings) as faces:
+        assert faces.index() == []
+        faces.upload(samples / "obama.jpg", "training")
+        caplog.clear()
+        assert faces.index() == []
+    said = "1 picture has no label, such as faceLabel:John Doe, in the folder 'training'"
+    assert said in caplog.text
+    facelabel.upload_and_index(samples / "obama.jpg", "Barack Obama", settings=settings)
+    assert len(facelabel.index_faces("training/", settings=settings)) == 1
+
+
+def test_a_variable_that_is_no_setting_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, where settings are read."""
+    monkeypatch.setenv("FACELABEL_PAK", "classic")
+    facelabel.load_settings()
+    assert (
+        "FACELABEL_PAK is no setting and is not read; did you mean 'FACELABEL_PACK'?" in caplog.text
+    )

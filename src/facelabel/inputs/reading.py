@@ -10,7 +10,8 @@ import errno
 import os
 import re
 import stat
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import io
@@ -28,6 +29,29 @@ _KINDS = (
 )
 #: Two letters at least: one alone is a drive of Windows.
 _URL = re.compile("[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """A file opened for reading bytes, or whatever reads like one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes from here on; none at the end."""
+
+
+def at_most(file: BinaryFile, size: int) -> bytes:
+    """As much of a file, however little it gives at a time; TypeError if that is text."""
+    data = bytearray()
+    while len(data) < size:
+        part: object = None
+        with suppress(UnicodeDecodeError):  # opened as text
+            part = file.read(size - len(data))
+        if not isinstance(part, bytes):
+            raise TypeError("a picture's file has to be opened in binary mode")
+        if not part:
+            break
+        data += part
+    return bytes(data)
 
 
 def is_url(source: str) -> bool:
