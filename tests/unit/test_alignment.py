@@ -62,11 +62,6 @@ def test_fit_of_landmarks_that_all_coincide_keeps_the_size() -> None:
     assert Similarity.fit(np.full((5, 2), 7.0, np.float32), TEMPLATE).factor == 1
 
 
-def test_inverse_undoes() -> None:
-    there = Similarity(2 - 3j, 5 + 1j)
-    assert there.inverse(pairs(there(TEMPLATE))) == pytest.approx(TEMPLATE @ [1, 1j])
-
-
 def dotted(landmarks: Points, radius: float) -> Image.Image:
     """Return a dark picture with a soft spot on each landmark."""
     y, x = np.mgrid[:1000, :1200] + 0.5

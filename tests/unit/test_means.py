@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facelabel.core.model import EnrolledFace
-from facelabel.gallery import means
+from facelabel.gallery.searching import mean_vectors, with_means
 from facelabel.testing import vector
 
 
@@ -33,20 +33,20 @@ def near(face: float, **people: tuple[float, ...]) -> list[tuple[EnrolledFace, f
 
 
 def test_it_is_of_length_one_and_in_the_middle() -> None:
-    ((person, mean),) = means.of({"Ann": [turned(0), turned(90), turned(45)]}).items()
+    ((person, mean),) = mean_vectors({"Ann": [turned(0), turned(90), turned(45)]}).items()
     assert person == "Ann"
     assert mean.tolist() == pytest.approx([math.sqrt(0.5)] * 2)
 
 
 def test_references_that_cancel_out_have_none() -> None:
-    assert means.of({"Ann": [vector(1, 0), vector(-1, 0)]}) == {}
+    assert mean_vectors({"Ann": [vector(1, 0), vector(-1, 0)]}) == {}
 
 
 def test_a_face_between_two_references_is_nearer_to_their_mean() -> None:
-    found = means.nearer(
+    found = with_means(
         turned(21),
         near(21, Ann=(0.0, 40.0), Ben=(30.0,)),
-        means.of({"Ann": [turned(0), turned(40)]}),
+        mean_vectors({"Ann": [turned(0), turned(40)]}),
     )
     assert [face.face_id for face, _ in found] == ["Ann 40", "Ben 30", "Ann 0"]
     assert [distance for _, distance in found] == pytest.approx(
@@ -56,7 +56,7 @@ def test_a_face_between_two_references_is_nearer_to_their_mean() -> None:
 
 def test_a_face_beside_a_reference_keeps_it() -> None:
     before = near(39, Ann=(0.0, 40.0), Ben=(30.0,))
-    assert means.nearer(turned(39), before, means.of({"Ann": [turned(0), turned(40)]})) == before
+    assert with_means(turned(39), before, mean_vectors({"Ann": [turned(0), turned(40)]})) == before
 
 
 @given(
@@ -71,7 +71,7 @@ def test_nobody_gets_farther_away_and_no_reference_is_lost(
 ) -> None:
     before = near(face, **people)
     all_ = {person: [turned(one) for one in angles] for person, angles in people.items()}
-    after = means.nearer(turned(face), before, means.of(all_))
+    after = with_means(turned(face), before, mean_vectors(all_))
     assert {one.face_id for one, _ in after} == {one.face_id for one, _ in before}
     was, now = ({one.face_id: far for one, far in some} for some in (before, after))
     assert all(now[face_id] <= was[face_id] + 1e-6 for face_id in was)

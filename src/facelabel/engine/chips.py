@@ -82,11 +82,6 @@ class Similarity:
         factor = complex((centred.conj() * (end - end.mean())).sum() / spread) if spread else 1 + 0j
         return cls(factor, complex(end.mean() - factor * start.mean()))
 
-    @property
-    def inverse(self) -> Similarity:
-        """The transform that undoes this one."""
-        return Similarity(1 / self.factor, -self.shift / self.factor)
-
     def __call__(self, points: Points) -> npt.NDArray[np.complex128]:
         """Transform points."""
         return self.factor * _plane(points) + self.shift
@@ -115,7 +110,7 @@ def chip(
 ) -> Image.Image:
     """Cut one chip of that width and height out of a picture, in Pillow's mode "RGB" or "L"."""
     to_chip = Similarity.fit(landmarks, template)
-    to_picture = to_chip.inverse
+    to_picture = Similarity(1 / to_chip.factor, -to_chip.shift / to_chip.factor)
     box = _footprint(picture, to_picture, size)
     if box is None:
         return Image.new(mode, size)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.errors import NotFound, UnusableFace
 from facelabel.gallery import quality_filter as bars
-from facelabel.gallery.local_gallery import LocalGallery
+from facelabel.gallery.recognizer import LocalGallery
 from facelabel.rekognition import external_ids
 from facelabel.rekognition.types import (
     ComparedFace,

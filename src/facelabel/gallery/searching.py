@@ -1,17 +1,27 @@
-"""The faces of pictures, searched among the references of a collection."""
+"""The faces of pictures, searched among the references of a collection.
+
+The mean of a person's references is one reference more. What several pictures of somebody have in
+common is the person; light, pose and age of each are averaged away. So a face is compared with the
+mean as well, and the better of the two counts. A person without a reference among the nearest is
+not looked at: the mean lies between references, and helps whom they nearly show.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from facelabel.core.model import Hit, ProbeFace, ProbeResult
 from facelabel.gallery import footing
-from facelabel.gallery import means as means_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
     from facelabel.core.model import Analysis, EnrolledFace
     from facelabel.gallery.ports import FaceEngine, Templates, VectorIndex
@@ -19,10 +29,14 @@ if TYPE_CHECKING:
 
     #: Reference faces with their L2 distance, nearest first.
     Neighbours = Sequence[tuple[EnrolledFace, float]]
+    Vector = npt.NDArray[np.float64]
 
 #: Reference faces looked at first; more only where they do not show enough people.
 NEIGHBOURS = 16
 WIDEN = 4
+#: Whoever has more references is known from every side, and reading them all for the mean would
+#: take long.
+MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,7 @@ class _Look:
         others = {face.person: (face, distance) for face, distance in reversed(beyond)}
         for face, _ in nearest:
             others.pop(face.person, None)
-        return [*nearest, *sorted(others.values(), key=lambda other: other[1])]
+        return [*nearest, *sorted(others.values(), key=itemgetter(1))]
 
 
 class Searcher:
@@ -92,12 +106,17 @@ class Searcher:
             faces = tuple(
                 ProbeFace(
                     template.face,
-                    hits(engine, means_.nearer(template.vector, look.telling(), means)),
+                    hits(engine, with_means(template.vector, look.telling(), means)),
                 )
                 for template, look in zip(analysis.templates, some, strict=True)
             )
-            # Nobody knows what looks saw during which the collection changed.
-            note = None if moved else self._note(number, engine, before, some)
+            note = None
+            if not moved:  # nobody knows what looks saw during which the collection changed
+                reaches = [look.reach for look in some]
+                rows = {reference.first_row for look in some for reference, _ in look.near}
+                rows.update(row for look in some for row in look.nameless)
+                at, people = footing.Position(*before), self._min_people
+                note = footing.Note.of(number, people, engine.curve, at, reaches, rows).pack()
             model = f"facelabel {engine.model}"
             made.append(
                 ProbeResult(faces, analysis.left_out, model, note=note, portraits=portraits)
@@ -109,7 +128,7 @@ class Searcher:
         position = self._templates.position(number)
         (look,), _ = self._look(number, [vector], position)
         means, _ = self._means(number, [look], position)
-        return hits(engine, means_.nearer(vector, look.telling(), means))
+        return hits(engine, with_means(vector, look.telling(), means))
 
     def neighbours(self, number: int, vectors: Sequence[bytes]) -> list[Neighbours]:
         """The nearest faces of each, of two people at least where there are so many."""
@@ -144,7 +163,7 @@ class Searcher:
 
     def _means(
         self, number: int, looks: Sequence[_Look], position: tuple[int, int]
-    ) -> tuple[Mapping[str, means_.Vector], tuple[int, int]]:
+    ) -> tuple[Mapping[str, Vector], tuple[int, int]]:
         """The mean of the references of everybody among the nearest who has several.
 
         Also the position of the collection as of which they are: that one where nobody has.
@@ -157,19 +176,8 @@ class Searcher:
         }
         if not several:
             return {}, position
-        references, after = self._templates.vectors_of_people(number, several, means_.MOST)
-        return means_.of(references), after
-
-    def _note(
-        self, number: int, engine: FaceEngine, position: tuple[int, int], looks: Sequence[_Look]
-    ) -> bytes:
-        """What the looks at one picture depended on."""
-        rows = {reference.first_row for look in looks for reference, _ in look.near}
-        rows.update(row for look in looks for row in look.nameless)
-        reaches = [look.reach for look in looks]
-        return footing.Note.of(
-            number, self._min_people, engine.curve, footing.Position(*position), reaches, rows
-        ).pack()
+        references, after = self._templates.vectors_of_people(number, several, MOST)
+        return mean_vectors(references), after
 
 
 def hits(engine: FaceEngine, neighbours: Neighbours) -> tuple[Hit, ...]:
@@ -177,3 +185,33 @@ def hits(engine: FaceEngine, neighbours: Neighbours) -> tuple[Hit, ...]:
     return tuple(
         Hit(face.face_id, face.person, engine.similarity(distance)) for face, distance in neighbours
     )
+
+
+def mean_vectors(references: Mapping[str, Sequence[bytes]]) -> Mapping[str, Vector]:
+    """The mean of each person's unit vectors, as a unit vector; none where they cancel out."""
+    sums = {
+        person: np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1).sum(
+            axis=0, dtype=np.float64
+        )
+        for person, vectors in references.items()
+    }  # fmt: skip
+    lengths = {person: float(np.linalg.norm(total)) for person, total in sums.items()}
+    return {person: total / lengths[person] for person, total in sums.items() if lengths[person]}
+
+
+def with_means(vector: bytes, near: Neighbours, means: Mapping[str, Vector]) -> Neighbours:
+    """Where the mean of somebody is nearer than all their references, it stands for the nearest.
+
+    A mean has no picture that could be shown: the reference that explains it is the nearest one.
+    """
+    if not means:
+        return near
+    found, seen = [], set()
+    face = np.frombuffer(vector, "<f4").astype(np.float64)
+    for reference, distance in near:
+        mean = means.get(reference.person)
+        if mean is not None and reference.person not in seen:
+            distance = min(distance, float(np.linalg.norm(face - mean)))  # noqa: PLW2901 - the better
+        seen.add(reference.person)
+        found.append((reference, distance))
+    return sorted(found, key=itemgetter(1))
