@@ -86,7 +86,7 @@ def test_the_key_file_is_private(program: Program) -> None:
 def test_keys_are_rotated_while_the_server_runs(program: Program, photos: Path) -> None:
     with serving(program) as served:
         old = served.cloud()
-        added = program("keys", "add").strip().removeprefix("CLOUDINARY_URL=")
+        added = program.json("keys", "add")["cloudinary_url"]
         new = Cloud.of(added.replace(":8765", f":{served.port}"))
         for cloud in (old, new):
             cloud.upload(str(photos / "people" / "Obama1.jpg"), asset_folder="x")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facelabel.cli import terminal
 from facelabel.cli.framework import Command
-from facelabel.cli.terminal import out
+from facelabel.core.counting import counted
 
 if TYPE_CHECKING:
     from facelabel.settings import Settings
@@ -27,8 +28,11 @@ def adopt(settings: Settings, *, force: bool) -> None:
     with installation(settings) as pair:
         census = pair.adopt(force=force)
     here = census.wanted - census.missing
-    out.print(f"{settings.data} is the store's folder: {here} of {census.wanted} originals there",
-              markup=False)  # fmt: skip
+    originals = f"{here:,} of {counted(census.wanted, 'original')} there"
+    terminal.say(f"{settings.data} is the store's folder: {originals}")
+    terminal.answer({"data": settings.data, "originals": census})
     if census.missing:
-        out.print("pictures whose originals are missing wait for them to come back, or for you to"
-                  " delete or upload them again", markup=False)  # fmt: skip
+        terminal.say(
+            "pictures whose originals are missing wait for them to come back, or for you to delete"
+            " or upload them again"
+        )

@@ -18,8 +18,8 @@ from click.shell_completion import (
     get_completion_class,
 )
 
-from facelabel.cli import parameters
-from facelabel.cli.framework import COMPLETE, Command
+from facelabel.cli import parameters, terminal
+from facelabel.cli.framework import COMPLETE, Command, argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,7 +113,7 @@ class _Alone(Command):
 
 
 @click.command(cls=_Alone)
-@click.argument("shell", type=click.Choice(SHELLS))
+@argument("shell", type=click.Choice(SHELLS), help="bash, zsh or fish.")
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print what a shell needs to complete commands, options, names and public_ids.
@@ -125,7 +125,9 @@ def completion(context: click.Context, shell: str) -> None:
     """  # noqa: D301 - click's mark for lines that stay as they are
     of_shell = get_completion_class(shell)
     assert of_shell
-    click.echo(of_shell(context.command, {}, "facelabel", COMPLETE).source(), nl=False)
+    script = of_shell(context.command, {}, "facelabel", COMPLETE).source()
+    terminal.give(script.removesuffix("\n"))
+    terminal.answer({"shell": shell, "script": script})
 
 
 def people(

@@ -11,9 +11,9 @@ import click
 
 from facelabel import actions
 from facelabel.bootstrap import data_folder
-from facelabel.cli import report
-from facelabel.cli.framework import EXIT_REJECTED, Command, json_option
-from facelabel.cli.terminal import application, out, print_json
+from facelabel.cli import report, terminal
+from facelabel.cli.framework import EXIT_REJECTED, Command
+from facelabel.cli.terminal import Styled, application, bold
 from facelabel.core import false_matches
 from facelabel.core.deletion_limit import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
@@ -52,20 +52,18 @@ class Finding:
 
 
 @click.command(cls=Command)
-@json_option
 @click.pass_obj
-def doctor(settings: Settings, *, as_json: bool) -> None:
+def doctor(settings: Settings) -> None:
     """Check configuration, models, store and disk; say what to do."""
     findings = list(_examine(settings))
-    if as_json:
-        print_json(findings)
-    else:
-        for finding in findings:
-            mark = "[green]✓[/green]" if finding.good else "[red]✗[/red]"
-            out.print(mark, f"[bold]{finding.what}[/bold]", end=" ")
-            out.print(finding.says, markup=False)
-            if finding.advice:
-                out.print(f"  → {finding.advice}", style="yellow", markup=False)
+    terminal.answer(findings)
+    for finding in findings:
+        mark = Styled("✓", "green") if finding.good else Styled("✗", "red")
+        terminal.say(mark, bold(finding.what), finding.says)
+        if finding.advice:
+            terminal.say(f"  → {finding.advice}", style="yellow")
+        if not (finding.good or terminal.is_for_people()):
+            terminal.give(f"{finding.what}: {finding.says}")
     if not all(finding.good for finding in findings):
         raise click.exceptions.Exit(EXIT_REJECTED)
 

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli import report
-from facelabel.cli.framework import Command, Group, finish, json_option
-from facelabel.cli.terminal import application, bar, err, out, print_json
+from facelabel.cli import report, tables, terminal
+from facelabel.cli.framework import Command, Group, argument, finish
+from facelabel.cli.tables import Column, Kind
+from facelabel.cli.terminal import application, bar
 from facelabel.core import false_matches
+from facelabel.core.counting import counted
 from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from facelabel.bootstrap.app import App
     from facelabel.evaluation.fitting import FittedPoint
@@ -53,14 +53,14 @@ def evaluate() -> None:
 
 
 @evaluate.command(cls=Command, examples=["eval pairs pairs.txt lfw/ --plot roc.png"])
-@click.argument("pairs_txt", metavar="PAIRS.TXT", type=click.Path(path_type=Path, readable=False))
-@click.argument("root", type=click.Path(path_type=Path, readable=False))
+@argument(
+    "pairs_txt", metavar="PAIRS.TXT", type=click.Path(path_type=Path, readable=False),
+    help="Pairs, a line each.",
+)  # fmt: skip
+@argument("root", type=click.Path(path_type=Path, readable=False), help="Folder of the pictures.")
 @plot_option
-@json_option
 @click.pass_obj
-def pairs(
-    settings: Settings, pairs_txt: Path, root: Path, plot: Path | None, *, as_json: bool
-) -> None:
+def pairs(settings: Settings, pairs_txt: Path, root: Path, plot: Path | None) -> None:
     """Tell pairs of one person from pairs of two, as in Labeled Faces in the Wild.
 
     PAIRS.TXT lists pairs in LFW's form, with or without its header; the pictures are
@@ -78,7 +78,7 @@ def pairs(
         seen = _look(app, engine, sorted(files))
         scores = verification.score(listed, seen)
         result = verification.report(scores, engine.model, seen, root, _similarity(engine))
-    _print_verification(result, as_json=as_json)
+    _print_verification(result)
     if plot:
         genuine, impostor = map(verification.together, (scores.genuine, scores.impostor))
         _plot(plot, f"{engine.model}, {pairs_txt.name}", genuine, impostor)
@@ -88,7 +88,7 @@ def _plot(path: Path, title: str, genuine: Distances, impostor: Distances) -> No
     from facelabel.evaluation import plots  # noqa: PLC0415 - same
 
     plots.save(path, title, ("pairs of one person", genuine), ("pairs of two people", impostor))
-    err.print(f"saved {path}", markup=False)
+    terminal.remark(f"saved {path}")
 
 
 def _look(app: App, engine: FaceEngine, files: Collection[Path]) -> dict[Path, Seen]:
@@ -111,7 +111,10 @@ def _similarity(engine: FaceEngine) -> Similarity | None:
     cls=Command,
     examples=["eval gallery people/ --pack classic", "eval gallery people/ --calibrate"],
 )
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
+@argument(
+    "folder", metavar="DIR", type=click.Path(path_type=Path, readable=False),
+    help="Labelled pictures.",
+)  # fmt: skip
 @click.option(
     "--enrol", default=1, show_default=True, metavar="N", type=click.IntRange(1),
     help="Pictures of each person to learn; the others are searched.",
@@ -126,7 +129,6 @@ def _similarity(engine: FaceEngine) -> Similarity | None:
     " more alike than the pack promises, or the first one of a pack that has none.",
 )  # fmt: skip
 @plot_option
-@json_option
 @click.pass_obj
 def gallery(
     settings: Settings,
@@ -136,7 +138,6 @@ def gallery(
     plot: Path | None,
     *,
     calibrate: bool,
-    as_json: bool,
 ) -> None:
     """Recognise known people and leave strangers unnamed.
 
@@ -163,7 +164,7 @@ def gallery(
             rules = replace(rules, strangers=false_matches.STRANGERS)
         result = identification.report(people, seen, scores, rules, engine.model, similarity)
     result = replace(result, calibration=points, left_out=people.left_out)
-    _print_identification(result, as_json=as_json)
+    _print_identification(result)
     if plot:
         _plot(plot, f"{engine.model}, {folder.name}", scores.genuine, scores.impostor)
     finish(refused=any(left.fault for left in people.left_out))
@@ -184,14 +185,14 @@ def _calibrate(
         engine.model, fitting.pairs(points), people=people, pairs=impostor.total,
         now=app.clock.now(),
     )  # fmt: skip
-    err.print(f"calibration of {engine.model} saved to {path}", markup=False)
+    terminal.remark(f"calibration of {engine.model} saved to {path}")
     if published:
-        err.print(
+        terminal.remark(
             "delete that file to undo it; `facelabel serve` and `facelabel worker` use it once they"
             " are started again"
         )
     if any(True for _ in app.ledger.searched()):
-        err.print(
+        terminal.remark(
             "pictures searched before are decided again by `facelabel tag`, without looking at"
             " them; `facelabel tag --dry-run` says how many names would go"
         )
@@ -201,10 +202,12 @@ def _calibrate(
 
 def _print_kept(app: App, model: str) -> None:
     """Nothing was saved, because these people are as alike as the pack says."""
-    err.print(f"these people are not more alike than {model} promises: nothing to make stricter")
+    terminal.remark(
+        f"these people are not more alike than {model} promises: nothing to make stricter"
+    )
     if app.engines.calibrations.of(model):
         path = app.engines.calibrations.path(model)
-        err.print(f"{path}, measured before, stays in use until it is deleted", markup=False)
+        terminal.remark(f"{path}, measured before, stays in use until it is deleted")
 
 
 def _revive(app: App) -> None:
@@ -212,51 +215,60 @@ def _revive(app: App) -> None:
     queue = app.queue
     uncalibrated = [job.job_id for job in actions.failed_jobs(app) if "--calibrate" in job.reason]
     if uncalibrated:
-        err.print(f"{queue.revive(uncalibrated)} pictures that waited for it are searched again")
+        revived = counted(queue.revive(uncalibrated), "picture")
+        terminal.remark(f"searched again, having waited for it: {revived}")
 
 
-def _print_verification(result: Verification, *, as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    folds = result.accuracy
-    out.print(
+def _print_verification(result: Verification) -> None:
+    terminal.answer(result)
+    folds, equal = result.accuracy, result.equal_error
+    terminal.say(
         f"{result.model}: {result.genuine:,} pairs of one person, {result.impostor:,} of two,"
-        f" {result.pictures:,} pictures"
+        f" {counted(result.pictures, 'picture')}"
     )
-    out.print(
+    terminal.give(
+        f"{folds.accuracy:.4f}",
         f"accuracy {folds.accuracy:.2%} ± {folds.standard_error:.2%} ({folds.folds} folds, each"
-        " with the threshold that is best on the others)"
+        " with the threshold that is best on the others)",
     )
-    out.print(f"chosen threshold {_threshold(folds.distance, folds.similarity)}, mean of the folds")
-    equal = result.equal_error
-    out.print(f"equal error rate {equal.rate:.2%} at L2 {equal.distance:.4f}")
-    table = _table("FAR", "TAR", "L2", "similarity", "")
-    for point in result.points:
-        cells = (_percent(point.tar), _number(point.distance, 4), _number(point.similarity, 1))
-        table.add_row(f"{point.far:.0e}", *cells, point.reason)
-    out.print(table)
-    _print_problems("pictures without a face, each pair with one is a failure", result.problems)
+    chosen = _threshold(folds.distance, folds.similarity)
+    terminal.say(f"chosen threshold {chosen}, mean of the folds")
+    terminal.say(f"equal error rate {equal.rate:.2%} at L2 {equal.distance:.4f}")
+    _table(
+        ("FAR", "TAR", "L2", "similarity", ""),
+        (
+            (
+                f"{point.far:.0e}", _percent(point.tar), _number(point.distance, 4),
+                _number(point.similarity, 1), point.reason,
+            )
+            for point in result.points
+        ),
+    )  # fmt: skip
+    _print_problems("without a face: each pair with one is a failure", result.problems)
 
 
-def _print_identification(result: Identification, *, as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    out.print(
-        f"{result.model}: {result.people} people known from {result.references} pictures,"
-        f" {result.probes} probes, {result.strangers} pictures of strangers"
+def _print_identification(result: Identification) -> None:
+    terminal.answer(result)
+    known = counted(result.people, "person", "people")
+    terminal.say(
+        f"{result.model}: {known} known from {counted(result.references, 'picture')},"
+        f" {counted(result.probes, 'probe')},"
+        f" {counted(result.strangers, 'picture')} of strangers"
     )
     if result.calibration:
         _print_calibration(result.calibration)
-    out.print(_rates(result))
-    out.print(_points(result))
+    if not terminal.is_for_people() and result.rank_1:
+        terminal.give(f"{result.rank_1.rate:.4f}")
+    _table(("", "rate", "count", "95 %"), _rates(result))
+    _table(("FPIR (no margin)", "TPIR", "count", "95 %", "L2", "similarity"), _points(result))
     if result.false_matches:
-        out.print(_false_matches(result))
+        title = f"similarity ({counted(result.impostor_pairs, 'pair')} of two people)"
+        titles = (title, "L2", "should match", "matched", "count", "95 %")
+        _table(titles, _false_matches(result))
         if more := more_alike(result):
-            out.print(more, style="yellow")
-    _print_problems("pictures not learnt, the people's probes are failures", result.not_enrolled)
-    _print_problems("pictures without a face, each is a failure", result.undetected)
+            terminal.say(more, style="yellow")
+    _print_problems("not learnt: the people's probes are failures", result.not_enrolled)
+    _print_problems("without a face: each is a failure", result.undetected)
     report.print_left_out(result.left_out)
 
 
@@ -279,20 +291,18 @@ def more_alike(result: Identification) -> str:
     )
 
 
-def _rates(result: Identification) -> Table:
-    table = _table("", "rate", "count", "95 %")
-    table.add_row("rank-1", *_share(result.rank_1))
+def _rates(result: Identification) -> Iterator[tuple[str, ...]]:
+    yield "rank-1", *_share(result.rank_1)
     if rule := result.rule:
         at = f"at threshold {rule.threshold:g}, margin {rule.margin:g}"
-        table.add_row(f"TPIR {at}", *_share(rule.tpir))
-        table.add_row(f"FPIR {at}", *_share(rule.fpir))
-        table.add_row("probes given a wrong name", *_share(rule.misnamed))
+        yield f"TPIR {at}", *_share(rule.tpir)
+        yield f"FPIR {at}", *_share(rule.fpir)
+        yield "probes given a wrong name", *_share(rule.misnamed)
     else:
-        table.add_row("TPIR and FPIR", "", "", "the pack is not calibrated: see --calibrate")
+        yield "TPIR and FPIR", "", "", "the pack is not calibrated: see --calibrate"
     if sheets := result.sheets:
         for title, count, of in _sheet_lines(sheets):
-            table.add_row(title, "", f"{count} of {of}" if of is not None else str(count))
-    return table
+            yield title, "", f"{count} of {of}" if of is not None else str(count), ""
 
 
 def _sheet_lines(sheets: SheetReport) -> Iterator[tuple[str, int, int | None]]:
@@ -303,37 +313,35 @@ def _sheet_lines(sheets: SheetReport) -> Iterator[tuple[str, int, int | None]]:
     yield "wrong names on sheets", sheets.wrong_names, None
 
 
-def _points(result: Identification) -> Table:
+def _points(result: Identification) -> Iterator[tuple[str, ...]]:
     """What each threshold would give, the margin aside."""
-    table = _table("FPIR (no margin)", "TPIR", "count", "95 %", "L2", "similarity")
     for point in result.points:
         where = (_number(point.distance, 4), _number(point.similarity, 1))
-        table.add_row(f"{point.fpir:g}", *(_share(point.tpir, point.reason)), *where)
+        yield f"{point.fpir:g}", *_share(point.tpir, point.reason), *where
     if chosen := result.chosen:
         where = (f"{chosen.distance:.4f}", _number(chosen.similarity, 1))
-        table.add_row("we would choose", *_share(chosen.tpir), *where)
-        table.add_row("  its FPIR", *_share(chosen.fpir))
-    return table
+        yield "we would choose", *_share(chosen.tpir), *where
+        yield "  its FPIR", *_share(chosen.fpir), "", ""
 
 
-def _false_matches(result: Identification) -> Table:
-    title = f"similarity ({result.impostor_pairs:,} pairs of two people)"
-    table = _table(title, "L2", "should match", "matched", "count", "95 %")
+def _false_matches(result: Identification) -> Iterator[tuple[str, ...]]:
     for line in result.false_matches:
         cells = _share(line.measured, digits=4)
-        table.add_row(
-            f"{line.similarity:g}", f"{line.distance:.4f}", f"{line.expected:.4%}", *cells
-        )
-    return table
+        yield f"{line.similarity:g}", f"{line.distance:.4f}", f"{line.expected:.4%}", *cells
 
 
 def _print_calibration(points: Sequence[FittedPoint]) -> None:
-    table = _table("fitted similarity", "L2", "false match rate", "")
-    for point in points:
-        how = "measured" if point.measured else _extended(point)
-        table.add_row(f"{point.similarity:g}", f"{point.distance:.4f}", f"{point.rate:.4%}", how)
-    out.print(table)
-    out.print("the numbers below are those of the very pictures it was fitted to")
+    _table(
+        ("fitted similarity", "L2", "false match rate", ""),
+        (
+            (
+                f"{point.similarity:g}", f"{point.distance:.4f}", f"{point.rate:.4%}",
+                "measured" if point.measured else _extended(point),
+            )
+            for point in points
+        ),
+    )  # fmt: skip
+    terminal.say("the numbers below are those of the very pictures it was fitted to")
 
 
 def _extended(point: FittedPoint) -> str:
@@ -345,18 +353,19 @@ def _extended(point: FittedPoint) -> str:
 
 def _print_problems(title: str, problems: Sequence[Problem]) -> None:
     if problems:
-        out.print(f"[yellow]{len(problems)} {title}:[/yellow]")
+        terminal.say(f"{counted(len(problems), 'picture')} {title}:", style="yellow")
     for problem in problems[:SHOWN_PROBLEMS]:
-        out.print(f"  {problem.file}: {problem.reason}", markup=False)
+        terminal.say(f"  {problem.file}: {problem.reason}")
     if len(problems) > SHOWN_PROBLEMS:
-        out.print(f"  and {len(problems) - SHOWN_PROBLEMS} more: --json lists all")
+        terminal.say(f"  and {len(problems) - SHOWN_PROBLEMS} more: --json lists all")
 
 
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(escape(title))
-    return table
+def _table(titles: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """Figures; what stands last is a word on them, and goes on in the next line."""
+    *figures, last = titles
+    columns = [Column(title) for title in figures]
+    columns.append(Column(last, Kind.PLAIN if last else Kind.TEXT))
+    tables.show(columns, rows, is_list=False)
 
 
 def _share(found: Share | None, reason: str = "", *, digits: int = 1) -> tuple[str, str, str]:

@@ -9,18 +9,19 @@ import time
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
 from facelabel import actions
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
+from facelabel.cli import tables, terminal
 from facelabel.cli import tally as tallying
-from facelabel.cli.framework import Command, Group, finish, json_option
-from facelabel.cli.terminal import application, err, out, print_json, records
+from facelabel.cli.framework import Command, Group, argument, finish
+from facelabel.cli.tables import Column, Kind
+from facelabel.cli.terminal import application, records
+from facelabel.core.counting import counted
 from facelabel.core.jobs import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.records import Records
     from facelabel.core.jobs import Job
@@ -29,9 +30,14 @@ if TYPE_CHECKING:
 
 #: Longer lists of jobs are cut where a person reads them.
 SHOWN = 1000
+#: Of the list of them.
+COLUMNS = (
+    Column("job"), Column("what", weight=3), Column("state", weight=1),
+    Column("tries", Kind.NUMBER), Column("reason", Kind.TEXT, weight=2),
+)  # fmt: skip
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, streams=True, examples=["worker", "worker --once"])
 @click.option("--once", is_flag=True, help="Stop when nothing is left to do.")
 @click.pass_obj
 def worker(settings: Settings, *, once: bool) -> None:
@@ -43,7 +49,8 @@ def worker(settings: Settings, *, once: bool) -> None:
         if once:
             with tallying.working(app, "working") as tally:
                 tallying.drain(app, tally)
-            out.print(tallying.summary(app, tally))
+            terminal.say(tallying.summary(app, tally))
+            terminal.answer(tally.result())
             finish(refused=tally.refused, waiting=tally.waiting)
             return
         stop = threading.Event()
@@ -51,18 +58,18 @@ def worker(settings: Settings, *, once: bool) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: stop.set())
         app.tidy()
-        err.print(f"working; data in {settings.data}; Ctrl-C ends", markup=False)
+        terminal.remark(f"working; data in {settings.data}; Ctrl-C ends")
         app.worker().run(stop, _print_done)
 
 
 def _print_done(done: Done) -> None:
+    terminal.event(tallying.event(done))
     if done.outcome is None:
         end = "refused" if done.buried else "will be tried again"
         what = done.public_id or f"{done.job.kind} {done.job.key}"
-        out.print(f"{what}: {end}: {actions.reason(done)}", style="red", markup=False)
+        terminal.say(f"{what}: {end}: {actions.reason(done)}", style="red")
     elif done.outcome.public_id:
-        said = tallying.became(done.outcome)
-        out.print(f"{done.outcome.public_id}: {said}", markup=False)
+        terminal.say(f"{done.outcome.public_id}: {tallying.became(done.outcome)}")
 
 
 @click.group(cls=Group)
@@ -74,33 +81,29 @@ def jobs() -> None:
 @click.option("--all", "everything", is_flag=True, help="Also those that wait or run.")
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N",
-    help=f"So many at most, the oldest first.  [default: {SHOWN:,}; with --json, all]",
+    help=f"So many at most, the oldest first.  [default: {SHOWN:,}; with --json or --quiet, all]",
 )  # fmt: skip
-@json_option
 @click.pass_obj
-def list_(settings: Settings, *, everything: bool, limit: int | None, as_json: bool) -> None:
+def list_(settings: Settings, *, everything: bool, limit: int | None) -> None:
     """List the jobs that failed for good, with the reason."""
     with records(settings) as kept:
         every = kept.queue.jobs(None if everything else JobState.DEAD, actions.ALL)
-        found = every[: limit or (None if as_json else SHOWN)]
+        found = every[: limit or (SHOWN if terminal.is_for_people() else None)]
         pending = kept.queue.pending()
         titles = _titles(kept, found)
-    if as_json:
-        print_json([{"job": job, "asset": titles[job.job_id]} for job in found])
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("job", "what", "state", "tries", "reason"):
-        table.add_column(title, overflow="fold")
+    terminal.answer([{"job": job, "asset": titles[job.job_id]} for job in found])
+    if found:
+        tables.show(COLUMNS, _rows(found, titles))
+    if more := len(every) - len(found):
+        terminal.say(f"and {more:,} more: `facelabel jobs list --limit {len(every)}`")
+    waits = "waits or runs" if pending == 1 else "wait or run"
+    terminal.say(f"{counted(pending, 'job')} {waits}" + ("" if found else ", none has failed"))
+
+
+def _rows(found: Sequence[Job], titles: Mapping[int, str]) -> Iterator[tuple[str, ...]]:
     for job in found:
         reason = job.reason.strip().rpartition("\n")[2]
-        table.add_row(
-            str(job.job_id), escape(titles[job.job_id]), _state(job), str(job.tries), escape(reason)
-        )
-    if found:
-        out.print(table)
-    if more := len(every) - len(found):
-        out.print(f"and {more} more: `facelabel jobs list --limit {len(every)}`")
-    out.print(f"{pending} jobs wait or run" + ("" if found else ", none has failed"))
+        yield str(job.job_id), titles[job.job_id], _state(job), str(job.tries), reason
 
 
 def _titles(kept: Records, jobs: Sequence[Job]) -> dict[int, str]:
@@ -125,7 +128,7 @@ def _state(job: Job) -> str:
 
 
 @jobs.command(cls=Command)
-@click.argument("job_ids", nargs=-1, type=int)
+@argument("job_ids", metavar="NUMBER...", nargs=-1, type=int, help="Of failed jobs.")
 @click.option("--all", "everything", is_flag=True, help="All that failed.")
 @click.pass_obj
 def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
@@ -134,12 +137,13 @@ def retry(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> 
     with records(settings) as kept:
         chosen, unknown = _sorted_out(kept, chosen)
         count = kept.queue.revive(chosen)
-    out.print(f"{count} jobs will be tried again")
+    terminal.say(f"{counted(count, 'job')} will be tried again")
+    terminal.answer({"retried": count, "unknown": unknown})
     _finish(unknown)
 
 
 @jobs.command(cls=Command)
-@click.argument("job_ids", nargs=-1, type=int)
+@argument("job_ids", metavar="NUMBER...", nargs=-1, type=int, help="Of failed jobs.")
 @click.option("--all", "everything", is_flag=True, help="All that failed.")
 @click.pass_obj
 def drop(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> None:
@@ -148,7 +152,8 @@ def drop(settings: Settings, job_ids: tuple[int, ...], *, everything: bool) -> N
     with records(settings) as kept:
         chosen, unknown = _sorted_out(kept, chosen)
         count = kept.queue.drop(chosen)
-    out.print(f"{count} jobs dropped")
+    terminal.say(f"{counted(count, 'job')} dropped")
+    terminal.answer({"dropped": count, "unknown": unknown})
     _finish(unknown)
 
 
@@ -171,5 +176,5 @@ def _sorted_out(
 
 def _finish(unknown: Sequence[int]) -> None:
     for job_id in unknown:
-        err.print(f"there is no failed job {job_id}", style="red")
+        terminal.complain(f"there is no failed job {job_id}")
     finish(refused=bool(unknown))

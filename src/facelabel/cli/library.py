@@ -312,7 +312,7 @@ def _public(asset: Asset) -> dict[str, object]:
     }  # fmt: skip
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, verbose=report.FACES_VERBOSE)
 @click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
 @json_option
 @click.pass_obj
@@ -344,7 +344,7 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
             out.print(report.calibrated(own))
         if sentence := report.asked(rules, search.portraits):
             out.print(sentence)
-        out.print(report.faces_table(search.faces, references))
+        report.print_faces(search.faces, references)
         for face in search.left_out:
             out.print(f"left out: {', '.join(face.reasons)}")
     refused = sorted(name for name, state in marks.items() if state is NameState.REFUSED)

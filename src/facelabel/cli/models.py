@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
 
-from facelabel.cli import report
-from facelabel.cli.framework import Command, Group, json_option
-from facelabel.cli.terminal import application, out, print_json
+from facelabel.cli import report, terminal
+from facelabel.cli.framework import Command, Group, argument
+from facelabel.cli.terminal import application
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -22,31 +21,26 @@ def models() -> None:
     """Face models: where they come from, under which licence; get and check them."""
 
 
-@models.command("list", cls=Command)
-@json_option
+@models.command("list", cls=Command, verbose="origin and checksum of each file")
 @click.pass_obj
-def list_(settings: Settings, *, as_json: bool) -> None:
-    """List the packs: files, origin, licence, size, checksum."""
+def list_(settings: Settings) -> None:
+    """List the packs: files, licence, size; where they come from."""
     with application(settings) as app:
         packs = app.engines.packs()
-    if as_json:
-        print_json(packs)
-        return
+    terminal.answer(packs)
     for pack in packs:
         state = "installed" if pack.installed else "not installed"
-        out.print(
-            f"[bold]{escape(pack.name)}[/bold] ({pack.model}, {state}): {escape(pack.summary)}"
-        )
+        terminal.give(pack.name, f"{pack.name} ({pack.model}, {state}): {pack.summary}")
         if pack.own:
-            out.print(f"  {report.calibrated(pack.own)}")
+            terminal.say(f"  {report.calibrated(pack.own)}")
         for file in pack.files:
-            size = f"{file.bytes / 1e6:.1f} MB"
-            out.print(f"  {file.name}, {file.licence}, {size}", markup=False)
-            out.print(f"    from {file.origin}\n    sha256 {file.sha256}", markup=False)
+            terminal.say(f"  {file.name}, {file.licence}, {file.bytes / 1e6:.1f} MB")
+            if terminal.is_verbose():
+                terminal.say(f"    from {file.origin}\n    sha256 {file.sha256}")
 
 
-@models.command(cls=Command)
-@click.argument("pack", default="auto")
+@models.command(cls=Command, examples=["models pull opencv-zoo"])
+@argument("pack", default="auto", help="Name of a pack; default: the best one.")
 @click.option(
     "--from", "folder", metavar="FOLDER",
     type=click.Path(path_type=Path, exists=True, readable=False),
@@ -57,19 +51,21 @@ def pull(settings: Settings, pack: str, folder: Path | None) -> None:
     """Get a pack, or what `auto` means; everything after that works offline."""
     with application(settings) as app:
         model = app.engines.pull(pack, folder)
-    out.print(f"{model} is installed in {settings.models}", markup=False)
+    terminal.give(model, f"{model} is installed in {settings.models}")
+    terminal.answer({"model": model, "folder": settings.models})
 
 
 @models.command(cls=Command)
-@click.argument("pack", required=False)
+@argument("pack", required=False, help="Name of a pack; default: all that are installed.")
 @click.pass_obj
 def verify(settings: Settings, pack: str | None) -> None:
     """Compare installed files with their checksums."""
     with application(settings) as app:
         problems = app.engines.problems(pack)
+    terminal.answer(problems)
     for model, found in problems.items():
-        out.print(f"{model}: {'; '.join(found) or 'good'}", markup=False)
+        terminal.say(f"{model}: {'; '.join(found) or 'good'}")
     if not problems:
-        out.print("no pack is installed: `facelabel models pull`")
+        terminal.say("no pack is installed: `facelabel models pull`")
     if broken := [model for model, found in problems.items() if found]:
         raise Rejected(f"{report.pulls(broken)} repairs it")

@@ -260,7 +260,11 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     finish(refused=tally.refused, waiting=tally.waiting)
 
 
-@click.command(cls=Command, examples=["identify party.jpg *.heic --draw named/"])
+@click.command(
+    cls=Command,
+    examples=["identify party.jpg *.heic --draw named/"],
+    verbose=report.FACES_VERBOSE,
+)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--draw",
@@ -325,7 +329,7 @@ def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
 def _print_identification(file: Path, seen: Identification, rules: Rules) -> None:
     out.print(f"[bold]{escape(str(file))}[/bold]: {escape(report.names_line(seen.faces))}")
     if seen.faces:
-        out.print(report.faces_table(seen.faces))
+        report.print_faces(seen.faces)
     if sentence := report.asked(rules, seen.portraits):
         out.print(sentence, style="dim")
     if seen.left_out:

@@ -6,16 +6,14 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
-from facelabel.cli import terminal
+from facelabel.cli import tables, terminal
+from facelabel.cli.tables import Column, Kind
 from facelabel.core.model import Verdict
 from facelabel.errors import Rejected
 from facelabel.inputs.walking import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from facelabel.core.matching import Rules
@@ -39,33 +37,43 @@ def names_line(faces: Sequence[FaceDecision]) -> str:
     return " + ".join(parts)
 
 
-def faces_table(
-    faces: Sequence[FaceDecision], references: Mapping[str, str] | None = None
-) -> Table:
-    """One row per face: name, why, similarity, runner-up, where, quality.
+#: What ``--verbose`` adds to :func:`print_faces`.
+FACES_VERBOSE = "number, box and quality of each face"
 
-    With ``references`` (face_id to public_id) also which image speaks for the name.
+
+def print_faces(faces: Sequence[FaceDecision], references: Mapping[str, str] | None = None) -> None:
+    """A row per face: name or why not, similarity, runner-up; if asked for, where and how good.
+
+    With ``references`` (face_id to public_id) also which portrait speaks for the name.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("face", "name", "similarity", "runner-up", "box", "quality"):
-        table.add_column(title, overflow="fold")
+    columns = [
+        Column("name"), Column("similarity", Kind.NUMBER, weight=2), Column("runner-up", weight=1),
+    ]  # fmt: skip
     if references is not None:
-        table.add_column("reference", overflow="fold")
+        columns.append(Column("portrait"))
+    if terminal.is_verbose():
+        columns += [Column("face", Kind.NUMBER), Column("box"), Column("quality", Kind.ITEMS)]
+    tables.show(columns, _face_rows(faces, references), is_list=False)
+
+
+def _face_rows(
+    faces: Sequence[FaceDecision], references: Mapping[str, str] | None
+) -> Iterator[list[tables.Cell]]:
     for number, face in enumerate(faces, start=1):
-        cells = [str(number), _name(face), _score(face.best), _person(face.runner_up)]
-        cells += [_box(face.face), _quality(face.face)]
+        cells: list[tables.Cell] = [_name(face), _score(face.best), _person(face.runner_up)]
         if references is not None:
             best = face.best
-            cells.append(escape(references.get(best.face_id, best.face_id)) if best else "")
-        table.add_row(*cells)
-    return table
+            cells.append(references.get(best.face_id, best.face_id) if best else "")
+        if terminal.is_verbose():
+            cells += [str(number), _box(face.face), _quality(face.face)]
+        yield cells
 
 
 def _name(face: FaceDecision) -> str:
     if face.name:
-        return f"[green]{escape(face.name)}[/green]"
-    closest = f" ({escape(face.best.person)}?)" if _nearly(face) and face.best else ""
-    return f"[dim]unknown: {face.verdict}{closest}[/dim]"
+        return terminal.Styled(face.name, "green")
+    closest = f" ({face.best.person}?)" if _nearly(face) and face.best else ""
+    return terminal.Styled(f"unknown: {face.verdict}{closest}", "dim")
 
 
 def _nearly(face: FaceDecision) -> bool:
@@ -107,7 +115,7 @@ def _score(candidate: Candidate | None) -> str:
 
 
 def _person(candidate: Candidate | None) -> str:
-    return f"{escape(candidate.person)} {candidate.similarity:.1f}" if candidate else ""
+    return f"{candidate.person} {candidate.similarity:.1f}" if candidate else ""
 
 
 def _box(face: Face) -> str:
@@ -115,8 +123,8 @@ def _box(face: Face) -> str:
     return f"{box.left:.3f} {box.top:.3f} {box.width:.3f} {box.height:.3f}"
 
 
-def _quality(face: Face) -> str:
-    return ", ".join(face.reasons) or f"sharp {face.sharpness:.0f}, bright {face.brightness:.0f}"
+def _quality(face: Face) -> tuple[str, ...]:
+    return face.reasons or (f"sharp {face.sharpness:.0f}", f"bright {face.brightness:.0f}")
 
 
 def pulls(models: Iterable[str]) -> str:

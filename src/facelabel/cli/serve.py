@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from facelabel.bootstrap import data_folder
 from facelabel.bootstrap.core import base_url
-from facelabel.cli.framework import Command, Group, json_option
-from facelabel.cli.terminal import application, err, out, print_json
+from facelabel.cli import terminal
+from facelabel.cli.framework import Command, Group, argument
+from facelabel.cli.terminal import application
 from facelabel.errors import ConfigurationError, Rejected
 
 if TYPE_CHECKING:
@@ -26,7 +29,9 @@ REGION = "us-east-1"
 
 
 @click.command(
-    cls=Command, examples=["serve", "serve --host 0.0.0.0 --public-url https://faces.example.com"]
+    cls=Command,
+    streams=True,
+    examples=["serve", "serve --host 0.0.0.0 --public-url https://faces.example.com"],
 )
 @click.pass_obj
 def serve(settings: Settings) -> None:
@@ -51,24 +56,25 @@ def _greet(app: App) -> None:
     settings = app.settings
     base = base_url(settings)
     what = "pictures on Cloudinary" if app.remote else f"pictures and keys in {settings.data}"
-    out.print(f"listening on {base}; {what}; Ctrl-C ends", markup=False)
+    terminal.give(base, f"listening on {base}; {what}; Ctrl-C ends")
+    terminal.event({"listening": base, "data": settings.data})
     if open_to_others := data_folder.exposed(settings.data):
-        err.print(
+        terminal.warn(
             f"other users of this computer may read {', '.join(open_to_others)} in"
-            f" {settings.data}; see `facelabel doctor`", style="yellow", markup=False,
-        )  # fmt: skip
+            f" {settings.data}; see `facelabel doctor`"
+        )
     if app.local and app.local.keys.first_shown():
         _show_once(app.local, settings)
 
 
 def _show_once(local: Local, settings: Settings) -> None:
     """The keys, if somebody is looking; a log must not have them."""
-    if not out.is_terminal:
-        out.print("`facelabel keys` shows the keys for Cloudinary's SDKs")
+    if not (terminal.is_for_people() and terminal.is_terminal(sys.stdout)):
+        terminal.say("`facelabel keys` shows the keys for Cloudinary's SDKs")
         return
     url = cloudinary_url(local, settings, local.keys()[0])
-    out.print("for Cloudinary's SDKs (`facelabel keys` shows it again):", markup=False)
-    out.print(f"  export CLOUDINARY_URL='{url}'", markup=False)
+    terminal.say("for Cloudinary's SDKs (`facelabel keys` shows it again):")
+    terminal.say(f"  export {_assignment('CLOUDINARY_URL', url)}")
     local.keys.note_shown()
 
 
@@ -91,55 +97,65 @@ def rekognition_variables(app: App, key: ApiKey) -> dict[str, str]:
     }
 
 
+export_option = click.option("--export", is_flag=True, help="Put `export` before each variable.")
+
+
 @click.group(cls=Group, invoke_without_command=True)
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print variables and errors; nothing else.")
+@export_option
 @click.pass_context
-def keys(context: click.Context, *, as_json: bool) -> None:
-    """Show the keys that open the server, as ready variables; add and remove some."""
+def keys(context: click.Context, /, **given: bool) -> None:
+    """Show the keys that open the server, as ready variables; add and remove some.
+
+    \b
+    eval "$(facelabel keys --export)"       sets all of them in this shell
+    export $(facelabel keys | grep ^AWS)    those of AWS's SDKs alone
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    flags = {"as_json": "--json", "quiet": "--quiet", "export": "--export"}
+    arguments = [flag for name, flag in flags.items() if given[name]]
     if context.invoked_subcommand is None:
-        arguments = ["--json"] if as_json else []
         list_.invoke(list_.make_context("list", arguments, parent=context))
-    elif as_json:
-        raise click.UsageError("--json goes behind the command: keys list --json")
+    elif arguments:
+        flag = arguments[0]
+        raise click.UsageError(f"{flag} goes behind the command: keys list {flag}")
 
 
 @keys.command("list", cls=Command)
-@json_option
+@export_option
 @click.pass_obj
-def list_(settings: Settings, *, as_json: bool = False) -> None:
+def list_(settings: Settings, *, export: bool) -> None:
     """Show every active key."""
     with application(settings) as app:
         found = {key.key: _variables(app, key) for key in _ring(app)()}
-    if as_json:
-        print_json(
-            [
-                {"key": key, **{name.lower(): value for name, value in variables.items()}}
-                for key, variables in found.items()
-            ]
-        )
-        return
+    terminal.answer([_row(key, variables) for key, variables in found.items()])
     for variables in found.values():
-        _print_variables(variables)
+        _print_variables(variables, export=export)
     if not found:
-        out.print("there is no key: `facelabel keys add` makes one")
+        terminal.say("there is no key: `facelabel keys add` makes one")
 
 
 @keys.command(cls=Command)
+@export_option
 @click.pass_obj
-def add(settings: Settings) -> None:
+def add(settings: Settings, *, export: bool) -> None:
     """Make one more key; the others stay."""
     with application(settings) as app:
-        _print_variables(_variables(app, _ring(app).add()))
+        key = _ring(app).add()
+        variables = _variables(app, key)
+    terminal.answer(_row(key.key, variables))
+    _print_variables(variables, export=export)
 
 
 @keys.command(cls=Command)
-@click.argument("key")
+@argument("key", help="As `facelabel keys` shows it: AWS_ACCESS_KEY_ID.")
 @click.pass_obj
 def remove(settings: Settings, key: str) -> None:
     """Revoke a key: from now on it opens nothing."""
     with application(settings) as app:
         _ring(app).remove(key)
-    out.print(f"{key} removed", markup=False)
+    terminal.say(f"{key} removed")
+    terminal.answer({"removed": key})
 
 
 def _ring(app: App) -> KeyRing:
@@ -154,6 +170,16 @@ def _variables(app: App, key: ApiKey) -> dict[str, str]:
     return library | rekognition_variables(app, key)
 
 
-def _print_variables(variables: Mapping[str, str]) -> None:
+def _row(key: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """For programs."""
+    return {"key": key, **{name.lower(): value for name, value in variables.items()}}
+
+
+def _print_variables(variables: Mapping[str, str], *, export: bool) -> None:
     for name, value in variables.items():
-        out.print(f"{name}={value}", markup=False)
+        terminal.give(f"{'export ' if export else ''}{_assignment(name, value)}")
+
+
+def _assignment(name: str, value: str) -> str:
+    """As a shell reads it. AWS's values need no quotes: `export $(…)` would keep them."""
+    return f"{name}={shlex.quote(value)}"

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from facelabel import actions
-from facelabel.cli import report
+from facelabel.cli import report, terminal
 from facelabel.cli import tally as tallying
-from facelabel.cli.framework import Command, finish, json_option
-from facelabel.cli.terminal import application, bar, out, print_json
+from facelabel.cli.framework import Command, finish
+from facelabel.cli.terminal import application, bar
 from facelabel.core.counting import counted
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from facelabel.bootstrap.app import App
     from facelabel.recognition.reconcile import LibraryDrift
     from facelabel.settings import Settings
 
 
-@click.command(cls=Command, examples=["reconcile --dry-run", "reconcile --force"])
+@click.command(cls=Command, streams=True, examples=["reconcile --dry-run", "reconcile --force"])
 @click.option("--dry-run", is_flag=True, help="Only say what was missed.")
 @click.option("--force", is_flag=True, help="Also forget pictures when many are gone at once.")
-@json_option
 @click.pass_obj
-def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) -> None:
+def reconcile(settings: Settings, *, dry_run: bool, force: bool) -> None:
     """Find what no notification told of, and look at it.
 
     Lists the training and the recognition folder and compares every picture with what is on
@@ -34,30 +36,29 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool, as_json: bool) 
     with application(settings) as app:
         with bar("comparing") as advance:
             missed = app.reconciler.diff_library(lambda done: advance(done, None))
-        if as_json:
-            print_json(missed)
-        else:
-            _print_missed(missed)
+        found = asdict(missed)
+        terminal.answer(found)
+        _print_missed(missed)
         if dry_run:
             report.print_costs(actions.costs(app, pictures=[*missed.changed, *missed.gone]))
             return
         if not force:
             missed.check()
         app.reconciler.look_at(missed)
-        _work(app, as_json=as_json)
+        _work(app, found)
 
 
 def _print_missed(missed: LibraryDrift) -> None:
     changed, gone = len(missed.changed), len(missed.gone)
     listed = counted(missed.listed, "picture")
-    out.print(f"{listed} listed: {changed:,} to look at, {gone:,} gone")
+    terminal.say(f"{listed} listed: {changed:,} to look at, {gone:,} gone")
 
 
-def _work(app: App, *, as_json: bool) -> None:
+def _work(app: App, found: Mapping[str, object]) -> None:
     with tallying.working(app, "working") as tally:
         tallying.drain(app, tally)
-    if not as_json:
-        out.print(tallying.summary(app, tally))
+    terminal.say(tallying.summary(app, tally))
+    terminal.answer({**found, **tally.result()})
     finish(refused=tally.refused, waiting=tally.waiting)
 
 
@@ -79,5 +80,7 @@ def connect(settings: Settings, *, poll: bool, dry_run: bool) -> None:
                 "the pictures are in a library of our own, which tells us anyway;"
                 " set CLOUDINARY_URL to connect a Cloudinary account"
             )
-        for line in actions.connect(app.remote, settings, poll=poll, dry_run=dry_run):
-            out.print(line, markup=False)
+        lines = list(actions.connect(app.remote, settings, poll=poll, dry_run=dry_run))
+    terminal.answer({"told": lines})
+    for line in lines:
+        terminal.say(line)

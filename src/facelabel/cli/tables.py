@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PAGE = 500
 #: Between two columns.
 GAP = 2
+#: Good in a text, and not in a cell.
+_ENDS = str.maketrans({"\n": "\\n", "\t": "\\t"})
 #: Items and sentences are not squeezed into less.
 _LEAST = 16
 
@@ -58,12 +60,17 @@ class Column:
 Cell = str | tuple[str, ...]
 
 
-def show(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-    """Print a table for people; for a shell what its rows are known by; for programs nothing."""
+def show(
+    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, is_list: bool = True
+) -> None:
+    """Print a table for people; for programs nothing.
+
+    For a shell it prints the first cells, by which rows are known, unless they are no ``is_list``.
+    """
     if terminal.is_for_programs() or sys.stdout is None:
         return
     if not terminal.is_for_people():
-        for row in rows:
+        for row in rows if is_list else ():
             terminal.give(_joined(row[0]))
         return
     width = terminal.width(sys.stdout)
@@ -204,7 +211,7 @@ def _safe(text: str) -> str:
     """Without anything that a terminal obeys, the end of a line among it."""
     if text.isprintable():
         return text
-    return _like(text, terminal.visible(text).replace("\n", "\\n"))
+    return _like(text, terminal.visible(text).translate(_ENDS))
 
 
 def _shown(cell: Cell) -> str:

@@ -104,6 +104,7 @@ class Tally:
 
     def __call__(self, done: Done) -> None:
         """Note one job."""
+        terminal.event(event(done))
         job, outcome = done.job, done.outcome
         if job.kind is JobKind.ASSET:
             self._done += 1
@@ -182,6 +183,19 @@ class Tally:
             parts.append(faces_left_out(self._faces))
         return "; ".join(parts) or "nothing to do"
 
+    def result(self) -> dict[str, object]:
+        """All of it for programs: how many pictures came to which outcome, and names on them."""
+        failed = Counter(
+            OutcomeKind.REFUSED if done.buried else OutcomeKind.WAITING
+            for done in self._failed.values()
+            if done.job.kind is JobKind.ASSET
+        )
+        return {
+            "outcomes": Counter(self._kinds.values()) + failed,
+            "names": sum(n for key, n in self._names.items() if key in self._kinds),
+            "faces_left_out": self._faces,
+        }
+
     def _named(self) -> str:
         counts = [
             self._names[key]
@@ -194,6 +208,16 @@ class Tally:
 
     def _count(self, kind: OutcomeKind) -> int:
         return sum(found is kind for found in self._kinds.values())
+
+
+def event(done: Done) -> dict[str, object]:
+    """What became of a job, for programs that look on."""
+    outcome = actions.outcome_of(done)
+    return {
+        "job": done.job.kind, "asset_id": done.job.key,
+        "public_id": done.public_id or outcome.public_id, "outcome": outcome.kind,
+        "names": outcome.names, "note": outcome.note, "faces_left_out": outcome.left_out,
+    }  # fmt: skip
 
 
 @contextmanager

@@ -30,9 +30,11 @@ import dataclasses
 import enum
 import gc
 import json
+import math
 import os
 import re
 import sys
+import time
 import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -173,10 +175,10 @@ def say(*parts: str, style: str = "") -> None:
         _write(sys.stdout, parts, style)
 
 
-def give(text: str) -> None:
-    """Print a line of what was asked for."""
+def give(text: str, told: str = "") -> None:
+    """Print a line of what was asked for; for people, where there is more to say, that instead."""
     if _speech.audience is Audience.PERSON:
-        _write(sys.stdout, (text,), "")
+        _write(sys.stdout, (told or text,), "")
     elif _speech.audience is Audience.SHELL:
         _print(sys.stdout, text)
 
@@ -240,7 +242,7 @@ def is_for_programs() -> bool:
 def visible(text: str) -> str:
     """The text with everything escaped that a terminal does not show but obeys.
 
-    Any space stays, and so do the joiners within names, and the end of a line.
+    Any space stays, and so do the joiners within names, tabs and the end of a line.
     """
     if text.isprintable():
         return text
@@ -249,7 +251,7 @@ def visible(text: str) -> str:
 
 def _visible(letter: str) -> str:
     shown = (
-        letter.isprintable() or letter in "\n" + _JOINERS or unicodedata.category(letter) == "Zs"
+        letter.isprintable() or letter in "\t\n" + _JOINERS or unicodedata.category(letter) == "Zs"
     )
     return letter if shown else letter.encode("unicode_escape").decode()
 
@@ -380,19 +382,33 @@ def advice_on(data: Path) -> str:
 def bar(title: str, total: int | None = None) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on standard error, if that is a terminal; call it with (done, total).
 
-    A command that streams tells programs of the progress instead.
+    A command that streams tells programs of the progress, too.
     """
+    told = _progress(title)
     if _speech.audience is Audience.SHELL or not is_terminal(sys.stderr):
-        yield lambda done, of: event({"progress": title, "done": done, "total": of})
+        yield told
         return
     with _bars(count=True) as bars:
         task = bars.add_task(title, total=total)
 
         def advance(done: int, of: int | None) -> None:
             bars.update(task, completed=done, total=of)
-            event({"progress": title, "done": done, "total": of})
+            told(done, of)
 
         yield advance
+
+
+def _progress(title: str) -> Callable[[int, int | None], None]:
+    """Tells programs how far it is: at first, at last, and not more than once a second."""
+    last = -math.inf
+
+    def told(done: int, of: int | None) -> None:
+        nonlocal last
+        if done == of or time.monotonic() - last >= 1:
+            last = time.monotonic()
+            event({"progress": title, "done": done, "total": of})
+
+    return told
 
 
 def _bars(*, count: bool = False) -> Progress:
