@@ -30,18 +30,18 @@ import numpy as np
 from facelabel import actions, settings
 from facelabel.bootstrap.app import opened
 from facelabel.core.matching import Rules
-from facelabel.evaluation import labelled, photos, sheets
+from facelabel.evaluation import identification, labelled, photos
+from facelabel.evaluation.identification import Namer, build_gallery
 from facelabel.evaluation.rates import Distances, equal_error
-from facelabel.evaluation.searching import Namer, build_gallery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
+    from facelabel.evaluation.identification import Similarity
     from facelabel.evaluation.labelled import LabelledSet, Photo
     from facelabel.evaluation.photos import Seen
-    from facelabel.evaluation.searching import Similarity
 
     Vectors: TypeAlias = npt.NDArray[np.float32]
     Looked: TypeAlias = Mapping[Path, Seen]
@@ -261,7 +261,7 @@ def margin_line(
     namer = Namer(build_gallery(portraits.gallery, seen), rules, similarity)
     probes = [(photo.person, namer.names(seen[photo.file])) for photo in portraits.probes]
     strangers = [bool(namer.names(seen[photo.file])) for photo in portraits.strangers]
-    sheet = sheets.report(portraits, seen, namer)
+    sheet = identification.name_sheets(portraits, seen, namer)
     assert sheet
     all_families = Namer(build_gallery(families, seen), rules, similarity)
     group_photo = families[0].file.with_name(GROUP_PHOTO)

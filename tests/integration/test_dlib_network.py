@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.examples import examples
 
-from facelabel.engine.models import dlib_network
 from facelabel.engine.models.fetching import Fetcher, member_of
+from facelabel.engine.models.foreign_networks import from_dlib
 from facelabel.engine.models.manifest import Distribution, builtin_packs
 from facelabel.errors import Rejected
 
@@ -132,7 +132,7 @@ def _chip(path: Path) -> NDArray[np.uint8]:
 
 
 def test_the_format_is_read_without_dlib(network: bytes) -> None:
-    model = dlib_network.convert(network)
+    model = from_dlib(network)
     assert len([node for node in model.graph.node if node.op_type == "Conv"]) == 29
     assert embed(model.SerializeToString(), pattern()[None]).shape == (1, 128)
 
@@ -140,13 +140,13 @@ def test_the_format_is_read_without_dlib(network: bytes) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.3, 0.9, 0.999])
 def test_a_file_cut_short_is_refused(network: bytes, share: float) -> None:
     with pytest.raises(Rejected, match="dlib network"):
-        dlib_network.convert(network[: int(len(network) * share)])
+        from_dlib(network[: int(len(network) * share)])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_parameters_that_are_no_numbers_are_refused(value: float) -> None:
     with pytest.raises(Rejected, match="no finite numbers"):
-        dlib_network.convert(network_file(value))
+        from_dlib(network_file(value))
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_parameters_that_are_no_numbers_are_refused(value: float) -> None:
 def test_another_network_is_refused(network: bytes, damage: tuple[bytes, bytes]) -> None:
     assert damage[0] in network
     with pytest.raises(Rejected, match="dlib network"):
-        dlib_network.convert(network.replace(*damage))
+        from_dlib(network.replace(*damage))
 
 
 @examples(50)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(noise: bytes) -> None:
     with pytest.raises(Rejected):
-        dlib_network.convert(b"\x01\x05con_4" + noise)
+        from_dlib(b"\x01\x05con_4" + noise)

@@ -10,8 +10,8 @@ import pytest
 from tests.openvino import SIDE, Network
 
 from facelabel.engine.devices import InferenceSession
-from facelabel.engine.models import openvino_ir
 from facelabel.engine.models.conversion import convert
+from facelabel.engine.models.foreign_networks import from_openvino
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_every_operation_gives_its_numbers() -> None:
     )  # fmt: skip
     network.then("Sigmoid")
     network.join("Multiply", before)
-    model = openvino_ir.convert(network.topology(), network.weights)
+    model = from_openvino(network.topology(), network.weights)
     onnx.checker.check_model(model)
 
     mixed = np.einsum("oi,bihw->bohw", weights, picture) * scales[:, None, None]
@@ -89,7 +89,7 @@ def test_intels_network_takes_faces_by_the_batch(data: Path) -> None:
     topology, weights = (
         (folder / f"face-reidentification-retail-0095.{end}").read_bytes() for end in ("xml", "bin")
     )
-    plain = openvino_ir.convert(topology, weights).SerializeToString()
+    plain = from_openvino(topology, weights).SerializeToString()
     faces = np.random.default_rng(5).uniform(0, 255, (3, 3, 128, 128)).astype(np.float32)
     together = run(convert(weights, "openvino-ir", topology), faces)
     alone = np.concatenate([run(plain, face[None]) for face in faces])

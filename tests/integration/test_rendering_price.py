@@ -14,8 +14,7 @@ from facelabel.core.model import Box
 from facelabel.errors import Rejected
 from facelabel.images import Limits
 from facelabel.rendering import effects, pricing
-from facelabel.rendering.encoding import encode
-from facelabel.rendering.renderer import PillowRenderer
+from facelabel.rendering.renderer import PillowRenderer, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,6 @@ from facelabel.evaluation import (
     fitting,
     identification,
     labelled,
-    lfw,
     photos,
     plots,
     rates,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.core.model import Face
-    from facelabel.evaluation.sheets import SheetReport
+    from facelabel.evaluation.identification import SheetReport
 
 NOBODY = Seen(Analysis(100, 100, ()))
 
@@ -120,7 +119,7 @@ class TestVerification:
     def scores(self, seen: dict[str, Seen], *lines: tuple[str, str, bool]) -> verification.Scores:
         looked = {Path(name): picture for name, picture in seen.items()}
         pairs = [
-            lfw.Pair(Path(left), Path(right), same, at // 2)
+            verification.Pair(Path(left), Path(right), same, at // 2)
             for at, (left, right, same) in enumerate(lines)
         ]
         return verification.score(pairs, looked)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from facelabel.errors import NotFound, Rejected
-from facelabel.evaluation import labelled, lfw
+from facelabel.evaluation import labelled, verification
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,10 +32,10 @@ class TestPairsList:
         f"{name}/{name}_{number:04d}.jpg" for name in ("Al_Bo", "Cy") for number in (1, 2, 3)
     )
 
-    def listed(self, root: Path, text: str) -> tuple[lfw.Pair, ...]:
+    def listed(self, root: Path, text: str) -> tuple[verification.Pair, ...]:
         files(root, *self.NAMES)
         (root / "pairs.txt").write_text(text, "utf-8")
-        return lfw.read_pairs(root / "pairs.txt", root)
+        return verification.read_pairs(root / "pairs.txt", root)
 
     def test_lfw_with_its_header(self, tmp_path: Path) -> None:
         fold = "Al_Bo\t1\t2\nCy\t1\t3\nAl_Bo\t1\tCy\t2\nCy\t3\tAl_Bo\t3\n"
@@ -87,22 +87,22 @@ class TestPairsList:
         (as_nobody / "Cy").chmod(0)
         try:
             with pytest.raises(NotFound, match=r"2 pictures are not under .*may not be read"):
-                lfw.read_pairs(as_nobody / "pairs.txt", as_nobody)
+                verification.read_pairs(as_nobody / "pairs.txt", as_nobody)
         finally:
             (as_nobody / "Cy").chmod(0o700)
 
     def test_no_list(self, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
-            lfw.read_pairs(tmp_path / "pairs.txt", tmp_path)
+            verification.read_pairs(tmp_path / "pairs.txt", tmp_path)
         (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x81")
         with pytest.raises(Rejected, match="UTF-8"):
-            lfw.read_pairs(tmp_path / "binary", tmp_path)
+            verification.read_pairs(tmp_path / "binary", tmp_path)
 
     def test_a_list_of_endless_size_is_not_read(self, tmp_path: Path) -> None:
         with (tmp_path / "huge").open("wb") as file:
-            file.truncate(lfw.MAX_LIST_BYTES + 1)
+            file.truncate(verification.MAX_LIST_BYTES + 1)
         with pytest.raises(Rejected, match="larger than 64 MB"):
-            lfw.read_pairs(tmp_path / "huge", tmp_path)
+            verification.read_pairs(tmp_path / "huge", tmp_path)
 
 
 class TestLabelledSets:

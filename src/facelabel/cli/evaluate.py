@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.evaluation.fitting import FittedPoint
-    from facelabel.evaluation.identification import Identification
+    from facelabel.evaluation.identification import Identification, SheetReport, Similarity
     from facelabel.evaluation.photos import Problem, Seen
     from facelabel.evaluation.rates import Distances, Share
-    from facelabel.evaluation.searching import Similarity
-    from facelabel.evaluation.sheets import SheetReport
     from facelabel.evaluation.verification import Verification
     from facelabel.gallery.ports import FaceEngine
     from facelabel.settings import Settings
@@ -67,11 +65,11 @@ def pairs(settings: Settings, pairs_txt: Path, root: Path, plot: Path | None) ->
     ROOT/Name/Name_0001.jpg. The face nearest the middle of a picture is compared. A pair with a
     picture in which no face was found counts as a wrong decision in every number.
     """
-    from facelabel.evaluation import lfw, plots, verification  # noqa: PLC0415 - NumPy, for nobody else
+    from facelabel.evaluation import plots, verification  # noqa: PLC0415 - NumPy, for nobody else
 
     if plot:
         plots.check()
-    listed = lfw.read_pairs(pairs_txt, root)
+    listed = verification.read_pairs(pairs_txt, root)
     with application(settings) as app:
         engine = app.engines(None)
         files = {file for pair in listed for file in (pair.left, pair.right)}

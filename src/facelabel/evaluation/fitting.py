@@ -15,8 +15,8 @@ from facelabel.evaluation.rates import FARTHEST, STEP, share
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from facelabel.evaluation.identification import Similarity
     from facelabel.evaluation.rates import Distances
-    from facelabel.evaluation.searching import Similarity
 
     #: (L2 distance, similarity), nearest first.
     Points = Sequence[tuple[float, float]]

@@ -1,34 +1,47 @@
-"""Who is this, of the people we know? Accuracy on a gallery, probes and strangers."""
+"""Who is this, of the people we know? Accuracy on a gallery, probes and strangers.
+
+Also on sheets, pictures of several people. The people known are searched as the product does it.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facelabel.core import matching
 from facelabel.core.calibration import FALSE_MATCH_RATES
-from facelabel.evaluation import photos, sheets
+from facelabel.core.model import Hit, ProbeFace
+from facelabel.evaluation import photos
+from facelabel.evaluation.photos import Problem
 from facelabel.evaluation.rates import ALWAYS, GRID, NEVER, Distances, share
-from facelabel.evaluation.searching import Gallery, Namer, build_gallery, compare_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from facelabel.core.matching import Rules
+    from facelabel.core.model import Analysis, Face, FaceDecision, Template
     from facelabel.evaluation.fitting import FittedPoint
-    from facelabel.evaluation.labelled import LabelledSet, Photo
-    from facelabel.evaluation.photos import Problem, Seen
+    from facelabel.evaluation.labelled import LabelledSet, Photo, Sheet, Tile
+    from facelabel.evaluation.photos import Seen, Vectors
     from facelabel.evaluation.rates import Share
-    from facelabel.evaluation.searching import Similarity
-    from facelabel.evaluation.sheets import SheetReport
     from facelabel.inputs.walking import LeftOut
+
+    #: 0..100 for an L2 distance.
+    Similarity = Callable[[float], float]
 
 FALSE_POSITIVE_RATES = (1e-1, 1e-2, 1e-3)
 #: The threshold we would choose names no more strangers than this.
 CHOSEN_RATE = 1e-2
+#: Nearest people each face is compared with by name, as many as the product looks at first.
+NEIGHBOURS = 16
+#: Rows compared with all others at once: bounds the memory.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +199,7 @@ def report(
         points=tuple(_point(scores, rate, similarity) for rate in FALSE_POSITIVE_RATES),
         chosen=_chosen(scores, similarity),
         false_matches=_false_matches(scores.impostor, similarity) if similarity else (),
-        sheets=sheets.report(labelled, seen, namer) if namer else None,
+        sheets=name_sheets(labelled, seen, namer) if namer else None,
         not_enrolled=gallery.refused(labelled.root),
         undetected=photos.problems(searched, seen, labelled.root),
     )
@@ -254,3 +267,191 @@ def distance_of(similarity: Similarity, level: float) -> float:
     # A point of the calibration may lie a rounding error beyond its distance in GRID.
     at = bisect_right(GRID, -level + 1e-6, key=lambda d: -similarity(float(d))) - 1
     return float(GRID[max(at, 0)])
+
+
+# ---- the people known, searched as the product does
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """References by row."""
+
+    people: tuple[str, ...]
+    vectors: Vectors
+    #: Pictures that could not be learnt, and why.
+    failures: tuple[tuple[Path, str], ...] = ()
+
+    def refused(self, root: Path) -> tuple[Problem, ...]:
+        """The pictures that could not be learnt."""
+        return tuple(Problem(photos.name_under(root, file), why) for file, why in self.failures)
+
+    def nearest(self, template: Template) -> tuple[str, float]:
+        """The person of the nearest reference and its L2 distance."""
+        found = self._distances([template])[0]
+        return self.people[at := int(found.argmin())], float(found[at])
+
+    def search(
+        self, templates: Sequence[Template], similarity: Similarity
+    ) -> tuple[ProbeFace, ...]:
+        """Each face with the nearest reference of the people nearest to it."""
+        if not templates:
+            return ()
+        found = self._distances(templates)
+        return tuple(
+            ProbeFace(template.face, tuple(self._hits(row, similarity)))
+            for template, row in zip(templates, found, strict=True)
+        )
+
+    @cached_property
+    def _several(self) -> list[tuple[list[int], Vectors]]:
+        """The rows of each person with several references, and their mean."""
+        rows = defaultdict(list)
+        for row, person in enumerate(self.people):
+            rows[person].append(row)
+        several = [some for some in rows.values() if len(some) > 1]
+        sums = [self.vectors[some].sum(axis=0) for some in several]
+        return [
+            (some, total / np.linalg.norm(total))
+            for some, total in zip(several, sums, strict=True)
+            if total.any()
+        ]
+
+    def _distances(self, templates: Sequence[Template]) -> Vectors:
+        """Of each face and reference; where somebody's mean is nearer, it is the nearest's."""
+        probes = photos.matrix(templates)
+        found = photos.distances(probes, self.vectors)
+        for rows, mean in self._several:
+            own = found[:, rows]
+            places = np.arange(len(own)), own.argmin(axis=1)
+            own[places] = np.minimum(own[places], photos.distances(probes, mean[None])[:, 0])
+            found[:, rows] = own
+        return found
+
+    def _hits(self, distances: Vectors, similarity: Similarity) -> Iterator[Hit]:
+        people: set[str] = set()
+        for row in np.argsort(distances, kind="stable"):
+            person = self.people[row]
+            if person in people:
+                continue
+            people.add(person)
+            yield Hit(str(row), person, similarity(float(distances[row])))
+            if len(people) == NEIGHBOURS:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Namer:
+    """Names the faces of pictures by the matching that names them in the product."""
+
+    gallery: Gallery
+    rules: matching.Rules
+    similarity: Similarity
+
+    def name(self, seen: Seen) -> tuple[FaceDecision, ...]:
+        """One decision for each face of the picture."""
+        found = self.gallery.search(seen.templates, self.similarity)
+        return matching.assign(found, self.rules, portraits=len(self.gallery.people))
+
+    def names(self, seen: Seen) -> set[str]:
+        """Everyone who is recognised on the picture."""
+        return {face.name for face in self.name(seen) if face.name}
+
+
+def build_gallery(pictures: Sequence[Photo], seen: Mapping[Path, Seen]) -> Gallery:
+    """Learn from pictures by the rule of training."""
+    learnt = [(photo, photos.usable(seen[photo.file])) for photo in pictures]
+    people = [(photo.person, face) for photo, face in learnt if not isinstance(face, str)]
+    return Gallery(
+        people=tuple(person for person, _ in people),
+        vectors=photos.matrix([face for _, face in people]),
+        failures=tuple((photo.file, face) for photo, face in learnt if isinstance(face, str)),
+    )
+
+
+def compare_all(faces: Sequence[tuple[str, Template]]) -> tuple[Distances, Distances]:
+    """Distances of all pairs of one person, and of all pairs of two."""
+    vectors = photos.matrix([template for _, template in faces])
+    numbers = {person: number for number, (person, _) in enumerate(faces)}
+    who = np.array([numbers[person] for person, _ in faces])
+    genuine = impostor = Distances.of([])
+    for start in range(0, len(faces), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        found = photos.distances(vectors[block], vectors[start:])
+        later = np.triu(np.ones(found.shape, bool), k=1)
+        same = who[block, None] == who[None, start:]
+        genuine += Distances.of(found[later & same])
+        impostor += Distances.of(found[later & ~same])
+    return genuine, impostor
+
+
+# ---- pictures of several people, known and not
+
+
+@dataclass(frozen=True, slots=True)
+class SheetReport:
+    """How the faces on sheets were named."""
+
+    sheets: int
+    #: People on them, and how many of these were found.
+    faces: int
+    found: int
+    #: Faces found where nobody is, or a second one in one tile.
+    extra: int
+    known: int
+    known_named: int
+    strangers: int
+    strangers_named: int
+    #: Known people given the name of somebody else, and names on what is no face.
+    wrong_names: int
+
+
+def name_sheets(
+    labelled: LabelledSet, seen: Mapping[Path, Seen], namer: Namer
+) -> SheetReport | None:
+    """Name the faces of every sheet; None where there is none."""
+    if not labelled.sheets:
+        return None
+    tiles = [
+        (tile, faces)
+        for sheet in labelled.sheets
+        for tile, faces in _placed(sheet, seen[sheet.file], namer)
+    ]
+    inside = [(tile, faces) for tile, faces in tiles if tile]
+    outside = [face for tile, faces in tiles if not tile for face in faces]
+    known = [(tile.person, _named(faces)) for tile, faces in inside if tile.person]
+    strangers = [_named(faces) for tile, faces in inside if not tile.person]
+    return SheetReport(
+        sheets=len(labelled.sheets),
+        faces=len(inside),
+        found=sum(bool(faces) for _, faces in inside),
+        extra=len(outside) + sum(max(0, len(faces) - 1) for _, faces in inside),
+        known=len(known),
+        known_named=sum(person in names for person, names in known),
+        strangers=len(strangers),
+        strangers_named=sum(map(bool, strangers)),
+        wrong_names=sum(bool(names - {person}) for person, names in known) + len(_named(outside)),
+    )
+
+
+def _placed(sheet: Sheet, seen: Seen, namer: Namer) -> list[tuple[Tile | None, list[FaceDecision]]]:
+    """The named faces by the tile they lie in; None holds those in no tile."""
+    placed: dict[Tile | None, list[FaceDecision]] = {tile: [] for tile in (*sheet.tiles, None)}
+    if seen.analysis:
+        for face in namer.name(seen):
+            placed[_tile_of(face.face, sheet, seen.analysis)].append(face)
+    return list(placed.items())
+
+
+def _tile_of(face: Face, sheet: Sheet, picture: Analysis) -> Tile | None:
+    x = (face.box.left + face.box.width / 2) * picture.width
+    y = (face.box.top + face.box.height / 2) * picture.height
+    return next((tile for tile in sheet.tiles if _inside(x, y, tile)), None)
+
+
+def _inside(x: float, y: float, tile: Tile) -> bool:
+    left, top, width, height = tile.area
+    return left <= x < left + width and top <= y < top + height
+
+
+def _named(faces: list[FaceDecision]) -> set[str]:
+    return {face.name for face in faces if face.name}

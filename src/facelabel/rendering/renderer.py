@@ -1,4 +1,4 @@
-"""Transformations carried out with Pillow.
+"""Transformations carried out with Pillow, and what they make written as files.
 
 Faces are looked for once, in the original; from there on every step that moves pixels moves them
 along, so that ``c_fill,g_face,…/e_pixelate_faces`` hides the very faces it cut out.
@@ -6,10 +6,11 @@ along, so that ``c_fill,g_face,…/e_pixelate_faces`` hides the very faces it cu
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -18,7 +19,7 @@ from facelabel.cloudinary.transformations import Regions, Rendered
 from facelabel.errors import Rejected
 from facelabel.images import decoding
 from facelabel.rendering import effects, geometry, pricing
-from facelabel.rendering.encoding import encode
+from facelabel.rendering.effects import colour, is_opaque, laid_over
 from facelabel.rendering.geometry import Area, Subject
 
 if TYPE_CHECKING:
@@ -39,12 +40,25 @@ _CLOCKWISE: Mapping[int, Image.Transpose] = {
 }
 _AUTO = {Rotation.AUTO_RIGHT: 90, Rotation.AUTO_LEFT: 270}
 _FULL_CIRCLE = 360
-
-
 #: Formats that every browser shows, with all of their frames.
 _SHOWN_EVERYWHERE = frozenset({"gif", "png"})
 #: Seconds of a processor, three times what the dearest transformation is expected to take.
 _DEADLINE = 30.0
+#: What a file is written with where nothing was said.
+_QUALITY = 85
+_WHITE = "white"
+_WRITERS: Mapping[str, str] = {
+    "jpg": "JPEG",
+    "png": "PNG",
+    "webp": "WEBP",
+    "gif": "GIF",
+    "avif": "AVIF",
+}
+#: Pixels of a side.
+_LARGEST: Mapping[str, int] = {"jpg": 65_500, "webp": 16_383, "gif": 65_535, "avif": 65_535}
+_LOSSY = {"jpg", "webp", "avif"}
+#: Chroma is kept whole from this quality on.
+_FULL_CHROMA = 90
 
 
 class PillowRenderer:
@@ -308,3 +322,60 @@ def _turned_area(area: Area, degrees: float, before: Size, after: Size) -> Area:
 
 def _shifted(area: Area, right: float, down: float) -> Area:
     return replace(area, left=area.left + right, top=area.top + down)
+
+
+# ---- pictures as files
+
+
+def encode(
+    image: Image.Image, names: Sequence[str], quality: int | None, background: str
+) -> Rendered:
+    """Write an RGB or RGBA picture in the first of some formats that can hold it.
+
+    ``names``: formats, or "auto" for JPEG, PNG if transparent. A colour profile in the picture's
+    ``info`` is kept. Where something is transparent, ``background`` shows, and in JPEG white.
+    Rejected where no format of them has such a size.
+    """
+    profile = image.info.get("icc_profile")
+    if is_opaque(image):
+        image = image.convert("RGB")
+    if background:
+        image = laid_over(image, colour(background))
+    image.info = {"icc_profile": profile} if profile else {}
+    candidates = [name for given in names for name in _candidates(given, image)]
+    *others, last = [name for name in candidates if _fits(image, name)] or candidates[:1]
+    for name in others:
+        try:
+            return _written(image, name, quality)
+        except Rejected:  # what the format says of itself is not all that its encoder says
+            continue
+    return _written(image, last, quality)
+
+
+def _candidates(name: str, image: Image.Image) -> Sequence[str]:
+    if name != "auto":
+        return [name]
+    return ["jpg", "png"] if image.mode == "RGB" else ["png"]
+
+
+def _fits(image: Image.Image, name: str) -> bool:
+    return max(image.size) <= _LARGEST.get(name, max(image.size))
+
+
+def _written(image: Image.Image, name: str, quality: int | None) -> Rendered:
+    file, profile = io.BytesIO(), image.info.get("icc_profile")
+    if name == "jpg":
+        image = laid_over(image, colour(_WHITE)).convert("RGB")
+    try:
+        image.save(file, _WRITERS[name], icc_profile=profile, **_options(name, quality or _QUALITY))
+    except (OSError, ValueError) as error:
+        size = f"{image.width:,} x {image.height:,} pixels"
+        raise Rejected(f"a picture of {size} cannot be written as {name}: {error}") from error
+    return Rendered(file.getvalue(), name, *image.size)
+
+
+def _options(name: str, quality: int) -> dict[str, Any]:
+    options: dict[str, Any] = {"quality": quality} if name in _LOSSY else {}
+    if name == "jpg" and quality >= _FULL_CHROMA:
+        options["subsampling"] = 0
+    return options

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel.engine.models import dlib_network
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
@@ -48,7 +47,9 @@ def convert(data: bytes, conversion: Conversion | None, topology: bytes | None =
 
 
 def _dlib_resnet(data: bytes) -> bytes:
-    return _serialised(dlib_network.convert(data))
+    from facelabel.engine.models.foreign_networks import from_dlib  # noqa: PLC0415 - loads onnx
+
+    return _serialised(from_dlib(data))
 
 
 def _free_batch(data: bytes) -> bytes:
@@ -75,9 +76,9 @@ def _blocked_batch(data: bytes) -> bytes:
 
 
 def _openvino(topology: bytes, weights: bytes) -> bytes:
-    from facelabel.engine.models import openvino_ir  # noqa: PLC0415 - loads onnx
+    from facelabel.engine.models.foreign_networks import from_openvino  # noqa: PLC0415 - loads onnx
 
-    return _blocked_batch(_serialised(openvino_ir.convert(topology, weights)))
+    return _blocked_batch(_serialised(from_openvino(topology, weights)))
 
 
 def _free_size(data: bytes) -> bytes:
