@@ -93,8 +93,8 @@ def is_signed(parameters: Mapping[str, JsonValue], signature: str, secret: str) 
 
 def sign_answer(public_id: str, version: int, secret: str, algorithm: Algorithm = "sha1") -> str:
     """The signature that the answer to an upload carries."""
-    answer: dict[str, JsonValue] = {"public_id": public_id, "version": version}
-    return sign(answer, secret, algorithm, version=1)
+    text = f"public_id={public_id}&version={version}"
+    return hexdigest(text.encode(*_UTF8), secret, algorithm)
 
 
 # ---- notifications

@@ -178,34 +178,34 @@ def _signing_key(context: Context, params: Params, unsigned: frozenset[str]) -> 
     key = _key(context, name)
     if key is None:
         raise ApiError(401, f"Unknown API key {name[:40]}")
-    if not _is_signed_whole(params.values, params.text("signature"), key.secret, unsigned):
-        _check_told(context, params.text("notification_url"))
+    # As they would stand in a form: JSON's 0 and false say something, and have to be signed.
+    values = {
+        name: wire.text(value) if isinstance(value, (bool, int, float)) else value
+        for name, value in params.values.items()
+    }
+    if not signing.is_signed(values, params.text("signature"), key.secret):
+        _check_signed_but_for(context, values, params, key, unsigned)
     time = params.required("timestamp")
     if not _TIMESTAMP.fullmatch(time) or abs(context.clock.now() - int(time)) > WINDOW:
         raise ApiError(400, f"Stale request - reported time {time[:20]} is more than 1 hour off")
     return key
 
 
-def _is_signed_whole(
-    values: Mapping[str, JsonValue], signature: str, secret: str, unsigned: frozenset[str]
-) -> bool:
-    """Whether the signature is about all there is; without ``unsigned`` it has to be good, too."""
-    # As they would stand in a form: JSON's 0 and false say something, and have to be signed.
-    values = {
-        name: wire.text(value) if isinstance(value, (bool, int, float)) else value
-        for name, value in values.items()
-    }
-    if signing.is_signed(values, signature, secret):
-        return True
+def _check_signed_but_for(
+    context: Context,
+    values: Mapping[str, JsonValue],
+    params: Params,
+    key: ApiKey,
+    unsigned: frozenset[str],
+) -> None:
+    """Refuse what is not signed by all but ``unsigned``, and whom nobody said to tell."""
+    signature = params.text("signature")
     signed = {name: value for name, value in values.items() if name not in unsigned}
-    if signing.is_signed(signed, signature, secret):
-        return False
-    expected = signing.string_to_sign(values)[:_ECHO]
-    raise ApiError(401, f"Invalid Signature {signature[:64]}. String to sign - '{expected}'.")
-
-
-def _check_told(context: Context, url: str) -> None:
-    """Who saw a signed call may add an address to it, and be told names: only one that we know."""
+    if not signing.is_signed(signed, signature, key.secret):
+        expected = signing.string_to_sign(values)[:_ECHO]
+        raise ApiError(401, f"Invalid Signature {signature[:64]}. String to sign - '{expected}'.")
+    # Who saw a signed call may add an address to it, and be told names: only one that we know.
+    url = params.text("notification_url")
     try:
         host = urlsplit(url).hostname or url
     except ValueError:
