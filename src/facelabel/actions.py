@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel import absence
+from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.cloudinary import notifications
 from facelabel.core import matching, names, nearest
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.records import Records
     from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.core.jobs import Job
-    from facelabel.core.matching import Rules
-    from facelabel.core.model import Asset, Candidate, Enrolment, ProbeResult, SearchRecord
+    from facelabel.core.label_policy import LabelPolicy
+    from facelabel.core.model import Asset, Candidate, Enrolment, SearchRecord
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done
@@ -96,8 +98,8 @@ def remove_tags(app: App, ident: str, tags: Sequence[str]) -> tuple[Asset, list[
 
 
 def identify(app: App, data: bytes) -> Identification:
-    """Say who is on a picture, storing nothing."""
-    scope, rules = app.gallery.searched()
+    """Say who is on a picture, by the settings, storing nothing."""
+    scope, rules = app.gallery.searched_for_nobody()
     with app.gallery.expected(scope.collection):
         probe_result = app.recognizer.identify(scope.collection, data)
     faces = matching.assign(probe_result.faces, rules, portraits=probe_result.portraits)
@@ -238,10 +240,27 @@ def work(
     return drain(app, asset_ids, on_done)
 
 
+def decide_by_settings(
+    app: App,
+    configured: LabelPolicy | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Have names decided by the settings of this process from now on, on all pictures.
+
+    Those whose names change are enqueued. ``configured``: what the settings say without what was
+    given for one run, if something was. ``progress``: told how many turns it took so far.
+    """
+    rules_in_force.agree(app.pipeline, configured or app.label_policy)
+    # Before anybody asks which pictures are out of date: until then all of them are.
+    for turn, _ in enumerate(app.worker({JobKind.SWEEP}).due(math.inf), start=1):
+        progress(turn)
+
+
 def drain(
     app: App, asset_ids: Collection[str], on_done: Callable[[Done], None] = lambda _: None
 ) -> list[Outcome]:
     """The same of assets that are enqueued. Whatever else waits in the queue is worked too."""
+    rules_in_force.begin(app.pipeline, app.label_policy)
     wanted = frozenset(asset_ids)
     results: dict[str, Outcome] = {}
     rest = ELSEWHERE
@@ -302,38 +321,6 @@ def portraits_by_person(app: App | Records) -> dict[str, list[str]]:
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:
     """Have assets looked at."""
     app.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])
-
-
-def names_too_many(app: App, rules: Rules, asset_ids: Iterable[str]) -> int:
-    """How many names that we wrote are less alike than these rules ask for."""
-    least = rules.needed(app.gallery.portraits())
-    left, count = iter(asset_ids), 0
-    while some := list(islice(left, PAGE)):
-        searches = app.ledger.searches(some).values()
-        other = [one for one in searches if not rules.same_calibration(one.rules)]
-        again = _seen_again(app, other)
-        for search in searches:
-            named = _similarities(search, again.get(search.asset_id))
-            count += sum(similarity < least for similarity in named)
-    return count
-
-
-def _seen_again(app: App, searches: Sequence[SearchRecord]) -> Mapping[str, ProbeResult]:
-    """What these searches would see today, without images, as far as their faces are kept."""
-    live = app.ledger.collection()
-    if not searches or live is None:
-        return {}
-    with app.gallery.expected(live):
-        return app.recognizer.search_stored(live, searches)
-
-
-def _similarities(search: SearchRecord, again: ProbeResult | None) -> Iterator[float]:
-    """How alike each named face of a search is to whom it was named after, as we measure now."""
-    for at, face in enumerate(search.faces):
-        if face.name and face.best:
-            hits = again.faces[at].hits if again and at < len(again.faces) else ()
-            now = (hit.similarity for hit in hits if hit.person == face.name)
-            yield max(now, default=0.0 if again else face.best.similarity)
 
 
 def calibration(app: App, search: SearchRecord) -> OwnCalibration | None:

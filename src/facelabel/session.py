@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from facelabel import absence, actions
+from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.app import opened
 from facelabel.core import names
 from facelabel.core.jobs import Outcome, OutcomeKind
@@ -89,6 +90,7 @@ class Session:
         self._app: App | None = self._resources.enter_context(
             opened(settings, progress, log.warning)
         )
+        rules_in_force.warn(self._app.pipeline)
         # Reentrant: who is told of progress may call back.
         self._working = threading.RLock()
 
@@ -299,18 +301,18 @@ class Session:
         folder: str | None = None,
         *,
         again: bool = False,
+        by_settings: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> list[Outcome]:
-        """Search the pictures of a folder that were not searched yet, and write names on them.
+        """Search a folder's pictures that were not yet, write names; what became of each picture.
 
         Args:
             folder: of the library; None: all pictures that are searched.
             again: those searched before, too, as if for the first time. What people decided about
                 names stays.
+            by_settings: decide all names by the settings of this session from now on, not by those
+                that were the first, or were agreed to since.
             progress: told of each picture.
-
-        Returns:
-            What became of each picture.
 
         Raises:
             Rejected: the folder is not one that is searched.
@@ -319,6 +321,8 @@ class Session:
         app = self._active()
         place = app.label_policy.recognition if folder is None else folder.strip("/")
         with self._working:
+            if by_settings:
+                actions.decide_by_settings(app)
             ids = actions.enqueue_unsearched(app, place, again=again)
             return actions.drain(app, ids, _Follower(ids, progress))
 
@@ -366,10 +370,10 @@ class Session:
         return self._pictures(folder.strip("/"), wanted, self._active())
 
     def _pictures(self, folder: str, wanted: frozenset[str], app: App) -> Iterator[Asset]:
-        asset = None
+        asset, targets = None, app.gallery.policy().targets
         for asset in app.library.assets(folder):
             self._active()
-            if wanted <= app.label_policy.targets.seen(asset).in_any:
+            if wanted <= targets.seen(asset).in_any:
                 yield asset
         if asset is None:
             absence.check_folder(app.library, folder, app.label_policy)

@@ -119,6 +119,27 @@ class LedgerContract:
     def test_a_gallery_of_an_older_program_does_not(self, live: Ledger) -> None:
         assert live.gallery() == GalleryState(LIVE, 1)
 
+    def test_the_rules_in_force_are_those_that_were_said_last(self, ledger: Ledger) -> None:
+        assert ledger.gallery().rules is None
+        ledger.decide_by("80/1.25", "80/1.25")
+        assert ledger.gallery() == GalleryState(rules="80/1.25", configured="80/1.25")
+        ledger.begin(LIVE)
+        ledger.decide_by("95/1.25;tags,people:,,", "80/1.25")
+        known = GalleryState(LIVE, 2, True, "95/1.25;tags,people:,,", "80/1.25")  # noqa: FBT003 - as it is kept
+        assert ledger.gallery() == ledger.about("p").gallery == known
+
+    def test_other_rules_change_the_gallery_and_the_same_do_not(self, live: Ledger) -> None:
+        generation = live.gallery().generation
+        for rules, changes in (("80/1", 0), ("80/1", 0), ("95/1", 1), ("95/1", 1), ("80/1", 2)):
+            live.decide_by(rules, "80/1")
+            assert live.gallery().generation == generation + changes
+
+    def test_searches_by_other_rules_differ(self, ledger: Ledger) -> None:
+        for asset_id, rules in (("a", "80/1"), ("b", "95/1"), ("c", ";"), ("d", "80/1")):
+            ledger.record(replace(search(asset_id), rules=rules))
+        assert sorted(ledger.differing("80/1")) == ["b", "c"]
+        assert sorted(ledger.differing("95/1")) == ["a", "c", "d"]
+
     def test_what_others_changed_counts(self, live: Ledger) -> None:
         before = live.gallery().generation
         live.changed()

@@ -280,8 +280,11 @@ def test_tag_is_a_backfill_that_says_what_it_would_do(
     facelabel("index", portraits)
     assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
     strict = ("--confidence-threshold", "100")
-    assert "1 picture would be searched, 1 of them again" in facelabel("tag", "--dry-run", *strict)
-    facelabel("tag", *strict)
+    told = "by confidence_threshold 100 (--confidence-threshold) 0 names would come and 2 would go"
+    assert told in facelabel("tag", "--dry-run", *strict)
+    assert told in facelabel("tag", *strict, status=1)
+    assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
+    assert told in facelabel("tag", *strict, "--yes")
     assert _tags(facelabel, "assets/party") == set()
 
 
@@ -305,15 +308,17 @@ def test_a_calibration_of_ones_own_decides_pictures_anew(
     assert says not in facelabel("show", "assets/party")  # whose names are of before
     planned = facelabel("tag", "--dry-run")
     assert "1 picture would be searched, 1 of them again" in planned
-    assert "2 names would go" in planned
-    facelabel("tag")
+    assert "by the calibration of today 0 names would come and 2 would go, on 1 picture" in planned
+    assert "`facelabel tag --yes` decides so" in facelabel("tag", status=1)
+    assert "`facelabel tag` decides about every picture" in facelabel("worker", "--once")
+    facelabel("tag", "--yes")
     assert _tags(facelabel, "assets/party") == set()
     assert says in facelabel("show", "assets/party")
     assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
 
     path.unlink()
-    assert "0 names would go" not in facelabel("tag", "--dry-run")
-    facelabel("tag")
+    assert "2 names would come and 0 would go" in facelabel("tag", "--dry-run")
+    facelabel("tag", "--yes")
     assert _tags(facelabel, "assets/party") == both
     assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
 

@@ -67,6 +67,31 @@ def label_policy(settings: Settings, calibration: str = "") -> LabelPolicy:
     )
 
 
+#: The settings by which names are decided.
+RULE_SETTINGS = (
+    "confidence_threshold", "margin", "stranger_chance",
+    "names_to", "names_prefix", "people_field", "people_context",
+)  # fmt: skip
+
+
+def rule_settings(policy: LabelPolicy) -> dict[str, str]:
+    """The settings that decide about names, as a policy has them: what is written for them.
+
+    "" for what is not set, or has no effect.
+    """
+    rules, targets = policy.rules, policy.targets
+    places = {"tags": targets.tags, "metadata": targets.field, "context": targets.context}
+    return {
+        "confidence_threshold": f"{rules.threshold:g}",
+        "margin": f"{rules.margin:g}",
+        "stranger_chance": "" if rules.strangers is None else f"{100 * rules.strangers:g}",
+        "names_to": ",".join(place for place, is_meant in places.items() if is_meant),
+        "names_prefix": targets.prefix,
+        "people_field": targets.field,
+        "people_context": targets.context,
+    }
+
+
 def limits(settings: Settings) -> Limits:
     """What an image may measure."""
     return Limits(settings.max_image_mb << 20, settings.max_image_megapixels * 1_000_000)

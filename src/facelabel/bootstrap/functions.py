@@ -18,7 +18,7 @@ from facelabel.adapters.aws.json_client import SqsSender
 from facelabel.adapters.aws.sqs_messages import from_record
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.bootstrap import cloudinary_account
+from facelabel.bootstrap import cloudinary_account, rules_in_force
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ApiKey
 
@@ -86,7 +86,9 @@ def app() -> App:
 
     settings = _settings()
     _lasting(settings.store_url)
-    return ExitStack().enter_context(opened(settings))
+    app = ExitStack().enter_context(opened(settings))
+    rules_in_force.serve_by_settings(app.pipeline)
+    return app
 
 
 def _lasting(store: str) -> str:
@@ -130,6 +132,7 @@ def worker_app() -> WorkerApp:
         clock,
         paid_searches=faces.paid_searches,
     )
+    rules_in_force.serve_by_settings(pipeline)
     return WorkerApp(wiring.worker(settings, pipeline, stores.hold), stores.queue)
 
 

@@ -17,7 +17,7 @@ from facelabel.cli.terminal import Styled, application, bold
 from facelabel.core import false_matches
 from facelabel.core.deletion_limit import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
-from facelabel.recognition import doubts
+from facelabel.recognition import doubts, name_changes
 from facelabel.settings import effects
 
 if TYPE_CHECKING:
@@ -339,7 +339,8 @@ def _threshold(app: App) -> Iterator[Finding]:
     if named < 100 * _STRANGERS_TOLD:
         return
     strict = replace(rules, strangers=false_matches.STRANGERS)
-    go = actions.names_too_many(app, strict, app.ledger.searched())
+    policy = replace(app.gallery.policy(), rules=strict)
+    go = name_changes.under_settings(replace(app.pipeline, label_policy=policy)).removed
     says = f"at {rules.threshold:g} about {named:.0f} of 100 strangers are given a name"
     advice = (
         f"FACELABEL_STRANGER_CHANCE=1 has it be one ({report.asked(strict, portraits)}): {go} names"

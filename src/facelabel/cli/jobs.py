@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
+from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
-from facelabel.cli import tables, terminal
+from facelabel.cli import agreeing, tables, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, Group, argument, finish
 from facelabel.cli.tables import Column, Kind
@@ -47,6 +48,7 @@ def worker(settings: Settings, *, once: bool) -> None:
     """
     with application(settings) as app:
         if once:
+            agreeing.keep_to_rules(app)
             with tallying.working(app, "working") as tally:
                 tallying.drain(app, tally)
             terminal.say(tallying.summary(app, tally))
@@ -58,6 +60,7 @@ def worker(settings: Settings, *, once: bool) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: stop.set())
         app.tidy()
+        rules_in_force.serve_by_settings(app.pipeline)
         terminal.remark(f"working; data in {settings.data}; Ctrl-C ends")
         app.worker().run(stop, _print_done)
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli import completion, report
+from facelabel.cli import agreeing, completion, report
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, confirm, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
@@ -78,6 +78,8 @@ def upload(
         prefix = settings.face_label_tag_prefix
         wanted.append(names.label(label.removeprefix(f"{prefix}:"), prefix))
     with application(settings) as app:
+        if now:
+            agreeing.keep_to_rules(app)
         walk = Walk()
         files = _expand(sources, walk)
         if public_id and len(files) > 1:
@@ -421,6 +423,7 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
     """Delete pictures. What was learnt from them is forgotten at once."""
     with application(settings) as app:
         assets = list({a.asset_id: a for a in (actions.find(app, i) for i in idents)}.values())
+        agreeing.keep_to_rules(app)
         if not yes:
             confirm(f"Delete {counted(len(assets), 'picture')} for good?")
         kept = _delete(app, assets)

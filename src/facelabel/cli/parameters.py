@@ -93,6 +93,11 @@ def described() -> list[tuple[str, str]]:
     ]
 
 
+def flags() -> dict[str, object]:
+    """The settings given to the command that runs, by name."""
+    return dict(click.get_current_context().meta.get(_FLAGS, {}))
+
+
 def gather(ctx: click.Context) -> dict[str, object]:
     """The settings given so far: to this command, else to the groups it is in.
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli import report
+from facelabel.cli import agreeing, report
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
@@ -81,6 +81,8 @@ def index(
     if (as_json or spaces) and path is None:
         raise click.UsageError(f"{'--json' if as_json else '--spaces'} goes with PATH")
     with application(settings) as app:
+        if not dry_run:
+            agreeing.keep_to_rules(app)
         if rebuild:
             _rebuild(app, force=force, dry_run=dry_run)
         elif path:
@@ -349,10 +351,14 @@ def _save(path: Path, data: bytes) -> bool:
 @click.command(cls=Command)
 @click.argument("folder", required=False)
 @click.option("--again", is_flag=True, help="Search those searched before, too.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be searched.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be searched, and decided.")
+@click.option("--yes", is_flag=True, help="Decide by other rules than until now without asking.")
 @click.pass_obj
-def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -> None:
+def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool, yes: bool) -> None:
     """Search every picture not searched yet and write the names as tags.
+
+    Where the settings ask for other rules than names were decided by until now, it says how many
+    names would come and go, and asks.
 
     FOLDER is in the library; default: the whole recognition folder. Stop it at any time: what is
     left is done by the next run, or by `facelabel worker`. With Rekognition, which is paid by
@@ -363,6 +369,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -
         if dry_run:
             _plan_search(app, place, again=again)
             return
+        agreed = agreeing.agreed(app, yes=yes)
         with bar("listing") as listed:
             actions.enqueue_unsearched(app, place, lambda n: listed(n, None), again=again)
         with tallying.working(app, "searching") as tally:
@@ -371,7 +378,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool) -
             some = counted(left, "picture is", "pictures are")
             out.print(f"{some} with other workers or left for later: `facelabel jobs list --all`")
         out.print(tallying.summary(app, tally))
-    finish(refused=tally.refused, waiting=tally.waiting)
+    finish(refused=tally.refused or not agreed, waiting=tally.waiting)
 
 
 def _plan_search(app: App, place: str, *, again: bool) -> None:
@@ -387,10 +394,7 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
     if more := len(work) - _SHOWN if len(work) > _SHOWN else 0:
         out.print(f"  … {more:,} more", style="dim")
     report.print_costs(actions.costs(app, pictures=ids))
-    if names := actions.names_too_many(app, app.gallery.rules(), ids):
-        sentence = report.asked(app.gallery.rules(), app.gallery.portraits())
-        go = counted(names, "name")
-        out.print(f"{go} would go: {sentence or 'the threshold is higher now'}")
+    agreeing.tell(app)
     out.print(f"{counted(len(work), 'picture')} would be searched, {len(known):,} of them again")
 
 

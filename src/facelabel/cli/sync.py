@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
-from facelabel.cli import report, terminal
+from facelabel.cli import agreeing, report, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish
 from facelabel.cli.terminal import application, bar
@@ -34,6 +34,8 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool) -> None:
     record. `facelabel serve` does it when it starts and every reconcile_hours.
     """
     with application(settings) as app:
+        if not dry_run:
+            agreeing.keep_to_rules(app)
         with bar("comparing") as advance:
             missed = app.reconciler.diff_library(lambda done: advance(done, None))
         found = asdict(missed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from facelabel.core import matching, names, nearest
@@ -33,6 +33,14 @@ class NameTargets:
         if self == NameTargets():
             return ""
         return f"{'tags' if self.tags else ''},{self.prefix},{self.field},{self.context}"
+
+    @classmethod
+    def read(cls, fingerprint: str) -> NameTargets:
+        """The places of a fingerprint."""
+        if not fingerprint:
+            return cls()
+        tags, prefix, external_id, context = fingerprint.split(",", 3)
+        return cls(bool(tags), prefix, external_id, context)
 
     def seen(self, asset: Asset) -> NamesPresent:
         """Read the names off a picture."""
@@ -138,6 +146,20 @@ class LabelPolicy:
     def still_says(self, asset: Asset, person: str) -> bool:
         """Whether one of the labels, bad ones beside it or not, names this person."""
         return names.is_labelled(self.labels(asset), person, self.prefix)
+
+    def under(self, fingerprint: str | None) -> LabelPolicy:
+        """The same by the rules of a fingerprint, and with names in its places; None: by our own.
+
+        What similarities mean stays as it is here: nobody can go back to another calibration.
+        """
+        if fingerprint is None or fingerprint == self.fingerprint:
+            return self
+        rules, _, targets = fingerprint.partition(";")
+        return replace(
+            self,
+            rules=matching.Rules.read(rules, self.rules.calibration),
+            targets=NameTargets.read(targets),
+        )
 
     def same_targets(self, fingerprint: str) -> bool:
         """Whether a search of that fingerprint put its names where we do."""

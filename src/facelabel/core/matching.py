@@ -9,7 +9,7 @@ many are known (see :mod:`facelabel.core.false_matches`), and where the runner-u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,19 @@ class Rules:
         asked = "" if self.strangers is None else f"/{self.strangers:g}"
         measured = f"{_CALIBRATED}{self.calibration}" if self.calibration else ""
         return f"{self.threshold:g}/{self.margin:g}{asked}{measured}"
+
+    @classmethod
+    def read(cls, fingerprint: str, calibration: str) -> Rules:
+        """The rules of a fingerprint, where similarities mean what that calibration says."""
+        asked, _, _ = fingerprint.partition(_CALIBRATED)
+        threshold, margin, *strangers = map(float, asked.split("/"))
+        return cls(threshold, margin, strangers[0] if strangers else None, calibration)
+
+    def begun(self, *, weighs_strangers: bool) -> Rules:
+        """The same, with what a gallery begun so asks where nothing is said of strangers."""
+        if self.strangers is not None:
+            return self
+        return replace(self, strangers=false_matches.STRANGERS if weighs_strangers else 0.0)
 
     def same_calibration(self, fingerprint: str) -> bool:
         """Whether the similarities of a search of that fingerprint mean what ours do."""

@@ -345,6 +345,11 @@ class GalleryState:
     #: Whether it was begun by a program that asks more of a face where many are known. In older
     #: ones the threshold alone counts, until their owner wants it otherwise.
     weighs_strangers: bool = False
+    #: By what names are decided, whatever a process has in its settings: the fingerprint of rules
+    #: and places. None while nobody said so: then by its settings.
+    rules: str | None = None
+    #: The same as the settings asked for it when that was said, without what was meant for one run.
+    configured: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from facelabel.errors import Rejected
 from facelabel.recognition import lookback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from facelabel.core.clock import Clock
     from facelabel.core.label_policy import LabelPolicy
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from facelabel.core.model import (
         Asset,
         Basis,
+        GalleryState,
         NameState,
         OnRecord,
         ProbeResult,
@@ -52,27 +53,27 @@ class Identifier:
         ``record``: what is on record of it, read before: the search counts as old as that is.
         """
         scope, rules = self.gallery.searched(record.gallery)
+        policy = self.label_policy.under(scope.rules)
         last, marks = record.search, record.marks
-        decided = self.decisions(asset, last, marks)
+        decided = _decisions(policy, asset, last, marks)
         if decided:
             self.ledger.mark(asset.asset_id, decided)
             marks = naming.marked(marks, decided)
         now = (asset.version, scope.generation, scope.rules)
         if last and not decided and now == (last.version, last.generation, last.rules):
-            plan, search, calls = self.writer.write(asset, marks, last.names), last, 0
+            plan = self.writer.write(asset, policy.targets, marks, last.names)
+            search, calls = last, 0
         else:
             try:
-                probe_result = self._sighting(asset, last, scope.collection)
+                probe_result, remembered = self._sighting(asset, last, scope.collection)
             except Rejected:
                 if last and last.version != asset.version:  # names of a picture that is gone
-                    self.writer.write(asset, marks, frozenset())
+                    self.writer.write(asset, policy.targets, marks, frozenset())
                 raise
-            search, calls = (
-                self._decide(asset, probe_result, scope, marks, rules),
-                probe_result.calls,
-            )
+            search = self._decide(remembered or asset, probe_result, scope, marks, rules)
+            search, calls = replace(search, public_id=asset.public_id), probe_result.calls
             found = search, lookback.basis(probe_result, rules)
-            plan = self.writer.write(asset, marks, search.names, found)
+            plan = self.writer.write(asset, policy.targets, marks, search.names, found)
         changed = search is not last or plan.add or plan.remove
         return Outcome(
             OutcomeKind.IDENTIFIED if changed else OutcomeKind.UNCHANGED,
@@ -81,26 +82,28 @@ class Identifier:
         )  # fmt: skip
 
     def decisions(
-        self, asset: Asset, last: SearchRecord | None, marks: Mapping[str, NameState]
+        self,
+        asset: Asset,
+        last: SearchRecord | None,
+        marks: Mapping[str, NameState],
+        state: GalleryState | None = None,
     ) -> Mapping[str, NameState | None]:
-        """What people decided about our names since the last search."""
-        return naming.decisions(
-            marks,
-            self.label_policy.targets.seen(asset),
-            new_content=last is not None and last.version != asset.version,
-            moved=last is not None and not self.label_policy.same_targets(last.rules),
-        )
+        """What people decided about our names since the last search; ``state``: the gallery's."""
+        return _decisions(self.gallery.policy(state), asset, last, marks)
 
     def needs_search(self, asset: Asset) -> bool:
         """Whether an image of the recognition folder was not searched yet, or is out of date."""
         last = self.ledger.search(asset.asset_id)
         return last is None or not self.is_fresh(last, asset)
 
-    def is_fresh(self, last: SearchRecord, asset: Asset) -> bool:
-        """Whether searching again would see the same image, the same people, the same rules."""
+    def is_fresh(self, last: SearchRecord, asset: Asset, state: GalleryState | None = None) -> bool:
+        """Whether searching again would see the same image, the same people, the same rules.
+
+        ``state``: the gallery's, where it is known.
+        """
+        state = state or self.ledger.gallery()
         seen = (last.version, last.generation, last.rules)
-        now = (asset.version, self.ledger.gallery().generation, self.label_policy.fingerprint)
-        return seen == now
+        return seen == (asset.version, state.generation, self.gallery.policy(state).fingerprint)
 
     def look_anew(self, asset_ids: Sequence[str]) -> None:
         """Have pictures searched as if for the first time when they are looked at next.
@@ -115,7 +118,8 @@ class Identifier:
         """Take back what we wrote to a picture that became a training image; return it as it is."""
         if not (record.marks or record.search):
             return asset
-        self.writer.write(asset, record.marks, frozenset())
+        targets = self.gallery.policy(record.gallery).targets
+        self.writer.write(asset, targets, record.marks, frozenset())
         self.recognizer.discard(asset.asset_id)
         self.ledger.forget_asset(asset.asset_id)
         # A metadata field that held our names may be the one that labels portraits.
@@ -127,30 +131,48 @@ class Identifier:
         Two steps for all of them, as writing is most of the work. A picture that its own job was
         quicker with is left as that job left it.
         """
-        probe_results = self._search_stored(scope.collection, searches)
-        marks = self.ledger.marks([search.asset_id for search in searches])
+        policy = self.label_policy.under(scope.rules)
         jobs: list[JobRequest] = []
         lines: list[tuple[SearchRecord, Basis | None]] = []
-        for search in searches:
-            probe_result = probe_results.get(search.asset_id)
-            again = self._again(search, probe_result, scope, marks.get(search.asset_id, {}), rules)
-            if again and probe_result:
-                lines.append((again, lookback.basis(probe_result, rules)))
-            else:
-                jobs.append(JobRequest(JobKind.ASSET, search.asset_id))
-                undecided = label_policy.undecided(search.rules)
-                line = replace(search, generation=scope.generation, rules=undecided)
-                lines.append((line, None))
+        for search, again, basis in self.decided_again(searches, scope, rules):
+            stays = policy.same_targets(search.rules)
+            if again and stays and again.names == search.names:
+                lines.append((again, basis))
+                continue
+            jobs.append(JobRequest(JobKind.ASSET, search.asset_id))
+            # By other rules its job decides in any case, and then from what was seen.
+            is_known = again and search.rules != scope.rules
+            left = search.rules if is_known else label_policy.undecided(search.rules)
+            lines.append((replace(search, generation=scope.generation, rules=left), None))
         self.queue.enqueue_all(jobs)
         self.ledger.revise(lines)
 
-    def _sighting(self, asset: Asset, last: SearchRecord | None, collection: str) -> ProbeResult:
-        """Recall the faces of the picture, or fetch it and look."""
+    def decided_again(
+        self, searches: Sequence[SearchRecord], scope: Scope, rules: Rules
+    ) -> Iterator[tuple[SearchRecord, SearchRecord | None, Basis | None]]:
+        """Each search, what is decided now and what that rests on; nothing is recorded.
+
+        None for a picture that has to be searched.
+        """
+        probe_results = self._search_stored(scope.collection, searches)
+        marks = self.ledger.marks([search.asset_id for search in searches])
+        for search in searches:
+            seen = probe_results.get(search.asset_id)
+            if seen is None or self._is_due(search) or not label_policy.is_decided(search.rules):
+                yield search, None, None
+            else:
+                again = self._decide(search, seen, scope, marks.get(search.asset_id, {}), rules)
+                yield search, again, lookback.basis(seen, rules)
+
+    def _sighting(
+        self, asset: Asset, last: SearchRecord | None, collection: str
+    ) -> tuple[ProbeResult, SearchRecord | None]:
+        """Recall the faces of the picture, and from which search, or fetch it and look."""
         if last and last.version == asset.version:
             recalled = self._search_stored(collection, [last]).get(asset.asset_id)
             if recalled:
-                return recalled
-        return self.recognizer.identify(collection, self.library.fetch(asset), asset)
+                return recalled, last
+        return self.recognizer.identify(collection, self.library.fetch(asset), asset), None
 
     def _search_stored(
         self, collection: str, searches: Sequence[SearchRecord]
@@ -180,24 +202,6 @@ class Identifier:
             if search.winners <= existing_faces
         }
 
-    def _again(
-        self,
-        search: SearchRecord,
-        probe_result: ProbeResult | None,
-        scope: Scope,
-        marks: Mapping[str, NameState],
-        rules: Rules,
-    ) -> SearchRecord | None:
-        """The search as decided now, if its names stay; None where its own job is needed."""
-        if (
-            probe_result is None
-            or self._is_due(search)
-            or not label_policy.is_decided(search.rules)
-        ):
-            return None
-        again = self._decide(search, probe_result, scope, marks, rules)
-        return again if again.names == search.names else None
-
     def _is_due(self, search: SearchRecord) -> bool:
         """Whether somebody learnt just now may be on a picture whose last search we remember."""
         if (
@@ -218,8 +222,22 @@ class Identifier:
         faces = matching.assign(
             probe_result.faces, rules, naming.refused(marks), probe_result.portraits
         )
+        searched_at = self.clock.now()
+        if self.paid_searches and isinstance(asset, SearchRecord):
+            searched_at = asset.searched_at  # deciding again is no search: see _is_due
         return SearchRecord(
             asset.asset_id, asset.public_id, asset.version, scope.collection, scope.generation,
-            scope.rules, probe_result.model, faces, probe_result.left_out, self.clock.now(),
+            scope.rules, probe_result.model, faces, probe_result.left_out, searched_at,
             probe_result.portraits if rules.strangers else None,
         )  # fmt: skip
+
+
+def _decisions(
+    policy: LabelPolicy, asset: Asset, last: SearchRecord | None, marks: Mapping[str, NameState]
+) -> Mapping[str, NameState | None]:
+    return naming.decisions(
+        marks,
+        policy.targets.seen(asset),
+        new_content=last is not None and last.version != asset.version,
+        moved=last is not None and not policy.same_targets(last.rules),
+    )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facelabel.core import false_matches
 from facelabel.core.jobs import JobKind
 from facelabel.core.model import Scope
 from facelabel.errors import ConfigurationError, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.matching import Rules
@@ -65,27 +64,36 @@ class LiveGallery:
 
         ``state``: the gallery's, where it is known. It has to be older than the search.
         """
+        return self._searched(self.label_policy.under, state)
+
+    def searched_for_nobody(self) -> tuple[Scope, Rules]:
+        """The same where nothing is kept of what is found: by the settings."""
+        return self._searched(lambda _: self.label_policy)
+
+    def _searched(
+        self, policy_of: Callable[[str | None], LabelPolicy], state: GalleryState | None = None
+    ) -> tuple[Scope, Rules]:
         state = state or self.ledger.gallery()
         collection = state.collection
         if collection is None:
             collection = self.collection()
             state = self.ledger.gallery()
         # Of one moment with the generation, as another process may switch at any.
-        scope = Scope(
-            state.generation, state.collection or collection, self.label_policy.fingerprint
-        )
-        return scope, self.rules(state)
+        policy = policy_of(state.rules)
+        scope = Scope(state.generation, state.collection or collection, policy.fingerprint)
+        return scope, policy.rules.begun(weighs_strangers=state.weighs_strangers)
 
-    def rules(self, state: GalleryState | None = None) -> Rules:
-        """When a face gets a name: what was asked for, else what the gallery was begun with.
+    def policy(self, state: GalleryState | None = None) -> LabelPolicy:
+        """By what names are decided: the rules in force, else those of the settings.
 
         ``state``: the gallery's, where it is known.
         """
-        rules = self.label_policy.rules
-        if rules.strangers is not None:
-            return rules
-        state = state or self.ledger.gallery()
-        return replace(rules, strangers=false_matches.STRANGERS if state.weighs_strangers else 0.0)
+        return self.label_policy.under((state or self.ledger.gallery()).rules)
+
+    def rules(self) -> Rules:
+        """When a face gets a name on a picture of the library."""
+        state = self.ledger.gallery()
+        return self.policy(state).rules.begun(weighs_strangers=state.weighs_strangers)
 
     def portraits(self) -> int | None:
         """How many portraits a face is compared with; None where it is not known what that means.

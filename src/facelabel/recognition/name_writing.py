@@ -30,11 +30,11 @@ class NameWriter:
 
     library: Library
     ledger: Searches
-    targets: NameTargets
 
     def write(
         self,
         asset: Asset,
+        targets: NameTargets,
         marks: Mapping[str, NameState],
         wanted: AbstractSet[str],
         found: tuple[SearchRecord, Basis | None] | None = None,
@@ -43,24 +43,25 @@ class NameWriter:
 
         Args:
             asset: the picture as it was read.
+            targets: where names go.
             marks: what is on record of the names on it.
             wanted: who is on it.
             found: the search that says so, where it is new; recorded before names are written.
 
         """
-        plan = naming.plan(marks, self.targets.seen(asset), wanted)
+        plan = naming.plan(marks, targets.seen(asset), wanted)
         if found:
             self.ledger.record(*found, plan.before)
         elif plan.before:
             self.ledger.mark(asset.asset_id, plan.before)
         if plan.add or plan.remove:
-            self._change(asset, plan)
+            self._change(asset, targets, plan)
         if plan.after:
             self.ledger.mark(asset.asset_id, plan.after)
         return plan
 
-    def _change(self, asset: Asset, plan: NamePlan) -> None:
-        targets, asset_id = self.targets, asset.asset_id
+    def _change(self, asset: Asset, targets: NameTargets, plan: NamePlan) -> None:
+        asset_id = asset.asset_id
         if targets.tags and plan.add:
             self.library.add_tags(asset_id, [targets.prefix + name for name in plan.add])
         if targets.tags and plan.remove:

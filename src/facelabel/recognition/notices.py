@@ -45,9 +45,9 @@ class Notices:
 
     def _concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
         """Whether a label changed, or a tag of ours differs from what is on record."""
-        prefix = self.label_policy.targets.prefix
         if any(map(self._is_label, (*added, *removed))):
             return True
+        prefix = self.label_policy.under(self.ledger.gallery().rules).targets.prefix
         marks = self.ledger.names(asset_id)
         states = {tag: marks.get(tag.removeprefix(prefix)) for tag in (*added, *removed)}
         if any(states[tag] is NameState.REFUSED for tag in added):

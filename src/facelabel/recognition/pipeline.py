@@ -68,7 +68,7 @@ class Pipeline:
         put, policy, paid = object.__setattr__, self.label_policy, self.paid_searches
         put(self, "gallery", LiveGallery(recognizer, ledger, queue, policy, paid))
         put(self, "enroller", Enroller(library, recognizer, ledger, queue, policy))
-        writer = NameWriter(library, ledger, policy.targets)
+        writer = NameWriter(library, ledger)
         put(self, "identifier", Identifier(
             library, recognizer, ledger, queue, self.clock, policy, self.gallery, writer, paid,
         ))  # fmt: skip

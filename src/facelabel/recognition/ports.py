@@ -134,6 +134,13 @@ class Enrolments(Protocol):
     def changed(self) -> None:
         """Count a change of the gallery that others made: no search is known to stand any more."""
 
+    def decide_by(self, rules: str, configured: str) -> None:
+        """Have names decided by these rules from now on, whoever decides: one step.
+
+        Counts as a change of the gallery where others were in force; then what searches rest on
+        stays known. ``configured``: what the settings ask for, which may be something else.
+        """
+
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
 
@@ -194,6 +201,14 @@ class Searches(Protocol):
 
     def searched(self) -> Iterator[str]:
         """asset_ids of all pictures that were searched."""
+
+    def differing(self, rules: str, now: str = "", needed: float = 0.0) -> Iterator[str]:
+        """asset_ids of pictures of which it is not known that those rules decide the same.
+
+        They were decided by other rules. Of those decided by the rules ``now`` some may rest on
+        something that says the same where a name takes the similarity ``needed``: they are left
+        out as far as that is kept.
+        """
 
     def record(
         self,

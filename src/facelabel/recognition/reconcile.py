@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import Job
     from facelabel.core.label_policy import LabelPolicy
-    from facelabel.core.model import Asset, Json, NameState, SearchRecord
+    from facelabel.core.model import Asset, GalleryState, Json, NameState, SearchRecord
     from facelabel.media.ports import Library
     from facelabel.recognition.enrolling import Enroller
     from facelabel.recognition.identifying import Identifier
@@ -234,13 +234,14 @@ class Reconciler:
         """Those that are not as the ledger has them."""
         ids = [asset.asset_id for asset in assets]
         searches, marks = self.ledger.searches(ids), self.ledger.marks(ids)
+        state = self.ledger.gallery()
         for asset in assets:
             line, search = enrolled.get(asset.asset_id), searches.get(asset.asset_id)
             if self.label_policy.is_training(asset):
                 differs = search is not None or self._label_differs(asset, line)
             elif self.label_policy.is_searchable(asset):
                 names = marks.get(asset.asset_id, {})
-                differs = line is not None or self._search_differs(asset, search, names)
+                differs = line is not None or self._search_differs(asset, search, names, state)
             else:
                 differs = line is not None
             if differs:
@@ -257,12 +258,16 @@ class Reconciler:
         return (line.person, line.version) != (person, asset.version)
 
     def _search_differs(
-        self, asset: Asset, search: SearchRecord | None, marks: Mapping[str, NameState]
+        self,
+        asset: Asset,
+        search: SearchRecord | None,
+        marks: Mapping[str, NameState],
+        state: GalleryState,
     ) -> bool:
         if search is None:
             return ERROR_KEY not in asset.context
-        return not self.identifier.is_fresh(search, asset) or bool(
-            self.identifier.decisions(asset, search, marks)
+        return not self.identifier.is_fresh(search, asset, state) or bool(
+            self.identifier.decisions(asset, search, marks, state)
         )
 
     def request_rebuild(self, *, force: bool = False) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +59,23 @@ def settings(
             f"{error.filename} {reading.explain(error)}; {CONFIG_VARIABLE} may name another file"
         ) from None
     return found
+
+
+def keeping(name: str, value: str) -> str:
+    """What keeps a setting that is a flag now: what to write, and where, such that it counts."""
+    now = settings({}).get(name)
+    written = value if value.replace(".", "", 1).isdigit() else json.dumps(value)
+    line = f"`{name} = {written}`"
+    variable = f"{PREFIX}{name.upper()}"
+    if now is None:
+        path = config_file() or own_folder("config") / FILE_NAME
+        return f"write {line} into {path}, or set {variable}={shlex.quote(value)}"
+    where = now.source.partition(" (in ")[0]
+    if now.source == where:
+        return f"set {where}={shlex.quote(value)} where {where} is set"
+    if now.source.endswith(f" (in {ENV_FILE})"):
+        return f"write {where}={shlex.quote(value)} into {ENV_FILE}, in the place of what is there"
+    return f"write `{where} = {written}` into {config_file()}, in the place of what is there"
 
 
 def _flags(flags: Mapping[str, object]) -> Iterator[tuple[str, Given]]:

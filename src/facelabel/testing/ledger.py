@@ -24,6 +24,7 @@ class _Enrolments:
         self._live: str | None = None
         self._generation = 0
         self._weighs_strangers = False
+        self._rules: tuple[str, str] | None = None
         self._enrolments: dict[tuple[str, str], Enrolment] = {}
         self._intents: dict[tuple[str, str], str] = {}
         self._leftovers: dict[str, list[str]] = {}
@@ -34,7 +35,13 @@ class _Enrolments:
 
     def gallery(self) -> GalleryState:
         """See :class:`facelabel.recognition.ports.Ledger`."""
-        return GalleryState(self._live, self._generation, self._weighs_strangers)
+        known = self._live, self._generation, self._weighs_strangers
+        return GalleryState(*known, *(self._rules or ()))
+
+    def decide_by(self, rules: str, configured: str) -> None:
+        """See :class:`facelabel.recognition.ports.Ledger`."""
+        self._generation += self._rules is not None and self._rules[0] != rules
+        self._rules = rules, configured
 
     def switch(self, collection: str) -> None:
         """See :class:`facelabel.recognition.ports.Ledger`."""
@@ -138,6 +145,13 @@ class _Searches:
     def searched(self) -> Iterator[str]:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         return iter(sorted(self._searches))
+
+    def differing(self, rules: str, now: str = "", needed: float = 0.0) -> Iterator[str]:
+        """See :class:`facelabel.recognition.ports.Ledger`."""
+        for asset_id, search in sorted(self._searches.items()):
+            basis = self._bases.get(asset_id) if search.rules == now else None
+            if search.rules != rules and not (basis and basis.below < needed <= basis.upto):
+                yield asset_id
 
     def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
         """See :class:`facelabel.recognition.ports.Ledger`."""

@@ -3,7 +3,7 @@
 ======================  =============================  =========================================
 pk                      sk                             attributes
 ======================  =============================  =========================================
-``gallery``             ``live``                       live, generation
+``gallery``             ``live``                       live, generation, decided_by, configured
 ``collection#<name>``   ``enrolment#<asset_id>``       line: the enrolment as JSON
 ``collection#<name>``   ``face#<face_id>``             holders: asset_ids enrolled as this face
 ``collection#<name>``   ``digest#<digest>``            holders: asset_ids of this very picture
@@ -93,6 +93,17 @@ class _Enrolments:
     def changed(self) -> None:
         """Count a change of the gallery that others made."""
         self._table.write(update(_GALLERY, "ADD generation :one", "", {"one": 1}))
+
+    def decide_by(self, rules: str, configured: str) -> None:
+        """Have names decided by these rules from now on, which may count as a change."""
+        change = "SET decided_by = :rules, configured = :configured"
+        values: Item = {"rules": rules, "configured": configured}
+        others = "attribute_exists(decided_by) AND decided_by <> :rules"
+        counted = update(_GALLERY, f"{change} ADD generation :one", others, {**values, "one": 1})
+        same = "attribute_not_exists(decided_by) OR decided_by = :rules"
+        for _ in attempts(_TITLE):
+            if any(map(self._table.write, (counted, update(_GALLERY, change, same, values)))):
+                break
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
@@ -242,6 +253,12 @@ class _Searches:
         """asset_ids of all pictures that were searched; of one searched meanwhile perhaps twice."""
         return (item["asset_id"] for item in self._table.query(_SEARCHES))
 
+    def differing(self, rules: str, now: str = "", needed: float = 0.0) -> Iterator[str]:  # noqa: ARG002
+        """asset_ids of pictures decided by other rules; what they rest on is not kept here."""
+        for some in chunks(self.searched(), _PAGE):
+            found = self.searches(some).values()
+            yield from (search.asset_id for search in found if search.rules != rules)
+
     def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
         """Return the names of several pictures at once; those without any are absent."""
         found = self._table.get_many(map(_names_key, asset_ids))
@@ -382,7 +399,9 @@ def _key(item: Item) -> Key:
 def _gallery(item: Item | None) -> GalleryState:
     if item is None:
         return GalleryState()
-    return GalleryState(item.get("live"), item["generation"], bool(item.get("weighs_strangers")))
+    weighs, generation = bool(item.get("weighs_strangers")), item.get("generation", 0)
+    rules, configured = item.get("decided_by"), item.get("configured")
+    return GalleryState(item.get("live"), generation, weighs, rules, configured)
 
 
 def _enrolment(item: Item | None) -> Enrolment | None:

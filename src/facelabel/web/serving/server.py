@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
 from facelabel.core.jobs import JobKind
 from facelabel.errors import ConfigurationError, FacelabelError
@@ -168,6 +169,7 @@ def background_workers(app: App) -> Iterator[BackgroundWorkers]:
 
     A job that takes longer than the grace returns to the queue.
     """
+    rules_in_force.serve_by_settings(app.pipeline)
     stop = BackgroundWorkers()
     workers = {
         "faces": app.worker(FACE_WORK),

@@ -40,9 +40,8 @@ def _asked(statement: Select[Any], table: Table, *names: str) -> Select[Any]:
 
 
 # Asked for every picture, so put into words once: that takes as long as to be told.
-_GALLERY_STATE = select(
-    schema.gallery.c.collection, schema.gallery.c.generation, schema.gallery.c.weighs_strangers
-)
+_GALLERY_STATE = select(*(column for column in schema.gallery.c if column.name != "id"))
+_STATES = len(schema.gallery.c) - 1
 _ENROLMENT = _asked(select(*_LINE), schema.enrolment, "collection", "asset_id")
 _INTENTION = _asked(select(schema.intention.c.person), schema.intention, "collection", "asset_id")
 _LEFTOVERS = _asked(select(schema.leftover.c.face_id), schema.leftover, "collection").order_by(
@@ -121,6 +120,16 @@ class StoreEnrolments:
         with self._database.transaction() as connection:
             connection.execute(update(schema.gallery).values(counted))
             search_rows.forget_bases(connection)
+
+    def decide_by(self, rules: str, configured: str) -> None:
+        """Have names decided by these rules from now on, which may count as a change: one step."""
+        gallery = schema.gallery.c
+        said = {"rules": rules, "configured": configured}
+        others = gallery.rules.is_not(None) & (gallery.rules != rules)
+        counted = update(schema.gallery).where(others).values(generation=gallery.generation + 1)
+        with self._database.transaction() as connection:
+            connection.execute(counted)
+            connection.execute(update(schema.gallery).values(said))
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
@@ -255,13 +264,12 @@ class StoreLedger(StoreEnrolments, StoreSearches):
         """Return everything that is on record of an asset, as of one moment."""
         this = {"asset_id": asset_id}
         with self._database.read() as connection:
-            collection, generation, weighs, has_faces_to_delete, intention, *row = (
-                connection.execute(_ABOUT, this).one()
-            )
+            found = connection.execute(_ABOUT, this).one()
             marks = search_rows.marks(connection, asset_id)
+        has_faces_to_delete, intention, *row = found[_STATES:]
         line, search = row[: len(_LINE)], row[len(_LINE) :]
         return OnRecord(
-            GalleryState(collection, generation, weighs),
+            GalleryState(*found[:_STATES]),
             Enrolment(*line) if line[0] else None,
             intention,
             has_faces_to_delete,

@@ -12,7 +12,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, false, func, or_, select, update
 
 from facelabel.adapters.store.sql import forgetting, schema
 from facelabel.adapters.store.sql.database import batches
@@ -95,6 +95,20 @@ class StoreSearches:
         """asset_ids of all pictures that were searched."""
         column = _SEARCH.asset_id
         return self._database.pages(select(column), column, _asset_ids)
+
+    def differing(self, rules: str, now: str = "", needed: float = 0.0) -> Iterator[str]:
+        """asset_ids of pictures of which it is not known that those rules decide the same."""
+        standing = and_(
+            _STANDING.rules == now,
+            _STANDING.note.is_not(None),
+            _STANDING.below < needed,
+            _STANDING.upto >= needed,
+        )
+        # A comparison with what is not known is NULL, neither true nor false.
+        these = select(_STANDING.asset_id).where(
+            _STANDING.rules != rules, ~func.coalesce(standing, false())
+        )
+        return self._database.pages(these, _STANDING.asset_id, _asset_ids)
 
     def record(
         self,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0007"
+HEAD = "0008"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -82,7 +82,7 @@ job = Table(
     sqlite_autoincrement=True,
 )
 
-#: One row: which collection is live, and how often the gallery changed.
+#: One row: which collection is live, how often the gallery changed, and by what names are decided.
 gallery = Table(
     "gallery",
     metadata,
@@ -91,6 +91,10 @@ gallery = Table(
     Column("generation", Number, nullable=False),
     #: Whether more is asked of a face where many are known; not in what was begun before that.
     Column("weighs_strangers", Boolean, nullable=False, default=False, server_default=false()),
+    #: By what names are decided, whatever a process has in its settings; None: by these.
+    Column("rules", Text),
+    #: What the settings asked for when that was said.
+    Column("configured", Text),
 )
 
 enrolment = Table(
