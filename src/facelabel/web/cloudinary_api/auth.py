@@ -95,7 +95,7 @@ def uploading(
     threads for what may take long.
     """
     return http.Endpoint(
-        partial(_as_uploader, context, action, unsigned, presets),
+        partial(_as_uploader, context, action, unsigned=unsigned, presets=presets),
         _limits(context),
         unavailable=500,
         admit=partial(_check_basic, context),
@@ -111,9 +111,10 @@ def _check_basic(context: Context, headers: Headers) -> None:
 def _as_uploader(
     context: Context,
     action: Action,
-    unsigned: frozenset[str],
-    presets: bool,  # noqa: FBT001 - bound by position
     received: Received,
+    *,
+    unsigned: frozenset[str],
+    presets: bool,
 ) -> Answer:
     _check_cloud(context, received)
     params = received.params

@@ -13,17 +13,25 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from facelabel.errors import FacelabelError, Rejected
+from facelabel.errors import FacelabelError, NotFound, Rejected, TokenReused
 from facelabel.inputs import scanning
 from facelabel.rekognition import error_codes, sigv4, validation
-from facelabel.rekognition.error_codes import Refusal, throttled
+from facelabel.rekognition.error_codes import (
+    Refusal,
+    missing_collection,
+    missing_face,
+    reused,
+    throttled,
+)
 from facelabel.web.access import policy
 from facelabel.web.access.policy import Requirement
 from facelabel.web.http.budget import Limits, bounded
 from facelabel.web.http.refusals import ApiError, Crowded, TooLarge
-from facelabel.web.rekognition_api import operations
+from facelabel.web.rekognition_api import collections, faces, users
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from starlette.requests import Request
 
     from facelabel.core.clock import Clock
@@ -35,6 +43,30 @@ _LOG = logging.getLogger(__name__)
 #: An image of Amazon's 5 MiB makes 6.7 MiB of base64; bodies are held before anybody is verified.
 LIMITS = Limits(body=8 << 20, window=10.0, patience=60.0)
 _TYPE = "application/x-amz-json-1.1"
+_PREFIX = "RekognitionService."
+OPERATIONS: Mapping[str, Callable[[Context, Parameters], Json]] = {
+    "AssociateFaces": users.associate,
+    "CompareFaces": faces.compare,
+    "CreateCollection": collections.create,
+    "CreateUser": users.create,
+    "DeleteCollection": collections.delete,
+    "DeleteFaces": faces.delete,
+    "DeleteUser": users.delete,
+    "DescribeCollection": collections.describe,
+    "DetectFaces": faces.detect,
+    "DisassociateFaces": users.disassociate,
+    "IndexFaces": faces.index,
+    "ListCollections": collections.list_all,
+    "ListFaces": faces.list_all,
+    "ListTagsForResource": collections.list_tags,
+    "ListUsers": users.list_all,
+    "SearchFaces": faces.search,
+    "SearchFacesByImage": faces.search_image,
+    "SearchUsers": users.search,
+    "SearchUsersByImage": users.search_image,
+    "TagResource": collections.tag,
+    "UntagResource": collections.untag,
+}
 #: Images of a call that compares two.
 _IMAGES = 2
 #: Status of what is refused to who shows no key, as Amazon documents.
@@ -80,9 +112,9 @@ class Endpoint:
         try:
             if claim:
                 claim.check(request, body, self._context.clock.now())
-            operation = operations.named(self._context, request.headers.get("x-amz-target", ""))
+            operation = _named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
-            answer = operations.perform(self._context, operation, _read(operation, body))
+            answer = _performed(self._context, operation, _read(operation, body))
             # No body at all where there is nothing to say, as Amazon documents.
             return Response(json.dumps(answer) if answer else b"", media_type=_TYPE)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
@@ -131,6 +163,54 @@ def _unread(error: ApiError) -> Refusal:
     if isinstance(error, Crowded):
         return Refusal("ThrottlingException", "Slow down; sudden increase in rate of requests.")
     return validation.unserialisable(error.message)
+
+
+# ---- what is called
+
+
+def _named(context: Context, target: str) -> str:
+    """The operation of an X-Amz-Target header.
+
+    An operation of Rekognition's that there is not here is one that nobody may call: that error
+    is declared for all of them, and no client tries it again.
+
+    Raises:
+        Refusal: UnknownOperationException or AccessDeniedException.
+
+    """
+    name = target.removeprefix(_PREFIX)
+    if target.startswith(_PREFIX) and name in OPERATIONS:
+        return name
+    if target.startswith(_PREFIX) and name in validation.model().others:
+        raise Refusal(
+            "AccessDeniedException",
+            f"User: arn:aws:iam::{context.account}:root is not authorized to perform: "
+            f"rekognition:{name} on resource: *: Facelabel has the face operations only",
+        )
+    raise Refusal("UnknownOperationException", "The operation is not known")
+
+
+def _performed(context: Context, operation: str, params: Parameters) -> Json:
+    """The answer to a checked call. Raises Refusal, and what the collections raise."""
+    try:
+        return OPERATIONS[operation](context, params)
+    except NotFound:
+        name = params.get("CollectionId")
+        if name and not _exists(context, name):
+            raise missing_collection(name) from None
+        if operation in {"SearchFaces", "SearchUsers"} and "FaceId" in params:
+            raise missing_face() from None
+        raise
+    except TokenReused:
+        raise reused(params["ClientRequestToken"]) from None
+
+
+def _exists(context: Context, collection: str) -> bool:
+    try:
+        context.collections.model(collection)
+    except NotFound:
+        return False
+    return True
 
 
 # ---- who may call: signatures of the configured keys, or anybody where no key is needed
