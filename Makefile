@@ -87,6 +87,10 @@ bench: $(VENV)/facelabel $(VENV)/bench ## Run the benchmarks beside other librar
 bench-before: $(VENV)/facelabel $(VENV)/bench ## The same before and after a change; BEFORE=checkout with `make .venv/bench` done, DATA=folder.
 	$(BIN)/python benchmarks/before_after.py "$(BEFORE)" "$(DATA)"
 
+walk: $(VENV)/facelabel ## Follow a newcomer's first hour and print it; PORTRAITS=dir PHOTOS=dir for more pictures.
+	@$(BIN)/python scripts/walk.py \
+		$(if $(PORTRAITS),--portraits "$(PORTRAITS)") $(if $(PHOTOS),--photos "$(PHOTOS)")
+
 docs: $(VENV)/facelabel $(VENV)/dev ## Write the reference pages, outputs and pictures in the docs, from the program.
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m tests.documents.write
