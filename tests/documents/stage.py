@@ -111,6 +111,7 @@ def follow(page: str, folder: Path, around: Around) -> Iterator[Shown]:
     environment = {
         **_neutral(), "FACELABEL_MODELS": str(around.model_cache), "FACELABEL_PACK": PACK,
         "FACELABEL_PORT": port, "FACELABEL_THREADS": "1", "FACELABEL_DEVICE": "cpu",
+        "COLUMNS": "80",
     }  # fmt: skip
     with (
         _account(folder, parts, around) as account,
