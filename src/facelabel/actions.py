@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from facelabel import absence
 from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.core import USUAL_FACES
-from facelabel.cloudinary import notifications
 from facelabel.core import matching, names, nearest
 from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
 from facelabel.core.model import Identification, Person
@@ -31,14 +30,12 @@ if TYPE_CHECKING:
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.records import Records
-    from facelabel.bootstrap.remote import Remote, Report, Trigger
     from facelabel.core.jobs import Job
     from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.model import Asset, Candidate, Enrolment, SearchRecord
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done
-    from facelabel.settings import Settings
 
 #: Pictures enqueued at a time.
 PAGE = 100
@@ -416,47 +413,6 @@ def labelled(app: App, folder: str) -> list[Asset]:
         for asset in app.library.assets(folder)
         if label_policy.is_training(asset) and label_policy.labels(asset)
     ]
-
-
-def connect(remote: Remote, settings: Settings, *, poll: bool, dry_run: bool) -> Iterator[str]:
-    """Have Cloudinary tell us of changes; say, line by line, what was done.
-
-    Raises Rejected where it is not known at which address, or in which channel.
-    """
-    channel, url = settings.poll_channel, settings.public_url
-    if poll and not channel:
-        raise Rejected("which channel? Any word will do: set poll_channel (FACELABEL_POLL_CHANNEL)")
-    if not poll and not url:
-        raise Rejected(
-            "at which address does Cloudinary reach `facelabel serve`? Set public_url, such as"
-            " https://faces.example.com; without one, `facelabel connect --poll`"
-        )
-    if dry_run:
-        return (f"there is: {_told(trigger)}" for trigger in remote.subscriptions.triggers())
-    if poll:
-        report = remote.subscriptions.connect_polling(channel)
-    else:
-        report = remote.subscriptions.connect(f"{url.rstrip('/')}/webhook")
-    return _connected(report, poll=poll)
-
-
-def _connected(report: Report, *, poll: bool) -> Iterator[str]:
-    for what, triggers in (
-        ("made", report.created), ("changed", report.updated),
-        ("there already", report.kept), ("of others, left alone", report.others),
-    ):  # fmt: skip
-        yield from (f"{what}: {_told(trigger)}" for trigger in triggers)
-    how = "fetches them" if poll else "answers at that address"
-    yield f"connected: notifications arrive while `facelabel serve` {how}"
-
-
-def tells_us(trigger: Trigger) -> bool:
-    """Whether a trigger of the account reaches an installation of ours, by its address."""
-    return trigger.uri.startswith("poll://") or trigger.uri.endswith(notifications.PATHS)
-
-
-def _told(trigger: Trigger) -> str:
-    return f"{trigger.event_type} to {trigger.uri}"
 
 
 def _clean_stem(filename: str) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +16,11 @@ from tests.photographs import PEOPLE
 from tests.waiting import until
 
 from facelabel import actions, settings
+from facelabel.adapters.cloudinary.subscriptions import EVENTS
 from facelabel.bootstrap.app import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.e2e.conftest import Program
 
@@ -176,3 +179,88 @@ def test_an_account_out_of_reach(facelabel: Program) -> None:
     assert "what is left waits" in said
     assert said.count("does not answer") == 1
     assert f"asset {'f' * 32}" in facelabel("jobs", "list", "--all")
+
+
+def uris(account: Served) -> dict[str, int]:
+    """Where the account's triggers go, and how many."""
+    found = account.cloud().call("triggers")["triggers"]
+    return dict(Counter(trigger["uri"] for trigger in found))
+
+
+def hints(said: str) -> list[str]:
+    """Commands that are offered."""
+    return re.findall(r"`facelabel (connect [^`]*)`", said)
+
+
+@one_mode
+def test_its_own_triggers_are_known_moved_and_removed(account: Served, worker: Program) -> None:
+    worker = Inside.of(worker)
+    worker.environment["FACELABEL_POLL_CHANNEL"] = "faces"
+    theirs = "https://example.com/theirs"
+    account.cloud().call("create_trigger", theirs, "upload")
+    address = "https://faces.example.com"
+    steps = (
+        (("--public-url", address), f"{address}/webhook"),
+        (("--poll",), "poll://faces"),
+        (("--public-url", "https://new.example.com"), "https://new.example.com/webhook"),
+        (("--public-url", address), f"{address}/webhook"),
+        (("--poll",), "poll://faces"),
+    )
+    for arguments, uri in steps:
+        before = uris(account)
+        said = worker("connect", "--dry-run")
+        assert uris(account) == before
+        assert f"of others: upload to {theirs}" in said
+        for _ in range(2):  # the second changes nothing
+            said = worker("connect", *arguments)
+            assert uris(account) == {theirs: 1, uri: len(EVENTS)}
+        assert said.count("there already") == len(EVENTS)
+        assert hints(said) == []
+    assert f"{len(EVENTS)} triggers of ours to poll://faces" in worker("doctor")
+    del worker.environment["FACELABEL_POLL_CHANNEL"]
+    said = worker("doctor", status=1)
+    assert "set FACELABEL_POLL_CHANNEL=faces for `facelabel serve`" in said
+    assert worker("connect", "--remove").count("removed: ") == len(EVENTS)
+    assert "no trigger of this account is known to be ours" in worker("connect", "--remove")
+    assert uris(account) == {theirs: 1}
+    assert "no trigger of it is known to be ours" in worker("doctor")
+
+
+@one_mode
+def test_triggers_of_before_are_offered_and_not_touched(account: Served, worker: Program) -> None:
+    worker = Inside.of(worker)
+    old, address = "https://old.example.com/webhook", "https://faces.example.com"
+    for uri in (old, f"{address}/webhook", "https://example.com/theirs"):
+        account.cloud().call("create_trigger", uri, "upload")
+    said = worker("connect", "--dry-run", "--public-url", address)
+    assert f"probably ours: upload to {address}/webhook" in said
+    said = worker("connect", "--public-url", "https://new.example.com")
+    assert uris(account)[old] == uris(account)[f"{address}/webhook"] == 1
+    offers = hints(said)
+    assert f"connect --former {old}" in offers
+    assert f"connect --remove --former {old}" in offers
+    worker("connect", "--former", old, "--public-url", "https://new.example.com")
+    worker("connect", "--former", address, "--public-url", "https://new.example.com")
+    new = {"https://new.example.com/webhook": len(EVENTS)}
+    assert uris(account) == {"https://example.com/theirs": 1, **new}
+
+
+@one_mode
+def test_notes_that_are_lost_or_broken(account: Served, worker: Program) -> None:
+    """What is at our address is ours; else somebody has to say so."""
+    worker = Inside.of(worker)
+    address = ("--public-url", "https://faces.example.com")
+    worker("connect", *address)
+    notes = Path(worker.environment["FACELABEL_DATA"], "triggers.json")
+    assert notes.stat().st_mode & 0o077 == 0
+    notes.write_text("{}")
+    assert "no trigger of it is known to be ours" in worker("doctor")
+    worker("connect", *address)
+    assert uris(account) == {"https://faces.example.com/webhook": len(EVENTS)}
+    for broken in ("[", "[1]", '{"local": 1}', '{"local": {"uri": "x", "ids": [1]}}'):
+        notes.write_text(broken)
+        assert "`facelabel connect --former`" in worker("connect", *address, status=2)
+        assert "✗ Cloudinary" in worker("doctor", status=1)
+    notes.unlink()
+    worker("connect", "--remove", "--former", "https://faces.example.com")
+    assert uris(account) == {}

@@ -18,7 +18,7 @@ _DATABASE = ("facelabel.db", "facelabel.db-wal", "facelabel.db-shm", "facelabel.
 OURS = frozenset(
     {
         *_DATABASE, "originals", "vectors", "derived", "uploads", "calibration", "installation",
-        "keys.json", "keys.lock", "keys.shown",
+        "keys.json", "keys.lock", "keys.shown", "triggers.json",
     }
 )  # fmt: skip
 #: What a file system has of its own.

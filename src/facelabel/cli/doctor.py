@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ import click
 
 from facelabel import actions
 from facelabel.bootstrap import data_folder
+from facelabel.bootstrap.connecting import Connector, looks_like_ours
 from facelabel.cli import report, terminal
 from facelabel.cli.framework import EXIT_REJECTED, Command
 from facelabel.cli.terminal import Styled, application, bold
 from facelabel.core import false_matches
+from facelabel.core.counting import counted
 from facelabel.core.deletion_limit import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.recognition import doubts, name_changes
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from facelabel.adapters.store.installation import Census
     from facelabel.bootstrap.amazon import Amazon
     from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.connecting import Triggers
     from facelabel.bootstrap.local import Local
     from facelabel.bootstrap.remote import Remote
     from facelabel.engine.engines import PackState
@@ -133,7 +137,7 @@ def _surroundings(app: App, settings: Settings) -> Iterator[Finding]:
 
 
 def _library(app: App) -> Iterator[Finding]:
-    yield _account(app.remote) if app.remote else _store(app)
+    yield _account(app.remote, app.settings) if app.remote else _store(app)
 
 
 def _faces(app: App) -> Iterator[Finding]:
@@ -215,21 +219,51 @@ def _store(app: App) -> Finding:
     return Finding("store", good=True, says=f"{count} pictures in the library")
 
 
-def _account(remote: Remote) -> Finding:
+def _account(remote: Remote, settings: Settings) -> Finding:
     """Whether the key is taken, and whether we are told of changes."""
-    cloud = remote.client.account.cloud_name
+    connector = Connector(remote, settings)
     try:
-        triggers = remote.subscriptions.triggers()
+        found = connector.triggers()
     except Throttled as error:
         advice = "wait, or ask Cloudinary for a larger one; nothing is lost meanwhile"
         return Finding("Cloudinary", good=False, says=str(error), advice=advice)
+    except ConfigurationError as error:
+        return Finding("Cloudinary", good=False, says=str(error), advice="look at CLOUDINARY_URL")
     except FacelabelError as error:
-        advice = "look at CLOUDINARY_URL, and at the network"
-        return Finding("Cloudinary", good=False, says=str(error), advice=advice)
-    ours = [trigger for trigger in triggers if actions.tells_us(trigger)]
-    says = f"the key opens {cloud!r}; {len(ours)} triggers tell us of changes"
-    advice = "" if ours else "`facelabel connect` sets them up; until then `facelabel reconcile`"
+        return Finding("Cloudinary", good=False, says=str(error), advice="look at the network")
+    told, uri = f"the key opens {remote.client.account.cloud_name!r}", connector.connected
+    if found.ours:
+        told += f"; {counted(len(found.ours), 'trigger')} of ours to {uri}"
+        return _listening(told, uri, found, settings)
+    if found.dead:
+        told += f"; {counted(len(found.dead), 'trigger')} of ours to where we do not listen"
+        return Finding("Cloudinary", good=False, says=told, advice="`facelabel connect` mends it")
+    maybe = Counter(one.uri for one in (*found.probable, *found.others) if looks_like_ours(one))
+    advice = "`facelabel connect` sets them up; until then `facelabel reconcile`"
+    if maybe:
+        some = ", ".join(f"{counted(n, 'trigger')} to {where}" for where, n in maybe.items())
+        advice = f"{some}: if that is here, `facelabel connect --former {next(iter(maybe))}`"
+    says = f"{told}; no trigger of it is known to be ours"
     return Finding("Cloudinary", good=True, says=says, advice=advice)
+
+
+def _listening(told: str, uri: str, found: Triggers, settings: Settings) -> Finding:
+    """Whether somebody is where our notifications go, as far as the settings say."""
+    if found.dead:
+        told += f", and {len(found.dead)} to where we do not listen any more"
+        how = " --poll" if uri.startswith("poll://") else ""
+        advice = f"`facelabel connect{how}` takes them away"
+        return Finding("Cloudinary", good=False, says=told, advice=advice)
+    channel = uri.removeprefix("poll://")
+    if channel not in {uri, settings.poll_channel}:
+        told += f", where nobody fetches them: poll_channel is {settings.poll_channel or 'not set'}"
+        advice = f"set FACELABEL_POLL_CHANNEL={channel} for `facelabel serve`"
+        return Finding("Cloudinary", good=False, says=told, advice=advice)
+    if channel == uri and settings.public_url and not uri.startswith(settings.public_url):
+        told += f", and public_url is {settings.public_url}"
+        advice = f"`facelabel connect --public-url {settings.public_url}` moves them"
+        return Finding("Cloudinary", good=False, says=told, advice=advice)
+    return Finding("Cloudinary", good=True, says=told)
 
 
 def _rekognition(app: App, amazon: Amazon) -> Iterator[Finding]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from facelabel import actions
+from facelabel.bootstrap.connecting import Connector, looks_like_ours
 from facelabel.cli import agreeing, report, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish
@@ -16,9 +18,11 @@ from facelabel.core.counting import counted
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.connecting import Triggers
+    from facelabel.bootstrap.remote import Report, Trigger
     from facelabel.recognition.reconcile import LibraryDrift
     from facelabel.settings import Settings
 
@@ -65,24 +69,88 @@ def _work(app: App, found: Mapping[str, object]) -> None:
 
 
 @click.command(
-    cls=Command, examples=["connect --public-url https://faces.example.com", "connect --poll"]
-)
+    cls=Command,
+    examples=[
+        "connect --public-url https://faces.example.com", "connect --poll", "connect --remove",
+    ],
+)  # fmt: skip
 @click.option("--poll", is_flag=True, help="No public address: fetch notifications instead.")
+@click.option("--remove", is_flag=True, help="Take away all triggers of this installation.")
+@click.option(
+    "--former", multiple=True, metavar="ADDRESS",
+    help="An address or channel that was ours: its triggers are, too. May be given several times.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say what is there.")
 @click.pass_obj
-def connect(settings: Settings, *, poll: bool, dry_run: bool) -> None:
+def connect(
+    settings: Settings, *, poll: bool, remove: bool, former: tuple[str, ...], dry_run: bool
+) -> None:
     """Have Cloudinary tell this installation of changes.
 
     Sets up the account's triggers: to the webhook at --public-url, or with --poll to a channel
-    that `facelabel serve` fetches from. Triggers of others are left alone.
+    that `facelabel serve` fetches from. Those that went elsewhere before go with it, those of
+    others are left alone.
     """
+    if poll and remove:
+        raise click.UsageError("give one of --poll and --remove")
     with application(settings) as app:
         if app.remote is None:
             raise Rejected(
                 "the pictures are in a library of our own, which tells us anyway;"
                 " set CLOUDINARY_URL to connect a Cloudinary account"
             )
-        lines = list(actions.connect(app.remote, settings, poll=poll, dry_run=dry_run))
-    terminal.answer({"told": lines})
-    for line in lines:
-        terminal.say(line)
+        connector = Connector(app.remote, settings)
+        if dry_run:
+            _tell_triggers(connector.triggers())
+        elif remove:
+            removed = connector.remove(former)
+            _tell({"removed": removed})
+            if not removed:
+                terminal.say("no trigger of this account is known to be ours")
+        else:
+            _tell_connection(connector.connect(poll=poll, former=former), poll=poll)
+        _offer(connector.triggers(), poll=poll)
+
+
+def _tell_connection(report: Report, *, poll: bool) -> None:
+    told = {
+        "made": report.created, "changed": report.updated, "there already": report.kept,
+        "removed": report.removed, "of others, left alone": report.others,
+    }  # fmt: skip
+    _tell(told)
+    how = "fetches them" if poll else "answers at that address"
+    terminal.say(f"connected: notifications arrive while `facelabel serve` {how}")
+
+
+def _tell_triggers(found: Triggers) -> None:
+    _tell(
+        {
+            "ours": found.ours,
+            "ours, to where we do not listen": found.dead,
+            "probably ours": found.probable,
+            "of others": found.others,
+        }
+    )
+
+
+def _tell(sorted_: Mapping[str, Sequence[Trigger]]) -> None:
+    """Name each trigger behind what is said of it."""
+    terminal.answer({"triggers": [
+        {"id": one.id, "event": one.event_type, "uri": one.uri, "is": what}
+        for what, triggers in sorted_.items() for one in triggers
+    ]})  # fmt: skip
+    for what, triggers in sorted_.items():
+        for one in triggers:
+            terminal.say(f"{what}: {one.event_type} to {one.uri}")
+
+
+def _offer(found: Triggers, *, poll: bool) -> None:
+    """Say how those become ours, or go, that may be."""
+    maybe = Counter(one.uri for one in (*found.probable, *found.others) if looks_like_ours(one))
+    command = "facelabel connect --poll" if poll else "facelabel connect"
+    for uri, count in maybe.items():
+        terminal.remark(
+            f"{counted(count, 'trigger')} to {uri}: if that was this installation before,"
+            f" `{command} --former {uri}` takes over, `facelabel connect --remove --former {uri}`"
+            " takes them away"
+        )

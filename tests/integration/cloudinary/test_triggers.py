@@ -85,7 +85,7 @@ def test_triggers_of_others_are_left_alone(subscriptions: Subscriptions, server:
     api.create_trigger("https://example.com/x", "upload", **server.sdk)
     theirs = subscriptions.triggers()
     assert subscriptions.connect(URL).others == theirs
-    report = subscriptions.connect_polling(CHANNEL)
+    report = subscriptions.connect(f"poll://{CHANNEL}")
     assert {trigger.uri for trigger in report.others} == {URL, "https://example.com/x"}
     assert theirs[0] in subscriptions.triggers()
 
@@ -104,7 +104,7 @@ def test_one_trigger_for_everything_covers_each(subscriptions: Subscriptions) ->
 
 def test_a_former_address_is_replaced(subscriptions: Subscriptions) -> None:
     former = subscriptions.connect("https://old.example.com/webhook").created
-    report = subscriptions.connect(URL, former_url="https://old.example.com/webhook")
+    report = subscriptions.connect(URL, former=["https://old.example.com/webhook"])
     assert [trigger.id for trigger in report.updated] == [trigger.id for trigger in former]
     assert report.created == ()
     assert {trigger.uri for trigger in subscriptions.triggers()} == {URL}
@@ -119,7 +119,7 @@ def upload(server: ApiServer, *names: str) -> None:
 def test_a_polled_message_is_signed_and_stays_until_acknowledged(
     subscriptions: Subscriptions, server: ApiServer
 ) -> None:
-    report = subscriptions.connect_polling(CHANNEL)
+    report = subscriptions.connect(f"poll://{CHANNEL}")
     assert {trigger.uri for trigger in report.created} == {"poll://faces"}
     upload(server, "ann")
     (message,) = subscriptions.poll(CHANNEL, wait=0, visibility=600)
@@ -139,7 +139,7 @@ def test_a_polled_message_is_signed_and_stays_until_acknowledged(
 def test_a_poller_acknowledges_what_was_taken(
     subscriptions: Subscriptions, server: ApiServer
 ) -> None:
-    subscriptions.connect_polling(CHANNEL)
+    subscriptions.connect(f"poll://{CHANNEL}")
     upload(server, "ann", "bea", "cleo")
     delivered: list[str] = []
 
@@ -155,7 +155,7 @@ def test_a_poller_acknowledges_what_was_taken(
 
 
 def test_a_poller_runs_until_it_is_stopped(subscriptions: Subscriptions, server: ApiServer) -> None:
-    subscriptions.connect_polling(CHANNEL)
+    subscriptions.connect(f"poll://{CHANNEL}")
     stop = threading.Event()
     delivered: list[Signed] = []
 

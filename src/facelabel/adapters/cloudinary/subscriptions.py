@@ -6,17 +6,18 @@ import base64
 import binascii
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloudinary import api
 
 from facelabel.core.backoff import backoff
-from facelabel.errors import AlreadyExists, FacelabelError, Unavailable
+from facelabel.errors import AlreadyExists, FacelabelError, NotFound, Unavailable
 from facelabel.media.types import ChangeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from facelabel.adapters.cloudinary.client import Client
 
@@ -60,6 +61,8 @@ class Report:
     kept: tuple[Trigger, ...]
     #: Of somebody else, and left alone.
     others: tuple[Trigger, ...]
+    #: Of ours, to where nobody listens any more.
+    removed: tuple[Trigger, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +89,50 @@ class Subscriptions:
         return tuple(_trigger(raw) for raw in found.get("triggers", ()))
 
     def connect(
-        self, public_url: str, events: Iterable[str] = EVENTS, *, former_url: str = ""
+        self,
+        uri: str,
+        events: Iterable[str] = EVENTS,
+        *,
+        own: Collection[str] = (),
+        former: Collection[str] = (),
     ) -> Report:
-        """Have these events posted to a URL; doing it again changes nothing.
+        """Have these events told to a URL, or to a channel, for :meth:`poll`.
 
-        ``former_url``: triggers that point there are pointed to ``public_url`` instead.
-        ``events``: or ("all",), one trigger for everything.
+        Doing it again changes nothing. Between two steps every event is told somewhere.
+
+        Args:
+            uri: of a webhook, or poll://channel.
+            events: or ("all",), one trigger for everything.
+            own: ids of triggers of ours: those that go elsewhere go to ``uri`` from now on, or are
+                removed.
+            former: addresses that were ours: the same for all triggers that go there.
+
         """
-        return self._connect(public_url, None, events, former_url)
+        there = self.triggers()
+        kept = tuple(trigger for trigger in there if trigger.uri == uri)
+        moving = [one for one in there if one not in kept and (one.id in own or one.uri in former)]
+        others = tuple(one for one in there if one not in (*kept, *moving))
+        covered = {trigger.event_type for trigger in kept}
+        wanted = [] if ALL in covered else [event for event in events if event not in covered]
+        updated, removed = [], []
+        for trigger in moving:
+            # One that is fetched cannot become one that is posted, nor the other way round.
+            if trigger.event_type in wanted and _is_polled(trigger.uri) == _is_polled(uri):
+                updated.append(self._pointed(trigger, uri))
+                wanted.remove(trigger.event_type)
+            else:
+                removed.append(trigger)
+        created = tuple(self._created(uri, event) for event in wanted)
+        for trigger in removed:
+            self._delete(trigger)
+        return Report(created, tuple(updated), kept, others, tuple(removed))
 
-    def connect_polling(self, channel: str, events: Iterable[str] = EVENTS) -> Report:
-        """Have these events kept in a channel, for :meth:`poll`; again changes nothing."""
-        return self._connect(f"poll://{channel}", "poll", events)
+    def remove(self, own: Collection[str], uris: Collection[str]) -> tuple[Trigger, ...]:
+        """Delete the triggers of these ids, and those that go to these addresses; return them."""
+        ours = [one for one in self.triggers() if one.id in own or one.uri in uris]
+        for trigger in ours:
+            self._delete(trigger)
+        return tuple(ours)
 
     def poll(
         self, channel: str, *, limit: int = 50, wait: float = 20.0, visibility: float = 120.0
@@ -122,29 +157,21 @@ class Subscriptions:
             some = list(receipt_handles[at : at + RECEIPTS])
             self._client.poll(api.ack_notifications, some, wait=0.0)
 
-    def _connect(
-        self, uri: str, uri_type: str | None, events: Iterable[str], former: str = ""
-    ) -> Report:
-        there = self.triggers()
-        ours = [trigger for trigger in there if trigger.uri == uri]
-        moved = [trigger for trigger in there if former and trigger.uri == former]
-        others = tuple(trigger for trigger in there if trigger not in (*ours, *moved))
-        updated = tuple(self._pointed(trigger, uri) for trigger in moved)
-        covered = {trigger.event_type for trigger in (*ours, *updated)}
-        missing = [] if ALL in covered else [e for e in events if e not in covered]
-        created = tuple(self._created(uri, uri_type, event) for event in missing)
-        return Report(created, updated, tuple(ours), others)
-
     def _pointed(self, trigger: Trigger, uri: str) -> Trigger:
         raw = self._client.admin(api.update_trigger, trigger.id, uri)
         return _trigger({"id": trigger.id, "event_type": trigger.event_type, "uri": uri, **raw})
 
-    def _created(self, uri: str, uri_type: str | None, event: str) -> Trigger:
+    def _created(self, uri: str, event: str) -> Trigger:
+        uri_type = "poll" if _is_polled(uri) else None
         try:
             raw = self._client.admin(api.create_trigger, uri, event, uri_type=uri_type)
         except AlreadyExists:  # the answer to a first try was lost
             raw = {}
         return _trigger({"uri": uri, "event_type": event, **raw})
+
+    def _delete(self, trigger: Trigger) -> None:
+        with suppress(NotFound):  # the answer to a first try was lost
+            self._client.admin(api.delete_trigger, trigger.id)
 
 
 class Poller:
@@ -210,6 +237,10 @@ def _seconds(failures: int, error: FacelabelError) -> float:
     asked = error.retry_after if isinstance(error, Unavailable) else None
     # Unspread: there is one poller for a channel.
     return asked or backoff(failures, FIRST_PAUSE, LONGEST_PAUSE, lambda: 0.5)
+
+
+def _is_polled(uri: str) -> bool:
+    return uri.startswith("poll://")
 
 
 def _trigger(raw: dict[str, Any]) -> Trigger:
