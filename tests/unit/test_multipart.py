@@ -275,9 +275,8 @@ def test_what_is_no_encoding_of_forms_is_not_used(charset: str) -> None:
 
 def test_no_name_of_a_charset_is_remembered() -> None:
     """Python keeps whatever it is asked for, and who sends a form need not say who they are."""
-    read(field("a"), kind=KIND)
     remembered = vars(encodings)["_cache"]
-    before = len(remembered)
+    before = 0
     for number in range(300):
         kind = f"{KIND}; charset=klingon{number}"
         parts = [
@@ -287,6 +286,7 @@ def test_no_name_of_a_charset_is_remembered() -> None:
         ]
         for part in parts:
             read(part, kind=kind)
+        before = before or len(remembered)  # what every body needs is loaded by the first
     assert len(remembered) == before
 
 
