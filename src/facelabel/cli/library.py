@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli import agreeing, completion, report
+from facelabel.cli import agreeing, completion, report, tables, terminal
 from facelabel.cli import tally as tallying
-from facelabel.cli.framework import Command, confirm, finish, json_option
-from facelabel.cli.terminal import application, bar, err, out, print_json, records
+from facelabel.cli.framework import Command, argument, confirm, finish
+from facelabel.cli.tables import Column, Kind
+from facelabel.cli.terminal import application, bar, bold, records
 from facelabel.core import names
 from facelabel.core.counting import counted
 from facelabel.core.jobs import OutcomeKind
@@ -26,26 +26,49 @@ from facelabel.inputs.walking import Walk
 from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
+    from facelabel.bootstrap.records import Records
     from facelabel.core.jobs import Outcome
     from facelabel.core.model import Asset, SearchRecord
     from facelabel.settings import Settings
 
 #: Seconds by which the clock of somebody else's library may differ from ours.
 _SKEW = 120.0
+#: So many pictures are asked for what was found on them at once.
+_PAGE = 500
+#: Of the list of pictures.
+COLUMNS = (
+    Column("public_id"), Column("folder", weight=-1), Column("tags", Kind.ITEMS, weight=1),
+    Column("faces"),
+)  # fmt: skip
+
+id_argument = argument(
+    "ident", metavar="ID", shell_complete=completion.public_ids, help="A public_id or an asset_id."
+)
+ids_argument = argument(
+    "idents", metavar="ID...", nargs=-1, required=True, shell_complete=completion.public_ids,
+    help="public_ids or asset_ids.",
+)  # fmt: skip
+tags_argument = argument(
+    "tags", metavar="TAG...", nargs=-1, required=True, shell_complete=completion.people,
+    help="Names or other tags.",
+)  # fmt: skip
 
 
 @click.command(
     cls=Command,
+    streams=True,
     examples=[
         'upload me.jpg --folder training --label "John Doe"',
         "upload party.jpg --folder assets",
     ],
 )
-@click.argument("sources", nargs=-1, required=True, metavar="FILE_OR_URL...",
-                shell_complete=completion.files)  # fmt: skip
+@argument(
+    "sources", nargs=-1, required=True, metavar="FILE_OR_URL...", shell_complete=completion.files,
+    help="Pictures, folders of them, or addresses.",
+)  # fmt: skip
 @click.option(
     "--folder", help="Folder of the library, / its root [default: the recognition folder]."
 )
@@ -54,7 +77,6 @@ _SKEW = 120.0
 @click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
 @click.option("--public-id", help="Name in the library; default: folder and file name.")
 @click.option("--now", is_flag=True, help="Also work the queue now, instead of a worker later.")
-@json_option
 @click.pass_obj
 def upload(
     settings: Settings,
@@ -65,7 +87,6 @@ def upload(
     public_id: str | None,
     *,
     now: bool,
-    as_json: bool,
 ) -> None:
     """Put pictures into the library.
 
@@ -91,10 +112,7 @@ def upload(
         if label is not None and uploaded:
             report.print_warnings(_warnings(app, label))
     results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
-    if as_json:
-        _print_uploads_json(uploads, results, walk)
-    else:
-        _print_uploads(uploads, results, walk, summary)
+    _print_uploads(uploads, results, walk, summary)
     kinds = {outcome.kind for outcome in (*uploads.problems.values(), *outcomes)
              if outcome != actions.ELSEWHERE}  # fmt: skip
     finish(
@@ -221,29 +239,32 @@ def _print_uploads(
     for source, asset in uploads.assets.items():
         outcome = results.get(source)
         if outcome and outcome.kind is not OutcomeKind.WAITING:
-            out.print(f"{asset.public_id}: {tallying.became(outcome)}", markup=False)
+            terminal.give(asset.public_id, f"{asset.public_id}: {tallying.became(outcome)}")
             continue
         there = " (there already)" if source in uploads.already else ""
-        out.print(f"{asset.public_id}{there}", markup=False)
+        terminal.give(asset.public_id, f"{asset.public_id}{there}")
         if outcome:
             waiting.append((asset.public_id, outcome))
-    report.print_pairs(tallying.remarks(uploads.problems.items()), "red")
+    for name, note in tallying.remarks(uploads.problems.items()):
+        terminal.complain(f"{name}: {note}")
     for name, note in tallying.remarks(waiting):
-        out.print(f"{name}: {note}", markup=False)
+        terminal.complain(f"{name}: {note}")
     report.print_left_out(walk.left_out)
     total = f"{uploads.total}; {summary}" if summary else uploads.total
     if not results and len(uploads.assets) > len(uploads.already):
         total += "; `facelabel worker --once` looks at them, if no worker is running"
-    out.print(total)
+    terminal.say(total)
+    terminal.answer({"pictures": _rows_of(uploads, results)})
 
 
-def _print_uploads_json(uploads: Uploads, results: Mapping[str, Outcome], walk: Walk) -> None:
+def _rows_of(uploads: Uploads, results: Mapping[str, Outcome]) -> list[object]:
+    """The same for programs."""
     rows: list[object] = [
         {"source": source, **_public(asset), **_became(results.get(source))}
         for source, asset in uploads.assets.items()
     ]
     rows += [{"source": source, **_became(outcome)} for source, outcome in uploads.problems.items()]
-    print_json({"pictures": rows, "left_out": report.left_out_rows(walk.left_out)})
+    return rows
 
 
 def _became(outcome: Outcome | None) -> dict[str, object]:
@@ -254,42 +275,53 @@ def _became(outcome: Outcome | None) -> dict[str, object]:
 
 
 @click.command(cls=Command, examples=['library assets --person "John Doe" --person "Mary Roe"'])
-@click.argument("folder", required=False)
+@argument("folder", required=False, help="Of the library; default: all of it.")
 @click.option("--person", "people", multiple=True, help="Only with this person; several: together.",
               shell_complete=completion.people)  # fmt: skip
 @click.option("--only", is_flag=True, help="With --person: with nobody else who is known.")
-@json_option
 @click.pass_obj
-def library(
-    settings: Settings, folder: str | None, people: tuple[str, ...], *, only: bool, as_json: bool
-) -> None:
+def library(settings: Settings, folder: str | None, people: tuple[str, ...], *, only: bool) -> None:
     """List the pictures of the library, or of a FOLDER, with tags and what was found."""
-    with records(settings) as kept:
-        listed = list(kept.library().assets((folder or "").strip("/")))
-        searches = kept.ledger.searches([asset.asset_id for asset in listed])
-    rows = [(asset, searches.get(asset.asset_id)) for asset in listed]
     wanted = {names.normalise(person) for person in people}
-    rows = [row for row in rows if _shows(row, wanted, only=only)]
-    if as_json:
-        print_json([{**_public(asset), "names": _names(search)} for asset, search in rows])
-        return
-    if not rows:
-        out.print(
-            "no pictures here" if wanted or folder else "the library is empty: `facelabel upload`"
-        )
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("public_id", "folder", "tags", "faces"):
-        table.add_column(title, overflow="fold")
-    for asset, search in rows:
-        machine = names.face_id_tags(asset.tags)
-        tags = ", ".join(tag for tag in asset.tags if tag not in machine)
-        faces = "learnt" if machine else ""
-        if search:
-            faces = f"{len(search.faces)}, {len(_names(search))} named"
-        table.add_row(escape(asset.public_id), escape(asset.folder), escape(tags), faces)
-    out.print(table)
-    out.print(counted(len(rows), "picture"))
+    with records(settings) as kept:
+        every = _found(kept, (folder or "").strip("/"))
+        shown = (row for row in every if _shows(row, wanted, only=only))
+        if terminal.is_for_programs():
+            terminal.answer(
+                [{**_public(asset), "names": _names(search)} for asset, search in shown]
+            )
+        elif (first := next(shown, None)) is None:
+            is_empty = not (wanted or folder)
+            terminal.say(
+                "the library is empty: `facelabel upload`" if is_empty else "no pictures here"
+            )
+        else:
+            _list(chain([first], shown))
+
+
+def _found(kept: Records, folder: str) -> Iterator[tuple[Asset, SearchRecord | None]]:
+    """Pictures with what was found on them, a page at a time."""
+    assets = iter(kept.library().assets(folder))
+    while page := list(islice(assets, _PAGE)):
+        searches = kept.ledger.searches([asset.asset_id for asset in page])
+        yield from ((asset, searches.get(asset.asset_id)) for asset in page)
+
+
+def _list(shown: Iterable[tuple[Asset, SearchRecord | None]]) -> None:
+    count = 0
+
+    def rows() -> Iterator[Sequence[tables.Cell]]:
+        nonlocal count
+        for count, (asset, search) in enumerate(shown, start=1):  # noqa: B007 - told below
+            machine = names.face_id_tags(asset.tags)
+            tags = tuple(tag for tag in asset.tags if tag not in machine)
+            faces = "learnt" if machine else ""
+            if search:
+                faces = f"{len(search.faces)}, {len(_names(search))} named"
+            yield asset.public_id, asset.folder, tags, faces
+
+    tables.show(COLUMNS, rows())
+    terminal.say(counted(count, "picture"))
 
 
 def _names(search: SearchRecord | None) -> list[str]:
@@ -315,14 +347,10 @@ def _public(asset: Asset) -> dict[str, object]:
 
 
 @click.command(cls=Command, verbose=report.FACES_VERBOSE)
-@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
-@json_option
+@id_argument
 @click.pass_obj
-def show(settings: Settings, ident: str, *, as_json: bool) -> None:
-    """Show one picture: tags, faces, and why each face got its name, or none.
-
-    ID is a public_id or an asset_id.
-    """
+def show(settings: Settings, ident: str) -> None:
+    """Show one picture: tags, faces, and why each face got its name, or none."""
     with application(settings) as app:
         asset = actions.find(app, ident)
         search = app.ledger.search(asset.asset_id)
@@ -330,28 +358,29 @@ def show(settings: Settings, ident: str, *, as_json: bool) -> None:
         enrolments, rules = actions.enrolments(app), app.gallery.rules()
         own = actions.calibration(app, search) if search else None
     enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)
-    references = {e.face_id: e.public_id for e in enrolments}
-    if as_json:
-        found = {"enrolment": enrolment, "search": search, "our_names": dict(marks)}
-        print_json({**_public(asset), **found})
+    found = {"enrolment": enrolment, "search": search, "our_names": dict(marks)}
+    terminal.answer({**_public(asset), **found})
+    if not terminal.is_for_people():
+        for name in _names(search):
+            terminal.give(name)
         return
     for key, value in _public(asset).items():
         shown = ", ".join(_entries(value)) if isinstance(value, (tuple, dict)) else value
-        out.print(f"[bold]{key}[/bold] {escape(str(shown))}")
+        terminal.say(bold(key), str(shown))
     if enrolment:
-        out.print(f"[bold]learnt as[/bold] {escape(enrolment.person)} ({enrolment.face_id})")
+        terminal.say(bold("learnt as"), f"{enrolment.person} ({enrolment.face_id})")
     if search:
-        out.print(f"[bold]searched[/bold] {search.model}, threshold/margin {search.rules}")
+        terminal.say(bold("searched"), f"{search.model}, threshold/margin {search.rules}")
         if own:
-            out.print(report.calibrated(own))
+            terminal.say(report.calibrated(own))
         if sentence := report.asked(rules, search.portraits):
-            out.print(sentence)
-        report.print_faces(search.faces, references)
+            terminal.say(sentence)
+        report.print_faces(search.faces, {e.face_id: e.public_id for e in enrolments})
         for face in search.left_out:
-            out.print(f"left out: {', '.join(face.reasons)}")
+            terminal.say(f"left out: {', '.join(face.reasons)}")
     refused = sorted(name for name, state in marks.items() if state is NameState.REFUSED)
     if refused:
-        out.print("not them, said a person: " + ", ".join(refused), markup=False)
+        terminal.say(f"not them, said a person: {', '.join(refused)}")
 
 
 def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
@@ -361,8 +390,8 @@ def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
 
 
 @click.command("tag-add", cls=Command, examples=['tag-add assets/party "John Doe"'])
-@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
-@click.argument("tags", nargs=-1, required=True, shell_complete=completion.people)
+@id_argument
+@tags_argument
 @click.pass_obj
 def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     """Add tags to a picture."""
@@ -372,8 +401,8 @@ def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
 
 
 @click.command("tag-remove", cls=Command, examples=['tag-remove assets/party "John Doe"'])
-@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
-@click.argument("tags", nargs=-1, required=True, shell_complete=completion.people)
+@id_argument
+@tags_argument
 @click.pass_obj
 def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     """Remove tags from a picture.
@@ -387,36 +416,39 @@ def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
 
 def _print_tags(app: App, ident: str) -> None:
     asset = actions.find(app, ident)
-    out.print(f"{asset.public_id}: {', '.join(asset.tags) or 'no tags'}", markup=False)
+    terminal.say(f"{asset.public_id}: {', '.join(asset.tags) or 'no tags'}")
+    terminal.answer({"public_id": asset.public_id, "tags": asset.tags})
 
 
 @click.command(cls=Command, examples=["move training/me assets"])
-@click.argument("idents", metavar="ID...", nargs=-1, required=True,
-                shell_complete=completion.public_ids)  # fmt: skip
-@click.argument("folder")
+@ids_argument
+@argument("folder", help="Of the library; / is its root.")
 @click.pass_obj
 def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
     """Move pictures to another folder, / being the root; their public_ids stay."""
     with application(settings) as app:
+        moved: list[dict[str, str]] = []
+        terminal.answer(moved)
         for found in [actions.find(app, ident) for ident in idents]:
             asset = app.library.move(found.asset_id, folder.strip("/"))
-            out.print(f"{asset.public_id} is in {asset.folder or 'the root folder'}", markup=False)
+            moved.append({"public_id": asset.public_id, "asset_folder": asset.folder})
+            terminal.say(f"{asset.public_id} is in {asset.folder or 'the root folder'}")
 
 
 @click.command(cls=Command, examples=["rename assets/img_1 assets/party"])
-@click.argument("ident", metavar="ID", shell_complete=completion.public_ids)
-@click.argument("public_id", metavar="NEW_ID")
+@id_argument
+@argument("public_id", metavar="NEW_ID", help="The public_id from now on.")
 @click.pass_obj
 def rename(settings: Settings, ident: str, public_id: str) -> None:
     """Give a picture another public_id."""
     with application(settings) as app:
         asset = app.library.rename(actions.find(app, ident).asset_id, public_id)
-        out.print(asset.public_id, markup=False)
+    terminal.give(asset.public_id)
+    terminal.answer({"public_id": asset.public_id})
 
 
 @click.command(cls=Command, examples=["rm training/me"])
-@click.argument("idents", metavar="ID...", nargs=-1, required=True,
-                shell_complete=completion.public_ids)  # fmt: skip
+@ids_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
@@ -435,8 +467,15 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
             and outcome != actions.ELSEWHERE}  # fmt: skip
     for what, found in (("not deleted", kept), ("not forgotten yet", late)):
         for name, note in tallying.remarks(found.items()):
-            err.print(f"{name}: {what}: {note}", style="red", markup=False)
-    out.print(f"{counted(len(gone), 'picture')} deleted")
+            terminal.complain(f"{name}: {what}: {note}")
+    terminal.say(f"{counted(len(gone), 'picture')} deleted")
+    terminal.answer(
+        {
+            "deleted": [asset.public_id for asset in gone],
+            "not_deleted": {key: outcome.note for key, outcome in kept.items()},
+            "not_forgotten": {key: outcome.note for key, outcome in late.items()},
+        }
+    )
     kinds = {outcome.kind for outcome in kept.values()}
     finish(refused=OutcomeKind.REFUSED in kinds, waiting=bool(late or kept))
 
