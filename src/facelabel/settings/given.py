@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from facelabel.core import nearest
 from facelabel.errors import ConfigurationError
 from facelabel.inputs import reading
@@ -135,6 +133,8 @@ def config_file() -> Path | None:
 
 def own_folder(what: str) -> Path:
     """The user's own folder for data, models or config; ConfigurationError without a home."""
+    import platformdirs  # noqa: PLC0415 - help of commands that know this module needs none
+
     try:
         path = {
             "data": platformdirs.user_data_path,
