@@ -106,3 +106,16 @@ def test_settings_without_effect(facelabel: Program) -> None:
     for command in ("doctor", "people", "library"):
         assert facelabel(command).count(typo) == 1
     assert "without effect" not in facelabel("people")
+
+
+def test_a_key_or_a_pack_that_is_not_there(facelabel: Program) -> None:
+    """The nearest one."""
+    facelabel("keys", "add")
+    key = facelabel.json("keys", "list")[0]["key"]
+    said = facelabel("keys", "remove", key[:-1], status=1)
+    assert f"there is no key {key[:-1]!r}; did you mean {key!r}?" in said
+    assert "there is no key '!'; `facelabel keys` lists them" in facelabel(
+        "keys", "remove", "!", status=1
+    )
+    for arguments in (["models", "pull", "clasic"], ["index", "--rebuild", "--pack", "clasic"]):
+        assert "(.toml); did you mean 'classic'?" in facelabel(*arguments, status=2)

@@ -15,7 +15,7 @@ from tests.waiting import PATIENCE, until
 from facelabel.core.backoff import RetryPolicy
 from facelabel.core.jobs import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
-from facelabel.recognition.worker import Done, Worker, one_at_a_time
+from facelabel.recognition.worker import REASONS, Done, Worker, one_at_a_time
 from facelabel.testing import ManualClock, MemoryQueue
 
 if TYPE_CHECKING:
@@ -573,3 +573,26 @@ def test_what_fails_is_logged_where_nobody_is_told(
     shop.queue.revive()
     assert len([*shop.worker.due(60)]) == 1
     assert len(caplog.messages) == 2
+
+
+def test_why_pictures_are_ignored_is_logged_once(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each reason, and only so many: an account may have thousands of folders."""
+    reasons = [f"reason {number % 20:02}" for number in range(60)]
+    stop = threading.Event()
+
+    def ignore(job: Job) -> Outcome:
+        return Outcome(OutcomeKind.IGNORED, public_id=job.key, note=reasons[int(job.key)])
+
+    def note(job: Job) -> Outcome:
+        return Outcome(OutcomeKind.IGNORED, public_id=job.key, note="no tags of ours")
+
+    worker = Worker(shop.queue, {JobKind.ASSET: ignore, JobKind.TAGS: note}, shop.clock)
+    shop.worker.run_one()
+    for number in range(60):
+        shop.queue.enqueue(JobKind.ASSET, str(number))
+        shop.queue.enqueue(JobKind.TAGS, str(number))
+    worker.run(stop, lambda _: None if shop.queue.pending() else stop.set())
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"{n} is ignored: reason {n:02} (said once)" for n in range(REASONS)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from facelabel import files
+from facelabel.core import nearest
 from facelabel.errors import ConfigurationError, NotFound, Rejected
 from facelabel.inputs import reading
 from facelabel.media.types import ApiKey
@@ -84,7 +85,8 @@ class KeyRing:
         with self._locked():
             left = [key for key in self() if key.key != name]
             if len(left) == len(self()):
-                raise NotFound(f"there is no key {name!r}")
+                near = nearest.question(name, (key.key for key in left))
+                raise NotFound(f"there is no key {name!r}{near or '; `facelabel keys` lists them'}")
             if not left:
                 raise Rejected("this is the only key: add another one first")
             self._write(left)

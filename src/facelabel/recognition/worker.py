@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel.core.jobs import JobKind, JobState
+from facelabel.core.jobs import JobKind, JobState, OutcomeKind
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.recognition.notices import Notices
 from facelabel.recognition.reconcile import Reconciler
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds an idle worker sleeps before it looks again.
 IDLE_SECONDS = 0.5
+#: So many reasons for which pictures are ignored are logged: an account may have many folders.
+REASONS = 10
 
 
 def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
@@ -172,6 +174,8 @@ class Worker:
 
     #: The leases of the jobs in hand.
     leases: Heartbeat = field(init=False, repr=False, compare=False)
+    #: Why pictures were ignored, as far as it was logged.
+    _ignored: set[str] = field(init=False, repr=False, compare=False, default_factory=set)
 
     def __post_init__(self) -> None:
         """Nothing is in hand yet."""
@@ -191,6 +195,7 @@ class Worker:
                 done = None
             if done:
                 log_failure(done)
+                self._log_ignored(done)
                 on_done(done)
             else:
                 stop.wait(IDLE_SECONDS)
@@ -278,6 +283,16 @@ class Worker:
         self.queue.finish(job)
         log.info("%s %s: %s %s", job.kind, job.key, outcome.kind, outcome.public_id)
         return Done(job, outcome)
+
+    def _log_ignored(self, done: Done) -> None:
+        """Log why a picture is ignored: each reason once, and so many at most."""
+        outcome = done.outcome
+        if outcome is None or done.job.kind is not JobKind.ASSET:
+            return
+        is_new = outcome.note not in self._ignored and len(self._ignored) < REASONS
+        if outcome.kind is OutcomeKind.IGNORED and is_new:
+            self._ignored.add(outcome.note)
+            log.warning("%s is ignored: %s (said once)", outcome.public_id, outcome.note)
 
     def _retry(self, job: Job, reason: str, retry_after: float | None = None) -> Done:
         if job.tries >= self.queue.retries.tries:

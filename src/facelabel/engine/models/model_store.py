@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from facelabel.core import nearest
 from facelabel.engine.models import cache_folder, conversion
 from facelabel.engine.models.manifest import builtin_packs, load_pack, sha256_of
 from facelabel.engine.models.manifest_file import MAX_MODEL_BYTES
@@ -369,7 +370,7 @@ def _named(choice: str) -> Pack:
         return load_pack(path)
     raise ConfigurationError(
         f"there is no model pack {choice!r}: choose {AUTO}, {', '.join(builtin_packs())},"
-        " or the path of a pack manifest (.toml)"
+        f" or the path of a pack manifest (.toml){nearest.question(choice, builtin_packs())}"
     )
 
 
