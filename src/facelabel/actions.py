@@ -24,6 +24,7 @@ from facelabel.errors import (
     UnusableFace,
 )
 from facelabel.inputs import reading
+from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -315,6 +316,14 @@ def portraits_by_person(app: App | Records) -> dict[str, list[str]]:
     return photos
 
 
+def other_spellings(app: App, label: str) -> Iterator[str]:
+    """Whether somebody is known under a name that looks the same."""
+    person = names.normalise(label.removeprefix(f"{app.label_policy.prefix}:"))
+    known = {person: [], **portraits_by_person(app)}
+    look = names.skeleton(person)
+    return doubts.spellings({n: p for n, p in known.items() if names.skeleton(n) == look})
+
+
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:
     """Have assets looked at."""
     app.queue.enqueue_all([JobRequest(JobKind.ASSET, key) for key in asset_ids])
@@ -328,10 +337,17 @@ def calibration(app: App, search: SearchRecord) -> OwnCalibration | None:
     return app.engines.measured(search.model.removeprefix("facelabel "))
 
 
-def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]:
+def unsearched(
+    app: App,
+    folder: str,
+    *,
+    again: bool = False,
+    on_searched: Callable[[], object] = lambda: None,
+) -> Iterator[Asset]:
     """Pictures of a folder that were not searched yet, or are out of date; ``again``: all.
 
-    Raises Rejected if the folder is not one that is searched.
+    ``on_searched``: told of each that is left out, as it was searched. Raises Rejected if the
+    folder is not one that is searched.
     """
     label_policy = app.label_policy
     root = label_policy.recognition
@@ -341,20 +357,29 @@ def unsearched(app: App, folder: str, *, again: bool = False) -> Iterator[Asset]
             f" (setting faceRecognitionFolder){nearest.asked(label_policy.near(folder))}"
         )
     for asset in app.library.assets(folder):
-        if label_policy.is_searchable(asset) and (again or app.identifier.needs_search(asset)):
+        if not label_policy.is_searchable(asset):
+            continue
+        if again or app.identifier.needs_search(asset):
             yield asset
+        else:
+            on_searched()
 
 
 def enqueue_unsearched(
-    app: App, folder: str, progress: Callable[[int], None] = lambda _: None, *, again: bool = False
+    app: App,
+    folder: str,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    again: bool = False,
+    on_searched: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Have the unsearched pictures of a folder looked at, page by page; return which: asset_ids.
 
-    ``again``: all of them, as if for the first time. Stopped at any time, what was enqueued is
-    worked all the same.
+    ``again``: all of them, as if for the first time; ``on_searched`` is told of each that is left
+    out. Stopped at any time, what was enqueued is worked all the same.
     """
     found: list[str] = []
-    pictures = unsearched(app, folder, again=again)
+    pictures = unsearched(app, folder, again=again, on_searched=on_searched)
     while page := [asset.asset_id for asset in islice(pictures, PAGE)]:
         if again:
             app.identifier.look_anew(page)

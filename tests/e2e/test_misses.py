@@ -119,3 +119,90 @@ def test_a_key_or_a_pack_that_is_not_there(facelabel: Program) -> None:
     )
     for arguments in (["models", "pull", "clasic"], ["index", "--rebuild", "--pack", "clasic"]):
         assert "(.toml); did you mean 'classic'?" in facelabel(*arguments, status=2)
+
+
+def test_a_tag_that_is_not_on_the_picture(facelabel: Program, samples: Path) -> None:
+    """Says so by its status, and which one may be meant; those that are there go all the same."""
+    facelabel("upload", samples / "obama.jpg", "--public-id", "assets/x", "--tag", "Family Mom",
+              "--tag", "beach")  # fmt: skip
+    said = facelabel("tag-remove", "assets/x", "family mom", "beach", status=1)
+    assert "'family mom' is not on assets/x; did you mean 'Family Mom'?" in said
+    assert "assets/x: Family Mom" in said
+    assert "'car' is not on assets/x\n" in facelabel("tag-remove", "assets/x", "car", status=1)
+    assert "assets/x: no tags" in facelabel("tag-remove", "assets/x", "Family Mom")
+
+
+def test_a_label_in_another_spelling(facelabel: Program, samples: Path) -> None:
+    """Is refused by commands; where a program wrote it, the picture says why it teaches nothing."""
+    wrong = "the tag 'facelabel:Ann' is no label: a label is written 'faceLabel:Ann'"
+    obama = samples / "obama.jpg"
+    facelabel("upload", obama, "--folder", "training", "--public-id", "training/x")
+    assert wrong in facelabel("tag-add", "training/x", "facelabel:Ann", status=1)
+    assert wrong in facelabel("upload", obama, "--tag", "facelabel:Ann", status=1)
+    said = facelabel("upload", obama, "--label", "FaceLabel:Ann", status=1)
+    assert "a label is written 'faceLabel:Ann'" in said
+    assert "there is no picture" in facelabel("show", "assets/obama", status=1)
+    facelabel("tag-add", "training/x", "faceLabel:Ann")
+    facelabel("worker", "--once")
+    assert people(facelabel) == ["Ann"]
+    said = facelabel("upload", samples / "biden.jpg", "--public-id", "assets/y")
+    said = facelabel("tag-add", "assets/y", "faceLabel:Joe")
+    assert "a label teaches only in the training folder 'training', and this is in 'assets'" in said
+
+
+def test_what_is_ignored_has_a_reason(facelabel: Program, samples: Path) -> None:
+    """When it is uploaded, when it is worked, and afterwards."""
+    pictures = [samples / f"{name}.jpg" for name in ("obama", "obama2", "biden")]
+    none_of_ours = "'Assets' is none of our folders: pictures in 'assets' are searched"
+    said = facelabel("upload", *pictures, "--folder", "Assets")
+    assert said.count(none_of_ours) == 1
+    assert "; did you mean 'assets'?" in said
+    said = facelabel("worker", "--once")
+    assert f"3 pictures: left alone: {none_of_ours}" in said
+    assert none_of_ours in facelabel("show", "Assets/obama")
+    unlabelled = "3 portraits have no label and teach nothing: `facelabel upload --label NAME`"
+    assert unlabelled in facelabel("upload", *pictures, "--folder", "training", "--now")
+    assert "not learnt: it has no label" in facelabel("show", "training/obama")
+    told = facelabel.json("upload", pictures[0], "--folder", "photos", "--now")
+    assert "'photos' is none of our folders" in told["pictures"][0]["note"]
+    assert none_of_ours in facelabel("move", "training/obama", "Assets")
+    said = facelabel("upload", pictures[0], "--folder", "trainng", "--label", "Ann", status=1)
+    assert "not in 'trainng'; did you mean 'training'?" in said
+
+
+def test_what_is_empty_says_why(facelabel: Program, portraits: Path, samples: Path) -> None:
+    """And what comes next, from the first command on."""
+    nobody = "nobody is known yet: `facelabel index FOLDER` learns from labelled portraits"
+    empty = "there are no portraits in the library's folder 'training': `facelabel index FOLDER`"
+    assert empty in facelabel("index")
+    assert empty in facelabel("index", "--check", "--dry-run")
+    assert nobody in facelabel("people")
+    assert "there are no pictures in 'assets': `facelabel upload PICTURES`" in facelabel("tag")
+    assert "the library is empty: `facelabel upload PICTURES`" in facelabel("library")
+    assert "there are no pictures in 'training': `facelabel index" in facelabel(
+        "library", "training"
+    )
+    assert "there are no pictures in 'training' and 'assets'" in facelabel("reconcile")
+    assert nobody in facelabel("identify", samples / "obama.jpg")
+    facelabel("upload", samples / "obama.jpg")
+    assert "not searched yet: `facelabel worker --once`" in facelabel("show", "assets/obama")
+    assert nobody in facelabel("tag")
+    facelabel("upload", samples / "biden.jpg", "--folder", "training")
+    assert "1 picture has no label, such as faceLabel:John Doe, in the folder 'training'" in (
+        facelabel("index")
+    )
+
+    facelabel("index", portraits, "--spaces")
+    before = "nothing new: 1 picture was searched before; `facelabel tag --again` searches all"
+    assert before in facelabel("tag")
+    assert before in facelabel("tag", "--dry-run")
+    assert "nothing new" not in facelabel("tag", "--again")
+    assert "no folder 'assets/2062' in the library" in facelabel("tag", "assets/2062", status=1)
+    said = facelabel("library", "trainng", status=1)
+    assert "there is no folder 'trainng' in the library; did you mean 'training'?" in said
+    said = facelabel("library", "--person", "barack obama")
+    assert "there are no pictures of 'barack obama'; did you mean 'Barack Obama'?" in said
+    assert "there are no pictures of 'Joe Biden'\n" in facelabel("library", "--person", "Joe Biden")
+    assert facelabel.json("library", "--person", "barack obama") == []
+    assert nobody not in facelabel("identify", samples / "obama.jpg")
+    assert "index and training folder agree" in facelabel("index")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.bootstrap import data_folder
+from facelabel.media.ports import Directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from facelabel.settings import Settings
 
 
-class Pictures(Protocol):
+class Pictures(Directory, Protocol):
     """What there is in the library."""
 
     def asset(self, asset_id: str) -> Asset | None:
@@ -48,7 +49,7 @@ class Records:
         if self.database is None or self.settings.on_cloudinary:
             from facelabel.bootstrap import remote  # noqa: PLC0415 - Cloudinary's SDK
 
-            return remote.build(self.settings, self.queue, SystemClock()).for_pipeline
+            return remote.build(self.settings, self.queue, SystemClock()).library
         from facelabel.bootstrap import local  # noqa: PLC0415 - most of the store
 
         return local.kept(self.settings, self.database)

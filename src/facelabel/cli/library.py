@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
-from facelabel.cli import agreeing, completion, report, tables, terminal
+from facelabel.bootstrap import core
+from facelabel.cli import agreeing, completion, nothing, report, tables, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, argument, confirm, finish
 from facelabel.cli.tables import Column, Kind
 from facelabel.cli.terminal import application, bar, bold, records
-from facelabel.core import names
+from facelabel.core import names, nearest
 from facelabel.core.counting import counted
 from facelabel.core.jobs import OutcomeKind
 from facelabel.core.model import NameState
 from facelabel.errors import Rejected, Unavailable
 from facelabel.inputs import reading
 from facelabel.inputs.walking import Walk
-from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.records import Records
     from facelabel.core.jobs import Outcome
+    from facelabel.core.label_policy import LabelPolicy
+    from facelabel.core.matching import Rules
     from facelabel.core.model import Asset, SearchRecord
+    from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.settings import Settings
 
 #: Seconds by which the clock of somebody else's library may differ from ours.
@@ -94,7 +97,9 @@ def upload(
     by `facelabel worker`, or at once with --now. Folders are walked through; folders inside them
     are made in the library, too.
     """
-    place, wanted = _place(settings, folder, label), [*tags]
+    label_policy = core.label_policy(settings)
+    label_policy.check_tags(tags)
+    place, wanted = _place(label_policy, folder, label), [*tags]
     if label is not None:
         prefix = settings.face_label_tag_prefix
         wanted.append(names.label(label.removeprefix(f"{prefix}:"), prefix))
@@ -111,6 +116,7 @@ def upload(
         outcomes, summary = _work(app, list(uploaded.values())) if now else ([], "")
         if label is not None and uploaded:
             report.print_warnings(_warnings(app, label))
+    nothing.warn_of_uploads([*uploaded.values()], label_policy)
     results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
     _print_uploads(uploads, results, walk, summary)
     kinds = {outcome.kind for outcome in (*uploads.problems.values(), *outcomes)
@@ -123,17 +129,9 @@ def upload(
 def _warnings(app: App, label: str) -> list[str]:
     """What there is to ask about a name; where that is not known now, the report goes on."""
     try:
-        return list(_other_spellings(app, label))
+        return list(actions.other_spellings(app, label))
     except Unavailable as trouble:
         return [f"whether a name looks like {label!r} is not known: {trouble}"]
-
-
-def _other_spellings(app: App, label: str) -> Iterator[str]:
-    """Whether somebody is known under a name that looks the same."""
-    person = names.normalise(label.removeprefix(f"{app.label_policy.prefix}:"))
-    known = {person: [], **actions.portraits_by_person(app)}
-    look = names.skeleton(person)
-    return doubts.spellings({n: p for n, p in known.items() if names.skeleton(n) == look})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +210,16 @@ def _upload(
     return uploads
 
 
-def _place(settings: Settings, folder: str | None, label: str | None) -> str:
+def _place(label_policy: LabelPolicy, folder: str | None, label: str | None) -> str:
     """The folder to upload to; Rejected if a label would teach nothing there."""
-    training = settings.training_folder
+    training = label_policy.training
     if folder is None:
-        return settings.face_recognition_folder if label is None else training
+        return label_policy.recognition if label is None else training
     place = folder.strip("/")
     if label is not None and not f"{place}/".startswith(f"{training}/" if training else ""):
+        near = nearest.asked(nearest.nearest(place, [training]))
         raise Rejected(
-            f"a label teaches only in the training folder {training!r}, not in {place!r}"
+            f"a label teaches only in the training folder {training!r}, not in {place!r}{near}"
         )
     return place
 
@@ -282,21 +281,19 @@ def _became(outcome: Outcome | None) -> dict[str, object]:
 @click.pass_obj
 def library(settings: Settings, folder: str | None, people: tuple[str, ...], *, only: bool) -> None:
     """List the pictures of the library, or of a FOLDER, with tags and what was found."""
-    wanted = {names.normalise(person) for person in people}
+    place, wanted = (folder or "").strip("/"), {names.normalise(person) for person in people}
     with records(settings) as kept:
-        every = _found(kept, (folder or "").strip("/"))
-        shown = (row for row in every if _shows(row, wanted, only=only))
+        shown = (row for row in _found(kept, place) if _shows(row, wanted, only=only))
+        first = list(islice(shown, 1))
+        if not first:
+            nothing.say(nothing.listed(kept, place, wanted))
+        every = chain(first, shown)
         if terminal.is_for_programs():
             terminal.answer(
-                [{**_public(asset), "names": _names(search)} for asset, search in shown]
+                [{**_public(asset), "names": _names(search)} for asset, search in every]
             )
-        elif (first := next(shown, None)) is None:
-            is_empty = not (wanted or folder)
-            terminal.say(
-                "the library is empty: `facelabel upload`" if is_empty else "no pictures here"
-            )
-        else:
-            _list(chain([first], shown))
+        elif first:
+            _list(every)
 
 
 def _found(kept: Records, folder: str) -> Iterator[tuple[Asset, SearchRecord | None]]:
@@ -356,6 +353,7 @@ def show(settings: Settings, ident: str) -> None:
         search = app.ledger.search(asset.asset_id)
         marks = app.ledger.names(asset.asset_id)
         enrolments, rules = actions.enrolments(app), app.gallery.rules()
+        unnamed = nothing.why_unnamed(asset, app.label_policy)
         own = actions.calibration(app, search) if search else None
     enrolment = next((e for e in enrolments if e.asset_id == asset.asset_id), None)
     found = {"enrolment": enrolment, "search": search, "our_names": dict(marks)}
@@ -370,17 +368,25 @@ def show(settings: Settings, ident: str) -> None:
     if enrolment:
         terminal.say(bold("learnt as"), f"{enrolment.person} ({enrolment.face_id})")
     if search:
-        terminal.say(bold("searched"), f"{search.model}, threshold/margin {search.rules}")
-        if own:
-            terminal.say(report.calibrated(own))
-        if sentence := report.asked(rules, search.portraits):
-            terminal.say(sentence)
-        report.print_faces(search.faces, {e.face_id: e.public_id for e in enrolments})
-        for face in search.left_out:
-            terminal.say(f"left out: {', '.join(face.reasons)}")
+        _print_search(search, rules, own, {e.face_id: e.public_id for e in enrolments})
+    if not (enrolment or search or asset.context.get(names.ERROR_KEY)):
+        terminal.say(unnamed)
     refused = sorted(name for name, state in marks.items() if state is NameState.REFUSED)
     if refused:
         terminal.say(f"not them, said a person: {', '.join(refused)}")
+
+
+def _print_search(
+    search: SearchRecord, rules: Rules, own: OwnCalibration | None, references: Mapping[str, str]
+) -> None:
+    terminal.say(bold("searched"), f"{search.model}, threshold/margin {search.rules}")
+    if own:
+        terminal.say(report.calibrated(own))
+    if sentence := report.asked(rules, search.portraits):
+        terminal.say(sentence)
+    report.print_faces(search.faces, references)
+    for face in search.left_out:
+        terminal.say(f"left out: {', '.join(face.reasons)}")
 
 
 def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
@@ -396,8 +402,9 @@ def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
 def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     """Add tags to a picture."""
     with application(settings) as app:
-        app.library.add_tags(actions.find(app, ident).asset_id, tags)
-        _print_tags(app, ident)
+        asset, policy = actions.add_tags(app, ident, tags), app.label_policy
+    _print_tags(asset)
+    nothing.warn_of_label(asset, policy)
 
 
 @click.command("tag-remove", cls=Command, examples=['tag-remove assets/party "John Doe"'])
@@ -410,12 +417,14 @@ def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     A name that we wrote and you remove is never written to that picture again.
     """
     with application(settings) as app:
-        app.library.remove_tags(actions.find(app, ident).asset_id, tags)
-        _print_tags(app, ident)
+        asset, missing = actions.remove_tags(app, ident, tags)
+    for said in missing:
+        terminal.complain(said)
+    _print_tags(asset)
+    finish(refused=bool(missing))
 
 
-def _print_tags(app: App, ident: str) -> None:
-    asset = actions.find(app, ident)
+def _print_tags(asset: Asset) -> None:
     terminal.say(f"{asset.public_id}: {', '.join(asset.tags) or 'no tags'}")
     terminal.answer({"public_id": asset.public_id, "tags": asset.tags})
 
@@ -433,6 +442,7 @@ def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
             asset = app.library.move(found.asset_id, folder.strip("/"))
             moved.append({"public_id": asset.public_id, "asset_folder": asset.folder})
             terminal.say(f"{asset.public_id} is in {asset.folder or 'the root folder'}")
+            nothing.warn_of_folders([asset], app.label_policy)
 
 
 @click.command(cls=Command, examples=["rename assets/img_1 assets/party"])

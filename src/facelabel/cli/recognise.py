@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facelabel import actions
-from facelabel.cli import agreeing, report
+from facelabel.cli import agreeing, nothing, report, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish, json_option
 from facelabel.cli.terminal import application, bar, err, out, print_json, records
@@ -196,7 +197,7 @@ def _settle(app: App, title: str) -> bool:
 def _check(app: App, *, dry_run: bool) -> None:
     stopped = not dry_run and _settle(app, "working the queue")  # what is on its way is no drift
     drift = app.reconciler.check()
-    _print_drift(drift)
+    _print_drift(drift, nothing.learnt(app))
     if dry_run:
         todo = len(drift.missing) + len(drift.extra) + len(drift.lost)
         report.print_costs(actions.costs(app, portraits=todo))
@@ -211,9 +212,9 @@ def _check(app: App, *, dry_run: bool) -> None:
     finish(refused=refused or not (drift.clean or stopped), waiting=stopped)
 
 
-def _print_drift(drift: Drift) -> None:
+def _print_drift(drift: Drift, why_nobody: str) -> None:
     if drift.clean:
-        out.print("index and training folder agree")
+        out.print(why_nobody or "index and training folder agree", markup=False)
     counts = (
         (drift.missing, "labelled, not learnt"),
         (drift.extra, "learnt, but image or label is gone"),
@@ -305,6 +306,7 @@ def identify(
             if draw:
                 path = _unused(draw, file.stem, drawn)
                 waiting |= not _save(path, app.annotate(data, seen.faces))
+        nothing.warn_if_nobody_is_known(app)
     print_json(results)
     report.print_left_out(walk.left_out)
     refused = walk.failed or any("error" in result for result in results)
@@ -370,23 +372,34 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool, y
             _plan_search(app, place, again=again)
             return
         agreed = agreeing.agreed(app, yes=yes)
+        searched = itertools.count()
         with bar("listing") as listed:
-            actions.enqueue_unsearched(app, place, lambda n: listed(n, None), again=again)
+            found = actions.enqueue_unsearched(
+                app, place, lambda n: listed(n, None), again=again, on_searched=searched.__next__
+            )
         with tallying.working(app, "searching") as tally:
             tallying.drain(app, tally)
         if left := app.queue.pending({JobKind.ASSET}):
             some = counted(left, "picture is", "pictures are")
             out.print(f"{some} with other workers or left for later: `facelabel jobs list --all`")
-        out.print(tallying.summary(app, tally))
+        if found:
+            nothing.warn_if_nobody_is_known(app)
+        said = tallying.summary(app, tally)
+        if said == tallying.NOTHING and not found:
+            said = nothing.searched(app, place, next(searched))
+        out.print(said, markup=False)
     finish(refused=tally.refused or not agreed, waiting=tally.waiting)
 
 
 def _plan_search(app: App, place: str, *, again: bool) -> None:
+    searched = itertools.count()
     with bar("listing") as listed:
         work = []
-        for asset in actions.unsearched(app, place, again=again):
+        for asset in actions.unsearched(app, place, again=again, on_searched=searched.__next__):
             work.append(asset)
             listed(len(work), None)
+    if not work:
+        terminal.remark(nothing.searched(app, place, next(searched)), style="yellow")
     ids = [asset.asset_id for asset in work]
     known = app.ledger.searches(ids)
     for asset in work[:_SHOWN]:
@@ -410,7 +423,7 @@ def people(settings: Settings, *, as_json: bool) -> None:
         print_json([{"name": name, "photos": photos[name]} for name in sorted(photos)])
         return
     if not photos:
-        out.print("nobody is known yet: `facelabel index FOLDER` learns from labelled portraits")
+        out.print(nothing.NOBODY)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("person")
     table.add_column("photos", justify="right")

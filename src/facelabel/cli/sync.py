@@ -10,7 +10,7 @@ import click
 
 from facelabel import actions
 from facelabel.bootstrap.connecting import Connector, looks_like_ours
-from facelabel.cli import agreeing, report, terminal
+from facelabel.cli import agreeing, nothing, report, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish
 from facelabel.cli.terminal import application, bar
@@ -45,6 +45,8 @@ def reconcile(settings: Settings, *, dry_run: bool, force: bool) -> None:
         found = asdict(missed)
         terminal.answer(found)
         _print_missed(missed)
+        if not missed.listed:
+            terminal.warn(nothing.kept(app.label_policy))
         if dry_run:
             report.print_costs(actions.costs(app, pictures=[*missed.changed, *missed.gone]))
             return

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What becomes of the rest.
 LATER = "what is left waits: run the same command again later"
+#: What a run came to in which no job was worked.
+NOTHING = "nothing to do"
 #: What a job is about that is not about one picture.
 _ABOUT = {
     JobKind.SWEEP: "deciding again",
@@ -68,6 +70,8 @@ class Tally:
         #: What became of pictures, by asset_id, and how many names are on those searched.
         self._kinds: dict[str, OutcomeKind] = {}
         self._names: dict[str, int] = {}
+        #: Why pictures were left alone, with what they are called.
+        self._ignored: dict[str, tuple[str, str]] = {}
         #: How jobs failed last time.
         self._failed: dict[tuple[JobKind, str], Done] = {}
         self._told: set[tuple[str, str]] = set()
@@ -122,6 +126,8 @@ class Tally:
         self._faces += outcome.left_out
         if job.kind is not JobKind.ASSET:
             return
+        if outcome.kind is OutcomeKind.IGNORED:
+            self._ignored[job.key] = (outcome.public_id or job.key, outcome.note)
         if outcome.kind is OutcomeKind.IDENTIFIED:
             self._names[job.key] = len(outcome.names)
         if outcome.kind is OutcomeKind.UNCHANGED:  # what we wrote ourselves comes back
@@ -142,7 +148,9 @@ class Tally:
         return self._titles.get(job.key) or done.public_id or _ABOUT.get(job.kind) or job.key
 
     def tell(self) -> None:
-        """Say what waits, and what subscribers could not be told, each reason once."""
+        """Say what was left alone, what waits, what could not be told: each reason once."""
+        for title, reason in once(self._ignored.values()):
+            terminal.warn(f"{title}: left alone: {reason}")
         pictures, notices = list[tuple[str, str]](), list[tuple[str, str]]()
         for done in self._failed.values():
             said = (self._title(done), actions.reason(done))
@@ -181,7 +189,7 @@ class Tally:
             parts.append(people_known(people))
         if self._faces:
             parts.append(faces_left_out(self._faces))
-        return "; ".join(parts) or "nothing to do"
+        return "; ".join(parts) or NOTHING
 
     def result(self) -> dict[str, object]:
         """All of it for programs: how many pictures came to which outcome, and names on them."""
