@@ -1,4 +1,15 @@
-"""Rekognition's face operations with an engine, the galleries and an index over their vectors."""
+"""Rekognition's face operations with an engine, the galleries and an index over their vectors.
+
+Which faces of an image are good enough is a filter's to say. AUTO is what the engine itself calls
+good enough to enrol. The other bars are steps around it: MEDIUM about the same, LOW takes faces
+that a person still recognises, HIGH only those as good as a plain portrait. Every bar but NONE
+refuses the faces that the engine finds too small.
+
+A search compares with faces that passed a bar when they were indexed. Where two images are
+compared, and among faces on their way into an index, nobody has chosen either side: there a filter
+asks for :class:`facelabel.core.quality.Comparable` as well. Whoever asks for LOW takes less sharp
+faces than that rule does, but none in which the embedder sees nobody.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +17,12 @@ import hashlib
 import math
 import struct
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from facelabel.core.model import Reason
+from facelabel.core.quality import QualityThresholds
 from facelabel.errors import NotFound, UnusableFace
-from facelabel.gallery import quality_filter as bars
 from facelabel.gallery.recognizer import LocalGallery
 from facelabel.rekognition import external_ids
 from facelabel.rekognition.types import (
@@ -21,15 +34,17 @@ from facelabel.rekognition.types import (
     Indexed,
     IndexedFace,
     NewFace,
+    QualityFilter,
     User,
     UserMatch,
     UserStatus,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.core.model import Analysis, Face, Template
+    from facelabel.core.quality import Comparable
     from facelabel.gallery.ports import FaceEngine, FaceUsers, Galleries, VectorIndex
     from facelabel.rekognition.types import (
         Association,
@@ -37,7 +52,6 @@ if TYPE_CHECKING:
         FaceCollection,
         FaceRecord,
         Gallery,
-        QualityFilter,
     )
 
 #: Faces of one image that are indexed, detected or compared.
@@ -46,6 +60,19 @@ MAX_FACES = 100
 #: Of the ids of faces that clients index. Enrolled ones have another one, as their ids come of a
 #: person's name where these come of an external id and a place in the picture.
 _FACES = uuid.UUID("c2a4b8de-1d63-5f0a-9c1e-6b0f4a7e2d35")
+#: The engine has judged the size by now.
+_NO_MATTER = (0, 0)
+_BARS = {
+    QualityFilter.LOW: QualityThresholds(
+        confidence=60, sharpness=25, brightness=10, yaw=60, pitch=50
+    ),
+    QualityFilter.MEDIUM: QualityThresholds(
+        confidence=70, sharpness=40, brightness=15, yaw=45, pitch=40
+    ),
+    QualityFilter.HIGH: QualityThresholds(
+        confidence=85, sharpness=55, brightness=25, yaw=30, pitch=25
+    ),
+}
 
 
 class LocalCollections:
@@ -99,7 +126,7 @@ class LocalCollections:
         model = self._galleries.find(collection).model
         engine = self._local.engine(model)
         limit = min(max_faces or MAX_FACES, MAX_FACES)
-        chosen, unindexed = bars.selected(engine.analyse(image), quality, limit, engine.comparable)
+        chosen, unindexed = _selected(engine.analyse(image), quality, limit, engine.comparable)
         new = _new_faces(collection, image, external_image_id, chosen)
         records = self._galleries.add(collection, new)
         faces = zip(records, (template.face for _, template in chosen), strict=True)
@@ -149,7 +176,7 @@ class LocalCollections:
         """Search for the largest face of an image; UnusableFace if it shows none."""
         gallery = self._galleries.find(collection)
         analysis = self._local.engine(gallery.model).analyse(image)
-        probe = _usable(analysis, bars.passing(analysis, quality))[0]
+        probe = _usable(analysis, _passing(analysis, quality))[0]
         near = self._local.nearest(gallery.model, gallery.number, probe.vector, threshold, limit)
         return ImageSearch(probe.face, _face_matches(self._galleries, gallery, near), gallery.model)
 
@@ -167,7 +194,7 @@ class LocalCollections:
         """
         engine = self._local.engine(None)
         (probe, *_), faces = (
-            _usable(seen, bars.comparable(seen, quality, engine.comparable))[:MAX_FACES]
+            _usable(seen, _comparable(seen, quality, engine.comparable))[:MAX_FACES]
             for seen in (engine.analyse(source), engine.analyse(target))
         )
         compared = [
@@ -254,9 +281,9 @@ class LocalCollections:
         """Search users for the largest face of an image; none in it is a result."""
         gallery = self._galleries.find(collection)
         analysis = self._local.engine(gallery.model).analyse(image)
-        probe = next(iter(bars.passing(analysis, quality)), None)
+        probe = next(iter(_passing(analysis, quality)), None)
         matches = self._user_matches(gallery, probe.vector, threshold, limit) if probe else ()
-        unsearched = bars.others(analysis, probe, quality)
+        unsearched = _others(analysis, probe, quality)
         return ImageUserSearch(probe.face if probe else None, matches, unsearched, gallery.model)
 
     def tags(self, collection: str) -> Mapping[str, str]:
@@ -336,3 +363,77 @@ def _similarity(engine: FaceEngine) -> Callable[[bytes, bytes], float]:
         return engine.similarity(math.dist(layout.unpack(one), layout.unpack(other)))
 
     return similarity
+
+
+# ---- what a filter lets pass
+
+
+def _reasons(face: Face, quality: QualityFilter) -> tuple[Reason, ...]:
+    """Return what is too poor in a face for this filter; nothing where it passes."""
+    if quality is QualityFilter.NONE:
+        return ()
+    if quality is QualityFilter.AUTO:
+        return face.reasons
+    return tuple(_below(_BARS[quality], face))
+
+
+def _passing(analysis: Analysis, quality: QualityFilter) -> list[Template]:
+    """Return the faces to search for that pass, largest first."""
+    return [template for template in analysis.templates if not _reasons(template.face, quality)]
+
+
+def _comparable(analysis: Analysis, quality: QualityFilter, rule: Comparable) -> list[Template]:
+    """Return the faces that pass and can be compared with those of another image, largest first."""
+    return [one for one in analysis.templates if not _against(one, quality, rule)]
+
+
+def _selected(
+    analysis: Analysis, quality: QualityFilter, limit: int, rule: Comparable
+) -> tuple[list[tuple[int, Template]], list[Face]]:
+    """Return up to ``limit`` faces with their places in the analysis, and the others with reasons.
+
+    Of too many the poorest are left out first, then the smallest.
+    """
+    templates = analysis.templates
+    against = [_against(template, quality, rule) for template in templates]
+    good = [at for at, why in enumerate(against) if not why]
+    ranked = sorted((len(templates[at].face.reasons), at) for at in good)
+    best = {at for _, at in ranked[:limit]}
+    left = [at for at in range(len(templates)) if at not in best]
+    return (
+        [(at, templates[at]) for at in good if at in best],
+        [
+            *(_with(templates[at].face, against[at]) for at in left),
+            *(_with(face, ()) for face in analysis.left_out),
+        ],
+    )
+
+
+def _against(template: Template, quality: QualityFilter, rule: Comparable) -> tuple[Reason, ...]:
+    """What the filter and the rule have against a face; each reason once."""
+    if quality is QualityFilter.NONE:
+        return ()
+    if quality is QualityFilter.LOW:
+        rule = replace(rule, sharpness=_BARS[quality].sharpness)
+    return tuple(dict.fromkeys((*_reasons(template.face, quality), *rule.reasons(template))))
+
+
+def _others(
+    analysis: Analysis, searched: Template | None, quality: QualityFilter
+) -> tuple[Face, ...]:
+    """Return the faces that were not searched for, with the filter's reasons."""
+    unsearched = (template.face for template in analysis.templates if template is not searched)
+    return (
+        *(replace(face, reasons=_reasons(face, quality)) for face in unsearched),
+        *(_with(face, ()) for face in analysis.left_out),
+    )
+
+
+def _with(face: Face, why: tuple[Reason, ...]) -> Face:
+    return replace(face, reasons=why or (Reason.EXCEEDS_MAX_FACES,))
+
+
+def _below(bar: QualityThresholds, face: Face) -> Iterator[Reason]:
+    if Reason.SMALL_BOUNDING_BOX in face.reasons:
+        yield Reason.SMALL_BOUNDING_BOX
+    yield from bar.reasons(face, _NO_MATTER)
