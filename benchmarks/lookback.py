@@ -23,20 +23,19 @@ import numpy as np
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.faces.template_rows import StoreProbes
 from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
-from facelabel.core import calibration, matching
+from facelabel.core import calibration, naming
 from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import LabelPolicy
-from facelabel.core.model import Analysis, SearchRecord, Template
+from facelabel.core.model import Analysis, Basis, SearchRecord, Template
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_analysis, encode_face
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
-from facelabel.recognition import lookback
 from facelabel.recognition.live_gallery import SWEEP_KEY
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
@@ -191,13 +190,15 @@ class World:
         probe_results = self.recognizer.search_stored(HOME, first)
         for search in first:
             probe_result = probe_results[search.asset_id]
+            faces, portraits = probe_result.faces, probe_result.portraits
             line = SearchRecord(
                 search.asset_id, search.public_id, search.version, HOME, generation,
                 self.pipeline.label_policy.fingerprint, probe_result.model,
-                matching.assign(probe_result.faces, rules, portraits=probe_result.portraits),
-                portraits=probe_result.portraits,
+                naming.assign(faces, rules, portraits=portraits), portraits=portraits,
             )  # fmt: skip
-            self.ledger.record(line, lookback.basis(probe_result, rules))
+            assert probe_result.note is not None
+            basis = Basis(probe_result.note, *naming.standing(faces, rules, portraits))
+            self.ledger.record(line, basis)
 
     def quiet(self) -> int:
         """Work until nothing is left; how many jobs that took."""

@@ -23,7 +23,7 @@ from sqlalchemy import insert
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.faces.template_rows import StoreProbes
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.model import Analysis, Template

@@ -8,7 +8,7 @@ repository). Two tables for each pack:
 * Scores. Each picture of the people of ``families`` and of ``groups`` (``same_person``) is
   searched among all others, those of ``portraits`` included, with each way to score a person by
   the distances of several references.
-* Margins. What ``facelabel.core.matching`` names with each threshold and margin: probes, strangers
+* Margins. What ``facelabel.core.naming`` names with each threshold and margin: probes, strangers
   and sheets of ``portraits``, the group photo of ``families``, each family portrait among all
   others, and each family portrait among those of everybody else, relatives included.
 """
@@ -29,7 +29,7 @@ import numpy as np
 
 from facelabel import actions, settings
 from facelabel.bootstrap.app import opened
-from facelabel.core.matching import Rules
+from facelabel.core.naming import Rules
 from facelabel.evaluation import identification, labelled, photos
 from facelabel.evaluation.identification import Namer, build_gallery
 from facelabel.evaluation.rates import Distances, equal_error

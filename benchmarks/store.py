@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
-from facelabel.adapters.store.library import outbox
+from facelabel.adapters.store.library import transaction
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.jobs import JobKind
@@ -81,7 +81,7 @@ def measure_library(database: Database, queue: StoreQueue, root: Path) -> None:
         root,
         SystemClock(),
         on_change=lambda connection, change: queue.enqueue_all_in(
-            connection, [*outbox.requests(change, "a change")]
+            connection, [*transaction.requests(change, "a change")]
         ),
         check=lambda _: ImageHeader("jpg", 640, 480),
     )

@@ -29,8 +29,8 @@ import platformdirs
 
 from facelabel.core import calibration, false_matches
 from facelabel.core.calibration import FALSE_MATCH_RATES
-from facelabel.core.matching import Rules, assign
 from facelabel.core.model import Hit, ProbeFace
+from facelabel.core.naming import Rules, assign
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs
 from facelabel.engine.models.model_store import ModelStore

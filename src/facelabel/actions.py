@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from facelabel import absence
 from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.core import USUAL_FACES
-from facelabel.core import matching, names, nearest
+from facelabel.core import names, naming, nearest
 from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
 from facelabel.core.model import Identification, Person
 from facelabel.errors import (
@@ -100,7 +100,7 @@ def identify(app: App, data: bytes) -> Identification:
     scope, rules = app.gallery.searched_for_nobody()
     with app.gallery.expected(scope.collection):
         probe_result = app.recognizer.identify(scope.collection, data)
-    faces = matching.assign(probe_result.faces, rules, portraits=probe_result.portraits)
+    faces = naming.assign(probe_result.faces, rules, portraits=probe_result.portraits)
     return Identification(
         faces, probe_result.left_out, probe_result.model, probe_result.calls, probe_result.portraits
     )
@@ -116,7 +116,7 @@ def search(app: App, image: bytes) -> tuple[Candidate, ...]:
         probe_result = app.recognizer.identify(live, image)
     if not probe_result.faces:
         raise UnusableFace("there is no face on it that can be compared")
-    return matching.rank(probe_result.faces[0].hits)
+    return naming.rank(probe_result.faces[0].hits)
 
 
 def search_embedding(app: App, vector: bytes) -> tuple[Candidate, ...]:
@@ -130,7 +130,7 @@ def search_embedding(app: App, vector: bytes) -> tuple[Candidate, ...]:
     live = app.gallery.collection()
     with app.gallery.expected(live):
         hits = app.local_faces.search(live, vector)
-    return matching.rank(hits)
+    return naming.rank(hits)
 
 
 def add_portrait(

@@ -19,15 +19,13 @@ import uvicorn
 from tests.contract.test_library import LibraryContract, now
 from tests.waiting import PATIENCE, until
 
-from facelabel.adapters.cloudinary import transport
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.adapters.cloudinary.client import Client
-from facelabel.adapters.cloudinary.delivery import delivery_hosts
-from facelabel.adapters.cloudinary.library import CloudinaryLibrary
+from facelabel.adapters.cloudinary.client import Client, install
+from facelabel.adapters.cloudinary.library import CloudinaryLibrary, delivery_hosts
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.fetcher import Fetcher
-from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.transaction import StoreMessages
 from facelabel.cloudinary.transformations import Rendered
 from facelabel.errors import NotFound, Rejected, UnreadableImage
 from facelabel.media.types import ApiKey, ImageHeader
@@ -147,7 +145,7 @@ def connected(url: str, clock: ManualClock) -> CloudinaryLibrary:
     def download(url: str) -> bytes:
         return fetcher.fetch(url).data.removeprefix(JPEG)
 
-    transport.install()
+    install()
     client = Client(account, timeout=PATIENCE, clock=clock)
     return CloudinaryLibrary(client, download, clock, page=PAGE)
 

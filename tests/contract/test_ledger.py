@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from tests.conftest import PAGE
 from tests.integration.aws.moto_server import new_table
 
-from facelabel.adapters.aws import codec
+from facelabel.adapters.aws import table
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.core.model import (
@@ -214,6 +214,21 @@ class LedgerContract:
         live.enrol(LIVE, replace(enrolment("a"), version=2))
         assert list(live.faces_to_delete(LIVE)) == []
         assert list(live.enrolments(LIVE)) == [replace(enrolment("a"), version=2)]
+
+    def test_what_is_there_no_more_is_not_replaced(self, live: Ledger) -> None:
+        first, second = enrolment("a", "f1"), enrolment("a", "f2", person="Ben")
+        renamed = replace(first, public_id="moved")
+        assert not live.enrol(LIVE, renamed, instead_of=first)
+        assert live.enrolment(LIVE, "a") is None
+        assert live.enrol(LIVE, first)
+        assert live.enrol(LIVE, second, instead_of=first)
+        live.begin_enrolment(LIVE, "a", "Cid")
+        before = live.gallery()
+        assert not live.enrol(LIVE, renamed, instead_of=first)
+        assert (live.enrolment(LIVE, "a"), live.gallery()) == (second, before)
+        assert (live.intention(LIVE, "a"), list(live.faces_to_delete(LIVE))) == ("Cid", ["f1"])
+        assert live.enrol(LIVE, second, instead_of=second)
+        assert (live.intention(LIVE, "a"), live.gallery()) == (None, before)
 
     def test_a_leftover_enrolled_again_is_none(self, live: Ledger) -> None:
         live.enrol(LIVE, enrolment("a"))
@@ -603,7 +618,7 @@ searches = st.builds(
 
 @given(searches)
 def test_a_search_is_unpacked_as_it_was_packed(found: SearchRecord) -> None:
-    assert codec.unpack(codec.pack(found)) == found
+    assert table.unpack_search(table.pack_search(found)) == found
 
 
 def test_a_template_reads_as_it_was_written_and_as_it_was_before_norms() -> None:

@@ -15,8 +15,7 @@ from tests.contract.test_library import NearLibraryContract, ids, now
 
 from facelabel.adapters.store.library import asset_rows
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.originals import MARK, Originals
-from facelabel.adapters.store.library.released import UnusedOriginals
+from facelabel.adapters.store.library.originals import MARK, Originals, UnusedOriginals
 from facelabel.adapters.store.library.transaction import Steps
 from facelabel.adapters.store.sql.database import PAGE
 from facelabel.errors import NotFound, OriginalMissing, Rejected, Unavailable, UnreadableImage

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from tests.conftest import PAGE
 
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.faces.template_rows import StoreProbes
 from facelabel.adapters.store.sql import schema
 from facelabel.core.model import Analysis, Asset, EnrolledFace, Template
 from facelabel.errors import AlreadyExists, NotFound

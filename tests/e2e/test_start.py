@@ -120,6 +120,12 @@ def test_commands_that_only_look(program: Program, command: str) -> None:
     assert not [name for name in names if name.startswith(faces)]
 
 
+def test_a_region_in_the_environment_needs_no_sdk(program: Program) -> None:
+    """It is checked that there is one."""
+    chosen = {"FACELABEL_FACES": "rekognition", "AWS_DEFAULT_REGION": "eu-central-1"}
+    assert packages(loaded(program, "people", **chosen)) <= RECORDS
+
+
 def test_with_an_account_people_and_jobs_need_no_sdk(program: Program) -> None:
     """What is known is known here."""
     program.environment["CLOUDINARY_URL"] = "cloudinary://k:s@nobody?upload_prefix=http://x.invalid"

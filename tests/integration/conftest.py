@@ -15,8 +15,8 @@ from tests.waiting import PATIENCE, until
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.fetcher import Fetcher
-from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.transaction import StoreMessages
 from facelabel.images import Limits, decoding
 from facelabel.media.types import ApiKey, ImageHeader
 from facelabel.rendering.renderer import PillowRenderer

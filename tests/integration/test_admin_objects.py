@@ -13,8 +13,8 @@ from PIL import Image
 from tests import loopback
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.store.library import channels as store
-from facelabel.adapters.store.library.channels import Signed
+from facelabel.adapters.store.library import transaction as store
+from facelabel.adapters.store.library.transaction import Signed
 from facelabel.media.types import DocumentKind
 from facelabel.web.cloudinary_api.admin import triggers
 
@@ -331,7 +331,7 @@ def arrive(sqlite: Database) -> Callable[..., None]:
     def add(channel: str, number: int = 1) -> None:
         told = [Signed(b'{"notification_type":"upload"}', "1700000000", "abc")] * number
         with sqlite.transaction() as connection:
-            store.add(connection, channel, told, time.time())
+            store.add_messages(connection, channel, told, time.time())
 
     return add
 

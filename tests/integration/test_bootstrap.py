@@ -20,8 +20,8 @@ from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store.faces.galleries import StoreGalleries
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql.database import Database
-from facelabel.bootstrap import engines as engines_
-from facelabel.bootstrap.app import opened
+from facelabel.bootstrap import records
+from facelabel.bootstrap.app import face_engines, opened
 from facelabel.cli import report
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs, former_packs
@@ -47,7 +47,7 @@ def uncalibrated(folder: Path) -> Engines:
 
 def engines(folder: Path, models: Path | None = None, pack: str = "auto") -> Engines:
     flags = {"data": folder, "models": models or folder, "pack": pack}
-    return engines_.build(settings.load(flags), lambda *_: None, lambda _: None)
+    return face_engines(settings.load(flags), lambda *_: None, lambda _: None)
 
 
 def calibrated(made: Engines) -> dict[str, bool]:
@@ -377,6 +377,23 @@ def test_a_data_folder_goes_on_with_what_it_began_with(
 def test_the_region_is_asked_for(bare: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match=r"region.*AWS_DEFAULT_REGION"):
         who_knows(monkeypatch, COLLECTION | KEYS)
+
+
+def test_commands_that_only_look_ask_for_it_too(
+    bare: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chosen = settings.load({"faces": "rekognition"})
+    with pytest.raises(ConfigurationError, match=r"region.*AWS_DEFAULT_REGION"):
+        records.opened(chosen).__enter__()
+    file = tmp_path / "config"
+    file.write_text("[default]\nregion = eu-central-1\n")
+    with monkeypatch.context() as named:
+        named.setenv("AWS_CONFIG_FILE", str(file))
+        with records.opened(chosen) as found:
+            assert found.ledger.collection() is None
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    with records.opened(chosen) as found:
+        assert found.ledger.collection() is None
 
 
 def without_amazons_sdk(folder: Path) -> Path:

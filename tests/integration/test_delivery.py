@@ -24,8 +24,8 @@ from tests.waiting import PATIENCE, until
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
-from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
+from facelabel.adapters.store.library.transaction import StoreMessages
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core.model import Box
 from facelabel.images import Limits, decoding

@@ -11,8 +11,7 @@ from sqlalchemy import text
 
 from facelabel.adapters.store.installation import NEWEST, Installation
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.originals import MARK, Originals
-from facelabel.adapters.store.library.released import UnusedOriginals
+from facelabel.adapters.store.library.originals import MARK, Originals, UnusedOriginals
 from facelabel.adapters.store.library.transaction import Steps
 from facelabel.adapters.store.sql.database import Database
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected, Unavailable

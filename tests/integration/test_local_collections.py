@@ -15,7 +15,7 @@ from tests.photographs import PEOPLE
 
 from facelabel.adapters.store.faces.face_users import StoreUsers
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.faces.template_rows import StoreProbes
 from facelabel.core.model import Asset, Reason, Template
 from facelabel.core.quality import Comparable
 from facelabel.errors import AlreadyExists, NotFound, UnreadableImage, UnusableFace

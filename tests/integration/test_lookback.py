@@ -27,7 +27,7 @@ from tests.lives import work_off
 from tests.unit.test_convergence import Crash, Fate, fated
 
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.faces.template_rows import StoreProbes
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database

@@ -13,8 +13,8 @@ import pytest
 from cloudinary import utils
 from sqlalchemy import func, select
 
-from facelabel.adapters.store.library import channels
-from facelabel.adapters.store.library.channels import Signed, StoreMessages
+from facelabel.adapters.store.library import transaction
+from facelabel.adapters.store.library.transaction import Signed, StoreMessages
 from facelabel.adapters.store.sql import schema
 from facelabel.cloudinary import signing
 from facelabel.testing import ManualClock
@@ -52,7 +52,7 @@ def put(database: Database, clock: ManualClock, channel: str, *names: str) -> No
         for body in bodies
     ]
     with database.transaction() as connection:
-        channels.add(connection, channel, signed, clock.now())
+        transaction.add_messages(connection, channel, signed, clock.now())
 
 
 def names(received: Sequence[Json]) -> list[object]:
@@ -154,7 +154,7 @@ def test_messages_that_nobody_fetches_are_dropped_in_the_end(
     database: Database, clock: ManualClock, box: StoreMessages
 ) -> None:
     put(database, clock, "faces", "old")
-    clock.sleep(channels.KEPT + 1)
+    clock.sleep(transaction.KEPT + 1)
     put(database, clock, "faces", "new")
     put(database, clock, "faces")
     assert names(box.receive("faces")) == ["new"]

@@ -12,8 +12,7 @@ from cloudinary import utils
 from sqlalchemy import insert
 
 from facelabel.adapters.store.jobs import StoreQueue
-from facelabel.adapters.store.library.channels import StoreMessages
-from facelabel.adapters.store.library.outbox import Outbox
+from facelabel.adapters.store.library.transaction import Outbox, StoreMessages
 from facelabel.adapters.store.sql import schema
 from facelabel.core.jobs import Job, JobKind
 from facelabel.core.model import Asset

@@ -16,7 +16,8 @@ from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.keys import KeyRing
 from facelabel.adapters.store.library.originals import Originals
 from facelabel.adapters.store.sql.database import Database
-from facelabel.bootstrap import data_folder, engines
+from facelabel.bootstrap import data_folder
+from facelabel.bootstrap.app import face_engines
 from facelabel.core.model import Template
 from facelabel.engine.engine import Engine
 from facelabel.engine.models.manifest import builtin_packs
@@ -96,8 +97,8 @@ def fill(folder: Path) -> None:
     with closing(Database(f"sqlite:///{folder / 'facelabel.db'}")) as database:
         originals = Originals(folder / "originals")
         originals.make()
-        with originals.staged(ETAG, b"picture") as staged:
-            staged.place()
+        with originals.staged(ETAG, b"picture") as put:
+            put()
         keys = KeyRing(folder / "keys.json")
         keys.ensure()
         keys.add()
@@ -109,7 +110,7 @@ def fill(folder: Path) -> None:
         templates.add("people", [NewFace("face", "", None, "Ann", template)])
         number = templates.find("people").number
         MatrixIndex(templates, folder / "vectors").search(number, [vector(1, 0)], 1)
-        engines.build(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
+        face_engines(load({"data": folder}), lambda *_: None, lambda _: None).calibrate("m/1", ())
         del database
 
 
@@ -206,7 +207,7 @@ def test_models_that_may_not_be_read_are_not_called_missing(cache: Path, what: s
 
 def test_models_that_changed_are_not_loaded(cache: Path, tmp_path: Path) -> None:
     settings = load({"data": tmp_path, "models": cache, "pack": "classic"})
-    engine = engines.build(settings, lambda *_: None, lambda _: None)(None)
+    engine = face_engines(settings, lambda *_: None, lambda _: None)(None)
     assert isinstance(engine, Engine)
     embedder = cache / "classic-1" / "embedder.onnx"
     data = bytearray(embedder.read_bytes())
@@ -214,7 +215,7 @@ def test_models_that_changed_are_not_loaded(cache: Path, tmp_path: Path) -> None
     embedder.write_bytes(data)
 
     with pytest.raises(ConfigurationError, match="facelabel models pull classic"):
-        engines.build(settings, lambda *_: None, lambda _: None)(None)
+        face_engines(settings, lambda *_: None, lambda _: None)(None)
 
 
 def test_damaged_models_are_not_silently_replaced_by_others(cache: Path) -> None:
@@ -226,7 +227,7 @@ def test_damaged_models_are_not_silently_replaced_by_others(cache: Path) -> None
 def test_calibrations_that_may_not_be_read_are_said(public_folder: Path) -> None:
     """They may be stricter: nobody is named as if there were none."""
     settings = load({"data": public_folder})
-    made = engines.build(settings, lambda *_: None, lambda _: None)
+    made = face_engines(settings, lambda *_: None, lambda _: None)
     folder = made.calibrate("classic/1", ((0.2, 80.0),)).parent
     folder.chmod(0)
     try:

@@ -14,7 +14,7 @@ from tests.unit.test_local_recognizer import HOME, ScriptedEngine, asset, shows
 
 from facelabel.adapters.store.faces.face_users import StoreUsers
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.faces.template_rows import StoreProbes
 from facelabel.adapters.store.sql.database import Database
 from facelabel.gallery import LocalCollections
 from facelabel.gallery.matrix_index import MatrixIndex

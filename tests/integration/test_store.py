@@ -11,7 +11,7 @@ import sys
 import textwrap
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -27,7 +27,7 @@ from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.sql import migration
-from facelabel.adapters.store.sql.database import Database
+from facelabel.adapters.store.sql.database import Database, _sqlite_setup
 from facelabel.adapters.store.sql.schema import HEAD, VERSION_TABLE, metadata
 from facelabel.core.jobs import JobKind
 from facelabel.core.model import (
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -67,7 +69,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 
 OPENING = """
 import sys
-from facelabel.adapters.store.sql.database import Database
+from facelabel.adapters.store.sql.database import Database, _sqlite_setup
 database = Database(sys.argv[1])
 """
 
@@ -617,3 +619,35 @@ def test_an_unescaped_password_is_not_shown() -> None:
         Database("postgresql://me:hush@secret@host/x")
     assert "hush" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+class Unwilling(sqlite3.Connection):
+    """Raises whatever it is asked."""
+
+    trouble: BaseException
+
+    def cursor(self, *args: object, **options: object) -> NoReturn:
+        """See :class:`sqlite3.Connection`."""
+        raise self.trouble
+
+
+class Entry:
+    """What a pool keeps about a connection."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.info: dict[str, object] = {}
+
+
+@pytest.mark.parametrize("trouble", [sqlite3.OperationalError("locked"), KeyboardInterrupt()])
+def test_whatever_interrupts_the_setup_the_connection_is_closed(
+    tmp_path: Path, trouble: BaseException
+) -> None:
+    """Not by SQLAlchemy before 2.1; and Python 3.13 tells of what nobody closed."""
+    connection = sqlite3.connect(tmp_path / "x.db", factory=Unwilling)
+    connection.trouble = trouble
+    setup = _sqlite_setup(threading.Event(), migrating=False)
+    with pytest.raises(type(trouble)):
+        setup(cast("DBAPIConnection", connection), cast("ConnectionPoolEntry", Entry()))
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from facelabel.core.backoff import RetryPolicy, backoff
+from facelabel.core.clock import RetryPolicy, backoff
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from facelabel.core import calibration
 from facelabel.core.calibration import FALSE_MATCH_RATES
-from facelabel.core.matching import Rules
 from facelabel.core.model import Analysis, Asset, Box, Reason, Template
+from facelabel.core.naming import Rules
 from facelabel.core.quality import Comparable
 from facelabel.errors import FacelabelError, Rejected, UnreadableImage, UnusableFace
 from facelabel.evaluation import (

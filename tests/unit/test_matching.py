@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.core.matching import KEPT_CANDIDATES, Rules, assign, rank, standing
 from facelabel.core.model import Hit, ProbeFace, Verdict
+from facelabel.core.naming import KEPT_CANDIDATES, Rules, assign, rank, standing
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.adapters.store.library import outbox
+from facelabel.adapters.store.library import transaction
 from facelabel.cloudinary import notifications
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.core.model import Asset
@@ -359,13 +359,13 @@ class TestRoundTrip:
             fixed_folders=fixed_folders,
         )  # fmt: skip
         read = [request for body in bodies for request in asked(body)]
-        direct = [*outbox.requests(change, "this change")]
+        direct = [*transaction.requests(change, "this change")]
         assert _without_keys_of_tags(direct) == _without_keys_of_tags(read)
         assert len({(one.kind, one.key) for one in direct}) == len(direct)
 
     def test_no_two_changes_of_tags_are_one_job(self) -> None:
         change = Change(ChangeKind.TAGS, _named([(JEANS, replace(JEANS, tags=()))] * 2))
-        names = {one.key for name in ("1", "2") for one in outbox.requests(change, name)}
+        names = {one.key for name in ("1", "2") for one in transaction.requests(change, name)}
         assert len(names) == 4
 
     @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ class TestRoundTrip:
         for after, wanted in ((now, []), (other, looks(JEANS.asset_id))):
             [body] = told(ChangeKind.CONTEXT, (refused, after))
             change = Change(ChangeKind.CONTEXT, (AssetChange(refused, after),))
-            assert asked(body) == [*outbox.requests(change, "this change")] == wanted
+            assert asked(body) == [*transaction.requests(change, "this change")] == wanted
 
     def test_every_deleted_image_is_looked_at(self) -> None:
         other = replace(JEANS, asset_id="1" * 32)

@@ -13,17 +13,17 @@ from tests.unit.test_convergence import Fate, fated
 
 from facelabel.core.jobs import Job, JobKind, JobState
 from facelabel.core.label_policy import LabelPolicy
-from facelabel.core.matching import Rules
 from facelabel.core.model import Asset, Enrolment, NameState, Verdict
 from facelabel.core.names import ERROR_KEY
-from facelabel.errors import UnreadableImage
+from facelabel.core.naming import Rules
+from facelabel.errors import Unavailable, UnreadableImage
 from facelabel.recognition.live_gallery import SWEEP_KEY
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
 from facelabel.testing import MemoryLedger, MemoryRecognizer, portrait
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.unit.conftest import Bench
 
@@ -869,6 +869,36 @@ class Late(MemoryRecognizer):
         if self._killed:
             raise KeyboardInterrupt
         super().forget(collection, face_ids)
+
+
+def test_a_rename_seen_by_who_lost_the_job_does_not_undo_a_new_label(bench: Bench) -> None:
+    """One worker finds that the portrait has another public_id; then it loses its lease."""
+    portrait_id = bench.learn("ann")
+    slow = bench.recognizer
+
+    class Relabelled(MemoryRecognizer):
+        """While it answers, another worker learns what the portrait is labelled with now."""
+
+        def faces(
+            self, collection: str, face_ids: Sequence[str] | None = None
+        ) -> Iterator[EnrolledFace]:
+            found = list(slow.faces(collection, face_ids))
+            bench.library.remove_tags(portrait_id, ["faceLabel:Ann"])
+            bench.library.add_tags(portrait_id, ["faceLabel:Ben"])
+            bench.pipeline.examine(Job(1, JobKind.ASSET, portrait_id, {}, JobState.READY, 1, 0.0))
+            return iter(found)
+
+    late = Relabelled()
+    vars(late).update(vars(slow))
+    pipeline = dataclasses.replace(bench.pipeline, recognizer=late)
+    bench.library.rename(portrait_id, "training/renamed")
+    job = Job(1, JobKind.ASSET, portrait_id, {}, JobState.READY, 1, 0.0)
+    with pytest.raises(Unavailable, match="enrolled anew meanwhile"):
+        pipeline.examine(job)
+    assert bench.people() == ["Ben"]
+    line = bench.ledger.enrolment(bench.pipeline.gallery.collection(), portrait_id)
+    assert line is not None
+    assert (line.person, line.public_id) == ("Ben", "training/renamed")
 
 
 @pytest.mark.parametrize("killed", [False, True])

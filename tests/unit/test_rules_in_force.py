@@ -12,7 +12,7 @@ from tests.unit.conftest import Bench
 
 from facelabel.bootstrap import rules_in_force
 from facelabel.core.label_policy import LabelPolicy, NameTargets
-from facelabel.core.matching import Rules
+from facelabel.core.naming import Rules
 from facelabel.recognition import name_changes
 from facelabel.recognition.live_gallery import PaidSearchPolicy
 from facelabel.recognition.name_changes import NameChanges

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import PATIENCE, until
 
-from facelabel.core.backoff import RetryPolicy
+from facelabel.core.clock import RetryPolicy
 from facelabel.core.jobs import Job, JobKind, JobState, Outcome, OutcomeKind
 from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
 from facelabel.recognition.worker import REASONS, Done, Worker, one_at_a_time

@@ -1,4 +1,4 @@
-"""Faces with Amazon Rekognition, and what that costs."""
+"""What is kept by Amazon, in DynamoDB and SQS; faces with its Rekognition, and what that costs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
-from facelabel.adapters.aws.clients import new_session
+from facelabel.adapters.aws.clients import new_client, new_session
+from facelabel.adapters.aws.leases import AssetLocks, Receipts, Waiting
+from facelabel.adapters.aws.ledger import DynamoLedger
+from facelabel.adapters.aws.sqs import SqsInbox, SqsQueue
+from facelabel.adapters.aws.table import LiveName, Table
 from facelabel.adapters.rekognition.client import Client
 from facelabel.adapters.rekognition.rate import PRICES, cost
 from facelabel.adapters.rekognition.recognizer import RekognitionRecognizer
-from facelabel.bootstrap.core import USUAL_FACES, limits
+from facelabel.bootstrap.core import USUAL_FACES, Stores, limits
 from facelabel.recognition.live_gallery import PaidSearchPolicy
 from facelabel.rekognition.types import QualityFilter
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
     from botocore.session import Session
 
+    from facelabel.core.clock import Clock
     from facelabel.core.model import Face
     from facelabel.settings import Settings
 
@@ -100,4 +105,39 @@ def build(
         detects=detect is None,
         users=settings.rekognition_users,
         look_back=settings.look_again_hours * HOUR,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AwsStores(Stores):
+    """Everything that is kept, kept by Amazon."""
+
+    queue: SqsQueue
+
+
+def stores(settings: Settings, clock: Clock, session: Session | None = None) -> AwsStores:
+    """Connect ledger and queue, with region and credentials as AWS's own variables and files say.
+
+    ``session``: botocore's, which reads its descriptions of AWS once for all clients.
+    """
+    session = session or new_session()
+    table = Table(new_client(session, "dynamodb"), settings.table)
+    queue = SqsQueue(
+        new_client(session, "sqs"),
+        settings.queue,
+        settings.dead_letters,
+        clock,
+        waiting=Waiting(table, clock),
+        lease=settings.lease,
+    )
+    parameter = settings.collection_parameter
+    ledger = DynamoLedger(
+        table, LiveName(new_client(session, "ssm"), parameter) if parameter else None
+    )
+    return AwsStores(
+        ledger,
+        queue,
+        SqsInbox(queue, Receipts(table, clock)),
+        reach=ledger.collection,
+        hold=AssetLocks(table, clock, lease=settings.lease).hold,
     )

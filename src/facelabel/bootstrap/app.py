@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 from facelabel.adapters.clock import SystemClock
@@ -13,12 +12,20 @@ from facelabel.adapters.notifier import Notifier
 from facelabel.adapters.store.jobs import StoreInbox, StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql.database import Database
-from facelabel.bootstrap import data_folder, wiring
-from facelabel.bootstrap import engines as face_engines
-from facelabel.bootstrap.core import Stores, limits
+from facelabel.bootstrap import data_folder
+from facelabel.bootstrap.core import (
+    Stores,
+    has_amazons_sdk,
+    label_policy,
+    limits,
+    require_amazons_sdk,
+)
 from facelabel.core.jobs import JobKind
-from facelabel.errors import ConfigurationError, Rejected
+from facelabel.engine.engines import EngineOptions, Engines
+from facelabel.errors import ConfigurationError, FacelabelError, NotFound, Rejected
+from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.reconcile import Reconciler
+from facelabel.recognition.worker import Worker, handlers, one_at_a_time
 from facelabel.rendering.drawing import annotate
 
 if TYPE_CHECKING:
@@ -36,14 +43,13 @@ if TYPE_CHECKING:
     from facelabel.core.jobs import Job, Outcome
     from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.model import FaceDecision
-    from facelabel.engine.engines import Engines, Notice, Progress
+    from facelabel.engine.engines import Notice, Progress
     from facelabel.gallery.ports import FaceEngine
     from facelabel.media.ports import EditableLibrary
     from facelabel.recognition.identifying import Identifier
     from facelabel.recognition.live_gallery import LiveGallery
-    from facelabel.recognition.pipeline import Pipeline
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
-    from facelabel.recognition.worker import Worker
+    from facelabel.recognition.worker import Handler
     from facelabel.settings import Settings
 
 S = TypeVar("S")
@@ -80,6 +86,14 @@ class App:
     local_although: str = ""
     #: Told how far a rebuild is.
     rebuild_progress: list[Callable[[int, int], None]] = field(default_factory=list)
+    #: What is done for each kind of job.
+    handlers: Mapping[JobKind, Handler] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Hand the jobs out."""
+        more = {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
+        every = one_at_a_time({**handlers(self.pipeline), **more}, self.stores.hold)
+        object.__setattr__(self, "handlers", every)
 
     @property
     def library(self) -> EditableLibrary:
@@ -166,18 +180,41 @@ class App:
 
     def worker(self, kinds: Collection[JobKind] = ()) -> Worker:
         """A worker for these kinds of job; for all where none is given, or SQS cannot choose."""
-        more = {JobKind.REBUILD: self._rebuild, JobKind.NOTIFY: self.notify}
-        hold = self.stores.hold
-        return wiring.worker(self.settings, self.pipeline, hold, more=more, kinds=kinds)
+        kinds = () if self.stores.hold else kinds
+        lease, clock = self.settings.lease, self.pipeline.clock
+        return Worker(self.stores.queue, self.handlers, clock, heartbeat=lease / 3, kinds=kinds)
 
     def engine(self) -> FaceEngine:
         """That of the live collection; of a new one, where there is none or it is elsewhere."""
-        return self.engines(
-            None if self.amazon else face_engines.live_model(self.ledger, self.recognizer)
-        )
+        return self.engines(None if self.amazon else live_model(self.ledger, self.recognizer))
+
+    def readiness(self) -> Mapping[str, Callable[[], bool]]:
+        """What has to be true, by name; each may block as long as the store does.
+
+        Found out in ways that cost next to nothing.
+        """
+        return {"store": self._reaches_store, "models": self._has_models}
+
+    def _reaches_store(self) -> bool:
+        try:
+            self.stores.reach()
+        except FacelabelError:
+            return False
+        return True
+
+    def _has_models(self) -> bool:
+        """Whether the models of the live collection, or of a first one there would be, are here."""
+        if self.amazon and self.amazon.detects:
+            return True
+        try:
+            model = None if self.amazon else live_model(self.ledger, self.recognizer)
+            return self.engines.present(model)
+        except FacelabelError:
+            return False
 
     def _rebuild(self, job: Job) -> Outcome:
         def progress(done: int, total: int) -> None:
+            """Tell everybody who listens."""
             for listener in self.rebuild_progress:
                 listener(done, total)
 
@@ -216,7 +253,7 @@ def opened(
 
     """
     data_folder.prepare(settings.data)
-    engines = face_engines.build(settings, progress, notice)
+    engines = face_engines(settings, progress, notice)
     with ExitStack() as stack:
         if settings.table:
             yield _on_aws(settings, engines)
@@ -238,6 +275,27 @@ def installation(settings: Settings) -> Iterator[Installation]:
     data_folder.prepare(settings.data)
     with closing(Database(settings.store_url)) as database:
         yield local.installation(settings, database)
+
+
+def face_engines(settings: Settings, progress: Progress, notice: Notice) -> Engines:
+    """Face engines by model name, as the settings want them; nothing is loaded yet."""
+    return Engines(
+        settings.pack,
+        settings.models,
+        settings.data / "calibration",
+        EngineOptions(limits(settings), settings.max_faces, settings.threads, settings.device),
+        progress=progress,
+        notice=notice,
+    )
+
+
+def live_model(ledger: Ledger, recognizer: Recognizer) -> str | None:
+    """What the live collection was made with; None where there is none, or it is elsewhere."""
+    live = ledger.collection()
+    try:
+        return recognizer.model(live) if live else None
+    except NotFound:
+        return None
 
 
 def _on_database(settings: Settings, database: Database, engines: Engines, notice: Notice) -> App:
@@ -262,18 +320,11 @@ def _on_database(settings: Settings, database: Database, engines: Engines, notic
     why = _why_local(settings, own, stores)
     amazon = _amazon(settings, engines) if why is None else None
     # Amazon's similarities are its own.
-    meaning = (
-        "" if amazon else engines.meaning(face_engines.live_model(stores.ledger, own.recognizer))
-    )
-    pipeline = wiring.pipeline(
-        settings,
-        _either(local, remote).for_pipeline,
-        _either(amazon, own).recognizer,
-        stores,
-        clock,
-        paid_searches=amazon.paid_searches if amazon else None,
-        calibration=meaning,
-    )
+    meaning = "" if amazon else engines.meaning(live_model(stores.ledger, own.recognizer))
+    pipeline = Pipeline(
+        _either(local, remote).for_pipeline, _either(amazon, own).recognizer, stores.ledger, queue,
+        clock, label_policy(settings, meaning), amazon.paid_searches if amazon else None,
+    )  # fmt: skip
     return App(
         settings, stores, pipeline, engines, _notifier(settings, clock),
         local=local, remote=remote, local_faces=own, amazon=amazon, keys=keys,
@@ -282,24 +333,20 @@ def _on_database(settings: Settings, database: Database, engines: Engines, notic
 
 
 def _on_aws(settings: Settings, engines: Engines) -> App:
-    from facelabel.bootstrap import aws  # noqa: PLC0415 - Amazon's SDK, where it is needed
-
     if not settings.on_cloudinary or settings.faces != "rekognition":
         raise ConfigurationError(
             f"with {settings.table!r} as the store pictures have to be on Cloudinary, and faces"
             " with Rekognition (setting faces)"
         )
+    from facelabel.bootstrap.amazon import stores as on_aws  # noqa: PLC0415 - Amazon's SDK
+
     clock = SystemClock()
-    stores = aws.build(settings, clock)
+    stores = on_aws(settings, clock)
     remote, amazon = _remote(settings, stores.queue, clock), _amazon(settings, engines)
-    pipeline = wiring.pipeline(
-        settings,
-        remote.for_pipeline,
-        amazon.recognizer,
-        stores,
-        clock,
-        paid_searches=amazon.paid_searches,
-    )
+    pipeline = Pipeline(
+        remote.for_pipeline, amazon.recognizer, stores.ledger, stores.queue, clock,
+        label_policy(settings), amazon.paid_searches,
+    )  # fmt: skip
     return App(
         settings, stores, pipeline, engines, _notifier(settings, clock),
         remote=remote, amazon=amazon,
@@ -323,7 +370,7 @@ def _why_local(settings: Settings, own: LocalFaces, stores: Stores) -> str | Non
     if not settings.collection_is_set:
         return ""
     although = "rekognitionCollection is set, and faces are learnt on this computer:"
-    if not _has_sdk():
+    if not has_amazons_sdk():
         return f"{although} Amazon's SDK is not installed (pip install 'facelabel[rekognition]')"
     live = stores.ledger.collection()
     if live is not None and live in own.recognizer.collections():
@@ -333,10 +380,6 @@ def _why_local(settings: Settings, own: LocalFaces, stores: Stores) -> str | Non
     if amazon.has_credentials():
         return None
     return f"{although} no AWS credentials were found (`aws configure`)"
-
-
-def _has_sdk() -> bool:
-    return find_spec("botocore") is not None
 
 
 def _remote(settings: Settings, queue: Queue, clock: SystemClock) -> Remote:
@@ -366,10 +409,7 @@ def _own_faces(
 
 
 def _amazon(settings: Settings, engines: Engines) -> Amazon:
-    if not _has_sdk():
-        raise ConfigurationError(
-            "faces with Rekognition need Amazon's SDK: pip install 'facelabel[rekognition]'"
-        )
+    require_amazons_sdk()
     from facelabel.bootstrap.amazon import build  # noqa: PLC0415 - same, of Amazon
 
     choice = settings.rekognition_detection
@@ -381,6 +421,7 @@ def _notifier(settings: Settings, clock: SystemClock) -> Notifier:
     """A subscriber may be a program beside ours, as long as only this computer can ask for it."""
 
     def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a body to a subscriber; the status that was answered."""
         from facelabel.adapters.fetcher import Fetcher  # noqa: PLC0415 - same
 
         near = settings.private_urls or settings.serves_only_here

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from socket import gethostname
 from typing import TYPE_CHECKING
 
-from facelabel.core import matching
+from facelabel.core import naming
 from facelabel.core.label_policy import LabelPolicy, NameTargets
+from facelabel.errors import ConfigurationError
 from facelabel.images import Limits
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def label_policy(settings: Settings, calibration: str = "") -> LabelPolicy:
         prefix=settings.face_label_tag_prefix,
         label_field=settings.label_field,
         collection=settings.rekognition_collection,
-        rules=matching.Rules(
+        rules=naming.Rules(
             settings.confidence_threshold,
             settings.margin,
             None if settings.stranger_chance is None else settings.stranger_chance / 100,
@@ -95,6 +97,19 @@ def rule_settings(policy: LabelPolicy) -> dict[str, str]:
 def limits(settings: Settings) -> Limits:
     """What an image may measure."""
     return Limits(settings.max_image_mb << 20, settings.max_image_megapixels * 1_000_000)
+
+
+def has_amazons_sdk() -> bool:
+    """Whether it is installed: an extra."""
+    return find_spec("botocore") is not None
+
+
+def require_amazons_sdk() -> None:
+    """ConfigurationError without it."""
+    if not has_amazons_sdk():
+        raise ConfigurationError(
+            "faces with Rekognition need Amazon's SDK: pip install 'facelabel[rekognition]'"
+        )
 
 
 def base_url(settings: Settings) -> str:

@@ -18,7 +18,6 @@ from facelabel.adapters.aws.json_client import SqsSender
 from facelabel.adapters.aws.sqs_messages import from_record
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.bootstrap import cloudinary_account, rules_in_force
 from facelabel.errors import ConfigurationError
 from facelabel.media.types import ApiKey
 
@@ -62,7 +61,7 @@ def webhook_app() -> WebhookApp:
     algorithm = known.get("FACELABEL_SIGNATURE_ALGORITHM") or "any"
     queue = known.get("FACELABEL_QUEUE")
     take = _to_sqs(known, queue, clock) if queue else _to_database(known, clock)
-    return WebhookApp(cloudinary_account.intake(own, more, algorithm, clock), take)
+    return WebhookApp(own.intake(more, algorithm, clock), take)
 
 
 def _to_sqs(known: Mapping[str, str], url: str, clock: Clock) -> Callable[[Delivery], None]:
@@ -82,7 +81,8 @@ def _to_database(known: Mapping[str, str], clock: Clock) -> Callable[[Delivery],
 
 def app() -> App:
     """What works the jobs in a database, with the local engine; open until the process ends."""
-    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - the webhook needs none of it
+    from facelabel.bootstrap import rules_in_force  # noqa: PLC0415 - the webhook needs none of it
+    from facelabel.bootstrap.app import opened  # noqa: PLC0415 - same
 
     settings = _settings()
     _lasting(settings.store_url)
@@ -117,23 +117,24 @@ class WorkerApp:
 def worker_app() -> WorkerApp:
     """What the worker needs."""
     from facelabel.adapters.aws.clients import new_session  # noqa: PLC0415 - same
-    from facelabel.bootstrap import amazon, aws, remote, wiring  # noqa: PLC0415 - same
+    from facelabel.bootstrap import amazon, remote, rules_in_force  # noqa: PLC0415 - same
+    from facelabel.bootstrap.core import label_policy  # noqa: PLC0415 - same
+    from facelabel.recognition.pipeline import Pipeline  # noqa: PLC0415 - same
+    from facelabel.recognition.worker import Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
 
     settings, clock = _settings(), SystemClock()
     session = new_session()
-    stores = aws.build(settings, clock, session)
-    pictures = remote.build(settings, stores.queue, clock)
+    stores = amazon.stores(settings, clock, session)
+    pictures = remote.build(settings, stores.queue, clock).for_pipeline
     faces = amazon.build(settings, None, session)
-    pipeline = wiring.pipeline(
-        settings,
-        pictures.for_pipeline,
-        faces.recognizer,
-        stores,
-        clock,
-        paid_searches=faces.paid_searches,
-    )
-    rules_in_force.serve_by_settings(pipeline)
-    return WorkerApp(wiring.worker(settings, pipeline, stores.hold), stores.queue)
+    ledger, queue = stores.ledger, stores.queue
+    way = Pipeline(
+        pictures, faces.recognizer, ledger, queue, clock, label_policy(settings),
+        faces.paid_searches,
+    )  # fmt: skip
+    rules_in_force.serve_by_settings(way)
+    every = one_at_a_time(handlers(way), stores.hold)
+    return WorkerApp(Worker(queue, every, clock, heartbeat=settings.lease / 3), queue)
 
 
 def _settings() -> Settings:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.derived import DerivedCache
 from facelabel.adapters.store.installation import Installation
-from facelabel.adapters.store.library.channels import StoreMessages
 from facelabel.adapters.store.library.library import LocalLibrary
 from facelabel.adapters.store.library.originals import Originals
-from facelabel.adapters.store.library.outbox import Outbox
+from facelabel.adapters.store.library.transaction import Outbox, StoreMessages
 from facelabel.bootstrap.core import base_url, limits
 from facelabel.cloudinary.notifications import Intake
 from facelabel.media.types import ImageHeader
@@ -77,6 +76,7 @@ def kept(settings: Settings, database: Database) -> LocalLibrary:
 
 def _inspecting(allowed: Limits) -> Callable[[bytes], ImageHeader]:
     def inspect(data: bytes) -> ImageHeader:
+        """Format, width and height of an image; UnreadableImage."""
         from facelabel.images import decoding  # noqa: PLC0415 - Pillow, where a picture is read
 
         return ImageHeader(*decoding.inspect(data, allowed))
@@ -105,6 +105,7 @@ def build(
     check = _inspecting(allowed)
 
     def library(*, follows_up: bool) -> LocalLibrary:
+        """The library with what follows its changes."""
         outbox = Outbox(
             queue, clock, keys=keys, cloud_name=settings.cloud_name, base_url=base_url(settings),
             fixed_folders=fixed, follows_up=follows_up,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from facelabel.adapters.objects import FolderObjects, HttpObjects
 from facelabel.adapters.store.faces.face_users import StoreUsers
 from facelabel.adapters.store.faces.galleries import StoreGalleries
-from facelabel.adapters.store.faces.probes import StoreProbes
+from facelabel.adapters.store.faces.template_rows import StoreProbes
 from facelabel.gallery import LocalCollections
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer

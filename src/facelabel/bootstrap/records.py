@@ -1,17 +1,24 @@
-"""What is kept, for commands that only look at it: no face model, no picture is opened."""
+"""What is kept, for commands that only look at it: no face model, no picture is opened.
+
+Also for a shell that completes what somebody types.
+"""
 
 from __future__ import annotations
 
+import os
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from facelabel.adapters.clock import SystemClock
+from facelabel.adapters.store import known
 from facelabel.bootstrap import data_folder
 from facelabel.media.ports import Directory
+from facelabel.settings import given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.model import Asset
@@ -62,11 +69,13 @@ def opened(settings: Settings) -> Iterator[Records]:
     Raises ConfigurationError, Unavailable, and ForeignFolder if the data folder is another's.
     """
     data_folder.prepare(settings.data)
+    if settings.faces == "rekognition":
+        _check_rekognition()
     clock = SystemClock()
     if settings.table:
-        from facelabel.bootstrap import aws  # noqa: PLC0415 - Amazon's SDK
+        from facelabel.bootstrap import amazon  # noqa: PLC0415 - Amazon's SDK
 
-        stores = aws.build(settings, clock)
+        stores = amazon.stores(settings, clock)
         yield Records(settings, stores.ledger, stores.queue, None)
         return
     from facelabel.adapters.store.jobs import StoreQueue  # noqa: PLC0415 - same
@@ -80,3 +89,37 @@ def opened(settings: Settings) -> Iterator[Records]:
             local.installation(settings, database).check()
         queue = StoreQueue(database, clock, settings.lease)
         yield Records(settings, StoreLedger(database), queue, database)
+
+
+def _check_rekognition() -> None:
+    """Refuse what whoever works would: no SDK, no region.
+
+    The SDK is slow to load, and has to be only where its own files may name the region.
+    """
+    from facelabel.bootstrap.core import require_amazons_sdk  # noqa: PLC0415 - of the core
+
+    require_amazons_sdk()
+    if not os.environ.get("AWS_DEFAULT_REGION"):
+        from facelabel.adapters.aws.clients import check_region  # noqa: PLC0415 - Amazon's SDK
+
+        check_region("Amazon's rekognition")
+
+
+def people(flags: Mapping[str, object], beginning: str) -> list[str]:
+    """Names that begin so, of those who are known; any error is passed on."""
+    return known.people(_store(flags), beginning)
+
+
+def public_ids(flags: Mapping[str, object], beginning: str) -> list[str]:
+    """Pictures that begin so; an account on Cloudinary is not asked. Any error is passed on."""
+    return known.public_ids(_store(flags), beginning)
+
+
+def _store(flags: Mapping[str, object]) -> str:
+    """Where the database is, by the same sources as always; the other settings are not checked."""
+    found = given.settings(flags)
+    if "store" in found:
+        return str(found["store"].value)
+    if "data" in found:
+        return given.database(Path(str(found["data"].value)).expanduser())
+    return given.database(given.own_folder("data"))

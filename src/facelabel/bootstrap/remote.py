@@ -7,23 +7,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from facelabel.adapters.cloudinary import transport
-from facelabel.adapters.cloudinary.client import Client
-from facelabel.adapters.cloudinary.delivery import delivery_hosts
-from facelabel.adapters.cloudinary.library import CloudinaryLibrary
+from facelabel.adapters.cloudinary.account import Account
+from facelabel.adapters.cloudinary.client import Client, install
+from facelabel.adapters.cloudinary.library import CloudinaryLibrary, delivery_hosts
 from facelabel.adapters.cloudinary.subscriptions import Poller, Report, Subscriptions, Trigger
 from facelabel.adapters.enqueuing_library import EnqueuingLibrary
-from facelabel.bootstrap import cloudinary_account as accounts
 from facelabel.bootstrap.core import limits
 from facelabel.cloudinary.notifications import Intake, Unverified
-from facelabel.errors import Rejected
+from facelabel.errors import ConfigurationError, Rejected
 
 __all__ = ["Remote", "Report", "Trigger", "build"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facelabel.adapters.cloudinary.account import Account
     from facelabel.cloudinary.ports import Inbox
     from facelabel.core.clock import Clock
     from facelabel.media.ports import EditableLibrary, Library
@@ -64,9 +61,11 @@ class Remote:
 
 
 def build(settings: Settings, queue: Queue, clock: Clock) -> Remote:
-    """Wire the account; nothing is asked of it yet."""
-    account = accounts.account(settings)
-    transport.install()
+    """Wire the account; nothing is asked of it yet. ConfigurationError if none is set."""
+    if settings.cloudinary_url is None:
+        raise ConfigurationError("CLOUDINARY_URL is not set")
+    account = Account.parse(settings.cloudinary_url.get_secret_value())
+    install()
     client = Client(account, timeout=CALL_SECONDS, clock=clock)
     library = CloudinaryLibrary(
         client,
@@ -78,7 +77,7 @@ def build(settings: Settings, queue: Queue, clock: Clock) -> Remote:
     return Remote(
         library=EnqueuingLibrary(library, queue),
         for_pipeline=library,
-        intake=accounts.intake(account, settings.more_keys, settings.signature_algorithm, clock),
+        intake=account.intake(settings.more_keys, settings.signature_algorithm, clock),
         subscriptions=Subscriptions(client),
         client=client,
     )

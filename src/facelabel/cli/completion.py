@@ -134,18 +134,18 @@ def people(
     context: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Names of who is known."""
-    from facelabel.bootstrap import known  # noqa: PLC0415 - a database, which help does without
+    from facelabel.bootstrap import records  # noqa: PLC0415 - a database, which help does without
 
-    return _offered(known.people, context, incomplete)
+    return _offered(records.people, context, incomplete)
 
 
 def public_ids(
     context: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Pictures in the library."""
-    from facelabel.bootstrap import known  # noqa: PLC0415 - same
+    from facelabel.bootstrap import records  # noqa: PLC0415 - same
 
-    return _offered(known.public_ids, context, incomplete)
+    return _offered(records.public_ids, context, incomplete)
 
 
 def files(

@@ -18,7 +18,7 @@ from facelabel.cli.framework import EXIT_REJECTED, Command
 from facelabel.cli.terminal import Styled, application, bold
 from facelabel.core import false_matches
 from facelabel.core.counting import counted
-from facelabel.core.deletion_limit import deletion_limit
+from facelabel.core.model import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.recognition import doubts, name_changes
 from facelabel.settings import effects

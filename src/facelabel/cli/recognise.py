@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facelabel.bootstrap.app import App
-    from facelabel.core.matching import Rules
     from facelabel.core.model import Identification
+    from facelabel.core.naming import Rules
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.reconcile import Drift
     from facelabel.settings import Settings

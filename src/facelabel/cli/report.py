@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from facelabel.core.matching import Rules
     from facelabel.core.model import Candidate, Face, FaceDecision
+    from facelabel.core.naming import Rules
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.inputs.walking import LeftOut, Walk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from facelabel.core import matching, names, nearest
+from facelabel.core import names, naming, nearest
 from facelabel.core.naming import NamesPresent
 from facelabel.errors import LabelRefused
 
@@ -83,7 +83,7 @@ class LabelPolicy:
     label_field: str = ""
     #: Name the live collection gets when there is none yet.
     collection: str = "cld-rekog"
-    rules: matching.Rules = field(default_factory=matching.Rules)
+    rules: naming.Rules = field(default_factory=naming.Rules)
     targets: NameTargets = field(default_factory=NameTargets)
     #: Tells searches decided under other rules, or for other places, apart.
     fingerprint: str = field(init=False, repr=False, compare=False)
@@ -157,7 +157,7 @@ class LabelPolicy:
         rules, _, targets = fingerprint.partition(";")
         return replace(
             self,
-            rules=matching.Rules.read(rules, self.rules.calibration),
+            rules=naming.Rules.read(rules, self.rules.calibration),
             targets=NameTargets.read(targets),
         )
 

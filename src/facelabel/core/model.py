@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -408,3 +408,16 @@ class NameState(enum.StrEnum):
     #: A person took it away from one place; we are taking it away from the others.
     REFUSING = "refusing"
     REFUSED = "refused"
+
+
+#: That many, or that part of all, may be gone without anybody asking back.
+FEW_GONE: Final = 10
+PART_GONE: Final = 0.1
+
+
+def deletion_limit(known: int) -> float:
+    """How many of so many known things may vanish unasked.
+
+    More, and it is more likely that somebody looks at the wrong place.
+    """
+    return max(FEW_GONE, known * PART_GONE)

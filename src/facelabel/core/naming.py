@@ -1,4 +1,10 @@
-"""Whose name on a picture is whose: what we may add, what we may take away.
+"""From resembling faces to names: who is on a photo, when to say nothing, and what may be written.
+
+A person's score is that of the reference face most like the searched one, or that of the mean of
+all their references where it is higher (measured in ``docs/accuracy.md``). Faces and people of one
+photo are paired best first: no face and person who are both left could prefer each other, which
+makes the pairing the only stable one. A pair counts only above the threshold, which is higher where
+many are known (see :mod:`facelabel.core.false_matches`), and where the runner-up is clearly worse.
 
 Every name tag that we write is first marked *writing*, then written, then marked *written*; one
 that we take away is first marked *removing*. A process may die between any two of these steps:
@@ -12,17 +18,198 @@ from one of them is marked *refusing* until we have taken it away from the other
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from facelabel.core.model import NameState
+from facelabel.core import false_matches
+from facelabel.core.model import Candidate, FaceDecision, NameState, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from facelabel.core.model import Hit, ProbeFace
+
+#: Explanations keep this many people for each face.
+KEPT_CANDIDATES = 5
+#: Stands before the calibration in a fingerprint.
+_CALIBRATED = "@"
 _OURS = frozenset({NameState.WRITING, NameState.WRITTEN, NameState.REMOVING})
 _REFUSED = frozenset({NameState.REFUSED, NameState.REFUSING})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a face gets a name."""
+
+    #: Least similarity, 0..100.
+    threshold: float = 80.0
+    #: How many times farther from 100 the runner-up must be than the winner; 1 asks for nothing.
+    margin: float = 1.0
+    #: The largest chance, 0..1, that a stranger gets some name; 0: the threshold alone counts,
+    #: None: what the gallery was begun with.
+    strangers: float | None = None
+    #: Tells what similarities mean apart: a fingerprint of the user's own calibrations, "" where
+    #: they mean what the packs say.
+    calibration: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell searches decided under other rules apart."""
+        asked = "" if self.strangers is None else f"/{self.strangers:g}"
+        measured = f"{_CALIBRATED}{self.calibration}" if self.calibration else ""
+        return f"{self.threshold:g}/{self.margin:g}{asked}{measured}"
+
+    @classmethod
+    def read(cls, fingerprint: str, calibration: str) -> Rules:
+        """The rules of a fingerprint, where similarities mean what that calibration says."""
+        asked, _, _ = fingerprint.partition(_CALIBRATED)
+        threshold, margin, *strangers = map(float, asked.split("/"))
+        return cls(threshold, margin, strangers[0] if strangers else None, calibration)
+
+    def begun(self, *, weighs_strangers: bool) -> Rules:
+        """The same, with what a gallery begun so asks where nothing is said of strangers."""
+        if self.strangers is not None:
+            return self
+        return replace(self, strangers=false_matches.STRANGERS if weighs_strangers else 0.0)
+
+    def same_calibration(self, fingerprint: str) -> bool:
+        """Whether the similarities of a search of that fingerprint mean what ours do."""
+        return fingerprint.partition(";")[0].partition(_CALIBRATED)[2] == self.calibration
+
+    def needed(self, portraits: int | None) -> float:
+        """The similarity that a name takes among so many portraits.
+
+        None: similarities are not our own, and nobody knows how often strangers reach them.
+        """
+        if not self.strangers or portraits is None:
+            return self.threshold
+        return max(self.threshold, false_matches.needed(portraits, self.strangers))
+
+
+def rank(hits: Iterable[Hit]) -> tuple[Candidate, ...]:
+    """People by their best reference face, most similar first, equal ones by the alphabet."""
+    # Of equally similar faces of a person one always counts.
+    best = {hit.person: hit for hit in sorted(hits, key=attrgetter("similarity", "face_id"))}
+    people = sorted(best.values(), key=attrgetter("person"))
+    people.sort(key=attrgetter("similarity"), reverse=True)
+    return tuple(Candidate(hit.person, hit.similarity, hit.face_id) for hit in people)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A face that has no verdict yet."""
+
+    searched: ProbeFace
+    candidates: tuple[Candidate, ...]
+    #: What stood in the way, or what came of the partner it was paired with.
+    verdict: Verdict
+    partner: Candidate | None = None
+
+    @classmethod
+    def of(cls, searched: ProbeFace, threshold: float, banned: Collection[str]) -> _Open:
+        """Begin with the people it resembles, none of whom may be near enough."""
+        people = rank(searched.hits)
+        if not people:
+            return cls(searched, people, Verdict.NO_CANDIDATE)
+        if people[0].similarity < threshold:
+            return cls(searched, people, Verdict.BELOW_THRESHOLD)
+        is_banned = people[0].person in banned
+        return cls(searched, people, Verdict.REFUSED if is_banned else Verdict.SUGGESTED)
+
+    def decision(self) -> FaceDecision:
+        """The verdict with what explains it; the partner, if any, leads the candidates."""
+        others = tuple(c for c in self.candidates if c is not self.partner)
+        ordered = ((self.partner, *others) if self.partner else others)[:KEPT_CANDIDATES]
+        name = self.partner.person if self.partner and self.verdict is Verdict.NAMED else None
+        return FaceDecision(self.searched.face, name, self.verdict, ordered)
+
+
+def standing(
+    faces: Iterable[ProbeFace], rules: Rules, portraits: int | None = None
+) -> tuple[float, float]:
+    """Between which similarities that a name may take the decision about a photo is the same.
+
+    Returns two numbers, -1 to 101: it is for each one above the first and up to the second, as
+    then the same people are near enough to the same faces.
+    """
+    needed = rules.needed(portraits)
+    scores = [candidate.similarity for face in faces for candidate in rank(face.hits)]
+    below = max((score for score in scores if score < needed), default=-1.0)
+    return below, min((score for score in scores if score >= needed), default=101.0)
+
+
+def assign(
+    faces: Sequence[ProbeFace],
+    rules: Rules,
+    refused: Iterable[str] = (),
+    portraits: int | None = None,
+) -> tuple[FaceDecision, ...]:
+    """Name the faces of one photo.
+
+    Args:
+        faces: what the recogniser found, in any order.
+        rules: threshold and margin.
+        refused: people of whom somebody said that they are not in this photo.
+        portraits: how many reference faces they were compared with; None if it is not known how
+            often strangers reach a similarity.
+
+    Returns:
+        One decision for each face, in the order given. A person appears at most once.
+
+    """
+    banned, needed = frozenset(refused), rules.needed(portraits)
+    people = [_Open.of(face, rules.threshold, banned) for face in faces]
+    pairs = [(c, face) for face in people for c in face.candidates if c.similarity >= needed]
+    pairs.sort(key=_best_first)
+    placed: dict[str, float] = {}
+    for candidate, face in pairs:
+        _consider(candidate, face, placed, banned)
+    for candidate, face in pairs:
+        if candidate is face.partner:
+            _judge(candidate, face, placed, banned, rules.margin)
+    return tuple(face.decision() for face in people)
+
+
+def _best_first(pair: tuple[Candidate, _Open]) -> tuple[float, str, float, float]:
+    """Most similar first; names and places only keep equal ones in one order."""
+    candidate, face = pair
+    box = face.searched.face.box
+    return -candidate.similarity, candidate.person, box.left, box.top
+
+
+def _consider(
+    candidate: Candidate, face: _Open, placed: dict[str, float], banned: frozenset[str]
+) -> None:
+    """Pair the best that are both left, or note why this face cannot be that person."""
+    if face.partner:
+        return
+    if candidate.person in banned:
+        face.verdict = Verdict.REFUSED
+    elif candidate.person in placed:
+        face.verdict = Verdict.TAKEN
+    else:
+        placed[candidate.person] = candidate.similarity
+        face.partner, face.verdict = candidate, Verdict.NAMED
+
+
+def _judge(
+    winner: Candidate, face: _Open, placed: dict[str, float], banned: frozenset[str], margin: float
+) -> None:
+    """Keep a pair only where the next person is clearly worse.
+
+    People who stand elsewhere in the photo with a better match than here, or who were refused,
+    are explained: they are no rivals.
+    """
+    rivals = [
+        c.similarity
+        for c in face.candidates
+        if c is not winner and c.person not in banned and placed.get(c.person, -1.0) < c.similarity
+    ]
+    if rivals and (100.0 - rivals[0]) < margin * (100.0 - winner.similarity):
+        face.verdict = Verdict.AMBIGUOUS
+        del placed[winner.person]
 
 
 @dataclass(frozen=True, slots=True)

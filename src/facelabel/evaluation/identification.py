@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelabel.core import matching
+from facelabel.core import naming
 from facelabel.core.calibration import FALSE_MATCH_RATES
 from facelabel.core.model import Hit, ProbeFace
 from facelabel.evaluation import photos
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from facelabel.core.matching import Rules
     from facelabel.core.model import Analysis, Face, FaceDecision, Template
+    from facelabel.core.naming import Rules
     from facelabel.evaluation.fitting import FittedPoint
     from facelabel.evaluation.labelled import LabelledSet, Photo, Sheet, Tile
     from facelabel.evaluation.photos import Seen, Vectors
@@ -344,13 +344,13 @@ class Namer:
     """Names the faces of pictures by the matching that names them in the product."""
 
     gallery: Gallery
-    rules: matching.Rules
+    rules: naming.Rules
     similarity: Similarity
 
     def name(self, seen: Seen) -> tuple[FaceDecision, ...]:
         """One decision for each face of the picture."""
         found = self.gallery.search(seen.templates, self.similarity)
-        return matching.assign(found, self.rules, portraits=len(self.gallery.people))
+        return naming.assign(found, self.rules, portraits=len(self.gallery.people))
 
     def names(self, seen: Seen) -> set[str]:
         """Everyone who is recognised on the picture."""

@@ -25,12 +25,8 @@ DELIVERY_TYPES = ("upload", "private", "authenticated")
 MODERATION_STATUSES = ("pending", "approved", "rejected")
 #: Characters of a public_id, a folder, a key, the name of anything, as of a tag.
 MAX_NAME = MAX_TAG_LENGTH
-_ASSET_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def is_asset_id(text: str) -> bool:
-    """Whether it can be an asset_id, whatever was typed: a driver may choke on the rest."""
-    return bool(_ASSET_ID.fullmatch(text))
+#: What can be an asset_id, whatever was typed: a driver may choke on the rest.
+ASSET_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,9 @@ class Enroller:
         if line.public_id == asset.public_id:
             return line
         renamed = replace(line, public_id=asset.public_id)
-        self.ledger.enrol(collection, renamed)
+        if not self.ledger.enrol(collection, renamed, instead_of=line):
+            # Our lease was lost, and who has it now went by a newer label.
+            raise Unavailable("the picture was enrolled anew meanwhile")
         return renamed
 
     def _learnt(self, asset: Asset, person: str, collection: str) -> Enrolment:
@@ -184,7 +186,8 @@ class Enroller:
                 self.adopt(asset_id, face_id, person, collection)
         current = self.ledger.enrolment(collection, asset_id)
         if current:
-            self.ledger.enrol(collection, current)  # clears the intention
+            # Clears the intention; whoever put another line there cleared it, too.
+            self.ledger.enrol(collection, current, instead_of=current)
         return True
 
     def _forget_former(self, tags: Collection[str]) -> None:

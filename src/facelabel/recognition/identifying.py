@@ -1,35 +1,40 @@
-"""Who is on a picture: searched, or decided again from what an earlier search saw."""
+"""Who is on a picture: searched, or decided again from what an earlier search saw; and written.
+
+Names are marked before they are written and after.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from facelabel.core import label_policy, matching, naming
+from facelabel.core import label_policy, naming
 from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
-from facelabel.core.model import SearchRecord
-from facelabel.errors import Rejected
-from facelabel.recognition import lookback
+from facelabel.core.model import Basis, SearchRecord
+from facelabel.core.names import ERROR_KEY
+from facelabel.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from facelabel.core.clock import Clock
-    from facelabel.core.label_policy import LabelPolicy
-    from facelabel.core.matching import Rules
+    from facelabel.core.label_policy import LabelPolicy, NameTargets
     from facelabel.core.model import (
         Asset,
-        Basis,
         GalleryState,
         NameState,
         OnRecord,
         ProbeResult,
         Scope,
     )
+    from facelabel.core.naming import NamePlan, Rules
     from facelabel.media.ports import Library
     from facelabel.recognition.live_gallery import LiveGallery, PaidSearchPolicy
-    from facelabel.recognition.name_writing import NameWriter
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
+
+#: Characters of the reason on a picture; context values are limited.
+MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,6 @@ class Identifier:
     clock: Clock
     label_policy: LabelPolicy
     gallery: LiveGallery
-    writer: NameWriter
     #: None: searching costs nothing but time.
     paid_searches: PaidSearchPolicy | None = None
 
@@ -61,19 +65,24 @@ class Identifier:
             marks = naming.marked(marks, decided)
         now = (asset.version, scope.generation, scope.rules)
         if last and not decided and now == (last.version, last.generation, last.rules):
-            plan = self.writer.write(asset, policy.targets, marks, last.names)
+            plan = self._write(asset, policy.targets, marks, last.names)
             search, calls = last, 0
         else:
+            is_same = last is not None and last.version == asset.version
+            seen = self._search_stored(scope.collection, [last]) if last and is_same else {}
+            recalled = seen.get(asset.asset_id)
             try:
-                probe_result, remembered = self._sighting(asset, last, scope.collection)
+                probe_result = recalled or self.recognizer.identify(
+                    scope.collection, self.library.fetch(asset), asset
+                )
             except Rejected:
-                if last and last.version != asset.version:  # names of a picture that is gone
-                    self.writer.write(asset, policy.targets, marks, frozenset())
+                if last and not is_same:  # names of a picture that is gone
+                    self._write(asset, policy.targets, marks, frozenset())
                 raise
-            search = self._decide(remembered or asset, probe_result, scope, marks, rules)
+            of = last if recalled and last else asset
+            search, basis = self._decide(of, probe_result, scope, marks, rules)
             search, calls = replace(search, public_id=asset.public_id), probe_result.calls
-            found = search, lookback.basis(probe_result, rules)
-            plan = self.writer.write(asset, policy.targets, marks, search.names, found)
+            plan = self._write(asset, policy.targets, marks, search.names, (search, basis))
         changed = search is not last or plan.add or plan.remove
         return Outcome(
             OutcomeKind.IDENTIFIED if changed else OutcomeKind.UNCHANGED,
@@ -119,7 +128,7 @@ class Identifier:
         if not (record.marks or record.search):
             return asset
         targets = self.gallery.policy(record.gallery).targets
-        self.writer.write(asset, targets, record.marks, frozenset())
+        self._write(asset, targets, record.marks, frozenset())
         self.recognizer.discard(asset.asset_id)
         self.ledger.forget_asset(asset.asset_id)
         # A metadata field that held our names may be the one that labels portraits.
@@ -161,18 +170,8 @@ class Identifier:
             if seen is None or self._is_due(search) or not label_policy.is_decided(search.rules):
                 yield search, None, None
             else:
-                again = self._decide(search, seen, scope, marks.get(search.asset_id, {}), rules)
-                yield search, again, lookback.basis(seen, rules)
-
-    def _sighting(
-        self, asset: Asset, last: SearchRecord | None, collection: str
-    ) -> tuple[ProbeResult, SearchRecord | None]:
-        """Recall the faces of the picture, and from which search, or fetch it and look."""
-        if last and last.version == asset.version:
-            recalled = self._search_stored(collection, [last]).get(asset.asset_id)
-            if recalled:
-                return recalled, last
-        return self.recognizer.identify(collection, self.library.fetch(asset), asset), None
+                its = marks.get(search.asset_id, {})
+                yield search, *self._decide(search, seen, scope, its, rules)
 
     def _search_stored(
         self, collection: str, searches: Sequence[SearchRecord]
@@ -218,18 +217,67 @@ class Identifier:
         scope: Scope,
         marks: Mapping[str, NameState],
         rules: Rules,
-    ) -> SearchRecord:
-        faces = matching.assign(
-            probe_result.faces, rules, naming.refused(marks), probe_result.portraits
-        )
+    ) -> tuple[SearchRecord, Basis | None]:
+        """What is decided, and what it rests on; None where that will not be known later."""
+        faces, portraits = probe_result.faces, probe_result.portraits
         searched_at = self.clock.now()
         if self.paid_searches and isinstance(asset, SearchRecord):
             searched_at = asset.searched_at  # deciding again is no search: see _is_due
-        return SearchRecord(
+        search = SearchRecord(
             asset.asset_id, asset.public_id, asset.version, scope.collection, scope.generation,
-            scope.rules, probe_result.model, faces, probe_result.left_out, searched_at,
-            probe_result.portraits if rules.strangers else None,
+            scope.rules, probe_result.model,
+            naming.assign(faces, rules, naming.refused(marks), portraits),
+            probe_result.left_out, searched_at, portraits if rules.strangers else None,
         )  # fmt: skip
+        if probe_result.note is None:
+            return search, None
+        return search, Basis(probe_result.note, *naming.standing(faces, rules, portraits))
+
+    def _write(
+        self,
+        asset: Asset,
+        targets: NameTargets,
+        marks: Mapping[str, NameState],
+        wanted: AbstractSet[str],
+        found: tuple[SearchRecord, Basis | None] | None = None,
+    ) -> NamePlan:
+        """Make our names on a picture exactly the wanted ones; return what was done.
+
+        Args:
+            asset: the picture as it was read.
+            targets: where names go.
+            marks: what is on record of the names on it.
+            wanted: who is on it.
+            found: the search that says so, where it is new; recorded before names are written.
+
+        """
+        plan = naming.plan(marks, targets.seen(asset), wanted)
+        if found:
+            self.ledger.record(*found, plan.before)
+        elif plan.before:
+            self.ledger.mark(asset.asset_id, plan.before)
+        if plan.add or plan.remove:
+            self._change_names(asset, targets, plan)
+        if plan.after:
+            self.ledger.mark(asset.asset_id, plan.after)
+        return plan
+
+    def _change_names(self, asset: Asset, targets: NameTargets, plan: NamePlan) -> None:
+        asset_id = asset.asset_id
+        if targets.tags and plan.add:
+            self.library.add_tags(asset_id, [targets.prefix + name for name in plan.add])
+        if targets.tags and plan.remove:
+            self.library.remove_tags(asset_id, [targets.prefix + name for name in plan.remove])
+        if not (targets.field or targets.context):
+            return
+        # Neither can be added to in one step: what others put there is read just before.
+        asset = self.library.asset(asset_id) or asset
+        if targets.field:
+            old = label_policy.field_values(asset, targets.field)
+            self.library.set_metadata(asset_id, targets.field, plan.applied(old))
+        if targets.context:
+            text = ", ".join(plan.applied(label_policy.context_values(asset, targets.context)))
+            self.library.set_context(asset_id, {targets.context: text or None})
 
 
 def _decisions(
@@ -241,3 +289,13 @@ def _decisions(
         new_content=last is not None and last.version != asset.version,
         moved=last is not None and not policy.same_targets(last.rules),
     )
+
+
+def show_refusal(library: Library, asset: Asset, rejection: Rejected | None) -> None:
+    """Show the owner of an image why it was refused, or that it no longer is."""
+    reason = str(rejection)[:MAX_REASON] if rejection else None
+    if asset.context.get(ERROR_KEY) != reason:
+        try:
+            library.set_context(asset.asset_id, {ERROR_KEY: reason})
+        except NotFound:
+            return  # deleted meanwhile: a job for that is on its way

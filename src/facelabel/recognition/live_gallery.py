@@ -1,4 +1,11 @@
-"""The live collection: which one it is, and what searches of it go by."""
+"""The live collection: which one it is, what searches of it go by, and which of them stand.
+
+Most of the pictures that were searched before the gallery changed need not be decided again. A
+search rests on a few reference faces and on what a name takes. Where neither is touched by what
+changed, looking again would end in the same row, so the row is brought to the present generation
+as it stands. What remains stale is decided again by the sweep, whatever the reason: nothing that
+was not considered is ever taken for settled.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from facelabel.core.label_policy import LabelPolicy
-    from facelabel.core.matching import Rules
     from facelabel.core.model import GalleryState
+    from facelabel.core.naming import Rules
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
 
 SWEEP_KEY = "all"
 #: Seconds a sweep waits, so that several portraits learnt together cost one sweep.
 SWEEP_DELAY = 1.0
+#: Searches considered in one step: some tenths of a second, and of others' waiting to write.
+AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,21 @@ class LiveGallery:
         """When a face gets a name on a picture of the library."""
         state = self.ledger.gallery()
         return self.policy(state).rules.begun(weighs_strangers=state.weighs_strangers)
+
+    def confirm(self, scope: Scope, rules: Rules, limit: int) -> bool:
+        """Bring up to ``limit`` searches that stand to the generation of the scope.
+
+        Those that do not lose their basis, so that nobody considers them again before they were
+        decided anew. Whether there may be more to consider. Raises NotFound without the
+        collection.
+        """
+        portraits = self.recognizer.portraits(scope.collection)
+        searches = self.ledger.noted(scope, rules.needed(portraits), limit)
+        if searches:
+            unmoved = self.recognizer.unmoved(scope.collection, searches)
+            counted = portraits if rules.strangers else None
+            self.ledger.confirm(scope, counted, searches, unmoved)
+        return len(searches) == limit
 
     def portraits(self) -> int | None:
         """How many portraits a face is compared with; None where it is not known what that means.

@@ -16,8 +16,8 @@ from facelabel.core.model import NameState, Scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from facelabel.core.matching import Rules
     from facelabel.core.model import GalleryState, SearchRecord
+    from facelabel.core.naming import Rules
     from facelabel.recognition.pipeline import Pipeline
 
 #: Pictures decided about in one step.

@@ -11,7 +11,7 @@ order. The order of the steps lets a process die between any two of them:
   the names about to be written; write them; mark them written. If the gallery changed meanwhile
   the recorded generation is too old, and a sweep looks again.
 
-How each is done: :mod:`.enrolling`, :mod:`.identifying`, :mod:`.name_writing`.
+How each is done: :mod:`.enrolling`, :mod:`.identifying`; of which gallery: :mod:`.live_gallery`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ from typing import TYPE_CHECKING
 from facelabel.core import names
 from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
-from facelabel.recognition import lookback
 from facelabel.recognition.enrolling import Enroller
-from facelabel.recognition.identifying import Identifier
-from facelabel.recognition.live_gallery import SWEEP_KEY, LiveGallery
-from facelabel.recognition.name_writing import NameWriter, show_refusal
+from facelabel.recognition.identifying import Identifier, show_refusal
+from facelabel.recognition.live_gallery import AT_ONCE, SWEEP_KEY, LiveGallery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +53,7 @@ class Pipeline:
     #: Pictures one turn of the sweep decides again; other jobs come between two turns.
     sweep_batch: int = 256
     #: Pictures of which one turn finds out whether they have to be.
-    confirm_batch: int = lookback.AT_ONCE
+    confirm_batch: int = AT_ONCE
 
     #: Its parts, on the same ports.
     gallery: LiveGallery = field(init=False)
@@ -68,9 +66,8 @@ class Pipeline:
         put, policy, paid = object.__setattr__, self.label_policy, self.paid_searches
         put(self, "gallery", LiveGallery(recognizer, ledger, queue, policy, paid))
         put(self, "enroller", Enroller(library, recognizer, ledger, queue, policy))
-        writer = NameWriter(library, ledger)
         put(self, "identifier", Identifier(
-            library, recognizer, ledger, queue, self.clock, policy, self.gallery, writer, paid,
+            library, recognizer, ledger, queue, self.clock, policy, self.gallery, paid,
         ))  # fmt: skip
 
     def examine(self, job: Job) -> Outcome:
@@ -106,7 +103,7 @@ class Pipeline:
         scope, rules = self.gallery.searched()
         searches: Sequence[SearchRecord] = ()
         with self.gallery.expected(scope.collection):
-            more = lookback.confirm(self.ledger, self.recognizer, scope, rules, self.confirm_batch)
+            more = self.gallery.confirm(scope, rules, self.confirm_batch)
             if not more:
                 searches = self.ledger.stale(scope.generation, self.sweep_batch)
                 self.identifier.revisit(searches, scope, rules)

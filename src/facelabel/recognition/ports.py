@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.core.backoff import RetryPolicy
+    from facelabel.core.clock import RetryPolicy
     from facelabel.core.jobs import Job, JobKind, JobRequest, JobState
     from facelabel.core.model import (
         Asset,
@@ -158,12 +158,15 @@ class Enrolments(Protocol):
     def begin_enrolment(self, collection: str, asset_id: str, person: str) -> None:
         """Note, before the recogniser is asked, whom we enrol."""
 
-    def enrol(self, collection: str, enrolment: Enrolment) -> None:
+    def enrol(
+        self, collection: str, enrolment: Enrolment, *, instead_of: Enrolment | None = None
+    ) -> bool:
         """Record an enrolment, replacing the asset's former one.
 
         Changes the generation if the collection is the live one and the line is a new one.
         In the same transaction a face that no enrolment holds any more becomes a leftover, and
-        the intention is cleared.
+        the intention is cleared. ``instead_of``: what the former one has to be. Where it is
+        another by now, or none, nothing is done, and False returned.
         """
 
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:

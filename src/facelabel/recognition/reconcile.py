@@ -10,9 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from facelabel.core import names
-from facelabel.core.deletion_limit import deletion_limit
 from facelabel.core.jobs import JobKind, JobRequest, Outcome, OutcomeKind
-from facelabel.core.model import Enrolment, asset_hash
+from facelabel.core.model import Enrolment, asset_hash, deletion_limit
 from facelabel.core.names import ERROR_KEY
 from facelabel.errors import LabelRefused, Rejected
 

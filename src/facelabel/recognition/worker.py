@@ -11,13 +11,13 @@ import logging
 import threading
 import traceback
 import weakref
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from facelabel.core.jobs import JobKind, JobState, OutcomeKind
-from facelabel.errors import ConfigurationError, Rejected, Throttled, Unavailable
+from facelabel.errors import ConfigurationError, FacelabelError, Rejected, Throttled, Unavailable
 from facelabel.recognition.notices import Notices
 from facelabel.recognition.reconcile import Reconciler
 
@@ -57,10 +57,18 @@ def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
     }
 
 
-def one_at_a_time(handlers: Mapping[JobKind, Handler], hold: Hold) -> dict[JobKind, Handler]:
-    """The same, for a queue that may hand out two jobs about one asset at the same time."""
+def one_at_a_time(
+    handlers: Mapping[JobKind, Handler], hold: Hold | None
+) -> Mapping[JobKind, Handler]:
+    """The same, for a queue that may hand out two jobs about one asset at the same time.
+
+    ``hold``: None for a queue that does not.
+    """
+    if hold is None:
+        return handlers
 
     def examine(job: Job) -> Outcome:
+        """Look at the asset while nobody else does."""
         with hold(job.key):
             return handlers[JobKind.ASSET](job)
 
@@ -79,21 +87,21 @@ class Done:
     public_id: str = ""
 
 
+@dataclass(eq=False)
 class Heartbeat:
     """Keeps the leases of the jobs in hand, from one thread that starts with the first of them.
 
     The thread ends with this object, to which it has only a weak reference.
     """
 
-    def __init__(self, queue: Queue, seconds: float) -> None:
-        """Extend the leases every so many seconds."""
-        self._queue = queue
-        self._seconds = seconds
-        self._jobs: list[Job] = []
-        self._is_running = False
-        # Held while leases are extended: whoever lets go of a job knows that no beat is under way
-        # any more that could undo what he then says about it.
-        self._lock = threading.Lock()
+    queue: Queue
+    #: Between two beats.
+    seconds: float
+    _jobs: list[Job] = field(default_factory=list, init=False)
+    _is_running: bool = field(default=False, init=False)
+    # Held while leases are extended: whoever lets go of a job knows that no beat is under way
+    # any more that could undo what he then says about it.
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @contextmanager
     def keeping(self, job: Job) -> Iterator[None]:
@@ -101,7 +109,14 @@ class Heartbeat:
         try:
             with self._lock:
                 self._jobs.append(job)
-                self._start()
+                if not self._is_running:
+                    # Not an Event: the garbage collector may call this at any moment, in that
+                    # thread as well.
+                    over: SimpleQueue[None] = SimpleQueue()
+                    weakref.finalize(self, over.put, None)
+                    args = (weakref.ref(self), over, self.seconds)
+                    threading.Thread(target=_beat, args=args, name="heartbeat", daemon=True).start()
+                    self._is_running = True
             yield
         finally:
             with self._lock:
@@ -122,7 +137,7 @@ class Heartbeat:
     def _is_extended(self, job: Job) -> bool:
         """Whether the job is still ours, as far as can be told."""
         try:
-            if self._queue.heartbeat(job):
+            if self.queue.heartbeat(job):
                 return True
         except Unavailable as trouble:
             log.warning("no heartbeat: %s", trouble)
@@ -133,31 +148,16 @@ class Heartbeat:
         log.warning("%s %s: the lease was lost", job.kind, job.key)
         return False
 
-    def _start(self) -> None:
-        if self._is_running:
-            return
-        # Not an Event: the garbage collector may call this at any moment, in that thread as well.
-        over: SimpleQueue[None] = SimpleQueue()
-        weakref.finalize(self, over.put, None)
-        args = (weakref.ref(self), over, self._seconds)
-        threading.Thread(target=_beat, args=args, name="heartbeat", daemon=True).start()
-        self._is_running = True
-
 
 def _beat(reference: weakref.ref[Heartbeat], over: SimpleQueue[None], seconds: float) -> None:
-    while not _is_over(over, seconds):
+    """Beat every so many seconds until it is over."""
+    while True:
+        with suppress(Empty):
+            over.get(timeout=seconds)
+            return
         if heartbeat := reference():
             heartbeat.beat()
         del heartbeat  # or it would live until the next beat
-
-
-def _is_over(over: SimpleQueue[None], seconds: float) -> bool:
-    """Wait for the end, so many seconds at most."""
-    try:
-        over.get(timeout=seconds)
-    except Empty:
-        return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Worker:
         """Nothing is in hand yet."""
         object.__setattr__(self, "leases", Heartbeat(self.queue, self.heartbeat))
 
-    def run(self, stop: threading.Event, on_done: Callable[[Done], None] = lambda _: None) -> None:
+    def run(self, stop: threading.Event, on_done: Callable[[Done], None] | None = None) -> None:
         """Work until told to stop; the job in hand is finished first.
 
         What fails for good is logged, as is trouble with the queue itself (its database is away),
@@ -193,21 +193,23 @@ class Worker:
             except Unavailable as trouble:
                 log.warning("the queue is not available: %s", trouble)
                 done = None
-            if done:
-                log_failure(done)
-                self._log_ignored(done)
-                on_done(done)
-            else:
+            if done is None:
                 stop.wait(IDLE_SECONDS)
+                continue
+            log_failure(done)
+            self._log_ignored(done)
+            if on_done:
+                on_done(done)
 
     def drain(
-        self, on_done: Callable[[Done], None] = lambda _: None, *, patience: float = 5.0
+        self, on_done: Callable[[Done], None] | None = None, *, patience: float = 5.0
     ) -> None:
         """Work until nothing is left that is due within ``patience`` seconds."""
         while True:
             done = self.run_one()
             if done:
-                on_done(done)
+                if on_done:
+                    on_done(done)
                 continue
             due = self.queue.next_due()
             if due is None or due > self.clock.now() + patience:
@@ -248,10 +250,23 @@ class Worker:
                 return self._bury(
                     job, "started again and again and never finished: it kills its worker"
                 )
-            return self._handled(job)
+            try:
+                with self.leases.keeping(job):
+                    outcome = self.handlers[job.kind](job)
+            except Rejected as rejection:
+                return self._bury(job, str(rejection), rejection.about)
+            except (Unavailable, ConfigurationError) as trouble:
+                # What is set wrongly someone is to mend, and may do so while we run.
+                return self._retry(job, str(trouble), trouble)
+            except Exception as bug:
+                log.exception("job %s %s failed", job.kind, job.key)
+                return self._retry(job, traceback.format_exc(limit=-8), bug)
+            self.queue.finish(job)
         except KeyboardInterrupt:
             self.queue.retry(job, "interrupted", 0.0)  # nobody need wait for the lease to end
             raise
+        log.info("%s %s: %s %s", job.kind, job.key, outcome.kind, outcome.public_id)
+        return Done(job, outcome)
 
     def give_back(self) -> None:
         """Return the job in hand to the queue: who runs this worker cannot wait for it any more.
@@ -264,26 +279,6 @@ class Worker:
             except Unavailable:
                 log.warning("%s %s: free when its lease ends", job.kind, job.key)
 
-    def _handled(self, job: Job) -> Done:
-        try:
-            with self.leases.keeping(job):
-                outcome = self.handlers[job.kind](job)
-        except Rejected as rejection:
-            return replace(self._bury(job, str(rejection)), public_id=rejection.about)
-        except Throttled as trouble:
-            return replace(self._postpone(job, trouble), public_id=trouble.about)
-        except Unavailable as trouble:
-            failed = self._retry(job, str(trouble), trouble.retry_after)
-            return replace(failed, public_id=trouble.about)
-        except ConfigurationError as error:  # someone is to mend it, and may do so while we run
-            return self._retry(job, str(error))
-        except Exception:
-            log.exception("job %s %s failed", job.kind, job.key)
-            return self._retry(job, traceback.format_exc(limit=-8))
-        self.queue.finish(job)
-        log.info("%s %s: %s %s", job.kind, job.key, outcome.kind, outcome.public_id)
-        return Done(job, outcome)
-
     def _log_ignored(self, done: Done) -> None:
         """Log why a picture is ignored: each reason once, and so many at most."""
         outcome = done.outcome
@@ -294,22 +289,23 @@ class Worker:
             self._ignored.add(outcome.note)
             log.warning("%s is ignored: %s (said once)", outcome.public_id, outcome.note)
 
-    def _retry(self, job: Job, reason: str, retry_after: float | None = None) -> Done:
-        if job.tries >= self.queue.retries.tries:
-            return self._bury(job, reason)
-        delay = max(self.queue.retries.delay(job.tries), retry_after or 0.0)
-        self.queue.retry(job, reason, delay)
-        return Done(job, error=reason)
+    def _retry(self, job: Job, reason: str, trouble: Exception) -> Done:
+        """Try it again later; bury it after so many tries.
 
-    def _postpone(self, job: Job, trouble: Throttled) -> Done:
-        """Wait for a quota however long it takes: that is nobody's failure."""
-        delay = max(self.queue.retries.first, trouble.retry_after or 0.0)
-        self.queue.retry(job, str(trouble), delay, counted=False)
-        return Done(job, error=str(trouble))
+        A quota is waited for however long it takes: that is nobody's failure.
+        """
+        retries, is_failure = self.queue.retries, not isinstance(trouble, Throttled)
+        about = trouble.about if isinstance(trouble, FacelabelError) else ""
+        if is_failure and job.tries >= retries.tries:
+            return self._bury(job, reason, about)
+        delay = retries.delay(job.tries) if is_failure else retries.first
+        asked = trouble.retry_after if isinstance(trouble, Unavailable) else None
+        self.queue.retry(job, reason, max(delay, asked or 0.0), counted=is_failure)
+        return Done(job, error=reason, public_id=about)
 
-    def _bury(self, job: Job, reason: str) -> Done:
+    def _bury(self, job: Job, reason: str, about: str = "") -> Done:
         self.queue.bury(job, reason)
-        return Done(job, error=reason, buried=True)
+        return Done(job, error=reason, buried=True, public_id=about)
 
 
 def log_failure(done: Done) -> None:

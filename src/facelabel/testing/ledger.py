@@ -79,10 +79,14 @@ class _Enrolments:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         self._intents[collection, asset_id] = person
 
-    def enrol(self, collection: str, enrolment: Enrolment) -> None:
+    def enrol(
+        self, collection: str, enrolment: Enrolment, *, instead_of: Enrolment | None = None
+    ) -> bool:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         key = (collection, enrolment.asset_id)
         old = self._enrolments.get(key)
+        if instead_of is not None and old != instead_of:
+            return False
         self._intents.pop(key, None)
         self._enrolments[key] = enrolment
         leftovers = self._leftovers.setdefault(collection, [])
@@ -90,6 +94,7 @@ class _Enrolments:
             leftovers.remove(enrolment.face_id)
         self._release(collection, old)
         self._changed(collection, changed=old != enrolment)
+        return True
 
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
         """See :class:`facelabel.recognition.ports.Ledger`."""

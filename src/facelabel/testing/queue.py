@@ -8,7 +8,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
-from facelabel.core.backoff import RetryPolicy
+from facelabel.core.clock import RetryPolicy
 from facelabel.core.jobs import Job, JobKind, JobState
 from facelabel.testing.clock import ManualClock
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from facelabel.bootstrap.readiness import checks as readiness_checks
 from facelabel.settings.addresses import networks
 from facelabel.web import health, http, rekognition_api, webhook
 from facelabel.web.access.gate import Gate
@@ -36,7 +35,7 @@ def create(app: App, is_staffed: Callable[[], bool]) -> ASGIApp:
 
     ``is_staffed``: whether everybody is at work who works beside the web server.
     """
-    readiness = health.Readiness({**readiness_checks(app), "workers": is_staffed})
+    readiness = health.Readiness({**app.readiness(), "workers": is_staffed})
     routes: list[BaseRoute] = [*health.routes(readiness, _modes(app))]
     budget = _budget(app.settings)
     routes += webhook.routes(app.intake, app.inbox, replace(webhook.LIMITS, budget=budget))

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from tests.integration.aws.moto_server import REGION, client
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.aws import aws_errors
+from facelabel.adapters.aws import clients
 from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
@@ -205,7 +205,7 @@ def test_a_bug_of_ours_is_none_of_these(server: Server, ledger: DynamoLedger) ->
     server.fail(400, DYNAMODB + "ValidationException")
     with pytest.raises(ClientError, match="ValidationException"):
         ledger.gallery()
-    with pytest.raises(ParamValidationError), aws_errors.translated("x"):
+    with pytest.raises(ParamValidationError), clients.translated("x"):
         client("dynamodb").get_item(TableName="x")
 
 

@@ -70,7 +70,7 @@ SHOW = f'print(*(set("{HEAVY}".split()) & set(sys.modules)))'
 
 def test_the_worker_would_be_found_out() -> None:
     """The list above names what the other function does import."""
-    program = f"import sys, facelabel.bootstrap.remote, facelabel.bootstrap.aws; {SHOW}"
+    program = f"import sys, facelabel.bootstrap.remote, facelabel.bootstrap.amazon; {SHOW}"
     said = subprocess.check_output([sys.executable, "-c", program], text=True)
     assert {"botocore", "urllib3", "cloudinary"} <= {*said.split()}
 

@@ -14,9 +14,14 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.integration.aws.moto_server import client
 
-from facelabel.adapters.aws import codec
 from facelabel.adapters.aws.ledger import DynamoLedger
-from facelabel.adapters.aws.table import Table, put
+from facelabel.adapters.aws.table import (
+    Table,
+    pack_search,
+    put,
+    unpack_search,
+    write_enrolment,
+)
 from facelabel.core.model import (
     Candidate,
     Enrolment,
@@ -72,7 +77,7 @@ def crowd(faces: int, candidates: int, left_out: int = 0, bits: int = 50) -> Sea
     return replace(search("p"), faces=tuple(map(of, range(faces))), left_out=others)
 
 
-def at_once(act: Callable[[int], None]) -> None:
+def at_once(act: Callable[[int], object]) -> None:
     """Have some workers act at the same moment, each with its number."""
     start = threading.Barrier(WORKERS)
 
@@ -222,7 +227,7 @@ def test_a_search_far_too_large_is_refused_before_it_is_written(ledger: DynamoLe
 
 def test_faces_that_were_left_out_go_last() -> None:
     huge = crowd(10, candidates=2, left_out=5000)
-    packed = codec.unpack(codec.pack(huge))
+    packed = unpack_search(pack_search(huge))
     assert packed == replace(huge, left_out=())
 
 
@@ -310,7 +315,7 @@ def test_an_enrolment_of_a_newer_version_is_read_and_replaced(
     table: Table, ledger: DynamoLedger
 ) -> None:
     ledger.enrol(LIVE, enrolment("a", "f1"))
-    line = json.dumps({**json.loads(codec.write(enrolment("a", "f1"))), "age": 37})
+    line = json.dumps({**json.loads(write_enrolment(enrolment("a", "f1"))), "age": 37})
     table.write(put((f"collection#{LIVE}", "enrolment#a"), {"line": line}))
     assert ledger.enrolment(LIVE, "a") == enrolment("a", "f1")
     ledger.enrol(LIVE, enrolment("a", "f2"))
@@ -323,7 +328,7 @@ class Contested(Table):
     def __init__(self, table: Table) -> None:
         """Say what the table says."""
         self.__dict__.update(vars(table))
-        self.interrupt: Callable[[], None] = lambda: None
+        self.interrupt: Callable[[], object] = lambda: None
 
     def transact(self, changes: Any) -> bool:  # noqa: ANN401 - handed on
         """Let it happen, once."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.aws.moto_server import client, new_queues, new_table
 
-from facelabel.adapters.aws.collection_parameter import LiveName
 from facelabel.adapters.aws.leases import Waiting
 from facelabel.adapters.aws.ledger import DynamoLedger
 from facelabel.adapters.aws.sqs import SqsQueue
+from facelabel.adapters.aws.table import LiveName
 from facelabel.adapters.clock import SystemClock
 from facelabel.core.jobs import JobKind
 from facelabel.core.label_policy import LabelPolicy

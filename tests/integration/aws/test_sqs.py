@@ -10,8 +10,7 @@ import pytest
 from tests.integration.aws.moto_server import client, new_queues
 
 from facelabel.adapters.aws.leases import Receipts, Waiting
-from facelabel.adapters.aws.sqs import MAX_JOB, SqsInbox, SqsQueue
-from facelabel.adapters.aws.sqs_client import Channel
+from facelabel.adapters.aws.sqs import MAX_JOB, Channel, SqsInbox, SqsQueue
 from facelabel.adapters.aws.sqs_messages import MAX_BYTES, from_message, from_record, to_message
 from facelabel.adapters.clock import SystemClock
 from facelabel.core.jobs import JobKind, JobRequest, JobState

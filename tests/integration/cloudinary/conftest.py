@@ -17,11 +17,9 @@ import pytest
 from PIL import Image
 from tests.waiting import PATIENCE
 
-from facelabel.adapters.cloudinary import transport
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.adapters.cloudinary.client import Client
-from facelabel.adapters.cloudinary.delivery import delivery_hosts
-from facelabel.adapters.cloudinary.library import CloudinaryLibrary
+from facelabel.adapters.cloudinary.client import Client, install
+from facelabel.adapters.cloudinary.library import CloudinaryLibrary, delivery_hosts
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.core.model import Asset
 from facelabel.testing import ManualClock
@@ -192,7 +190,7 @@ def account(url: str, cloud: str = "demo", key: str = "123") -> Account:
 @pytest.fixture(autouse=True, scope="session")
 def _installed() -> None:
     """As bootstrap does before it builds a client."""
-    transport.install()
+    install()
 
 
 @pytest.fixture

@@ -33,11 +33,8 @@ from tests.integration.cloudinary.conftest import (
 )
 from tests.waiting import PATIENCE, until
 
-from facelabel.adapters.cloudinary import transport
-from facelabel.adapters.cloudinary.client import TRIES, Client
-from facelabel.adapters.cloudinary.delivery import delivery_url
-from facelabel.adapters.cloudinary.library import CloudinaryLibrary
-from facelabel.adapters.cloudinary.transport import MAX_BYTES, Exchange
+from facelabel.adapters.cloudinary.client import MAX_BYTES, TRIES, Client, Exchange, install
+from facelabel.adapters.cloudinary.library import CloudinaryLibrary, delivery_url
 from facelabel.errors import (
     AlreadyExists,
     ConfigurationError,
@@ -327,11 +324,11 @@ UNTOUCHED = """
 from cloudinary import uploader
 from cloudinary.api_client import call_api
 before = uploader._http, call_api._http
-from facelabel.adapters.cloudinary import client, library, transport
+from facelabel.adapters.cloudinary import client, library
 print(before == (uploader._http, call_api._http), end=" ")
-transport.install()
+client.install()
 once = uploader._http, call_api._http
-transport.install()
+client.install()
 print(before[0] is once[0], once == (uploader._http, call_api._http))
 """
 
@@ -343,7 +340,7 @@ def test_the_sdk_is_touched_when_that_is_asked_for_and_once() -> None:
 
 def test_an_sdk_that_sends_in_another_way_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=re.escape(cloudinary.VERSION)):
-        transport.install([ModuleType("uploader")])
+        install([ModuleType("uploader")])
 
 
 def test_other_users_of_the_sdk_are_left_alone(stage: Stage) -> None:

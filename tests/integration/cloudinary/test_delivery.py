@@ -24,7 +24,7 @@ from tests.integration.cloudinary.conftest import (
 from tests.waiting import PATIENCE
 
 from facelabel.adapters.cloudinary.account import Account
-from facelabel.adapters.cloudinary.delivery import delivery_hosts, delivery_url, recognition_steps
+from facelabel.adapters.cloudinary.library import delivery_hosts, delivery_url, recognition_steps
 from facelabel.adapters.fetcher import Fetcher
 from facelabel.cloudinary import signing
 from facelabel.errors import (

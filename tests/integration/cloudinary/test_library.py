@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.integration.cloudinary.conftest import CUT, ID, Reply, Stage, described, failure
 
-from facelabel.adapters.cloudinary import outgoing_checks
 from facelabel.adapters.cloudinary.library import CloudinaryLibrary
+from facelabel.adapters.cloudinary.uploads import checked_context
 from facelabel.cloudinary import params
 from facelabel.errors import AlreadyExists, NotFound, Rejected, Unavailable
 
@@ -170,7 +170,7 @@ def test_context_that_cloudinary_would_misread_is_not_sent(
 )
 def test_context_means_the_same_on_the_other_side(values: dict[str, str]) -> None:
     try:
-        sent = encode_context(outgoing_checks.context(values))
+        sent = encode_context(checked_context(values))
     except Rejected:
         assert any(key[-1:] in {"", "\\"} or not key.strip() for key in values) or any(
             value.endswith("\\") for value in values.values()

@@ -20,7 +20,7 @@ from facelabel.adapters.cloudinary.client import Client
 from facelabel.adapters.cloudinary.subscriptions import EVENTS, Poller, Subscriptions
 from facelabel.adapters.store.jobs import StoreQueue
 from facelabel.adapters.store.library.library import LocalLibrary
-from facelabel.adapters.store.library.outbox import Outbox
+from facelabel.adapters.store.library.transaction import Outbox
 from facelabel.cloudinary import signing
 from facelabel.errors import Unavailable
 from facelabel.media.types import ImageHeader

@@ -32,16 +32,26 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from facelabel.adapters.aws import codec
-from facelabel.adapters.aws.table import MOST_CHANGES, attempts, check, chunks, delete, put, update
+from facelabel.adapters.aws.table import (
+    MOST_CHANGES,
+    attempts,
+    check,
+    chunks,
+    delete,
+    pack_search,
+    put,
+    read_enrolment,
+    unpack_search,
+    update,
+    write_enrolment,
+)
 from facelabel.core.model import GalleryState, NameState, OnRecord
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from facelabel.adapters.aws.collection_parameter import LiveName
-    from facelabel.adapters.aws.table import Change, Item, Key, Table
+    from facelabel.adapters.aws.table import Change, Item, Key, LiveName, Table
     from facelabel.core.model import Basis, Enrolment, Noted, Scope, SearchRecord
 
 _GALLERY = ("gallery", "live")
@@ -115,7 +125,7 @@ class _Enrolments:
         """Every enrolment of the collection, by asset_id, or those that hold one of the faces."""
         if face_ids is None:
             for item in self._table.query(_partition(collection), _ENROLMENT):
-                yield codec.read(item["line"])
+                yield read_enrolment(item["line"])
             return
         held = self._held(collection, [_FACE + face_id for face_id in face_ids])
         yield from (line for line in held if line.face_id in set(face_ids))
@@ -134,13 +144,17 @@ class _Enrolments:
         """Note, before the recogniser is asked, whom we enrol."""
         self._table.write(put(_at(collection, _INTENTION, asset_id), {"person": person}))
 
-    def enrol(self, collection: str, enrolment: Enrolment) -> None:
+    def enrol(
+        self, collection: str, enrolment: Enrolment, *, instead_of: Enrolment | None = None
+    ) -> bool:
         """Record an enrolment, replacing the asset's former one; the same again changes nothing.
 
         Changes the generation if the collection is the live one. In the same transaction a face
         that no enrolment holds any more becomes a leftover, and the intention is cleared.
+        ``instead_of``: what the former one has to be; else nothing is done, and False returned.
         """
-        self._replace(collection, enrolment.asset_id, enrolment)
+        former = self._replace(collection, enrolment.asset_id, enrolment, instead_of)
+        return instead_of is None or former == instead_of
 
     def unenrol(self, collection: str, asset_id: str) -> Enrolment | None:
         """Delete and return the asset's enrolment, leaving a leftover if it was the last.
@@ -186,13 +200,24 @@ class _Enrolments:
         change = f"SET live = :live{more} ADD generation :one"
         self._table.write(update(_GALLERY, change, condition, {"live": collection, "one": 1}))
 
-    def _replace(self, collection: str, asset_id: str, new: Enrolment | None) -> Enrolment | None:
-        """Put an enrolment, or none, in the place of the asset's former one, which is returned."""
+    def _replace(
+        self,
+        collection: str,
+        asset_id: str,
+        new: Enrolment | None,
+        instead_of: Enrolment | None = None,
+    ) -> Enrolment | None:
+        """Put an enrolment, or none, in the place of the asset's former one, which is returned.
+
+        Nothing is done where that is not ``instead_of``, if it is given.
+        """
         place, noted = _at(collection, _ENROLMENT, asset_id), _at(collection, _INTENTION, asset_id)
         former: Enrolment | None = None
         for _ in attempts(_TITLE):
             found = self._table.get_many([place, _GALLERY])
             former = _enrolment(found.get(place))
+            if instead_of is not None and former != instead_of:
+                break
             if former == new:
                 self._table.write(delete(noted))
                 break
@@ -230,7 +255,7 @@ class _Enrolments:
         found = self._table.get_many((pk, sk) for sk in sks).values()
         asset_ids = {asset_id for item in found for asset_id in item["holders"]}
         places = (_at(collection, _ENROLMENT, asset_id) for asset_id in sorted(asset_ids))
-        return [codec.read(item["line"]) for item in self._table.get_many(places).values()]
+        return [read_enrolment(item["line"]) for item in self._table.get_many(places).values()]
 
 
 class _Searches:
@@ -246,7 +271,7 @@ class _Searches:
     def searches(self, asset_ids: Sequence[str]) -> Mapping[str, SearchRecord]:
         """Return the last searches of several pictures at once."""
         items = self._table.get_many(map(_search_key, asset_ids)).values()
-        found = (codec.unpack(item["data"]) for item in items)
+        found = (unpack_search(item["data"]) for item in items)
         return {search.asset_id: search for search in found}
 
     def searched(self) -> Iterator[str]:
@@ -302,7 +327,7 @@ class _Searches:
             "version": search.version,
             "generation": search.generation,
             "place": place[1],
-            "data": codec.pack(search),
+            "data": pack_search(search),
         }
         for _ in attempts(_TITLE):
             former = self._table.get(key)
@@ -361,7 +386,7 @@ class DynamoLedger(_Enrolments, _Searches):
         search = own.get(_search_key(asset_id))
         record = OnRecord(
             gallery,
-            search=codec.unpack(search["data"]) if search else None,
+            search=unpack_search(search["data"]) if search else None,
             marks=_states(own.get(_names_key(asset_id))),
         )
         if (live := gallery.collection) is None:
@@ -405,7 +430,7 @@ def _gallery(item: Item | None) -> GalleryState:
 
 
 def _enrolment(item: Item | None) -> Enrolment | None:
-    return codec.read(item["line"]) if item else None
+    return read_enrolment(item["line"]) if item else None
 
 
 def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
@@ -414,7 +439,7 @@ def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
     values = {"line": former["line"]} if former else {}
     if new is None:
         return delete(place, condition, values)
-    return put(place, {"line": codec.write(new)}, condition, values)
+    return put(place, {"line": write_enrolment(new)}, condition, values)
 
 
 def _counted(collection: str, live: str | None) -> Change:

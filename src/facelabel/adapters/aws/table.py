@@ -1,26 +1,40 @@
 """One DynamoDB table of items under two string keys: what the stores say to it.
 
-Every read is consistent and there is no secondary index: an index lags behind, and a search that
-it does not show yet would never be looked at again. What is to be found in another way than by
-its key has a small item of its own there, written in the same transaction.
+Every read is consistent and there is no secondary index: an index lags behind, and a search that it
+does not show yet would never be looked at again. What is to be found in another way than by its key
+has a small item of its own there, written in the same transaction.
+
+Lines of the ledger are small bytes, because DynamoDB bills kilobytes and takes 400 at most.
+
+The name of the live collection is also outside the table, in a parameter of SSM: a table that is
+lost can be made anew from the collection and the library, by whoever knows which collection. The
+parameter is written before the table: after a crash in between, the table still has the old name
+and everybody goes by the table, so the rebuild that is tried again switches once more, and both
+have the new one. The old collection is deleted only afterwards.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from facelabel.adapters.aws import aws_errors
-from facelabel.core.backoff import backoff
-from facelabel.errors import FacelabelError, Unavailable
+from facelabel.adapters.aws import clients
+from facelabel.core.clock import backoff
+from facelabel.core.model import Enrolment
+from facelabel.core.serial import decode_search, encode_search
+from facelabel.errors import FacelabelError, QuotaExceeded, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from facelabel.core.model import Json, SearchRecord
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -40,6 +54,11 @@ _CONFLICT = "TransactionConflict"
 _FAILED = "ConditionalCheckFailed"
 
 NONE: Mapping[str, Value] = MappingProxyType({})
+#: Bytes of a packed search: an item may have 400 kB, keys and numbers included.
+MOST = 390_000
+#: How many candidates of each face stay where all of them are too much.
+_FEWER = (10, 2)
+_MISSING = "ParameterNotFound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +176,10 @@ class Table:
         table = {"TableName": self.name}
         request = [{change.kind: {**table, **change.request()}} for change in changes]
         try:
-            with aws_errors.translated(self._title):
+            with clients.translated(self._title):
                 self._client.transact_write_items(TransactItems=request)
         except ClientError as error:
-            if aws_errors.Refusal.of(error).code != "TransactionCanceledException":
+            if clients.Refusal.of(error).code != "TransactionCanceledException":
                 raise
             trouble = self._trouble(error.response.get("CancellationReasons", []))
             if trouble:
@@ -172,10 +191,10 @@ class Table:
         """Whether the change was made; None if a transaction was in its way."""
         verb = f"{change.kind.lower()}_item"
         try:
-            with aws_errors.translated(self._title):
+            with clients.translated(self._title):
                 getattr(self._client, verb)(TableName=self.name, **change.request())
         except ClientError as error:
-            reason = aws_errors.Refusal.of(error).code.removesuffix("Exception")
+            reason = clients.Refusal.of(error).code.removesuffix("Exception")
             if reason not in {_FAILED, _CONFLICT}:
                 raise
             return False if reason == _FAILED else None
@@ -185,7 +204,7 @@ class Table:
         """What cancelled a transaction, unless others did."""
         codes = {reason.get("Code", "None") for reason in reasons} - {"None", _FAILED, _CONFLICT}
         for name in codes:
-            meaning = aws_errors.Refusal(name).meaning_for_store(self._title)
+            meaning = clients.Refusal(name).meaning_for_store(self._title)
             return meaning or FacelabelError(f"{self._title}: {name}")
         return None
 
@@ -193,7 +212,7 @@ class Table:
         wanted = [_typed({"pk": pk, "sk": sk}) for pk, sk in keys]
         for _ in attempts(self._title):
             request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
-            with aws_errors.translated(self._title):
+            with clients.translated(self._title):
                 answer = self._client.batch_get_item(RequestItems=request)
             yield from map(_plain, answer["Responses"].get(self.name, []))
             wanted = answer["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
@@ -201,7 +220,7 @@ class Table:
                 return
 
     def _call(self, operation: str, **request: Any) -> Any:  # noqa: ANN401 - JSON
-        with aws_errors.translated(self._title):
+        with clients.translated(self._title):
             return getattr(self._client, operation)(
                 TableName=self.name, ConsistentRead=True, **request
             )
@@ -253,3 +272,71 @@ def _value(kind: str, value: Any) -> Value:  # noqa: ANN401 - JSON
             return bytes(value)
         case _:
             return str(value)
+
+
+def pack_search(search: SearchRecord) -> bytes:
+    """A search as bytes, :data:`MOST` at most; a huge one loses what explains it least.
+
+    First the candidates far from winning, then the faces that were not looked at.
+    """
+    for smaller in _smaller(search):
+        data = zlib.compress(_dump(encode_search(smaller)))
+        if len(data) <= MOST:
+            return data
+    raise QuotaExceeded(f"{search.public_id}: {len(search.faces)} faces are too many to record")
+
+
+def unpack_search(data: bytes) -> SearchRecord:
+    """The search that :func:`pack_search` made these bytes of."""
+    return decode_search(json.loads(zlib.decompress(data)))
+
+
+def write_enrolment(enrolment: Enrolment) -> str:
+    """An enrolment as a line of text; equal ones are equal lines."""
+    return _dump(asdict(enrolment)).decode("ascii")
+
+
+def read_enrolment(line: str) -> Enrolment:
+    """The enrolment of a line."""
+    data = json.loads(line)  # a newer version may have put more into it
+    return Enrolment(**{field.name: data[field.name] for field in fields(Enrolment)})
+
+
+def _smaller(search: SearchRecord) -> Iterator[SearchRecord]:
+    yield search
+    for count in _FEWER:
+        faces = tuple(replace(f, candidates=f.candidates[:count]) for f in search.faces)
+        yield replace(search, faces=faces)
+    yield replace(search, faces=faces, left_out=())
+
+
+def _dump(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+class LiveName:
+    """One parameter of SSM."""
+
+    def __init__(self, client: Any, parameter: str) -> None:  # noqa: ANN401 - botocore makes its classes at run time
+        """``client``: of SSM; ``parameter``: its name, such as "/facelabel/collection"."""
+        self._client = client
+        self._parameter = parameter
+        self._title = f"the SSM parameter {parameter!r}"
+
+    def read(self) -> str | None:
+        """Return the name, None if nobody has written one."""
+        try:
+            with clients.translated(self._title):
+                answer = self._client.get_parameter(Name=self._parameter)
+        except ClientError as error:
+            if clients.Refusal.of(error).code != _MISSING:
+                raise
+            return None
+        return str(answer["Parameter"]["Value"])
+
+    def write(self, collection: str) -> None:
+        """Set the name."""
+        with clients.translated(self._title):
+            self._client.put_parameter(
+                Name=self._parameter, Value=collection, Type="String", Overwrite=True
+            )

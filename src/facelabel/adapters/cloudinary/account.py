@@ -1,16 +1,28 @@
-"""One product environment on Cloudinary and the keys to it."""
+"""One product environment on Cloudinary, the keys to it, and who may speak for it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from facelabel.cloudinary.notifications import Intake
 from facelabel.errors import ConfigurationError
+from facelabel.media.types import ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from facelabel.cloudinary.signing import Algorithm
+    from facelabel.core.clock import Clock
 
 API = "https://api.cloudinary.com"
 ALGORITHMS = frozenset({"sha1", "sha256"})
+#: Those that a notification may be signed with, by what the setting says.
+NOTIFICATION_ALGORITHMS: Mapping[str, Algorithm | None] = {
+    "any": None, "sha1": "sha1", "sha256": "sha256",
+}  # fmt: skip
 _URL = re.compile(r"cloudinary://([^:@/\s]+):([^@/\s]+)@([^/?#\s:@]+)(/[^?#\s]*)?(\?[^#\s]*)?")
 _TRUE = frozenset({"1", "true"})
 
@@ -64,6 +76,14 @@ class Account:
             signature_algorithm=algorithm,
             long_url_signature=_is_true(options.get("long_url_signature", "")),
         )
+
+    def intake(self, more_keys: Sequence[ApiKey], algorithm: str, clock: Clock) -> Intake:
+        """What verifies the notifications of the account.
+
+        ``more_keys`` may sign besides the account's; ``algorithm``: sha1, sha256 or any.
+        """
+        keys = (ApiKey(self.api_key, self.api_secret), *more_keys)
+        return Intake(lambda: keys, clock, NOTIFICATION_ALGORITHMS[algorithm])
 
     def call_options(self) -> dict[str, Any]:
         """What every call of the SDK gets, so that it looks up nothing in its global settings."""

@@ -3,29 +3,32 @@
 Reading goes through the Admin API, which answers so many calls an hour, and writing through the
 Upload API, which has no such limit. Names and labels are written with ``add_tag`` and
 ``remove_tag`` alone, which change what they name and nothing else.
+
+Images are fetched from where they are delivered, in the form that recognition wants.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from cloudinary import api, uploader
+from cloudinary.utils import cloudinary_url
 
-from facelabel.adapters.cloudinary import outgoing_checks
 from facelabel.adapters.cloudinary.catalogue import Catalogue, escaped
 from facelabel.adapters.cloudinary.client import Api
-from facelabel.adapters.cloudinary.delivery import delivery_url, recognition_steps
-from facelabel.adapters.cloudinary.uploads import Picture, Uploads
+from facelabel.adapters.cloudinary.uploads import Picture, Uploads, checked_context, checked_tags
+from facelabel.core.model import Asset
 from facelabel.errors import AlreadyExists, Denied, NotFound, OriginalMissing
-from facelabel.media.types import AssetKey, is_asset_id
+from facelabel.media.types import ASSET_ID, AssetKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from facelabel.adapters.cloudinary.account import Account
     from facelabel.adapters.cloudinary.catalogue import FolderMode
     from facelabel.adapters.cloudinary.client import Client, SdkCall
     from facelabel.core.clock import Clock
-    from facelabel.core.model import Asset
 
 #: Tags in one call; tags times assets may be 1000.
 TAGS_AT_ONCE = 500
@@ -131,7 +134,7 @@ class CloudinaryLibrary:
                 self._replace_context(asset, kept)
                 return
         if added:
-            self._write(asset_id, uploader.add_context, outgoing_checks.context(added))
+            self._write(asset_id, uploader.add_context, checked_context(added))
 
     def set_metadata(self, asset_id: str, field: str, values: Sequence[str]) -> None:
         """Make these the values of a structured metadata field; none clears it.
@@ -159,7 +162,7 @@ class CloudinaryLibrary:
         As :class:`facelabel.media.ports.EditableLibrary` says, except that a file name goes along
         with new content only, and that a public_id rules where it has the folder in it.
         """
-        wanted = None if tags is None else outgoing_checks.tags(tags)
+        wanted = None if tags is None else checked_tags(tags)
         picture = Picture(data, folder.strip("/"), filename, public_id, wanted, context or {})
         asset = self._uploads.store(picture)
         if not self._catalogue.is_dynamic or picture.folder in {"", asset.folder}:
@@ -202,11 +205,11 @@ class CloudinaryLibrary:
 
     def delete(self, asset_id: str) -> None:
         """Delete the asset and its copies in the CDN; no error if it is gone."""
-        if is_asset_id(asset_id):
+        if ASSET_ID.fullmatch(asset_id):
             self._client.admin(api.delete_resources_by_asset_ids, [asset_id], invalidate=True)
 
     def _tag(self, command: SdkCall, asset_id: str, tags: Sequence[str]) -> None:
-        wanted = outgoing_checks.tags(tags)
+        wanted = checked_tags(tags)
         for at in range(0, len(wanted), TAGS_AT_ONCE):
             self._write(asset_id, command, wanted[at : at + TAGS_AT_ONCE])
 
@@ -228,9 +231,61 @@ class CloudinaryLibrary:
 
     def _replace_context(self, asset: Asset, context: Mapping[str, str]) -> None:
         if context:
-            encoded = outgoing_checks.context(context)
+            encoded = checked_context(context)
             self._client.upload(
                 uploader.explicit, asset.public_id, type=asset.type, context=encoded
             )
         else:
             self._client.upload(uploader.remove_all_context, [asset.public_id], type=asset.type)
+
+
+def recognition_steps(transformation: str, max_side: int) -> str:
+    """The user's transformation, then ours as a step of its own.
+
+    Ours comes last, so that whatever the user's step makes is a JPEG of a bearable size: smaller
+    if it must be, never larger. Cloudinary turns pictures upright on its own.
+    """
+    ours = f"c_limit,f_jpg,h_{max_side},w_{max_side}"
+    return "/".join(filter(None, [transformation.strip().strip("/"), ours]))
+
+
+def delivery_url(account: Account, asset: Asset, transformation: str) -> str:
+    """The signed URL of this very version of the asset, as a JPEG.
+
+    Signed whatever its type, because an account may refuse transformations that are not.
+    """
+    url, _ = cloudinary_url(
+        quote(asset.public_id, safe="/"),  # the SDK unquotes before it quotes
+        resource_type=asset.resource_type,
+        type=asset.type,
+        version=asset.version,
+        format="jpg",  # or the last part of "john.smith" would be taken for one
+        raw_transformation=transformation,
+        sign_url=True,
+        auth_token=False,
+        long_url_signature=account.long_url_signature,
+        **_place(account),
+        **account.call_options(),
+    )
+    return str(url)
+
+
+def delivery_hosts(account: Account) -> frozenset[str]:
+    """The hosts, with a port where it is not the scheme's own, that the account delivers from."""
+    any_asset = Asset("", "x", "", 1, "jpg", 0, "")
+    return frozenset({urlsplit(delivery_url(account, any_asset, "")).netloc})
+
+
+def _place(account: Account) -> dict[str, object]:
+    return {
+        "secure": account.secure,
+        # The SDK heeds a CNAME for http alone.
+        "secure_distribution": account.secure_distribution or account.cname or None,
+        "cname": account.cname or None,
+        "private_cdn": account.private_cdn,
+        "cdn_subdomain": False,
+        "secure_cdn_subdomain": False,
+        "force_version": True,
+        "shorten": False,
+        "use_root_path": False,
+    }

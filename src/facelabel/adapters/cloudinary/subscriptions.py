@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloudinary import api
 
-from facelabel.core.backoff import backoff
+from facelabel.core.clock import backoff
 from facelabel.errors import AlreadyExists, FacelabelError, NotFound, Unavailable
 from facelabel.media.types import ChangeKind
 

@@ -1,19 +1,23 @@
-"""Uploads that can be repeated: the same file again, after a lost answer too, is the same asset."""
+"""Uploads that can be repeated: the same file again, after a lost answer too, is the same asset.
+
+What Cloudinary cannot take is refused, Rejected, before it is sent and misread.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudinary import uploader
 
-from facelabel.adapters.cloudinary import outgoing_checks
-from facelabel.errors import AlreadyExists
+from facelabel.errors import AlreadyExists, Rejected
 from facelabel.media.types import MAX_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.cloudinary.catalogue import Catalogue
     from facelabel.adapters.cloudinary.client import Client, Raw, SdkCall
@@ -24,6 +28,7 @@ SLOWEST = 100_000
 #: Characters of content hash that tell pictures of one file name apart, and how many such tries.
 _SUFFIX = 6
 _SUFFIXES = 8
+_FORBIDDEN_IN_NAMES = re.compile(r"[?&#\\%<>+\x00-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Picture:
         if self.public_id is not None:
             yield self.public_id
             return
-        path = "/".join(filter(None, [self.folder, outgoing_checks.file_stem(self.filename)]))
+        path = "/".join(filter(None, [self.folder, file_stem(self.filename)]))
         name = path[: MAX_NAME - _SUFFIX - 1].rstrip()
         yield name
         for at in range(0, _SUFFIXES * _SUFFIX, _SUFFIX):
@@ -94,7 +99,7 @@ class Uploads:
         if self._catalogue.is_dynamic and picture.folder:
             place["asset_folder"] = picture.folder
         if self._catalogue.is_dynamic and picture.filename:
-            place["display_name"] = outgoing_checks.file_stem(picture.filename)
+            place["display_name"] = file_stem(picture.filename)
         return self._client.upload(
             uploader.upload,
             picture.data,
@@ -103,7 +108,7 @@ class Uploads:
             invalidate=overwrite,
             filename=picture.filename or name.rpartition("/")[2],
             tags=list(picture.tags or ()),
-            context=outgoing_checks.context(picture.context) or None,
+            context=checked_context(picture.context) or None,
             wait=len(picture.data) / SLOWEST,
             **place,
         )
@@ -150,7 +155,7 @@ class Uploads:
             self._replace_tags(asset, tags)
         context = {k: v for k, v in picture.context.items() if asset.context.get(k) != v}
         if context:
-            self._change(asset, uploader.add_context, outgoing_checks.context(context))
+            self._change(asset, uploader.add_context, checked_context(context))
         return replace(asset, tags=tags, context={**asset.context, **context})
 
     def _add_tags(self, asset: Asset, tags: Sequence[str]) -> None:
@@ -170,3 +175,41 @@ class Uploads:
 
 def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*first, *second)))
+
+
+def checked_tags(texts: Iterable[str]) -> list[str]:
+    """The tags, each once: the same tag twice in one call is answered with a server error."""
+    return list(dict.fromkeys(_tag(text) for text in texts))
+
+
+def checked_context(values: Mapping[str, str]) -> dict[str, str]:
+    """Contextual metadata with its keys escaped; the SDK escapes the values."""
+    for key, value in values.items():
+        if value.endswith("\\"):  # it would take the meaning from the separator behind it
+            raise Rejected(f"the context {key!r} may not end with a backslash")
+    return {_context_key(key): value for key, value in values.items()}
+
+
+def file_stem(filename: str) -> str:
+    """The file name without folders and ending, fit to be part of a public_id."""
+    name = unicodedata.normalize("NFC", re.split(r"[/\\]", filename)[-1])
+    stem = _FORBIDDEN_IN_NAMES.sub("_", name.rpartition(".")[0] or name).strip()
+    return stem if stem.strip(".") else "image"
+
+
+def _tag(text: str) -> str:
+    if not text.strip():
+        raise Rejected("a tag is empty")
+    if "," in text:
+        raise Rejected(f"a tag may not contain a comma, at which Cloudinary splits tags: {text!r}")
+    if len(text) > MAX_NAME:
+        raise Rejected(f"a tag is longer than {MAX_NAME} characters: {text[:40]}…")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise Rejected(f"a tag has a control character in it: {text!r}")
+    return text
+
+
+def _context_key(key: str) -> str:
+    if not key.strip() or key.endswith("\\"):
+        raise Rejected(f"{key!r} is no key of contextual metadata")
+    return key.replace("=", r"\=").replace("|", r"\|")

@@ -212,6 +212,7 @@ class _Place:
 
     @classmethod
     def parse(cls, url: str, base: str = "") -> _Place:
+        """Read a URL, relative ones against ``base``; Rejected if it cannot be fetched."""
         try:
             parts = urlsplit(urljoin(base, url.strip()))
             host = (parts.hostname or "").encode("idna").decode()
@@ -246,6 +247,7 @@ class _Place:
 
     @property
     def url(self) -> httpcore2.URL:
+        """As httpcore takes it."""
         target = f"{self.path}?{self.query}" if self.query else self.path
         return httpcore2.URL(
             scheme=self.scheme.encode(),
@@ -256,6 +258,7 @@ class _Place:
 
     @property
     def headers(self) -> dict[bytes | str, bytes | str]:
+        """What is sent with a request for it."""
         return {
             "Host": self._netloc,
             "User-Agent": "facelabel",
@@ -265,9 +268,11 @@ class _Place:
 
     @property
     def filename(self) -> str:
+        """The last part of its path, decoded; "" where there is none."""
         return PurePosixPath(unquote(self.path).replace("\\", "/")).name
 
     def redirected(self, location: str) -> _Place:
+        """Where it redirects to; Rejected from https to http."""
         place = _Place.parse(location, base=f"{self}?{self.query}")
         if self.scheme == "https" and place.scheme == "http":
             raise Rejected(f"{self} redirects from https to http")
@@ -320,6 +325,7 @@ class _Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> _Deadline:
+        """The end of so many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def left(self, expired: type[Exception]) -> float:
@@ -396,15 +402,18 @@ class _Timed(httpcore2.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - same
+        """Wait for some bytes."""
         return self._stream.read(max_bytes, self._deadline.left(httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - same
+        """Send all of these."""
         # A write goes on as long as the other side takes a little now and then: so piece by piece.
         for at in range(0, len(buffer), _PIECE):
             piece = buffer[at : at + _PIECE]
             self._stream.write(piece, self._deadline.left(httpcore2.WriteTimeout))
 
     def close(self) -> None:
+        """Close the connection."""
         self._stream.close()
 
     def start_tls(
@@ -413,8 +422,10 @@ class _Timed(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 - same
     ) -> httpcore2.NetworkStream:
+        """Speak TLS from now on, under the same deadline."""
         left = self._deadline.left(httpcore2.ConnectTimeout)
         return _Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
 
     def get_extra_info(self, info: str) -> object:
+        """What is known of the connection, as httpcore asks for it."""
         return self._stream.get_extra_info(info)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore import exceptions, xform_name
 
-from facelabel.adapters.aws import aws_errors
+from facelabel.adapters.aws import clients
 from facelabel.adapters.aws.clients import new_client, new_session
 from facelabel.adapters.rekognition.rate import Pace, quota
-from facelabel.core.backoff import backoff
+from facelabel.core.clock import backoff
 from facelabel.errors import (
     AlreadyExists,
     Denied,
@@ -143,7 +143,7 @@ class Client:
         except exceptions.ParamValidationError:
             raise  # a bug of ours
         except exceptions.BotoCoreError as error:
-            raise aws_errors.unanswered(_TITLE, error) from error
+            raise clients.unanswered(_TITLE, error) from error
         pace.ease()
         return answer
 
@@ -155,7 +155,7 @@ class Client:
             return self._paces[operation]
 
     def _refused(self, operation: str, pace: Pace, error: exceptions.ClientError) -> FacelabelError:
-        refusal = aws_errors.Refusal.of(error)
+        refusal = clients.Refusal.of(error)
         message = f"{operation}: {refusal.message or refusal.code}"
         if (operation, refusal.code) == _USER_EXISTS:
             return AlreadyExists(f"{_TITLE}: {message}")

@@ -1,20 +1,32 @@
-"""Images as Amazon takes them: a whole photo, and crops of its faces."""
+"""Images as Amazon takes them: a whole photo, and crops of its faces.
+
+And which faces are worth a search, and which one of a portrait is to be learnt. Amazon filters by
+quality only in calls that are paid for; DetectFaces tells the measures alone. These bars judge by
+them. Amazon does not publish its own, so what passes here may still be left out there, with
+Amazon's reason.
+"""
 
 from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from facelabel.core import quality
 from facelabel.core.model import Box
+from facelabel.core.quality import QualityThresholds
 from facelabel.errors import UnreadableImage
 from facelabel.images import decoding
+from facelabel.rekognition.types import QualityFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from facelabel.core.model import Face
     from facelabel.images import Limits
 
 MAX_BYTES = 5 << 20
@@ -29,6 +41,20 @@ _MIN_PIXELS = 16
 _QUALITY, _SMALLER = 95, 0.75
 #: Part of both boxes together that they share at least if they are of one face.
 _SAME_FACE = 0.3
+_LOW = QualityThresholds(confidence=50, sharpness=2, brightness=5, side=20, yaw=75, pitch=60)
+SEARCHED: Mapping[QualityFilter, QualityThresholds] = {
+    QualityFilter.NONE: QualityThresholds(),
+    QualityFilter.AUTO: _LOW,
+    QualityFilter.LOW: _LOW,
+    QualityFilter.MEDIUM: QualityThresholds(
+        confidence=70, sharpness=10, brightness=15, side=30, yaw=60, pitch=45
+    ),
+    QualityFilter.HIGH: QualityThresholds(
+        confidence=90, sharpness=40, brightness=30, side=50, yaw=45, pitch=40
+    ),
+}
+#: For learning: as the engine of our own asks for, blur apart, which Amazon measures its own way.
+_LEARNT = QualityThresholds(confidence=70, sharpness=5, brightness=15, side=30, yaw=45, pitch=40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +156,21 @@ def _jpeg(image: Image.Image) -> bytes:
         if out.tell() <= MAX_BYTES:
             return out.getvalue()
         image = _scaled(image, _SMALLER)
+
+
+def judged(face: Face, size: tuple[int, int], chosen: QualityFilter) -> Face:
+    """The face with the reasons not to search for it, if any."""
+    return replace(face, reasons=tuple(SEARCHED[chosen].reasons(face, size)))
+
+
+def usable(faces: Sequence[Face], size: tuple[int, int]) -> Face:
+    """Return the one face good enough to learn; UnusableFace.
+
+    Faces that came with reasons, as our own detector gives them, are not judged again.
+    """
+    largest_first = sorted(faces, key=lambda face: -face.box.width * face.box.height)
+    measured = [
+        replace(face, reasons=face.reasons or tuple(_LEARNT.reasons(face, size)))
+        for face in largest_first
+    ]
+    return measured[quality.select_enrolment_face(measured)]

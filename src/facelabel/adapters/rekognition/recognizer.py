@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel.adapters.rekognition import face_selection as qualities
+from facelabel.adapters.rekognition import crops as qualities
 from facelabel.adapters.rekognition.crops import Photo, is_same
-from facelabel.adapters.rekognition.searches import FaceSearch, Found, UserSearch
-from facelabel.adapters.rekognition.user_vectors import Users
+from facelabel.adapters.rekognition.searches import FaceSearch, Found, Users, UserSearch
 from facelabel.core.model import EnrolledFace, Face, ProbeFace, ProbeResult, Reason, asset_hash
 from facelabel.core.quality import explain
 from facelabel.errors import AlreadyExists, NotFound, Rejected, UnusableFace

@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from facelabel import files
-from facelabel.adapters.store.library import needed, released
-from facelabel.adapters.store.library.originals import MARK
+from facelabel.adapters.store.library.originals import (
+    MARK,
+    needed,
+    newest,
+    note_unused,
+    unneeded,
+)
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import PAGE
 from facelabel.errors import ConfigurationError, ForeignFolder, Rejected
@@ -69,9 +74,9 @@ class Installation:
         the originals decide. A copy of the folder has the id, too, and is told by what it lacks.
         """
         with self._database.read() as connection:
-            stored, newest = _stored(connection), needed.newest(connection, NEWEST)
+            stored, last = _stored(connection), newest(connection, NEWEST)
         if stored and stored == self._here():
-            self._check_newest(newest)
+            self._check_newest(last)
             return stored
         with self._database.transaction(alone="installation") as connection:
             stored, here = _stored(connection), self._here()
@@ -93,7 +98,7 @@ class Installation:
                 " --force adopts the folder all the same, and has these files deleted"
             )
         with self._database.transaction(alone="installation") as connection:
-            released.note(self._database, connection, others)
+            note_unused(self._database, connection, others)
             self._unite(connection, _new())
         return census
 
@@ -120,18 +125,18 @@ class Installation:
     def _absent(self, digests: Sequence[str]) -> list[str]:
         return [digest for digest in digests if not self._originals.path(digest).exists()]
 
-    def _check_newest(self, newest: Sequence[str]) -> None:
+    def _check_newest(self, last: Sequence[str]) -> None:
         """Refuse, or warn of, a copy of the folder that is another machine's, or from a backup.
 
         One that is missing may be lost, which is for its own job to tell.
         """
-        missing = self._absent(newest)
+        missing = self._absent(last)
         with self._database.read() as connection:  # they may have been deleted meanwhile
-            absent = len(missing) - len(needed.unused(connection, missing)) if missing else 0
+            absent = len(missing) - len(unneeded(connection, missing)) if missing else 0
         if absent <= 1:
             return
         says = (
-            f"{absent} of the newest {len(newest)} originals are not in {self._folder}: is it a"
+            f"{absent} of the newest {len(last)} originals are not in {self._folder}: is it a"
             " copy of the folder that another machine has, or one from a backup? Share that folder"
         )
         if absent == NEWEST:
@@ -198,7 +203,7 @@ class Installation:
         last = ""
         while True:
             with self._database.read() as connection:
-                digests = needed.page(connection, last, PAGE)
+                digests = needed(connection, last, PAGE)
             if not digests:
                 return
             yield from digests
@@ -207,8 +212,8 @@ class Installation:
 
 def _sample(connection: Connection) -> list[str]:
     """Some originals that the store needs: the newest, and the first by content, which is any."""
-    newest = needed.newest(connection, NEWEST)
-    return list(dict.fromkeys([*newest, *needed.page(connection, "", SAMPLE)]))[:SAMPLE]
+    last = newest(connection, NEWEST)
+    return list(dict.fromkeys([*last, *needed(connection, "", SAMPLE)]))[:SAMPLE]
 
 
 def _stored(connection: Connection) -> str:

@@ -23,7 +23,7 @@ from facelabel.adapters.store.sql import forgetting
 from facelabel.adapters.store.sql.database import batches
 from facelabel.adapters.store.sql.schema import job as table
 from facelabel.adapters.store.sql.schema import receipt
-from facelabel.core.backoff import RetryPolicy
+from facelabel.core.clock import RetryPolicy
 from facelabel.core.jobs import Job, JobKind, JobState
 
 if TYPE_CHECKING:

@@ -55,6 +55,7 @@ def public_ids(url: str, beginning: str) -> list[str]:
     """Pictures of the library that begin so; the cost grows with what is returned."""
 
     def read(ask: Ask) -> list[str]:
+        """Ask for the first ones and, where there are more, for the very last."""
         bounds = (beginning, beginning + _LAST)
         found = ask(_PICTURES.format(order="ASC", limit=LIMIT), bounds)
         if len(found) == LIMIT:
@@ -94,6 +95,7 @@ def _reading_postgresql(url: str, read: Callable[[Ask], list[str]]) -> list[str]
         connection.execute(f"SET LOCAL statement_timeout = '{_PATIENCE}s'")
 
         def ask(sql: str, values: Sequence[object]) -> list[str]:
+            """Carry out a statement as this driver writes it."""
             rows = connection.execute(sql.replace("?", "%s"), values)
             return [text for (text,) in rows]
 

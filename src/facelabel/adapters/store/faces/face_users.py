@@ -1,20 +1,24 @@
 """Users of a collection: their faces, and what becomes of faces that cannot be theirs.
 
 A class for whoever is outside, and functions that work in the caller's transaction, which holds
-the collection's row.
+the collection's row. Clients give their requests tokens, so that the same request again is not done
+twice.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, insert, select, update
 
-from facelabel.adapters.store.faces import client_tokens, template_rows
+from facelabel.adapters.store.faces import template_rows
 from facelabel.adapters.store.sql import forgetting, schema
 from facelabel.adapters.store.sql.database import batches
-from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded
+from facelabel.adapters.store.sql.schema import client_token
+from facelabel.errors import AlreadyExists, NotFound, QuotaExceeded, TokenReused
 from facelabel.rekognition.types import Association, FailedFace, Failure, User, UserStatus
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Faces of one user.
 MAX_FACES = 100
+#: Seconds: longer than any client tries.
+REMEMBER = 24 * 3600.0
 
 _USER = schema.face_user.c
 _TEMPLATE = schema.template.c
@@ -47,19 +53,13 @@ class StoreUsers:
 
     def create(self, collection: str, user_id: str, token: str | None) -> None:
         """See :meth:`facelabel.rekognition.ports.FaceCollections.create_user`."""
-
-        def act(connection: Connection, held: RowMapping) -> None:
-            create(connection, held, user_id)
-
-        self._once(collection, token, ["create", user_id], act)
+        request: JsonValue = ["create", user_id]
+        self._once(collection, token, request, lambda into, held: create(into, held, user_id))
 
     def delete(self, collection: str, user_id: str, token: str | None) -> None:
         """Delete a user; the faces stay."""
-
-        def act(connection: Connection, held: RowMapping) -> None:
-            remove(connection, held["id"], user_id)
-
-        self._once(collection, token, ["delete", user_id], act)
+        request: JsonValue = ["delete", user_id]
+        self._once(collection, token, request, lambda of, held: remove(of, held["id"], user_id))
 
     def page(self, collection: str, after: str, limit: int) -> Sequence[User]:
         """The next users by id, those above ``after``."""
@@ -101,6 +101,7 @@ class StoreUsers:
         """Give faces to a user, if they are similar to its vector."""
 
         def act(connection: Connection, held: RowMapping) -> Any:  # noqa: ANN401 - JSON
+            """Give them, in that transaction."""
             require(connection, held["id"], user_id)
             return asdict(
                 associate(connection, held["id"], user_id, face_ids, similarity, threshold)
@@ -115,6 +116,7 @@ class StoreUsers:
         """Take faces from a user."""
 
         def act(connection: Connection, held: RowMapping) -> Any:  # noqa: ANN401 - JSON
+            """Take them, in that transaction."""
             require(connection, held["id"], user_id)
             return asdict(disassociate(connection, held["id"], user_id, face_ids))
 
@@ -128,12 +130,30 @@ class StoreUsers:
         request: JsonValue,
         act: Callable[[Connection, RowMapping], Any],
     ) -> Any:  # noqa: ANN401 - JSON
+        """Return what ``act`` comes to, or came to for the same token and request within a day.
+
+        Raises TokenReused for the token of another request.
+        """
         with self._database.transaction() as connection:
             held = template_rows.held(connection, collection, self._own)
-            now = self._clock.now()
-            return client_tokens.once(
-                connection, held["id"], token, request, now, lambda: act(connection, held)
+            if token is None:
+                return act(connection, held)
+            digest, now = (
+                hashlib.sha256(json.dumps(request).encode()).hexdigest(),
+                self._clock.now(),
             )
+            theirs = client_token.c.collection_id == held["id"]
+            old = client_token.c.created_at < now - REMEMBER
+            connection.execute(delete(client_token).where(theirs, old))
+            this = select(client_token).where(theirs, client_token.c.token == token)
+            if known := connection.execute(this).mappings().first():
+                if known["request"] != digest:
+                    raise TokenReused(f"the token {token!r} was used for another request")
+                return known["answer"]
+            row = {"collection_id": held["id"], "token": token, "request": digest}
+            answer = act(connection, held)
+            connection.execute(insert(client_token), [{**row, "answer": answer, "created_at": now}])
+            return answer
 
 
 def create(connection: Connection, collection: RowMapping, user_id: str) -> None:
@@ -143,7 +163,7 @@ def create(connection: Connection, collection: RowMapping, user_id: str) -> None
     user = {"collection_id": collection["id"], "user_id": user_id}
     connection.execute(insert(schema.face_user), [user])
     if template_rows.users_number(connection, collection["id"]) is None:
-        create_hidden(connection, collection)
+        template_rows.create_hidden(connection, collection)
 
 
 def remove(connection: Connection, collection_id: int, user_id: str) -> None:
@@ -274,17 +294,6 @@ def _vectors(connection: Connection, collection_id: int, user_id: str) -> list[b
 def _is_there(connection: Connection, collection_id: int, user_id: str) -> bool:
     this = (_USER.collection_id == collection_id, _USER.user_id == user_id)
     return connection.execute(select(_USER.user_id).where(*this)).first() is not None
-
-
-def create_hidden(connection: Connection, collection: RowMapping) -> None:
-    """Make the collection in which the vectors of a collection's users are."""
-    hidden = {
-        "name": f"{collection['name']}/users",  # no client can ask for a name with a slash
-        "model": collection["model"],
-        "dimensions": collection["dimensions"],
-        "users_of": collection["id"],
-    }
-    connection.execute(insert(schema.collection), [hidden])
 
 
 def _status(has_faces: bool) -> UserStatus:  # noqa: FBT001 - it is the only thing that counts

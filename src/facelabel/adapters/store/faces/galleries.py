@@ -7,14 +7,13 @@ PostgreSQL whoever adds to a collection or deletes from it locks the collection'
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BindParameter, bindparam, case, func, select, update
 
-from facelabel.adapters.store.faces import face_users, succession, template_rows
+from facelabel.adapters.store.faces import face_users, template_rows
 from facelabel.adapters.store.sql import forgetting, schema
 from facelabel.adapters.store.sql.database import batches
 from facelabel.core.model import EnrolledFace
@@ -32,8 +31,7 @@ from facelabel.rekognition.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table
-    from sqlalchemy.dialects.postgresql import Insert
+    from sqlalchemy import ColumnElement, RowMapping, Select
 
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.clock import Clock
@@ -51,10 +49,12 @@ _THIS: BindParameter[int] = bindparam("collection")
 _AFTER: BindParameter[int] = bindparam("after")
 _SOME: BindParameter[Any] = bindparam("some", expanding=True)
 _IN_THIS = _TEMPLATE.collection_id == _THIS
-_NEWEST = select(func.max(_TEMPLATE.row)).where(_IN_THIS).scalar_subquery().label("newest")
-_DELETED = (
-    select(func.max(_DELETION.id)).where(_DELETION.collection_id == _THIS).scalar_subquery()
-).label("deleted")
+_LAST_ROW = select(func.max(_TEMPLATE.row)).where(_IN_THIS)
+_LAST_DELETION = select(func.max(_DELETION.id)).where(_DELETION.collection_id == _THIS)
+#: Of a collection, 0 where there is none: its highest row number, and its last deletion's.
+_NEWEST, _DELETED = (
+    func.coalesce(last.scalar_subquery(), 0) for last in (_LAST_ROW, _LAST_DELETION)
+)
 _POSITION = select(_NEWEST, _DELETED)
 _ENROLLED = select(_TEMPLATE.row, _TEMPLATE.face_id, _TEMPLATE.person, _TEMPLATE.asset_id)
 _VECTORS_OF = select(_TEMPLATE.face_id, _TEMPLATE.row, _TEMPLATE.vector).where(
@@ -115,6 +115,8 @@ class StoreGalleries:
         self._database = database
         self._clock = clock
         self._own = own
+        # Made once, as each dialect has its own.
+        self._add = database.insert(schema.template).on_conflict_do_nothing()
 
     def create(
         self, collection: str, model: str, dimensions: int, tags: Mapping[str, str] | None = None
@@ -171,7 +173,7 @@ class StoreGalleries:
     def strangers(self, collection_id: int) -> int:
         """How many faces clients put there, that no asset was enrolled as."""
         with self._database.read() as connection:
-            return succession.strangers(connection, collection_id)
+            return template_rows.strangers(connection, collection_id)
 
     def supersede(self, collection: str, heir: str, *, lossy: bool) -> None:
         """Give the heir what clients put into a collection, and delete it, in one step.
@@ -185,7 +187,7 @@ class StoreGalleries:
             except NotFound:
                 return
             new = template_rows.held(connection, heir)
-            succession.supersede(self._database, connection, old, new, lossy=lossy)
+            template_rows.supersede(self._database, connection, old, new, lossy=lossy)
 
     def tags(self, collection: str) -> Mapping[str, str]:
         """Return the tags of a collection."""
@@ -216,7 +218,7 @@ class StoreGalleries:
             held = template_rows.held(connection, collection, self._own)
             rows = [template_rows.new(held, face) for face in faces]
             if rows:
-                connection.execute(_adding(self._database.insert), rows)
+                connection.execute(self._add, rows)
             these = {"collection": held["id"], "some": [face.face_id for face in faces]}
             known = connection.execute(_RECORDS_OF_IDS, these).mappings().all()
         by_id = {row["face_id"]: template_rows.record(row) for row in known}
@@ -305,17 +307,28 @@ class StoreGalleries:
     ) -> tuple[Mapping[int, Reference], tuple[int, int]]:
         """The faces of these row numbers, deleted ones absent, and the position they are as of."""
         found: dict[int, Reference] = {}
-        position = None
+        position: tuple[int, int] | None = None
         with self._database.read() as connection:
             for some in batches(rows):
                 these = {"collection": collection_id, "some": some}
-                for row, face_id, person, asset_id, first, last, *newest in connection.execute(
-                    _REFERENCES, these
-                ):
+                for (
+                    row,
+                    face_id,
+                    person,
+                    asset_id,
+                    first,
+                    last,
+                    newest,
+                    deleted,
+                ) in connection.execute(_REFERENCES, these):
                     face = EnrolledFace(face_id, person, asset_id)
                     found[row] = Reference(face, first, has_others=last > first)
-                    position = newest
-            return found, _position(connection, collection_id, position)
+                    position = newest, deleted
+            if position is None:
+                this = {"collection": collection_id}
+                newest, deleted = connection.execute(_POSITION, this).one()
+                position = newest, deleted
+        return found, position
 
     def vectors_of(
         self, collection_id: int, face_ids: Sequence[str]
@@ -338,17 +351,21 @@ class StoreGalleries:
         In the order added. Whoever has one alone, or more than ``most``, is absent.
         """
         found: dict[str, list[bytes]] = defaultdict(list)
-        position = None
+        position: tuple[int, int] | None = None
         with self._database.read() as connection:
             for some in batches(sorted(people)):
                 these = {"collection": collection_id, "some": some, "most": most}
                 # Sorted here: a database asked to do it reads the collection in that order.
                 rows = connection.execute(_VECTORS_OF_PEOPLE, these).all()
                 rows = sorted(rows, key=itemgetter(0))
-                for _, person, vector, *newest in rows:
+                for _, person, vector, newest, deleted in rows:
                     found[person].append(bytes(vector))
-                    position = newest
-            return found, _position(connection, collection_id, position)
+                    position = newest, deleted
+            if position is None:
+                this = {"collection": collection_id}
+                newest, deleted = connection.execute(_POSITION, this).one()
+                position = newest, deleted
+        return found, position
 
     def nameless(self, collection_id: int) -> int:
         """How many faces clients put there without saying whose they are."""
@@ -361,7 +378,8 @@ class StoreGalleries:
     def position(self, collection_id: int) -> tuple[int, int]:
         """Highest row number there is, and number of the last deletion; 0 where there is none."""
         with self._database.read() as connection:
-            return _position(connection, collection_id)
+            newest, deleted = connection.execute(_POSITION, {"collection": collection_id}).one()
+        return newest, deleted
 
     def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Row number and vector of the next faces with a row number above ``after``, ascending."""
@@ -399,16 +417,6 @@ class StoreGalleries:
             return connection.execute(before).scalar() or 0
 
 
-def _position(
-    connection: Connection, collection_id: int, seen: Sequence[int | None] | None = None
-) -> tuple[int, int]:
-    """The position of a collection, which an answer with any row in it has told already."""
-    if seen is None:
-        seen = connection.execute(_POSITION, {"collection": collection_id}).one()
-    newest, deletion = seen
-    return newest or 0, deletion or 0
-
-
 def _described(
     condition: ColumnElement[bool], name: ColumnElement[str] = _COLLECTION.name
 ) -> Select[Any]:
@@ -429,12 +437,6 @@ def _counted(collection_id: ColumnElement[int]) -> Any:  # noqa: ANN401 - a scal
 
 def _face(row: RowMapping) -> EnrolledFace:
     return EnrolledFace(row["face_id"], row["person"], row["asset_id"])
-
-
-@functools.cache
-def _adding(inserting: Callable[[Table], Insert]) -> Insert:
-    """Add faces that are not there; made once."""
-    return inserting(schema.template).on_conflict_do_nothing()
 
 
 def _undeleted(face_id: str, kept: Mapping[str, str]) -> FailedFace:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
 
-from facelabel.adapters.store.library import asset_edits, asset_rows, naming_rules
+from facelabel.adapters.store.library import asset_edits, asset_rows
 from facelabel.adapters.store.library.asset_edits import parent as parent_of
 from facelabel.adapters.store.library.selection import is_inside
 from facelabel.adapters.store.sql import schema
@@ -39,7 +39,7 @@ class StoreFolders:
 
     def below(self, parent: str = "") -> Sequence[Folder]:
         """The folders right below a parent, by name; NotFound if there is no such parent."""
-        parent = naming_rules.folder(parent)
+        parent = asset_edits.folder(parent)
         with self._database.read() as connection:
             below = _below(connection, parent)
         if parent and not below:
@@ -148,7 +148,7 @@ def _external_id(path: str) -> str:
 
 
 def _named(path: str) -> str:
-    folder = naming_rules.folder(path)
+    folder = asset_edits.folder(path)
     if not folder:
         raise Rejected("a folder has a name")
     return folder

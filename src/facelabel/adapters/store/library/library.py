@@ -16,28 +16,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import func, select
 
-from facelabel.adapters.store.library import (
-    asset_edits,
-    asset_rows,
-    backups,
-    documents,
-    naming_rules,
-    people_fields,
-    placing,
-    values,
-)
+from facelabel.adapters.store.library import asset_edits, asset_rows, documents
 from facelabel.adapters.store.library.asset_rows import LOCK
-from facelabel.adapters.store.library.cursors import Paging
 from facelabel.adapters.store.library.documents import StoreDocuments
 from facelabel.adapters.store.library.folder_rows import StoreFolders
-from facelabel.adapters.store.library.originals import Originals
-from facelabel.adapters.store.library.released import UnusedOriginals
-from facelabel.adapters.store.library.selection import tallied, where
+from facelabel.adapters.store.library.originals import Originals, UnusedOriginals
+from facelabel.adapters.store.library.selection import Paging, tallied, where
 from facelabel.adapters.store.library.transaction import Steps
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import batches
 from facelabel.errors import AlreadyExists, NotFound, OriginalMissing, Rejected
 from facelabel.media.types import (
+    ASSET_ID,
     NOBODY,
     And,
     AssetChange,
@@ -49,7 +39,6 @@ from facelabel.media.types import (
     Page,
     Upload,
     Where,
-    is_asset_id,
 )
 
 if TYPE_CHECKING:
@@ -109,14 +98,14 @@ class LocalLibrary:
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
-        if not is_asset_id(asset_id):
+        if not ASSET_ID.fullmatch(asset_id):
             return None
         with self._database.read() as connection:
             return asset_rows.of_id(connection, asset_id)
 
     def get(self, key: AssetKey) -> Asset | None:
         """Return the asset of that name."""
-        sought = naming_rules.sought_key(key)
+        sought = asset_edits.sought_key(key)
         if sought is None:
             return None
         with self._database.read() as connection:
@@ -124,7 +113,7 @@ class LocalLibrary:
 
     def find(self, public_id: str) -> Asset | None:
         """Return the image of that public_id, whatever its delivery type."""
-        sought = naming_rules.sought(public_id)
+        sought = asset_edits.sought(public_id)
         if sought is None:
             return None
         is_it = (_ASSET.public_id == sought) & (_ASSET.resource_type == "image")
@@ -133,7 +122,7 @@ class LocalLibrary:
 
     def assets(self, folder: str) -> Iterator[Asset]:
         """Every image in ``folder`` and below, by folder and public_id, fetched page by page."""
-        inside = Where("folder", Compare.PREFIX, naming_rules.folder(folder))
+        inside = Where("folder", Compare.PREFIX, asset_edits.folder(folder))
         images = And((Where("resource_type", Compare.EQUALS, "image"), inside))
         by_folder = [Order("folder"), Order("public_id")]
         cursor = None
@@ -146,7 +135,7 @@ class LocalLibrary:
 
     def beginning(self, text: str, limit: int) -> Sequence[Asset]:
         """Images whose public_id begins so, then those whose asset_id does, so many at most."""
-        if naming_rules.sought(text) is None:
+        if asset_edits.sought(text) is None:
             return ()
         found: dict[str, Asset] = {}
         for name in ("public_id", "asset_id"):
@@ -240,9 +229,7 @@ class LocalLibrary:
         with self._steps.begin() as step:
             before = _required(step.connection, asset_id)
             definition = documents.read(step.connection, kind, field)
-            opened, value = people_fields.taking(
-                definition or people_fields.new_field(field), values
-            )
+            opened, value = documents.taking(definition or documents.new_field(field), values)
             if opened != definition:
                 documents.write(step.connection, kind, field, opened)
             step.edit([(before, asset_edits.edited(before, Edit(set_metadata={field: value})))])
@@ -273,20 +260,20 @@ class LocalLibrary:
             tags=tags,
             context=context,
         )
-        names = placing.names(public_id, naming_rules.folder(folder), filename, etag)
-        with self._originals.staged(etag, data) as original, self._steps.begin() as step:
-            existing, name = placing.existing(step.connection, names, etag)
-            upload = placing.addressed(wanted, existing, name, adds_tags=public_id is None)
+        names = asset_edits.upload_names(public_id, asset_edits.folder(folder), filename, etag)
+        with self._originals.staged(etag, data) as put_original, self._steps.begin() as step:
+            existing, name = _placed(step.connection, names, etag)
+            upload = asset_edits.addressed(wanted, existing, name, adds_tags=public_id is None)
             stored = step.store(existing, asset_edits.uploaded(existing, upload, etag, step.now))
-            original.place()
+            put_original()
         return stored
 
     def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
         """Store a file; also say whether an asset of that name stood there."""
-        upload = dataclasses.replace(upload, key=naming_rules.key(upload.key))
+        upload = dataclasses.replace(upload, key=asset_edits.key(upload.key))
         etag = hashlib.sha256(upload.data).hexdigest()
         with (
-            self._originals.staged(etag, upload.data) as original,
+            self._originals.staged(etag, upload.data) as put_original,
             self._steps.begin(origin) as step,
         ):
             existing = asset_rows.named(step.connection, upload.key)
@@ -294,7 +281,7 @@ class LocalLibrary:
                 return existing, True
             after = asset_edits.uploaded(existing, upload, etag, step.now)
             stored = step.store(existing, after)
-            original.place()
+            put_original()
         return stored, existing is not None
 
     def edit(
@@ -331,23 +318,23 @@ class LocalLibrary:
         with self._steps.begin(origin) as step:
             gone = asset_rows.of_ids(step.connection, asset_ids)
             if keep_backup:
-                step.freed |= backups.keep(step.connection, gone)
+                step.freed |= asset_rows.keep_backups(step.connection, gone)
             step.delete(gone)
         return tuple(gone)
 
     def backup(self, key: AssetKey) -> Asset | None:
         """What a deleted asset of that name was; None without a backup."""
-        sought = naming_rules.sought_key(key)
+        sought = asset_edits.sought_key(key)
         if sought is None:
             return None
         with self._database.read() as connection:
-            return backups.read(connection, sought)
+            return asset_rows.backup(connection, sought)
 
     def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
         """Bring a deleted asset back; AlreadyExists if another one has its name."""
         with self._steps.begin(origin) as step:
-            sought = naming_rules.sought_key(key)
-            asset = backups.take(step.connection, sought) if sought else None
+            sought = asset_edits.sought_key(key)
+            asset = asset_rows.take_backup(step.connection, sought) if sought else None
             if asset is None:
                 return None
             if asset_rows.named(step.connection, AssetKey.of(asset)):
@@ -371,6 +358,25 @@ def _missing(asset: Asset, root: Path, unused: UnusedOriginals) -> NotFound | Or
     )
 
 
+def _placed(connection: Connection, names: Sequence[str], etag: str) -> tuple[Asset | None, str]:
+    """The image that an upload is for, None if there is none yet, and the name it gets.
+
+    The image of the first name is replaced if that is the only one. Of several names the one
+    that holds the same content is taken, else the first that is free.
+    """
+    is_named = (_ASSET.public_id.in_(names)) & (_ASSET.resource_type == "image")
+    rows = {asset.public_id: asset for asset in asset_rows.matching(connection, is_named)}
+    same = [rows[name] for name in names if name in rows and rows[name].etag == etag]
+    if len(names) == 1:
+        same = list(rows.values())
+    if same:
+        return same[0], same[0].public_id
+    free = next((name for name in names if name not in rows), None)
+    if free is None:
+        raise AlreadyExists(f"there are too many pictures {names[0]!r}")
+    return None, free
+
+
 def _required(connection: Connection, asset_id: str) -> Asset:
     found = asset_rows.of_ids(connection, [asset_id])
     if not found:
@@ -380,7 +386,7 @@ def _required(connection: Connection, asset_id: str) -> Asset:
 
 def _bring_into_line(database: Database, *, fixed_folders: bool) -> None:
     """See to it that the rows are kept the way this code, so set up, keeps them."""
-    wanted: Json = {"fixed_folders": fixed_folders, "values": values.EDITION}
+    wanted: Json = {"fixed_folders": fixed_folders, "values": asset_rows.EDITION}
     with database.read() as connection:
         if documents.read(connection, *_STATE) == wanted:
             return
@@ -390,5 +396,5 @@ def _bring_into_line(database: Database, *, fixed_folders: bool) -> None:
             if fixed_folders:
                 placed = [asset_edits.in_fixed_folder(None, one) for one in some]
                 asset_rows.write(connection, list(map(AssetChange, some, placed)))
-            values.derive(connection, placed)
+            asset_rows.derive_values(connection, placed)
         documents.write(connection, *_STATE, wanted)

@@ -298,16 +298,17 @@ def _sqlite_setup(
         pragmas.append("journal_mode = WAL")  # remembered by the file
 
     def setup(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        record.info["forgets"] = forgets  # see forgetting.note
-        connection.isolation_level = None  # we alone begin transactions
-        cursor = connection.cursor()
+        """Make a new connection ours; one with which that fails is closed."""
         try:
+            record.info["forgets"] = forgets  # see forgetting.note
+            connection.isolation_level = None  # we alone begin transactions
+            cursor = connection.cursor()
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error:  # locked, as a rule
+            cursor.close()
+        except BaseException:  # locked, as a rule
             connection.close()  # SQLAlchemy before 2.1 leaves it open
             raise
-        cursor.close()
 
     return setup
 

@@ -104,6 +104,7 @@ def engine(url: URL, lock_timeout: float) -> Engine:
 
     @event.listens_for(made, "connect")
     def setup(connection: DBAPIConnection, _: object) -> None:
+        """Tell a new connection what nobody else has set for it."""
         cursor = connection.cursor()
         cursor.execute(_SET, (list(wanted), list(wanted.values())))
         cursor.close()
