@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.records import Records
     from facelabel.core.jobs import Outcome
     from facelabel.core.label_policy import LabelPolicy
-    from facelabel.core.matching import Rules
     from facelabel.core.model import Asset, SearchRecord
+    from facelabel.core.naming import Rules
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.settings import Settings
 
