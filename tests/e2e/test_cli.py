@@ -401,7 +401,10 @@ def test_looking_around_needs_no_models(facelabel: Program, tmp_path: Path, part
     facelabel("upload", party)
     for command in ("people", "library", "show assets/party", "index --check --dry-run"):
         facelabel(*command.split())
-    assert "nobody is known yet" in facelabel("doctor")
+    said = facelabel("doctor")
+    assert "nobody is known yet" in said
+    for place in ("FACELABEL_DATA", "FACELABEL_MODELS"):  # what is to be removed with the program
+        assert facelabel.environment[place] in said
     assert not (tmp_path / "no-models").exists()
 
 

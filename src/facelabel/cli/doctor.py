@@ -292,9 +292,11 @@ def _models(app: App) -> Iterator[Finding]:
         yield Finding("models", good=False, says=says, advice=advice)
     elif not installed:
         advice = "`facelabel models pull`, or let the first picture do it"
-        yield Finding("models", good=True, says="none installed yet", advice=advice)
+        says = f"none installed yet in {app.settings.models}"
+        yield Finding("models", good=True, says=says, advice=advice)
     else:
-        yield Finding("models", good=True, says=", ".join(sorted(installed)))
+        says = f"{', '.join(sorted(installed))} in {app.settings.models}"
+        yield Finding("models", good=True, says=says)
     yield from _looked("device", lambda: [_device(app)])
     yield from _better_models(app)
 
