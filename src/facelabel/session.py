@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel import absence, actions
+from facelabel import absence, actions, people
 from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.app import opened
 from facelabel.core import names
 from facelabel.core.jobs import Outcome, OutcomeKind
 from facelabel.core.model import Template
-from facelabel.errors import NotFound, Rejected, UnreadableImage
+from facelabel.errors import Rejected, UnreadableImage
 from facelabel.inputs import portraits as labelled
 from facelabel.inputs import reading
 from facelabel.inputs.reading import BinaryFile
@@ -326,27 +326,28 @@ class Session:
             ids = actions.enqueue_unsearched(app, place, again=again)
             return actions.drain(app, ids, _Follower(ids, progress))
 
-    def forget(self, person: str) -> list[Outcome]:
+    def forget(self, person: str, *, keep_portraits: bool = False) -> list[Outcome]:
         """Delete somebody's portraits for good: face, embedding and the names that were written.
 
-        Names that people typed stay.
+        Names that people typed stay. Again, it goes on where it was stopped.
+
+        Args:
+            person: the name.
+            keep_portraits: leave the pictures, and take off their labels alone.
 
         Returns:
-            What became of each portrait.
+            What became of each portrait; ``note`` says why one is still there, or waits.
 
         Raises:
             NotFound: nobody is known by that name.
 
         """
         app = self._active()
-        wanted, lines = names.normalise(person), actions.enrolments(app)
-        ids = [line.asset_id for line in lines if line.person == wanted]
-        if not ids:
-            raise NotFound(absence.nobody_called((line.person for line in lines), person))
         with self._working:
-            for asset_id in ids:
-                app.library.delete(asset_id)
-            return self._work(ids)
+            found = people.traces(app, person, exactly=True)
+            ids = [portrait.asset_id for portrait in found.portraits]
+            follow = _Follower(ids, None)
+            return people.forget(app, found, keep_portraits=keep_portraits, on_done=follow)
 
     # ---- what there is
 

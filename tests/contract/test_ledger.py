@@ -368,6 +368,16 @@ class LedgerContract:
         assert ledger.names("p") == {"Zoë": NameState.REFUSED}
         assert ledger.names("q") == {}
 
+    def test_the_pictures_of_a_name_are_those_that_we_wrote_it_on(self, ledger: Ledger) -> None:
+        for key, state in (
+            ("written", NameState.WRITTEN), ("on its way", NameState.WRITING),
+            ("going", NameState.REMOVING), ("not them", NameState.REFUSED),
+        ):  # fmt: skip
+            ledger.record(search(key), None, {"Ann": state, "Zoë": NameState.WRITTEN})
+        ledger.record(search("of others"), None, {"Bob": NameState.WRITTEN})
+        assert sorted(ledger.named("Ann")) == ["going", "on its way", "written"]
+        assert list(ledger.named("Nobody")) == []
+
     def test_names_are_marked_with_the_search_that_says_so(self, ledger: Ledger) -> None:
         ledger.mark("p", {"Zoë": NameState.WRITTEN})
         ledger.record(search("p"), None, {"Ann": NameState.WRITING, "Zoë": NameState.REMOVING})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def known(facelabel: Program) -> dict[str, int]:
     """How many portraits there are of each person."""
-    return {line["name"]: len(line["photos"]) for line in facelabel.json("people")}
+    return {line["name"]: len(line["portraits"]) for line in facelabel.json("people")}
 
 
 def faces_of(rekognition: BaseClient, collection: str) -> list[dict[str, Any]]:

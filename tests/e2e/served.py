@@ -141,7 +141,7 @@ class Cloud:
 
 def people_known(served: Served) -> dict[str, int]:
     """Who is enrolled, and from how many photos."""
-    return {line["name"]: len(line["photos"]) for line in served.program.json("people")}
+    return {line["name"]: len(line["portraits"]) for line in served.program.json("people")}
 
 
 def text_of(path: Path) -> str:

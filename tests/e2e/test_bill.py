@@ -202,7 +202,7 @@ def worked_off(payer: Program) -> bool:
     """Work what is due; whether nothing is left."""
     inside = Inside.of(payer)
     inside("worker", "--once")
-    return "0 jobs wait or run" in inside("jobs", "list")
+    return "nothing waits" in inside("jobs", "list")
 
 
 def settle(payer: Program) -> None:

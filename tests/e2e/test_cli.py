@@ -144,7 +144,7 @@ def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples:
     assert "not them, said a person: Barack Obama" in facelabel("show", "assets/obama2")
 
     # A relabelled portrait carries its new name to every picture.
-    (biden,) = (p["photos"][0] for p in facelabel.json("people") if p["name"] == "Joe Biden")
+    (biden,) = (p["portraits"][0] for p in facelabel.json("people") if p["name"] == "Joe Biden")
     facelabel("tag-add", biden, "faceLabel:President Biden")
     assert "two labels" in facelabel("worker", "--once", status=1)
     assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
@@ -585,13 +585,23 @@ def test_identify_tells_what_it_found_before_trouble(
 
 def test_more_failed_jobs_than_are_shown(facelabel: Program) -> None:
     """Are counted everywhere, and all in JSON."""
+    Image.new("RGB", (64, 64)).save(facelabel.folder / "a.png")
+    facelabel("upload", "a.png", "--folder", "training")
     with contextlib.closing(
         sqlite3.connect(facelabel.folder.parent / "data/facelabel.db")
     ) as store:
+        store.execute("DELETE FROM job")
+        _, _, *columns = (name for _, name, *_ in store.execute("PRAGMA table_info(asset)"))
+        more = ", ".join(columns)
+        store.executemany(
+            f"INSERT INTO asset (asset_id, public_id, {more}) SELECT ?, ?, {more} FROM asset"
+            " WHERE public_id = 'training/a'",
+            [(f"{number:032x}", f"training/{number}") for number in range(1001)],
+        )
         store.executemany(
             "INSERT INTO job (kind, key, payload, state, tries, run_at, reason, enqueued_at)"
             " VALUES ('asset', ?, '{}', 'dead', 5, 0, 'no face', 0)",
-            [(f"{number}",) for number in range(1001)],
+            [(f"{number:032x}",) for number in range(1001)],
         )
         store.commit()
     said = facelabel("jobs", "list")
@@ -599,7 +609,7 @@ def test_more_failed_jobs_than_are_shown(facelabel: Program) -> None:
     assert "and 1 more: `facelabel jobs list --limit 1001`" in said
     assert "and 999 more" in facelabel("jobs", "list", "--limit", "2")
     assert len(facelabel.json("jobs", "list")) == 1001
-    assert "1001 images were refused" in facelabel("people")
+    assert "1,001 portraits refused" in facelabel("people")
     assert "1001 failed" in facelabel("doctor", status=1)
 
 

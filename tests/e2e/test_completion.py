@@ -175,7 +175,7 @@ def test_zsh_and_fish_are_told(site: Program) -> None:
     """By click's own protocols; these shells quote for themselves."""
     assert told(site, "zsh", "facelabel library --person Zo", 3) == "plain\nZoë Müller\n_\n"
     assert told(site, "fish", "facelabel library --person Zo", "Zo") == "plain,Zoë Müller\n"
-    assert "plain\npeople\nList who is known, and from how many photos.\n" in told(
+    assert "plain\npeople\nList who is known, from how many portraits.\n" in told(
         site, "zsh", "facelabel peo", 1
     )
 
@@ -187,7 +187,7 @@ def test_a_tab_in_fish(site: Program) -> None:
         pytest.skip("no fish on this machine: nobody types there")
     script = "facelabel completion fish | source; complete --do-complete $argv[1]"
     for typed, offered in (
-        ("peo", "people\tList who is known, and from how many photos."),
+        ("peo", "people\tList who is known, from how many portraits."),
         ("library --person Zo", "Zoë Müller"),
         ("library --person 'John D", "John Doe"),
         ("show assets/it", "assets/it's $5 & more"),

@@ -60,7 +60,7 @@ def names(facelabel: Program) -> list[str]:
 
 def portrait(facelabel: Program, person: str) -> str:
     """public_id of the only portrait of a person."""
-    (photos,) = (line["photos"] for line in facelabel.json("people") if line["name"] == person)
+    (photos,) = (line["portraits"] for line in facelabel.json("people") if line["name"] == person)
     return str(photos[0])
 
 
@@ -257,7 +257,7 @@ def at_least(count: int, rekognition: BaseClient, collection: str) -> bool:
 def worked_off(program: Program) -> bool:
     """Work what is due; whether nothing is left."""
     program("worker", "--once")
-    return "0 jobs wait or run" in program("jobs", "list")
+    return "nothing waits" in program("jobs", "list")
 
 
 @pytest.mark.soak

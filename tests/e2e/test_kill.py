@@ -33,7 +33,7 @@ def _settle(facelabel: Program) -> None:
     """Work until nothing is left: leases of the dead end after two seconds."""
     for _ in range(10):
         facelabel("worker", "--once")
-        if "0 jobs wait or run" in facelabel("jobs", "list"):
+        if "nothing waits" in facelabel("jobs", "list"):
             return
     pytest.fail("the queue does not come to an end")
 
@@ -70,7 +70,7 @@ def _kill_again_and_again(facelabel: Program, samples: Path, folder: Path, kills
 
 def _assert_whole(facelabel: Program) -> None:
     """Two people from one photo each, both on every picture, no drift, nothing buried."""
-    people = {row["name"]: len(row["photos"]) for row in facelabel.json("people")}
+    people = {row["name"]: len(row["portraits"]) for row in facelabel.json("people")}
     assert people == {"Barack Obama": 1, "Joe Biden": 1}
     pictures = facelabel.json("library", "assets")
     assert len(pictures) == 4

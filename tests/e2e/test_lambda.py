@@ -201,7 +201,7 @@ def test_a_function_has_no_models_and_pays_for_faces_to_be_found(
     assert paid("party.jpg", "uploads") == 1 + 4
     calls = stack.gate.calls
     assert (calls["DetectFaces"], calls["IndexFaces"], calls["SearchFacesByImage"]) == (3, 1, 5)
-    assert [len(person["photos"]) for person in stack.laptop.json("people")] == [2]
+    assert [len(person["portraits"]) for person in stack.laptop.json("people")] == [2]
     assert stack.jobs() == []
 
 

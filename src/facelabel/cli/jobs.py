@@ -19,7 +19,7 @@ from facelabel.cli.framework import Command, Group, argument, finish
 from facelabel.cli.tables import Column, Kind
 from facelabel.cli.terminal import application, records
 from facelabel.core.counting import counted
-from facelabel.core.jobs import JobState
+from facelabel.core.jobs import JobKind, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,15 +92,21 @@ def list_(settings: Settings, *, everything: bool, limit: int | None) -> None:
     with records(settings) as kept:
         every = kept.queue.jobs(None if everything else JobState.DEAD, actions.ALL)
         found = every[: limit or (SHOWN if terminal.is_for_people() else None)]
-        pending = kept.queue.pending()
+        pictures, jobs = kept.queue.pending({JobKind.ASSET}), kept.queue.pending()
         titles = _titles(kept, found)
     terminal.answer([{"job": job, "asset": titles[job.job_id]} for job in found])
     if found:
         tables.show(COLUMNS, _rows(found, titles))
     if more := len(every) - len(found):
         terminal.say(f"and {more:,} more: `facelabel jobs list --limit {len(every)}`")
-    waits = "waits or runs" if pending == 1 else "wait or run"
-    terminal.say(f"{counted(pending, 'job')} {waits}" + ("" if found else ", none has failed"))
+    terminal.say(_waiting(pictures, jobs) + ("" if found else "; none has failed"))
+
+
+def _waiting(pictures: int, jobs: int) -> str:
+    """What is still to be done: pictures where there are any, which is what a person counts."""
+    if pictures:
+        return f"{counted(pictures, 'picture is', 'pictures are')} still to be looked at"
+    return f"{counted(jobs, 'job waits', 'jobs wait')}" if jobs else "nothing waits"
 
 
 def _rows(found: Sequence[Job], titles: Mapping[int, str]) -> Iterator[tuple[str, ...]]:

@@ -44,7 +44,12 @@ for command in (
         "library.show",
         "Show one picture: tags, faces, and why each face got its name, or none.",
     ),
-    Deferred("people", "recognise.people", "List who is known, and from how many photos."),
+    Deferred("people", "people.people", "List who is known, from how many portraits."),
+    Deferred(
+        "forget",
+        "people.forget",
+        "Forget a person: delete the portraits and take the names back.",
+    ),
     Deferred("tag-add", "library.tag_add", "Add tags to a picture."),
     Deferred("tag-remove", "library.tag_remove", "Remove tags from a picture."),
     Deferred(

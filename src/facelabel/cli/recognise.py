@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from facelabel import actions
 from facelabel.cli import agreeing, nothing, report, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish, json_option
-from facelabel.cli.terminal import application, bar, err, out, print_json, records
+from facelabel.cli.terminal import application, bar, err, out, print_json
 from facelabel.core.counting import counted
 from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
@@ -409,30 +408,3 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
     report.print_costs(actions.costs(app, pictures=ids))
     agreeing.tell(app)
     out.print(f"{counted(len(work), 'picture')} would be searched, {len(known):,} of them again")
-
-
-@click.command(cls=Command)
-@json_option
-@click.pass_obj
-def people(settings: Settings, *, as_json: bool) -> None:
-    """List who is known, and from how many photos."""
-    with records(settings) as kept:
-        photos = actions.portraits_by_person(kept)
-        refused = len(actions.failed_jobs(kept))
-    if as_json:
-        print_json([{"name": name, "photos": photos[name]} for name in sorted(photos)])
-        return
-    if not photos:
-        out.print(nothing.NOBODY)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("person")
-    table.add_column("photos", justify="right")
-    for name in sorted(photos, key=str.casefold):
-        table.add_row(escape(name), str(len(photos[name])))
-    if photos:
-        out.print(table)
-    if said := report.known_from_one(photos):
-        out.print(said)
-    report.print_warnings(doubts.spellings(photos))
-    if refused:
-        err.print(f"{refused} images were refused: `facelabel jobs list`", style="yellow")

@@ -82,15 +82,16 @@ def _nearly(face: FaceDecision) -> bool:
     }  # fmt: skip
 
 
-def known_from_one(photos: Mapping[str, Sequence[str]]) -> str:
+def known_from_one(portraits: Mapping[str, Sequence[object]]) -> str:
     """Who has only one portrait, and what more are worth (docs/accuracy.md); "" if nobody has."""
-    alone = sorted(name for name, found in photos.items() if len(found) == 1)
+    alone = sorted(name for name, found in portraits.items() if len(found) == 1)
     if not alone:
         return ""
     some = ", ".join(alone[:_DETAILS]) + (", …" if len(alone) > _DETAILS else "")
+    are = "is" if len(alone) == 1 else "are"
     return (
-        f"{len(alone)} of {len(photos)} are known from one photo ({some}): three of each have 3 to"
-        " 5 more of 100 pictures recognised"
+        f"{len(alone):,} of {len(portraits):,} {are} known from one portrait ({some}): three of"
+        " each have 3 to 5 more of 100 pictures recognised"
     )
 
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 KEPT_CANDIDATES = 5
 #: Stands before the calibration in a fingerprint.
 _CALIBRATED = "@"
-_OURS = frozenset({NameState.WRITING, NameState.WRITTEN, NameState.REMOVING})
+#: States of names that are on a picture because of us.
+OURS = frozenset({NameState.WRITING, NameState.WRITTEN, NameState.REMOVING})
 _REFUSED = frozenset({NameState.REFUSED, NameState.REFUSING})
 
 
@@ -282,7 +283,7 @@ def marked(
 
 def plan(marks: Mapping[str, NameState], seen: NamesPresent, wanted: AbstractSet[str]) -> NamePlan:
     """Say which names to add and remove so that ours are exactly the wanted ones."""
-    ours = {name for name, state in marks.items() if state in _OURS}
+    ours = {name for name, state in marks.items() if state in OURS}
     refusing = {name for name, state in marks.items() if state is NameState.REFUSING}
     theirs = seen.in_any - ours
     add = sorted(wanted - seen.in_all - theirs - refused(marks))

@@ -266,6 +266,12 @@ class Searches(Protocol):
     def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
         """Return :meth:`names` of several pictures at once; those without any are absent."""
 
+    def named(self, person: str) -> Sequence[str]:
+        """asset_ids of the searched pictures that we wrote this name on.
+
+        Or are about to write it on, or to take it off. May read what is on record of every name.
+        """
+
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """Set the state of names on a picture; None deletes the line.
 

@@ -218,6 +218,10 @@ class _Searches:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         return dict(self._names.get(asset_id, {}))
 
+    def named(self, person: str) -> Sequence[str]:
+        """See :class:`facelabel.recognition.ports.Ledger`."""
+        return [key for key, states in self._names.items() if states.get(person) in naming.OURS]
+
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         before = self.names(asset_id)

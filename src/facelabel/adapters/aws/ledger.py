@@ -45,6 +45,7 @@ from facelabel.adapters.aws.table import (
     update,
     write_enrolment,
 )
+from facelabel.core import naming
 from facelabel.core.model import GalleryState, NameState, OnRecord
 from facelabel.errors import Rejected
 
@@ -289,6 +290,15 @@ class _Searches:
         found = self._table.get_many(map(_names_key, asset_ids))
         marked = {asset_id: _states(found.get(_names_key(asset_id))) for asset_id in asset_ids}
         return {asset_id: states for asset_id, states in marked.items() if states}
+
+    def named(self, person: str) -> Sequence[str]:
+        """asset_ids of the pictures that we wrote this name on, or are about to, or to take off.
+
+        Reads the names of every picture that was searched.
+        """
+        pages = chunks(dict.fromkeys(self.searched()), _PAGE)
+        marked = (pair for some in pages for pair in self.marks(some).items())
+        return [asset_id for asset_id, states in marked if states.get(person) in naming.OURS]
 
     def record(
         self,

@@ -252,6 +252,12 @@ class StoreSearches:
         with self._database.read() as connection:
             return _marks_of(connection, asset_id)
 
+    def named(self, person: str) -> Sequence[str]:
+        """asset_ids of the pictures that we wrote this name on, or are about to, or to take off."""
+        ours = (_MARK.name == person) & _MARK.state.in_(naming.OURS)
+        with self._database.read() as connection:
+            return list(connection.execute(select(_MARK.asset_id).where(ours)).scalars())
+
     def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
         """Return the names of several pictures at once; those without any are absent."""
         found: dict[str, dict[str, NameState]] = {}
