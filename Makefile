@@ -18,7 +18,7 @@ ACROSS := -n auto --maxprocesses 6 --dist worksteal
 export PYTEST_TIMEOUT ?= 900
 
 .PHONY: help demo test test-busy test-all suites coverage mutants check format lint types imports soak \
-	compat bench bench-before docs lock structure release clean
+	compat bench bench-before docs transcripts lock structure release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -94,6 +94,9 @@ walk: $(VENV)/facelabel ## Follow a newcomer's first hour and print it; PORTRAIT
 docs: $(VENV)/facelabel $(VENV)/dev ## Write the reference pages, outputs and pictures in the docs, from the program.
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m tests.documents.write
+
+transcripts: $(VENV)/facelabel $(VENV)/dev ## Write down anew what commands print; look at the difference.
+	TRANSCRIPTS=write $(BIN)/python -m pytest -q tests/e2e/test_transcripts.py
 
 structure: $(VENV)/facelabel $(VENV)/dev ## Say how the code is built, in numbers; TREES="checkouts" side by side.
 	PYTHONPATH=src $(BIN)/python scripts/structure.py $(TREES)

@@ -64,13 +64,24 @@ def test_where_there_is_room() -> None:
     assert lines(200) == lines(80)
 
 
-def test_where_it_is_narrow_columns_are_left_out_and_items_counted() -> None:
-    done = printed(COLUMNS, ROWS, 60)
+def test_where_it_is_narrow_a_long_id_has_its_own_line() -> None:
+    assert lines(60) == [
+        "public_id        folder    tags                        faces",
+        "assets/party     assets    John Doe, Mary Roe, summer      2",
+        "training/Family1-Dad1-baa8501d66",
+        "                 training  faceLabel:Family Dad",
+        "assets/日本      assets                                   12",
+    ]
+
+
+def test_where_it_is_narrower_columns_are_left_out_and_items_counted() -> None:
+    done = printed(COLUMNS, ROWS, 40)
     assert done.stdout.splitlines() == [
-        "public_id                         tags                 faces",
-        "assets/party                      John Doe, +2             2",
-        "training/Family1-Dad1-baa8501d66  +1",
-        "assets/日本                                               12",
+        "public_id     tags                 faces",
+        "assets/party  John Doe, +2             2",
+        "training/Family1-Dad1-baa8501d66",
+        "              faceLabel:Family Dad",
+        "assets/日本                           12",
     ]
     assert done.stderr == "not shown at this width: folder\n"
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from rich.markup import escape
 
 from facelabel import actions
-from facelabel.cli import report
+from facelabel.cli import report, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish
-from facelabel.cli.terminal import application, out
+from facelabel.cli.terminal import application, bold
 from facelabel.core.counting import counted
 from facelabel.core.jobs import OutcomeKind
 from facelabel.errors import Rejected
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@click.command(cls=Command, examples=["demo", "demo --portraits ~/portraits --photos ~/party"])
+@click.command(
+    cls=Command, streams=True, examples=["demo", "demo --portraits ~/portraits --photos ~/party"]
+)
 @click.option(
     "--portraits", type=click.Path(path_type=Path, exists=True, readable=False),
     help="Your own labelled portraits, as `facelabel index` takes them.",
@@ -82,8 +83,10 @@ def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Pat
     pictures = [samples.folder / name for name in names]
     pictures.append(folder / "two-people.jpg")
     pictures[-1].write_bytes(samples.two_people)
-    out.print("two-people.jpg is composed here: Obama from another photo than the one learnt;")
-    out.print("Biden, of whom there is one photo, re-cropped, rescaled and re-encoded from it.\n")
+    terminal.say("two-people.jpg is composed here: Obama from another photo than the one learnt;")
+    terminal.say(
+        "Biden, of whom there is one photo, re-cropped, rescaled and re-encoded from it.\n"
+    )
     return learn, pictures
 
 
@@ -94,11 +97,13 @@ def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) ->
     assets = _stored(pictures, lambda picture: _upload(app, picture))
     with tallying.working(app, "searching") as tally:
         tallying.drain(app, tally)
-    out.print("")
-    saved = [_show(app, asset, output) for _, asset in assets]
+    terminal.say("")
+    shown = [_show(app, asset, output) for _, asset in assets]
+    terminal.answer({"output": output, "pictures": shown})
+    saved = [picture["saved_as"] for picture in shown]
     if any(saved):
         seconds = time.perf_counter() - started
-        out.print(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)", markup=False)
+        terminal.say(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)")
     if tally.refused or len(assets) < len(pictures):
         ends.add(OutcomeKind.REFUSED)
     if tally.waiting or not all(saved):
@@ -115,7 +120,7 @@ def _learn(app: App, portraits: list[Portrait]) -> set[OutcomeKind]:
     sources = [portrait.source for portrait, _ in stored]
     report.print_pairs(tallying.remarks(zip(sources, outcomes, strict=True)), "yellow")
     people = counted(len({portrait.person for portrait in portraits}), "person", "people")
-    out.print(f"learnt {learnt:,} of {counted(len(portraits), 'portrait')} of {people}")
+    terminal.say(f"learnt {learnt:,} of {counted(len(portraits), 'portrait')} of {people}")
     late = sum(outcome.kind is OutcomeKind.WAITING for outcome in outcomes)
     ends = {OutcomeKind.WAITING: late, OutcomeKind.REFUSED: len(portraits) - learnt - late}
     return {end for end, count in ends.items() if count}
@@ -134,19 +139,22 @@ def _stored(things: Iterable[T], store: Callable[[T], Asset]) -> list[tuple[T, A
             stored.append((thing, store(thing)))
         except Rejected as rejection:
             source = getattr(thing, "source", thing)
-            out.print(f"  {source}: {rejection}", style="yellow", markup=False)
+            terminal.complain(f"{source}: {rejection}")
     return stored
 
 
-def _show(app: App, asset: Asset, output: Path) -> bool:
-    """Print who is on a picture and save it, annotated; whether it could be saved."""
+def _show(app: App, asset: Asset, output: Path) -> dict[str, object]:
+    """Print who is on a picture and save it, annotated, which may fail; the same for programs."""
     search = app.ledger.search(asset.asset_id)
     faces = search.faces if search else ()
-    out.print(f"[bold]{escape(asset.filename)}[/bold]: {escape(report.names_line(faces))}")
+    terminal.say(bold(f"{asset.filename}:"), report.names_line(faces))
     for face in faces:
         if face.best:
             runner = f", runner-up {face.runner_up.similarity:.1f}" if face.runner_up else ""
-            said = f"    {face.name or face.verdict}: {face.best.similarity:.1f}{runner}"
-            out.print(said, markup=False)
+            terminal.say(f"    {face.name or face.verdict}: {face.best.similarity:.1f}{runner}")
     path = output / f"{Path(asset.public_id).name}.jpg"
-    return report.save(path, app.annotate(app.library.fetch(asset), faces))
+    is_saved = report.save(path, app.annotate(app.library.fetch(asset), faces))
+    if is_saved and not terminal.is_for_people():
+        terminal.give(str(path))
+    return {"file": asset.filename, "names": sorted(face.name for face in faces if face.name),
+            "saved_as": path if is_saved else None}  # fmt: skip

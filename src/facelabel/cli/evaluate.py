@@ -363,7 +363,7 @@ def _table(titles: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
     *figures, last = titles
     columns = [Column(title) for title in figures]
     columns.append(Column(last, Kind.PLAIN if last else Kind.TEXT))
-    tables.show(columns, rows, is_list=False)
+    tables.show(columns, rows, key=None)
 
 
 def _share(found: Share | None, reason: str = "", *, digits: int = 1) -> tuple[str, str, str]:

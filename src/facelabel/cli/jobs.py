@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SHOWN = 1000
 #: Of the list of them.
 COLUMNS = (
-    Column("job"), Column("what", weight=3), Column("state", weight=1),
+    Column("what"), Column("job", Kind.NUMBER, weight=3), Column("state", weight=1),
     Column("tries", Kind.NUMBER), Column("reason", Kind.TEXT, weight=2),
 )  # fmt: skip
 
@@ -96,7 +96,7 @@ def list_(settings: Settings, *, everything: bool, limit: int | None) -> None:
         titles = _titles(kept, found)
     terminal.answer([{"job": job, "asset": titles[job.job_id]} for job in found])
     if found:
-        tables.show(COLUMNS, _rows(found, titles))
+        tables.show(COLUMNS, _rows(found, titles), key=1)
     if more := len(every) - len(found):
         terminal.say(f"and {more:,} more: `facelabel jobs list --limit {len(every)}`")
     terminal.say(_waiting(pictures, jobs) + ("" if found else "; none has failed"))
@@ -112,7 +112,7 @@ def _waiting(pictures: int, jobs: int) -> str:
 def _rows(found: Sequence[Job], titles: Mapping[int, str]) -> Iterator[tuple[str, ...]]:
     for job in found:
         reason = job.reason.strip().rpartition("\n")[2]
-        yield str(job.job_id), titles[job.job_id], _state(job), str(job.tries), reason
+        yield titles[job.job_id], str(job.job_id), _state(job), str(job.tries), reason
 
 
 def _titles(kept: Records, jobs: Sequence[Job]) -> dict[int, str]:

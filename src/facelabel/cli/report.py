@@ -13,7 +13,7 @@ from facelabel.errors import Rejected
 from facelabel.inputs.walking import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from facelabel.core.model import Candidate, Face, FaceDecision
@@ -38,7 +38,7 @@ def names_line(faces: Sequence[FaceDecision]) -> str:
 
 
 #: What ``--verbose`` adds to :func:`print_faces`.
-FACES_VERBOSE = "number, box and quality of each face"
+FACES_VERBOSE = "box and quality of each face"
 
 
 def print_faces(faces: Sequence[FaceDecision], references: Mapping[str, str] | None = None) -> None:
@@ -51,22 +51,19 @@ def print_faces(faces: Sequence[FaceDecision], references: Mapping[str, str] | N
     ]  # fmt: skip
     if references is not None:
         columns.append(Column("portrait"))
+    tables.show(columns, (_cells(face, references) for face in faces), key=None)
     if terminal.is_verbose():
-        columns += [Column("face", Kind.NUMBER), Column("box"), Column("quality", Kind.ITEMS)]
-    tables.show(columns, _face_rows(faces, references), is_list=False)
+        columns = [Column("name"), Column("box", weight=1), Column("quality", Kind.ITEMS)]
+        rows = ((_name(face), _box(face.face), _quality(face.face)) for face in faces)
+        tables.show(columns, rows, key=None)
 
 
-def _face_rows(
-    faces: Sequence[FaceDecision], references: Mapping[str, str] | None
-) -> Iterator[list[tables.Cell]]:
-    for number, face in enumerate(faces, start=1):
-        cells: list[tables.Cell] = [_name(face), _score(face.best), _person(face.runner_up)]
-        if references is not None:
-            best = face.best
-            cells.append(references.get(best.face_id, best.face_id) if best else "")
-        if terminal.is_verbose():
-            cells += [str(number), _box(face.face), _quality(face.face)]
-        yield cells
+def _cells(face: FaceDecision, references: Mapping[str, str] | None) -> list[str]:
+    cells = [_name(face), _score(face.best), _person(face.runner_up)]
+    if references is not None:
+        best = face.best
+        cells.append(references.get(best.face_id, best.face_id) if best else "")
+    return cells
 
 
 def _name(face: FaceDecision) -> str:

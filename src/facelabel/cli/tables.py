@@ -41,7 +41,7 @@ class Kind(Enum):
 
     PLAIN = "plain"
     NUMBER = "number"
-    #: Tuples of texts: of those that do not fit it is said how many there are.
+    #: Tuples of texts: of those that do not fit it is said how many they are.
     ITEMS = "items"
     #: A sentence, which goes on in the next line.
     TEXT = "text"
@@ -49,7 +49,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; the first of a table is what its rows are known by."""
+    """One column; the first of a table has what may be long, and is copied: ids and names."""
 
     title: str
     kind: Kind = Kind.PLAIN
@@ -60,18 +60,16 @@ class Column:
 Cell = str | tuple[str, ...]
 
 
-def show(
-    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, is_list: bool = True
-) -> None:
+def show(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, key: int | None = 0) -> None:
     """Print a table for people; for programs nothing.
 
-    For a shell it prints the first cells, by which rows are known, unless they are no ``is_list``.
+    For a shell it prints the cells of one column, ``key``, by which rows are known; None: nothing.
     """
     if terminal.is_for_programs() or sys.stdout is None:
         return
     if not terminal.is_for_people():
-        for row in rows if is_list else ():
-            terminal.give(_joined(row[0]))
+        for row in rows if key is not None else ():
+            terminal.give(_joined(row[key or 0]))
         return
     width = terminal.width(sys.stdout)
     source = iter(rows)
@@ -111,7 +109,7 @@ def _laid_out(columns: Sequence[Column], page: Sequence[Sequence[Cell]], width: 
         min(wide, _LEAST) if columns[number].kind in {Kind.ITEMS, Kind.TEXT} else wide
         for number, wide in enumerate(full)
     ]
-    widths[0] = min(full[0], width // 2)  # longer ones have a line to themselves
+    widths[0] = _first_width(columns[0], page, width // 2)
 
     layout = _Layout(columns, kept, widths, width)
     while layout.room < 0 and len(kept) > 1:
@@ -120,6 +118,12 @@ def _laid_out(columns: Sequence[Column], page: Sequence[Sequence[Cell]], width: 
     for number in kept if is_enough else [*kept[1:], 0]:
         widths[number] += min(full[number] - widths[number], max(layout.room, 0))
     return layout
+
+
+def _first_width(column: Column, page: Sequence[Sequence[Cell]], most: int) -> int:
+    """So wide that all fit that are not too wide: those have a line to themselves."""
+    widths = [text_width(column.title), *(text_width(_shown(row[0])) for row in page)]
+    return max((width for width in widths if width <= most), default=most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,7 @@ class _Layout:
             cells[0] = ""
             if not any(cells):
                 return
+        self._show_one(row, cells)
         last = self.kept[-1]
         if self.columns[last].kind is Kind.TEXT and text_width(cells[-1]) > self.widths[last]:
             first, *more = _wrapped(cells[-1], self.widths[last])
@@ -164,6 +169,17 @@ class _Layout:
             yield from (indent + _coloured(line) for line in more)
             return
         yield self._line(cells)
+
+    def _show_one(self, row: Sequence[Cell], cells: list[str]) -> None:
+        """Of items that are all too long for their column, show the first if there is room."""
+        for place, number in enumerate(self.kept):
+            items = row[number]
+            if isinstance(items, tuple) and items and cells[place] == f"+{len(items)}":
+                more = f", +{len(items) - 1}" if len(items) > 1 else ""
+                whole = [*cells]
+                whole[place] = f"{_safe(items[0])}{more}"
+                if text_width(self._line(whole)) <= self.width:
+                    cells[:] = whole
 
     def _grow(self, cells: Sequence[str]) -> None:
         """Make room for what is wider than all on the first page."""

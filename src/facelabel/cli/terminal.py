@@ -289,7 +289,7 @@ def _write(stream: IO[str] | None, parts: tuple[str, ...], style: str) -> None:
         return
     colours = has_colours(stream)
     shown = []
-    for part in parts:
+    for part in filter(None, parts):
         look = getattr(part, "style", style)
         shown.append(styled(visible(part), look) if colours else visible(part))
     _print(stream, " ".join(shown))
