@@ -79,8 +79,9 @@ def test_what_keeps_a_flag_is_said_as_it_works(
     strict = named(facelabel)
     assert strict != pictures
     facelabel("tag", status=1)
+    assert "names are decided by confidence_threshold 99, as was agreed to" in facelabel("doctor")
     (facelabel.folder / "facelabel.toml").write_text(f"{line}\n")
-    assert "nothing to do" in facelabel("tag")
+    assert "50 pictures were searched before" in facelabel("tag")
     assert named(facelabel) == strict
     said = facelabel("tag", "--confidence-threshold", "80", "--yes")
     assert "write `confidence_threshold = 80` into facelabel.toml, in the place of" in said

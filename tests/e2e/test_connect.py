@@ -259,7 +259,7 @@ def test_notes_that_are_lost_or_broken(account: Served, worker: Program) -> None
     assert uris(account) == {"https://faces.example.com/webhook": len(EVENTS)}
     for broken in ("[", "[1]", '{"local": 1}', '{"local": {"uri": "x", "ids": [1]}}'):
         notes.write_text(broken)
-        assert "`facelabel connect --former`" in worker("connect", *address, status=2)
+        assert "`facelabel connect --former ADDRESS`" in worker("connect", *address, status=2)
         assert "✗ Cloudinary" in worker("doctor", status=1)
     notes.unlink()
     worker("connect", "--remove", "--former", "https://faces.example.com")

@@ -160,7 +160,7 @@ def test_what_is_ignored_has_a_reason(facelabel: Program, samples: Path) -> None
     said = facelabel("worker", "--once")
     assert f"3 pictures: left alone: {none_of_ours}" in said
     assert none_of_ours in facelabel("show", "Assets/obama")
-    unlabelled = "3 portraits have no label and teach nothing: `facelabel upload --label NAME`"
+    unlabelled = "3 portraits have no label and teach nothing: `facelabel upload FILE --label NAME`"
     assert unlabelled in facelabel("upload", *pictures, "--folder", "training", "--now")
     assert "not learnt: it has no label" in facelabel("show", "training/obama")
     told = facelabel.json("upload", pictures[0], "--folder", "photos", "--now")

@@ -141,9 +141,11 @@ def test_faces_of_other_programs_stay_where_one_of_ours_is_forgotten(
 
 
 def test_what_would_be_lost_is_said_in_one_sentence() -> None:
-    six = Loss(tuple("abcdef"), 2)
-    images = "6 of the images learnt now (a, b, c, d, e)"
-    assert str(six) == f"{images} and 2 faces that others put there (IndexFaces)"
+    many = Loss(tuple(f"{number}, Ann: too dark" for number in range(22)), 2)
+    told, _, faces = str(many).partition(") and ")
+    assert told.startswith("22 of the images learnt now (0, Ann: too dark; 1, Ann: too dark; ")
+    assert told.endswith("; 19, Ann: too dark; 2 more")
+    assert faces == "2 faces that others put there (IndexFaces)"
 
 
 def test_pictures_are_compared_so_many_at_a_time(bench: Bench) -> None:
@@ -324,7 +326,8 @@ def test_a_rebuild_that_would_lose_people_is_refused(bench: Bench, family: dict[
     rebuild(bench)
     (dead,) = bench.queue.jobs(JobState.DEAD)
     assert "would lose 1 of the images" in dead.reason
-    assert "training/0" in dead.reason
+    assert "(training/0, Ann: " in dead.reason
+    assert "not learnt" not in dead.reason
     assert bench.ledger.collection() == live
     assert list(bench.recognizer.collections()) == [live]
     assert bench.enrolled() == before

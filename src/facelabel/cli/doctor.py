@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
-from facelabel.bootstrap import data_folder
+from facelabel.bootstrap import data_folder, rules_in_force
 from facelabel.bootstrap.connecting import Connector, looks_like_ours
 from facelabel.cli import report, terminal
 from facelabel.cli.framework import EXIT_REJECTED, Command
@@ -85,6 +85,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             if all(finding.good for finding in library):
                 yield from _looked("index", lambda: [_index(app)])
                 yield from _looked("portraits", lambda: _doubts(app))
+                yield from _looked("rules", lambda: _rules(app))
                 yield from _looked("threshold", lambda: _threshold(app))
             yield from _looked("jobs", lambda: [_queue(app)])
     except ForeignFolder as error:
@@ -179,8 +180,8 @@ def _strays(census: Census, settings: Settings) -> Iterator[Finding]:
             " picture, as if the database were older than they are; none is deleted"
         )
         advice = (
-            "put the newer database back, or `facelabel upload` the files again; if nobody wants"
-            " them, `facelabel adopt --force` has them deleted"
+            "put the newer database back, or upload the files again (`facelabel upload FILE`); if"
+            " nobody wants them, `facelabel adopt --force` has them deleted"
         )
         yield Finding("originals", good=False, says=says, advice=advice)
 
@@ -338,7 +339,8 @@ def _gain(pack: PackState, best: PackState) -> str:
         return ""
     return (
         f"among 1,559 people {best.name} names {best.finds:.0f} of 100 known, {pack.name}"
-        f" {pack.finds:.0f}: `facelabel index --rebuild --pack {best.name}`"
+        f" {pack.finds:.0f}: `facelabel index --rebuild --pack {best.name}`, which names portraits"
+        " that these models cannot learn; with --force it goes without them"
     )
 
 
@@ -357,6 +359,14 @@ def _index(app: App) -> Finding:
         return Finding("index", good=True, says=says)
     return Finding("index", good=False, says=f"{says}; it differs from the training folder",
                    advice="`facelabel index --check` mends it")  # fmt: skip
+
+
+def _rules(app: App) -> Iterator[Finding]:
+    """Whether names are decided by what the settings say."""
+    if others := rules_in_force.others(app.pipeline):
+        says = f"names are decided by {others.now}, as was agreed to, not by {others.asked}"
+        advice = "`facelabel tag --dry-run` says how many names would change"
+        yield Finding("rules", good=True, says=says, advice=advice)
 
 
 def _threshold(app: App) -> Iterator[Finding]:

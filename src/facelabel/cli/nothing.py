@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from facelabel import absence, actions
@@ -99,7 +100,8 @@ def warn_of_label(asset: Asset, label_policy: LabelPolicy) -> None:
     training = label_policy.training
     if label_policy.labels(asset) and not label_policy.is_training(asset):
         where = f"the training folder {training!r}, and this is in {asset.folder or '/'!r}"
-        terminal.warn(f"a label teaches only in {where}: `facelabel move`")
+        words = shlex.join(("facelabel", "move", asset.public_id, training or "/"))
+        terminal.warn(f"a label teaches only in {where}: `{words}`")
 
 
 def warn_of_folders(assets: Sequence[Asset], label_policy: LabelPolicy) -> None:
@@ -118,8 +120,8 @@ def warn_of_uploads(uploaded: Sequence[Asset], label_policy: LabelPolicy) -> Non
     if unlabelled:
         some = counted(unlabelled, "portrait has", "portraits have")
         terminal.warn(
-            f"{some} no label and teach nothing: `facelabel upload --label NAME`, or a folder for"
-            " each person with `facelabel index FOLDER`"
+            f"{some} no label and teach nothing: `facelabel upload FILE --label NAME`, or a folder"
+            " for each person with `facelabel index FOLDER`"
         )
 
 

@@ -252,7 +252,7 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     if app.ledger.collection() != collection:
         if tally.stopped:
             finish(waiting=True)
-        raise Rejected("the index was not rebuilt, the old one stays; see `facelabel jobs list`")
+        raise Rejected("the index was not rebuilt, the old one stays")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
     out.print(f"rebuilt as {collection}; {tallying.people_known(people)}")
     if not tally.stopped:

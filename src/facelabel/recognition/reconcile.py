@@ -35,6 +35,8 @@ TURN_SECONDS = 15.0
 PAGE = 500
 #: Pictures asked for one by one to tell those that lie elsewhere now from those that are nowhere.
 SAMPLE = 20
+#: Images named one by one that a rebuild would lose.
+_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class LibraryDrift:
 class Loss:
     """What would be gone if another collection took the place of the live one."""
 
-    #: public_ids of images learnt now that cannot be learnt anew.
+    #: Images learnt now that cannot be learnt anew: who they are, and why where that is known.
     images: tuple[str, ...] = ()
     #: Faces that others put there: they cannot be learnt anew, as their images are not here.
     strangers: int = 0
@@ -105,8 +107,9 @@ class Loss:
         """Say it as the object of a sentence."""
         parts = []
         if self.images:
-            some = ", ".join(self.images[:5])
-            parts.append(f"{len(self.images)} of the images learnt now ({some})")
+            some = "; ".join(self.images[:_NAMED])
+            more = f"; {len(self.images) - _NAMED} more" if len(self.images) > _NAMED else ""
+            parts.append(f"{len(self.images)} of the images learnt now ({some}{more})")
         if self.strangers:
             parts.append(f"{self.strangers} faces that others put there (IndexFaces)")
         return " and ".join(parts)
@@ -295,17 +298,17 @@ class Reconciler:
         if new != live and job.payload.get("over"):
             return Outcome(OutcomeKind.REBUILT, note=f"{live} has taken the place of {new}")
         if new != live:
-            refused = set(cast("list[str]", job.payload.get("refused", [])))
+            refused = dict(cast("dict[str, str]", job.payload.get("why_refused", {})))
             if not self._build(new, refused, progress):
-                payload: Json = {**job.payload, "refused": [*sorted(refused)]}
+                payload: Json = {**job.payload, "why_refused": {**refused}}
                 self.queue.enqueue(JobKind.REBUILD, new, payload)
                 return Outcome(OutcomeKind.REBUILDING, note=new)
-            loss = self._loss(new, live)
+            loss = self._loss(new, live, refused)
             if loss and not force:
                 self._drop(new)
                 raise Rejected(
-                    f"the new collection would lose {loss}; the old one stays."
-                    " `facelabel index --rebuild --force` accepts the loss"
+                    f"the new collection would lose {loss}; the old one stays. Put better pictures"
+                    " in their place, or `facelabel index --rebuild --force` goes without them"
                 )
             self.ledger.switch(new)
         if not job.payload.get("over"):
@@ -362,11 +365,12 @@ class Reconciler:
         self.gallery.schedule_sweep()
 
     def _build(
-        self, new: str, refused: set[str], progress: Callable[[int, int], None] | None
+        self, new: str, refused: dict[str, str], progress: Callable[[int, int], None] | None
     ) -> bool:
         """Enrol what is not yet in the new collection; False if the turn's time ran out.
 
-        Every turn gets on by one image at least: those that cannot be learnt join ``refused``.
+        Every turn gets on by one image at least: those that cannot be learnt join ``refused``, by
+        asset_id, with the reason.
         """
         self.recognizer.create(new)
         end = self.clock.now() + TURN_SECONDS
@@ -381,22 +385,26 @@ class Reconciler:
                 continue
             try:
                 self.enroller.enrol(asset, self.library.fetch(asset), person, new, noted=False)
-            except Rejected:  # it is counted when the collection is verified
-                refused.add(asset.asset_id)
+            except Rejected as rejection:  # it is counted when the collection is verified
+                refused[asset.asset_id] = str(rejection)
             if self.clock.now() > end:
                 return False
         if progress:
             progress(len(work), len(work))
         return True
 
-    def _loss(self, new: str, live: str) -> Loss:
+    def _loss(self, new: str, live: str, refused: Mapping[str, str]) -> Loss:
         """What is learnt in the live collection and not in the new one, or without a face."""
         lines = list(self.ledger.enrolments(new))
         faces = {face.face_id for face in self.recognizer.faces(new)}
         arrived = {line.asset_id for line in lines if line.face_id in faces}
         wanted = {asset.asset_id for asset, person, _ in self._labelled() if person}
         before = self.ledger.enrolments(live)
-        lost = sorted(e.public_id for e in before if e.asset_id in wanted - arrived)
+        lost = sorted(
+            f"{line.public_id}, {line.person}: {refused.get(line.asset_id, 'it was not learnt')}"
+            for line in before
+            if line.asset_id in wanted - arrived
+        )
         return Loss(tuple(lost), self._strangers(new, self.recognizer.model(new)))
 
     def _strangers(self, heir: str, model: str) -> int:

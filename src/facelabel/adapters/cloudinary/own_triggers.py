@@ -57,6 +57,6 @@ class OwnTriggers:
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ConfigurationError(
                 f"{self._path} cannot be read; delete it, and name the address of triggers that"
-                " were yours with `facelabel connect --former`"
+                " were yours with `facelabel connect --former ADDRESS`"
             ) from None
         return lines

@@ -335,7 +335,7 @@ class UnusedOriginals:
         if unused != self._told:
             log.warning(
                 "%d files in %s belong to no picture, as if the database were older than they are:"
-                " none is deleted. Put the newer database back, or `facelabel upload` the files"
+                " none is deleted. Put the newer database back, or upload the files"
                 " again; if nobody wants them, `facelabel adopt --force` has them deleted",
                 unused,
                 self._originals.root,
