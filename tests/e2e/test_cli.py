@@ -288,6 +288,20 @@ def test_tag_is_a_backfill_that_says_what_it_would_do(
     assert _tags(facelabel, "assets/party") == set()
 
 
+def test_what_a_face_needs_is_said_when_portraits_are_learnt(
+    facelabel: Program, portraits: Path, party: Path
+) -> None:
+    """Once, and only where it is more than the threshold; identify goes by its own settings."""
+    assert "a face needs" not in facelabel("index", portraits)
+    rare = ("--stranger-chance", "0.001")
+    told = "with 2 portraits known, a face needs "
+    assert told not in facelabel("identify", party)
+    assert told in facelabel("identify", party, *rare)
+    facelabel("upload", party, "--now")
+    facelabel("tag", *rare, "--yes")
+    assert facelabel("index", portraits).count(told) == 1
+
+
 def test_a_calibration_of_ones_own_decides_pictures_anew(
     facelabel: Program, portraits: Path, party: Path
 ) -> None:

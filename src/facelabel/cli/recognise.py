@@ -126,6 +126,8 @@ def _import(app: App, found: Sequence[Portrait], walk: Walk, *, as_json: bool) -
         report.print_pairs(tallying.remarks(said), "yellow")
         if alone := report.known_from_one(known or {}):
             out.print(alone)
+        if not app.amazon and (asked := report.asked(app.gallery.rules(), app.gallery.portraits())):
+            out.print(f"{asked} for a name")
         report.print_warnings(alike)
         report.print_left_out(walk.left_out)
         out.print(_learnt_line(Counter(outcome.kind for _, outcome in results), people))
@@ -285,7 +287,7 @@ def identify(
     """
     walk, results, drawn, waiting = Walk(), list[dict[str, object]](), set[Path](), False
     with application(settings) as app:
-        rules = app.gallery.rules()
+        _, rules = app.gallery.searched_for_nobody()
         for file in report.pictures(files, walk):
             try:
                 data = actions.read_file(app, file)
