@@ -139,7 +139,8 @@ class Tree:
 
     def _lines(self, name: str) -> int:
         path = self.root / "src" / name.replace(".", "/")
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        module = path.with_suffix(".py")  # beside it may be what is left of a former package
+        path = module if module.is_file() else path / "__init__.py"
         return len(path.read_text("utf-8").splitlines())
 
     def _test_lines(self) -> int:
