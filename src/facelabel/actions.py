@@ -97,7 +97,7 @@ def remove_tags(app: App, ident: str, tags: Sequence[str]) -> tuple[Asset, list[
 
 def identify(app: App, data: bytes) -> Identification:
     """Say who is on a picture, by the settings, storing nothing."""
-    scope, rules = app.gallery.searched_for_nobody()
+    scope, rules = app.gallery.searched(for_nobody=True)
     with app.gallery.expected(scope.collection):
         probe_result = app.recognizer.identify(scope.collection, data)
     faces = naming.assign(probe_result.faces, rules, portraits=probe_result.portraits)

@@ -287,7 +287,7 @@ def identify(
     """
     walk, results, drawn, waiting = Walk(), list[dict[str, object]](), set[Path](), False
     with application(settings) as app:
-        _, rules = app.gallery.searched_for_nobody()
+        _, rules = app.gallery.searched(for_nobody=True)
         for file in report.pictures(files, walk):
             try:
                 data = actions.read_file(app, file)

@@ -18,7 +18,7 @@ from facelabel.core.model import Scope
 from facelabel.errors import ConfigurationError, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.model import GalleryState
@@ -68,27 +68,21 @@ class LiveGallery:
             live = self.ledger.begin(self.label_policy.collection)
         return live
 
-    def searched(self, state: GalleryState | None = None) -> tuple[Scope, Rules]:
+    def searched(
+        self, state: GalleryState | None = None, *, for_nobody: bool = False
+    ) -> tuple[Scope, Rules]:
         """What is searched now, and when a face gets a name; a first collection is made.
 
         ``state``: the gallery's, where it is known. It has to be older than the search.
+        ``for_nobody``: nothing is kept of what is found, which is decided by the settings.
         """
-        return self._searched(self.label_policy.under, state)
-
-    def searched_for_nobody(self) -> tuple[Scope, Rules]:
-        """The same where nothing is kept of what is found: by the settings."""
-        return self._searched(lambda _: self.label_policy)
-
-    def _searched(
-        self, policy_of: Callable[[str | None], LabelPolicy], state: GalleryState | None = None
-    ) -> tuple[Scope, Rules]:
         state = state or self.ledger.gallery()
         collection = state.collection
         if collection is None:
             collection = self.collection()
             state = self.ledger.gallery()
         # Of one moment with the generation, as another process may switch at any.
-        policy = policy_of(state.rules)
+        policy = self.label_policy if for_nobody else self.label_policy.under(state.rules)
         scope = Scope(state.generation, state.collection or collection, policy.fingerprint)
         return scope, policy.rules.begun(weighs_strangers=state.weighs_strangers)
 

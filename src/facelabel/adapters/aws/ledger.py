@@ -50,7 +50,7 @@ from facelabel.core.model import GalleryState, NameState, OnRecord
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.aws.table import Change, Item, Key, LiveName, Table
     from facelabel.core.model import Basis, Enrolment, Noted, Scope, SearchRecord
@@ -186,7 +186,7 @@ class _Enrolments:
 
         Searches stay: they are about pictures, and being stale they are made again.
         """
-        keys = (_key(item) for item in self._table.query(_partition(collection)))
+        keys = ((item["pk"], item["sk"]) for item in self._table.query(_partition(collection)))
         not_live = _counted(collection, None)
         for some in chunks(keys, MOST_CHANGES - 1):
             for _ in attempts(_TITLE):
@@ -208,12 +208,12 @@ class _Enrolments:
         new: Enrolment | None,
         instead_of: Enrolment | None = None,
     ) -> Enrolment | None:
-        """Put an enrolment, or none, in the place of the asset's former one, which is returned.
+        """Put an enrolment, or none, in the place of the former one; return that.
 
-        Nothing is done where that is not ``instead_of``, if it is given.
+        Nothing is done where it is another than ``instead_of``, if that is given.
         """
         place, noted = _at(collection, _ENROLMENT, asset_id), _at(collection, _INTENTION, asset_id)
-        former: Enrolment | None = None
+        former = None
         for _ in attempts(_TITLE):
             found = self._table.get_many([place, _GALLERY])
             former = _enrolment(found.get(place))
@@ -222,9 +222,13 @@ class _Enrolments:
             if former == new:
                 self._table.write(delete(noted))
                 break
+            # As long as the former one is as it was read.
+            is_same = "line = :line" if former else "attribute_not_exists(pk)"
+            read = {"line": found[place]["line"]} if former else {}
+            line = {"line": write_enrolment(new)} if new else None
             changes = [
                 delete(noted),
-                _line(place, found.get(place), new),
+                put(place, line, is_same, read) if line else delete(place, is_same, read),
                 *self._moved(collection, asset_id, _holds(former), _holds(new)),
                 _counted(collection, _gallery(found.get(_GALLERY)).collection),
             ]
@@ -239,16 +243,17 @@ class _Enrolments:
         pk, asset = _partition(collection), frozenset({asset_id})
         for sk in sorted(new - old):
             yield update((pk, sk), "ADD holders :asset", "", {"asset": asset})
-            yield from (delete(left) for left in _leftover(pk, sk))
+            if sk.startswith(_FACE):
+                yield delete((pk, _LEFTOVER + sk.removeprefix(_FACE)))
         held = self._table.get_many((pk, sk) for sk in sorted(old - new))
         for (_, sk), item in held.items():
             if item["holders"] == asset:
                 yield delete((pk, sk), "holders = :asset", {"asset": asset})
-                yield from (put(left, {}) for left in _leftover(pk, sk))
+                if sk.startswith(_FACE):  # a picture that nobody holds is not noted
+                    yield put((pk, _LEFTOVER + sk.removeprefix(_FACE)), {})
             else:
-                condition = "size(holders) > :one"
-                values: Item = {"asset": asset, "one": 1}
-                yield update((pk, sk), "DELETE holders :asset", condition, values)
+                left: Item = {"asset": asset, "one": 1}
+                yield update((pk, sk), "DELETE holders :asset", "size(holders) > :one", left)
 
     def _held(self, collection: str, sks: Iterable[str]) -> list[Enrolment]:
         """Enrolments of all who hold one of these, by asset_id."""
@@ -310,13 +315,13 @@ class _Searches:
 
         One older than what is on record, by (version, generation), is dropped.
         """
-        self._record(search, _is_older)
+        self._record(search)
         self.mark(search.asset_id, states)
 
     def revise(self, searches: Sequence[tuple[SearchRecord, Basis | None]]) -> None:
         """Record several searches, each in a step of its own, in the place of older ones."""
         for search, _ in searches:
-            self._record(search, _is_no_revision)
+            self._record(search, revises=True)
 
     def noted(self, scope: Scope, needed: float, limit: int) -> Sequence[Noted]:  # noqa: ARG002
         """Nothing: what searches rest on is not kept here, so a sweep decides all of them again."""
@@ -331,7 +336,8 @@ class _Searches:
     ) -> None:
         """Nothing to do: none is ever noted."""
 
-    def _record(self, search: SearchRecord, is_late: Callable[[Item, Item | None], bool]) -> None:
+    def _record(self, search: SearchRecord, *, revises: bool = False) -> None:
+        """``revises``: only what it is newer than; else somebody knew more, or forgot it."""
         key, place = _search_key(search.asset_id), (_SEARCHES, _place(search))
         item: Item = {
             "version": search.version,
@@ -341,7 +347,9 @@ class _Searches:
         }
         for _ in attempts(_TITLE):
             former = self._table.get(key)
-            if is_late(item, former):
+            if revises and (former is None or _age(item) <= _age(former)):
+                return
+            if former and _age(item) < _age(former):
                 return
             changes = [put(key, item, *_unchanged(former))]
             if former is None or former["place"] != place[1]:
@@ -352,7 +360,7 @@ class _Searches:
     def stale(self, generation: int, limit: int) -> Sequence[SearchRecord]:
         """Up to ``limit`` searches made before that generation of the gallery, oldest first."""
         page = min(limit, _PAGE)
-        places = self._table.query(_SEARCHES, below=_ordinal(generation), page=page)
+        places = self._table.query(_SEARCHES, below=f"{generation:012}", page=page)
         pages = chunks((item["asset_id"] for item in places), page)
         found = (search for some in pages for search in self._in_order(some))
         return list(islice((s for s in found if s.generation < generation), limit))
@@ -427,10 +435,6 @@ def _names_key(asset_id: str) -> Key:
     return f"asset#{asset_id}", "names"
 
 
-def _key(item: Item) -> Key:
-    return item["pk"], item["sk"]
-
-
 def _gallery(item: Item | None) -> GalleryState:
     if item is None:
         return GalleryState()
@@ -441,15 +445,6 @@ def _gallery(item: Item | None) -> GalleryState:
 
 def _enrolment(item: Item | None) -> Enrolment | None:
     return read_enrolment(item["line"]) if item else None
-
-
-def _line(place: Key, former: Item | None, new: Enrolment | None) -> Change:
-    """Write or delete an enrolment, provided that the former one is as it was read."""
-    condition = "line = :line" if former else "attribute_not_exists(pk)"
-    values = {"line": former["line"]} if former else {}
-    if new is None:
-        return delete(place, condition, values)
-    return put(place, {"line": write_enrolment(new)}, condition, values)
 
 
 def _counted(collection: str, live: str | None) -> Change:
@@ -468,32 +463,13 @@ def _holds(enrolment: Enrolment | None) -> frozenset[str]:
     return frozenset({_FACE + enrolment.face_id, _DIGEST + enrolment.digest})
 
 
-def _leftover(pk: str, sk: str) -> Iterator[Key]:
-    """Where a face nobody holds is noted; a picture nobody holds is not."""
-    if sk.startswith(_FACE):
-        yield pk, _LEFTOVER + sk.removeprefix(_FACE)
-
-
-def _ordinal(generation: int) -> str:
-    return f"{generation:012}"
-
-
 def _place(search: SearchRecord) -> str:
     """Sort key that puts searches into the order in which stale ones are looked at."""
-    return f"{_ordinal(search.generation)}#{search.searched_at:018.6f}#{search.asset_id}"
+    return f"{search.generation:012}#{search.searched_at:018.6f}#{search.asset_id}"
 
 
 def _age(search: Item) -> tuple[int, int]:
     return search["version"], search["generation"]
-
-
-def _is_older(search: Item, former: Item | None) -> bool:
-    return former is not None and _age(search) < _age(former)
-
-
-def _is_no_revision(search: Item, former: Item | None) -> bool:
-    """Nothing stands that it is newer than: somebody knew more, or forgot the picture."""
-    return former is None or _age(search) <= _age(former)
 
 
 def _unplaced(search: Item | None) -> Iterator[Change]:
