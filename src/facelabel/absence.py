@@ -73,11 +73,14 @@ def has_no_faces(app: App) -> bool:
 
 
 def why_nothing_labelled(app: App, folder: str) -> str:
-    """Why no portrait of a folder can be learnt: there is none, or none with a label."""
+    """Why no portrait of a folder can be learnt: there is none, or none with a label; "" if not."""
     label_policy = app.label_policy
     pictures = (a for a in app.library.assets(folder) if label_policy.is_training(a))
-    found = sum(1 for _ in islice(pictures, _COUNTED))
-    if found:
-        some = counted(found, "picture has", "pictures have")
-        return f"{some} no label, such as {label_policy.prefix}:John Doe, in the folder {folder!r}"
+    some = list(islice(pictures, _COUNTED))
+    without = sum(not label_policy.labels(asset) for asset in some)
+    if without:
+        told = counted(without, "picture has", "pictures have")
+        return f"{told} no label, such as {label_policy.prefix}:John Doe, in the folder {folder!r}"
+    if some:
+        return ""
     return f"there are no portraits in the library's folder {folder or '/'!r}"

@@ -6,11 +6,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.conftest import customer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.conftest import Program
+    from tests.e2e.served import Served
 
 
 @pytest.fixture
@@ -175,6 +177,10 @@ def test_what_is_empty_says_why(facelabel: Program, portraits: Path, samples: Pa
     nobody = "nobody is known yet: `facelabel index FOLDER` learns from labelled portraits"
     empty = "there are no portraits in the library's folder 'training': `facelabel index FOLDER`"
     assert empty in facelabel("index")
+    said = facelabel("index", "training/", status=1)
+    assert "`facelabel index` alone learns what is in the library's folder 'training'" in said
+    said = facelabel("jobs", "retry", "7", status=1)
+    assert "there is no failed job 7: `facelabel jobs list` has them" in said
     assert empty in facelabel("index", "--check", "--dry-run")
     assert nobody in facelabel("people")
     assert "there are no pictures in 'assets': `facelabel upload PICTURES`" in facelabel("tag")
@@ -206,3 +212,69 @@ def test_what_is_empty_says_why(facelabel: Program, portraits: Path, samples: Pa
     assert facelabel.json("library", "--person", "barack obama") == []
     assert nobody not in facelabel("identify", samples / "obama.jpg")
     assert "index and training folder agree" in facelabel("index")
+
+
+def test_the_same_on_an_account(facelabel: Program, amazon: Served, samples: Path) -> None:
+    """Asking Cloudinary a few times; folders are those of the account."""
+    facelabel.environment.update(
+        CLOUDINARY_URL=amazon.cloudinary_url, FACELABEL_LIBRARY="cloudinary",
+        FACELABEL_DATA=str(facelabel.folder.parent / "ours"),
+    )  # fmt: skip
+    assert "there are no portraits in the library's folder 'training'" in facelabel("index")
+    assert "there are no pictures in 'training' and 'assets'" in facelabel("reconcile")
+    facelabel("upload", samples / "obama.jpg", "--label", "Barack Obama", "--now")
+    (portrait,) = facelabel.json("library", "training")
+    near = f"; did you mean {portrait['public_id']!r}?"
+    for ident in ("training/obam", "obam", "trainng/Obama", "training/obma"):
+        assert near in facelabel("show", ident, status=1)
+    said = facelabel("library", "trainng", status=1)
+    assert "there is no folder 'trainng' in the library; did you mean 'training'?" in said
+    assert "did you mean 'assets/2026'?" in facelabel("tag", "Assets/2026", status=1)
+    assert "there are no pictures in 'assets'" in facelabel("tag")
+    said = facelabel("library", "--person", "barack obama")
+    assert "there are no pictures of 'barack obama'; did you mean 'Barack Obama'?" in said
+    said = facelabel("tag-remove", portrait["public_id"], "facelabel:barack obama", status=1)
+    assert "; did you mean 'faceLabel:Barack Obama'?" in said
+    vain = "derived_mb (the pictures are on Cloudinary)"
+    assert vain in facelabel("doctor", "--derived-mb", "5")
+
+
+def test_a_label_that_a_program_misspelt(facelabel: Program, amazon: Served, samples: Path) -> None:
+    """On an account, with its SDK: it is said until it is mended.
+
+    Not looked for in the picture's context: the server that stands for the account clears that, as
+    to its own worker the folder is none of ours.
+    """
+    cloud = amazon.cloud()
+    facelabel.environment.update(
+        CLOUDINARY_URL=amazon.cloudinary_url, FACELABEL_LIBRARY="cloudinary",
+        trainingFolder="people",
+    )  # fmt: skip
+    picture = cloud.upload(str(samples / "obama.jpg"), asset_folder="people", tags="facelabel:Ann")
+    name = str(picture["public_id"])
+    said = facelabel("reconcile", status=1)
+    assert (
+        f"{name}: the tag 'facelabel:Ann' is no label: a label is written 'faceLabel:Ann'" in said
+    )
+    (row,) = facelabel.json("jobs", "list")
+    assert "a label is written" in row["job"]["reason"]
+    assert "the tag 'facelabel:Ann' is no label" in facelabel("index", status=1)
+    cloud.call("replace_tag", "faceLabel:Ann", [name])
+    facelabel("jobs", "retry", "--all")  # of an account that tells nobody of changes
+    facelabel("worker", "--once")
+    assert people(facelabel) == ["Ann"]
+
+
+def test_the_same_with_rekognition(
+    facelabel: Program, amazon: Served, collection: str, samples: Path, portraits: Path
+) -> None:
+    """Nobody is known there, either; what is set for models of our own has no effect."""
+    theirs = customer(facelabel, amazon.url, collection)
+    asking = type(facelabel)(theirs.environment, theirs.folder)
+    nobody = "nobody is known yet: `facelabel index FOLDER` learns from labelled portraits"
+    assert nobody in asking("identify", samples / "obama2.jpg")
+    vain = "set, without effect: stranger_chance (Amazon's similarities are not calibrated)"
+    assert vain in asking("doctor", "--stranger-chance", "1")
+    asking("index", portraits, "--spaces")
+    assert nobody not in asking("identify", samples / "obama2.jpg")
+    assert "faces are learnt on this computer" not in asking("doctor")

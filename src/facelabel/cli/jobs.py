@@ -185,5 +185,5 @@ def _sorted_out(
 
 def _finish(unknown: Sequence[int]) -> None:
     for job_id in unknown:
-        terminal.complain(f"there is no failed job {job_id}")
+        terminal.complain(f"there is no failed job {job_id}: `facelabel jobs list` has them")
     finish(refused=bool(unknown))

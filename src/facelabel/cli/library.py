@@ -289,9 +289,7 @@ def library(settings: Settings, folder: str | None, people: tuple[str, ...], *, 
             nothing.say(nothing.listed(kept, place, wanted))
         every = chain(first, shown)
         if terminal.is_for_programs():
-            terminal.answer(
-                [{**_public(asset), "names": _names(search)} for asset, search in every]
-            )
+            terminal.answer([_public(asset) | {"names": _names(search)} for asset, search in every])
         elif first:
             _list(every)
 

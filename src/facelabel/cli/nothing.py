@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from facelabel import absence, actions
@@ -10,9 +11,11 @@ from facelabel.bootstrap import core
 from facelabel.cli import terminal
 from facelabel.core import nearest
 from facelabel.core.counting import counted
+from facelabel.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.records import Records
@@ -36,6 +39,19 @@ def warn_if_nobody_is_known(app: App) -> None:
         terminal.warn(NOBODY)
 
 
+@contextmanager
+def explained(path: Path, label_policy: LabelPolicy) -> Iterator[None]:
+    """Where a path of this computer is not there: it may be a folder of the library."""
+    try:
+        yield
+    except NotFound as error:
+        training = label_policy.training
+        if training and path.as_posix().strip("/") == training:
+            alone = f"`facelabel index` alone learns what is in the library's folder {training!r}"
+            raise NotFound(f"{error}; {alone}") from error
+        raise
+
+
 def searched(app: App, folder: str, already: int) -> str:
     """Why no picture of a folder is to be searched; ``already``: how many were. NotFound."""
     if already:
@@ -51,8 +67,9 @@ def learnt(app: App) -> str:
     """Why nobody is known where index and training folder agree; "" where somebody is."""
     if not absence.knows_nobody(app.ledger):
         return ""
-    why = absence.why_nothing_labelled(app, app.label_policy.training)
-    return f"{why}: `facelabel index FOLDER` uploads labelled ones of this computer and learns them"
+    if why := absence.why_nothing_labelled(app, app.label_policy.training):
+        why += ": `facelabel index FOLDER` uploads labelled ones of this computer and learns them"
+    return why
 
 
 def listed(kept: Records, folder: str, people: Collection[str]) -> str:

@@ -87,7 +87,8 @@ def index(
             _rebuild(app, force=force, dry_run=dry_run)
         elif path:
             walk = Walk()
-            found = portraits.read(path, app.label_policy.prefix, walk, spaces=spaces)
+            with nothing.explained(path, app.label_policy):
+                found = portraits.read(path, app.label_policy.prefix, walk, spaces=spaces)
             (_plan if dry_run else _import)(app, found, walk, as_json=as_json)
         else:
             _check(app, dry_run=dry_run)
