@@ -42,6 +42,7 @@ REFUSED = {
     "upload": "a file, folder or address could not be read; `--now`: the queue refused a picture",
     "tag": "the queue refused a picture, or the folder is not one that is searched",
     "show": "there is no such picture",
+    "forget": "nobody is known by that name, or several names look like it",
     "tag-add": "there is no such picture, or the tag cannot be one",
     "tag-remove": "there is no such picture, or the tag cannot be one",
     "move": "there is no such picture: none was moved",

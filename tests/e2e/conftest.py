@@ -74,13 +74,17 @@ class Program:
 
     def json(self, *arguments: str | Path, status: int = 0) -> Any:  # noqa: ANN401 - JSON
         """Run a command with --json and return its result; standard output alone."""
+        return self.document(*arguments, status=status)["result"]
+
+    def document(self, *arguments: str | Path, status: int = 0) -> dict[str, Any]:
+        """The same with all that is beside the result."""
         with tempfile.TemporaryDirectory() as folder:
             output, errors = Path(folder, "output"), Path(folder, "errors")
             process = self.start(*arguments, "--json", output=output, errors=errors)
             returncode = process.wait(PATIENCE)
             printed = output.read_text("utf-8")
             assert returncode == status, printed + errors.read_text("utf-8")
-        return answered(printed)["result"]
+        return answered(printed)
 
     @contextlib.contextmanager
     def started(self, *arguments: str | Path) -> Iterator[Forked]:
@@ -129,11 +133,11 @@ class Inside(Program):
         assert result.exit_code == status, result.output
         return result.output
 
-    def json(self, *arguments: str | Path, status: int = 0) -> Any:  # noqa: ANN401 - JSON
-        """Run a command with --json and return its result; standard output alone."""
+    def document(self, *arguments: str | Path, status: int = 0) -> dict[str, Any]:
+        """Run a command with --json and return what it says; standard output alone."""
         result = self._invoke(*arguments, "--json")
         assert result.exit_code == status, result.output
-        return answered(result.stdout)["result"]
+        return answered(result.stdout)
 
     def _invoke(self, *arguments: str | Path) -> Result:
         with contextlib.chdir(self.folder):

@@ -38,6 +38,7 @@ GOOD = {
     "library": "library",
     "show": "show assets/kept",
     "people": "people",
+    "forget": "forget Ann --yes",
     "tag-add": "tag-add assets/kept summer",
     "tag-remove": "tag-remove assets/kept summer",
     "move": "move assets/kept assets",
@@ -63,7 +64,9 @@ GOOD = {
     "completion": "completion bash",
 }
 #: Cannot go well without an account, or without a face; or do not end by themselves.
-NOT_GOOD = {"connect", "demo", "eval pairs", "eval gallery", "keys remove", "rename", "serve"}
+NOT_GOOD = {
+    "connect", "demo", "eval pairs", "eval gallery", "forget", "keys remove", "rename", "serve",
+}  # fmt: skip
 #: Ends with 1, after these; each line is a command, what it says stands behind the dots.
 REFUSED = {
     "demo": ["demo --portraits people --photos picture.jpg … no face"],
@@ -77,6 +80,7 @@ REFUSED = {
     ],
     "tag": ["tag elsewhere … outside", "upload picture.jpg --label Ann", "tag … no face"],
     "show": ["show nothing … there is no picture"],
+    "forget": ["forget Ann --yes … nobody is known as 'Ann'"],
     "tag-add": ["tag-add nothing x … there is no picture", "tag-add assets/kept a,b … comma"],
     "tag-remove": ["tag-remove nothing x … there is no picture"],
     "move": ["move assets/kept nothing archive … there is no picture"],
@@ -107,7 +111,6 @@ USAGE = (
     "upload people picture.jpg --public-id x",
     "demo --photos people",
     "index --force",
-    "index --json",
     "keys --json add",
 )
 

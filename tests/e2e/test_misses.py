@@ -35,7 +35,7 @@ def test_underscores_in_names_of_folders(facelabel: Program, portraits: Path) ->
     assert told in facelabel("index", portraits, "--dry-run")
     assert told in facelabel("index", portraits)
     assert people(facelabel) == ["Barack_Obama", "Joe_Biden"]
-    spaced = facelabel.json("index", portraits, "--spaces")
+    spaced = facelabel.document("index", portraits, "--spaces")
     assert spaced["warnings"] == []
     assert people(facelabel) == ["Barack Obama", "Joe Biden"]
     assert "--spaces goes with PATH" in facelabel("index", "--spaces", status=2)

@@ -42,8 +42,8 @@ SETTINGS = {
 SLOW = {
     "asyncio", "concurrent", "email", "http", "multiprocessing", "sqlite3", "ssl", "subprocess",
 }  # fmt: skip
-RECORDS = {"click", "facelabel", "greenlet", "rich", "sqlalchemy", *SETTINGS, *SLOW}
-COMPLETING = {"click", "facelabel", "platformdirs", "rich", "sqlite3"}
+RECORDS = {"click", "facelabel", "greenlet", "sqlalchemy", *SETTINGS, *SLOW}
+COMPLETING = {"click", "facelabel", "platformdirs", "sqlite3"}
 
 
 def loaded(program: Program, *arguments: str, **environment: str) -> set[str]:
@@ -91,7 +91,7 @@ def test_what_needs_nothing(program: Program, arguments: list[str], more: set[st
     [
         ("facelabel peo", {"click", "facelabel"}),
         ("facelabel --da", {"click", "facelabel"}),
-        ("facelabel people --da", {"click", "facelabel", "rich"}),
+        ("facelabel people --da", {"click", "facelabel"}),
         ("facelabel library --person J", COMPLETING),
         ("facelabel show assets/", COMPLETING),
     ],
@@ -106,7 +106,7 @@ def test_completion(program: Program, line: str, allowed: set[str]) -> None:
 @pytest.mark.parametrize("command", ["people", "library", "jobs list", "serve", "eval gallery"])
 def test_help_of_a_command(program: Program, command: str) -> None:
     """No settings are read, no database is opened."""
-    assert packages(loaded(program, *command.split(), "--help")) <= {"click", "facelabel", "rich"}
+    assert packages(loaded(program, *command.split(), "--help")) <= {"click", "facelabel"}
 
 
 @pytest.mark.parametrize("command", ["people", "library", "jobs list", "jobs retry --all"])

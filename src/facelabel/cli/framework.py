@@ -21,7 +21,7 @@ from facelabel.cli import parameters, terminal
 from facelabel.errors import ConfigurationError, FacelabelError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -128,9 +128,7 @@ class Command(click.Command):
         """
         kwargs["context_settings"] = _context_settings(kwargs.get("context_settings"))
         super().__init__(*args, **kwargs)
-        self.params.extend(
-            _manners(verbose, {param.name for param in self.params}, streams=streams)
-        )
+        self.params.extend(_manners(verbose, streams=streams))
         self.params.extend(parameters.settings())
         parameters.refuse_empty(self.params)
         self.examples = examples
@@ -160,7 +158,7 @@ class Command(click.Command):
         given = ctx.params
         speech = self._speech(
             _full_name(ctx),
-            as_json=given.pop("json_", False) or given.get("as_json", False),
+            as_json=given.pop("json_", False),
             quiet=given.pop("quiet_", False),
             verbose=given.pop("verbose_", False),
         )
@@ -227,7 +225,7 @@ def _list_parameters(
                 formatter.write_dl(listed)
 
 
-def _manners(verbose: str, own: Collection[str | None], *, streams: bool) -> list[click.Option]:
+def _manners(verbose: str, *, streams: bool) -> list[click.Option]:
     """How a command may be asked to speak, and its settings."""
     lines = "Print JSON, a line whenever something happened." if streams else "Print JSON."
     options = [
@@ -238,8 +236,6 @@ def _manners(verbose: str, own: Collection[str | None], *, streams: bool) -> lis
     if verbose:
         option = ["-v", "--verbose", "verbose_"]
         options.append(click.Option(option, is_flag=True, help=f"Also {verbose}."))
-    if "as_json" in own:
-        del options[0]
     return [*options, _settings_option()]
 
 
@@ -260,8 +256,9 @@ def _print_settings(ctx: click.Context, _param: click.Parameter, wanted: object)
     formatter.write_paragraph()
     formatter.write_text(
         "The first of these that names a setting wins: flag, environment variable, .env in the"
-        " working folder, facelabel.toml, default. What holds a secret is given by a variable or a"
-        " file: other users of the computer see the flags of a command."
+        " working folder, facelabel.toml, default. A flag may stand before a command or behind it."
+        " What holds a secret is given by a variable or a file: other users of the computer see"
+        " the flags of a command."
     )
     click.echo(formatter.getvalue().rstrip("\n"))
     ctx.exit()
@@ -317,7 +314,6 @@ class Group(click.Group):
         super().format_epilog(ctx, formatter)
         name = f"facelabel {_full_name(ctx)}".rstrip()
         formatter.write(f"\nSettings: `{name} --help-settings`, docs/reference/settings.md\n")
-        formatter.write("They may stand before the command or behind it.\n")
 
 
 class Deferred(click.Command):
@@ -387,6 +383,3 @@ def lenient_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

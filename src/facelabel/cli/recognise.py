@@ -1,4 +1,4 @@
-"""index, identify, tag, people: the commands about faces."""
+"""index, identify, tag: the commands about faces."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
 
 from facelabel import actions
 from facelabel.cli import agreeing, nothing, report, terminal
 from facelabel.cli import tally as tallying
-from facelabel.cli.framework import Command, finish, json_option
-from facelabel.cli.terminal import application, bar, err, out, print_json
+from facelabel.cli.framework import Command, argument, finish
+from facelabel.cli.terminal import application, bar, bold
 from facelabel.core.counting import counted
 from facelabel.core.jobs import JobKind, Outcome, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
@@ -41,9 +40,13 @@ _LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
 
 @click.command(
     cls=Command,
+    streams=True,
     examples=["index ~/portraits", "index --check", "index --rebuild --pack opencv-zoo"],
 )
-@click.argument("path", required=False, type=click.Path(path_type=Path, readable=False))
+@argument(
+    "path", required=False, type=click.Path(path_type=Path, readable=False),
+    help="Folder of labelled portraits, or a labels.csv.",
+)  # fmt: skip
 @click.option(
     "--check", is_flag=True,
     help="Compare training folder and index, mend, report; ends with 1 as long as portraits are"
@@ -55,7 +58,6 @@ _LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
 @click.option("--force", is_flag=True, help="With --rebuild: switch even if faces are lost by it.")
 @click.option("--spaces", is_flag=True, help="Read _ in the names of folders as a space.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--json", "as_json", is_flag=True, help="With PATH: print JSON.")
 @click.pass_obj
 def index(
     settings: Settings,
@@ -66,7 +68,6 @@ def index(
     force: bool,
     spaces: bool,
     dry_run: bool,
-    as_json: bool,
 ) -> None:
     """Learn faces from labelled portraits.
 
@@ -78,8 +79,8 @@ def index(
         raise click.UsageError("give one of PATH, --check and --rebuild")
     if force and not rebuild:
         raise click.UsageError("--force goes with --rebuild")
-    if (as_json or spaces) and path is None:
-        raise click.UsageError(f"{'--json' if as_json else '--spaces'} goes with PATH")
+    if spaces and path is None:
+        raise click.UsageError("--spaces goes with PATH")
     with application(settings) as app:
         if not dry_run:
             agreeing.keep_to_rules(app)
@@ -89,49 +90,44 @@ def index(
             walk = Walk()
             with nothing.explained(path, app.label_policy):
                 found = portraits.read(path, app.label_policy.prefix, walk, spaces=spaces)
-            (_plan if dry_run else _import)(app, found, walk, as_json=as_json)
+            (_plan if dry_run else _import)(app, found, walk)
         else:
             _check(app, dry_run=dry_run)
 
 
-def _plan(app: App, found: Sequence[Portrait], walk: Walk, *, as_json: bool) -> None:
+def _plan(app: App, found: Sequence[Portrait], walk: Walk) -> None:
     why = {portrait: note for portrait in found if (note := portraits.explain_unreadable(portrait))}
-    if as_json:
-        rows = [{"source": portrait.source, "person": portrait.person,
-                 "note": why.get(portrait, "")} for portrait in found]  # fmt: skip
-        print_json({"portraits": rows, "left_out": report.left_out_rows(walk.left_out)})
-    else:
-        good = [portrait for portrait in found if portrait not in why]
-        wanted = len({portrait.person for portrait in good})
-        report.print_pairs(((portrait.named, note) for portrait, note in why.items()), "red")
-        report.print_costs(actions.costs(app, portraits=len(good)))
-        report.print_warnings(filter(None, [portraits.underscored(found)]))
-        report.print_left_out(walk.left_out)
-        some = f"{counted(len(good), 'portrait')} of {counted(wanted, 'person', 'people')}"
-        out.print(f"{some} would be uploaded and learnt")
+    rows = [{"source": portrait.source, "person": portrait.person,
+             "note": why.get(portrait, "")} for portrait in found]  # fmt: skip
+    terminal.answer({"portraits": rows})
+    good = [portrait for portrait in found if portrait not in why]
+    wanted = len({portrait.person for portrait in good})
+    for portrait, note in why.items():
+        terminal.complain(f"{portrait.named}: {note}")
+    report.print_costs(actions.costs(app, portraits=len(good)))
+    report.print_warnings(filter(None, [portraits.underscored(found)]))
+    report.print_left_out(walk.left_out)
+    some = f"{counted(len(good), 'portrait')} of {counted(wanted, 'person', 'people')}"
+    terminal.say(f"{some} would be uploaded and learnt")
     finish(refused=bool(why) or walk.failed)
 
 
-def _import(app: App, found: Sequence[Portrait], walk: Walk, *, as_json: bool) -> None:
-    results, tally = _learn(app, found, quiet=as_json)
+def _import(app: App, found: Sequence[Portrait], walk: Walk) -> None:
+    results, tally = _learn(app, found)
     known = _known(app)
     people = None if known is None else len(known)
     alike = [*doubts.spellings(known or {}), *filter(None, [portraits.underscored(found)])]
-    if as_json:
-        rows = [_row(*result) for result in results]
-        print_json({"people": people, "portraits": rows, "warnings": alike,
-                    "left_out": report.left_out_rows(walk.left_out)})  # fmt: skip
-    else:
-        said = ((portrait.named, outcome) for portrait, outcome in results
-                if outcome.kind is not OutcomeKind.REFUSED)  # fmt: skip
-        report.print_pairs(tallying.remarks(said), "yellow")
-        if alone := report.known_from_one(known or {}):
-            out.print(alone)
-        if not app.amazon and (asked := report.asked(app.gallery.rules(), app.gallery.portraits())):
-            out.print(f"{asked} for a name")
-        report.print_warnings(alike)
-        report.print_left_out(walk.left_out)
-        out.print(_learnt_line(Counter(outcome.kind for _, outcome in results), people))
+    terminal.answer({"people": people, "portraits": [_row(*result) for result in results]})
+    said = ((portrait.named, outcome) for portrait, outcome in results
+            if outcome.kind is not OutcomeKind.REFUSED)  # fmt: skip
+    report.print_pairs(tallying.remarks(said), "yellow")
+    if alone := report.known_from_one(known or {}):
+        terminal.say(alone)
+    if not app.amazon and (asked := report.asked(app.gallery.rules(), app.gallery.portraits())):
+        terminal.say(f"{asked} for a name")
+    report.print_warnings(alike)
+    report.print_left_out(walk.left_out)
+    terminal.say(_learnt_line(Counter(outcome.kind for _, outcome in results), people))
     kinds = {outcome.kind for _, outcome in results} - _LEARNT
     finish(
         refused=bool(kinds - {OutcomeKind.WAITING}) or walk.failed,
@@ -158,27 +154,23 @@ def _known(app: App) -> dict[str, list[str]] | None:
     try:
         return actions.portraits_by_person(app)
     except Unavailable as trouble:
-        err.print(f"who is known cannot be said: {trouble}", style="red", markup=False)
+        terminal.complain(f"who is known cannot be said: {trouble}")
         return None
 
 
 def _learn(
-    app: App, found: Sequence[Portrait], *, quiet: bool
+    app: App, found: Sequence[Portrait]
 ) -> tuple[list[tuple[Portrait, Outcome]], tallying.Tally]:
-    """Upload portraits and learn them; what became of each, those that could not be had first.
-
-    Says why one is refused, unless ``quiet``.
-    """
+    """Upload portraits and learn them; what became of each, those that could not be had first."""
     with bar("uploading", len(found)) as advance:
         stored = list(zip(found, actions.upload_portraits(app, found, advance), strict=True))
     failed = [(portrait, one) for portrait, one in stored if isinstance(one, Outcome)]
-    if not quiet:
-        for portrait, outcome in failed:
-            if outcome.kind is OutcomeKind.REFUSED:
-                err.print(f"{portrait.named}: {outcome.note}", style="red", markup=False)
+    for portrait, outcome in failed:
+        if outcome.kind is OutcomeKind.REFUSED:
+            terminal.complain(f"{portrait.named}: {outcome.note}")
     uploaded = {one.asset_id: portrait for portrait, one in stored if not isinstance(one, Outcome)}
     titles = {asset_id: portrait.named for asset_id, portrait in uploaded.items()}
-    with tallying.working(app, "learning", titles=titles, quiet=quiet) as tally:
+    with tallying.working(app, "learning", titles=titles) as tally:
         outcomes = actions.work(app, list(uploaded), tally)
     return failed + list(zip(uploaded.values(), outcomes, strict=True)), tally
 
@@ -200,6 +192,7 @@ def _check(app: App, *, dry_run: bool) -> None:
     stopped = not dry_run and _settle(app, "working the queue")  # what is on its way is no drift
     drift = app.reconciler.check()
     _print_drift(drift, nothing.learnt(app))
+    terminal.answer(_drift_row(drift))
     if dry_run:
         todo = len(drift.missing) + len(drift.extra) + len(drift.lost)
         report.print_costs(actions.costs(app, portraits=todo))
@@ -209,14 +202,27 @@ def _check(app: App, *, dry_run: bool) -> None:
         app.reconciler.repair(drift)
         stopped = _settle(app, "mending")
         drift = app.reconciler.check()
-        out.print("mended" if drift.clean else "not all of it could be mended: run it again")
+        terminal.answer(_drift_row(drift))
+        terminal.say("mended" if drift.clean else "not all of it could be mended: run it again")
     refused = bool(drift.refused or drift.contradictions)
     finish(refused=refused or not (drift.clean or stopped), waiting=stopped)
 
 
+def _drift_row(drift: Drift) -> dict[str, object]:
+    """What differs, for programs: by public_id, and by asset_id what the library has no more."""
+    return {
+        "missing": [asset.public_id for asset in drift.missing],
+        "extra": drift.extra,
+        "lost": [line.public_id for line in drift.lost],
+        "orphans": drift.orphans,
+        "refused": {asset.public_id: why for asset, why in drift.refused},
+        "contradictions": [[line.public_id for line in group] for group in drift.contradictions],
+    }
+
+
 def _print_drift(drift: Drift, why_nobody: str) -> None:
     if drift.clean:
-        out.print(why_nobody or "index and training folder agree", markup=False)
+        terminal.say(why_nobody or "index and training folder agree")
     counts = (
         (drift.missing, "labelled, not learnt"),
         (drift.extra, "learnt, but image or label is gone"),
@@ -225,21 +231,24 @@ def _print_drift(drift: Drift, why_nobody: str) -> None:
     )
     for found, what in counts:
         if found:
-            out.print(f"{len(found)} {what}")
-    report.print_pairs(((asset.public_id, why) for asset, why in drift.refused), "yellow")
+            terminal.say(f"{len(found):,} {what}")
+    for asset, why in drift.refused:
+        terminal.complain(f"{asset.public_id}: {why}")
     for group in drift.contradictions:
         who = " and ".join(f"{line.person} ({line.public_id})" for line in group)
-        err.print(f"the same picture is labelled {who}", style="yellow", markup=False)
+        terminal.complain(f"the same picture is labelled {who}")
 
 
 def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     if dry_run:
         count = len(actions.labelled(app, app.label_policy.training))
         model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
-        out.print(f"{counted(count, 'portrait')} would be learnt anew with {model}")
-        if loss := app.reconciler.strangers(model):
+        terminal.say(f"{counted(count, 'portrait')} would be learnt anew with {model}")
+        loss = app.reconciler.strangers(model)
+        terminal.answer({"portraits": count, "model": model, "faces_of_others": loss})
+        if loss:
             faces = counted(loss, "face")
-            out.print(f"{faces} that others put there (IndexFaces) would be lost: --force")
+            terminal.say(f"{faces} that others put there (IndexFaces) would be lost: --force")
         again = actions.searched_with_faces(app)
         report.print_costs(actions.costs(app, portraits=count, pictures=again))
         return
@@ -257,7 +266,8 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
             finish(waiting=True)
         raise Rejected("the index was not rebuilt, the old one stays")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
-    out.print(f"rebuilt as {collection}; {tallying.people_known(people)}")
+    terminal.say(f"rebuilt as {collection}; {tallying.people_known(people)}")
+    terminal.answer({"collection": collection, "people": people})
     if not tally.stopped:
         with tallying.working(app, "deciding again") as rest:
             tallying.drain(app, rest)
@@ -270,46 +280,44 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     examples=["identify party.jpg *.heic --draw named/"],
     verbose=report.FACES_VERBOSE,
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
+@argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False),
+    help="Pictures, or folders of them.",
+)  # fmt: skip
 @click.option(
     "--draw",
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False, readable=False),
     help="Save pictures with boxes and names there.",
 )
-@json_option
 @click.pass_obj
-def identify(
-    settings: Settings, files: tuple[Path, ...], draw: Path | None, *, as_json: bool
-) -> None:
+def identify(settings: Settings, files: tuple[Path, ...], draw: Path | None) -> None:
     """Say who is on pictures. Nothing is stored.
 
     Folders are walked through.
     """
     walk, results, drawn, waiting = Walk(), list[dict[str, object]](), set[Path](), False
     with application(settings) as app:
-        _, rules = app.gallery.searched(for_nobody=True)
         for file in report.pictures(files, walk):
             try:
                 data = actions.read_file(app, file)
                 seen = actions.identify(app, data)
+                _, rules = app.gallery.searched(for_nobody=True)  # needs the models, too
             except Rejected as rejection:
                 results.append({"file": str(file), "error": str(rejection)})
-                err.print(f"{file}: {rejection}", style="red", markup=False)
+                terminal.complain(f"{file}: {rejection}")
                 continue
             except Unavailable as trouble:  # nor would the next go through
-                err.print(f"{file}: {trouble}; it and what is left was not looked at",
-                          style="red", markup=False)  # fmt: skip
+                terminal.complain(f"{file}: {trouble}; it and what is left was not looked at")
                 waiting = True
                 break
             results.append(_row_of(file, seen))
-            if not as_json:
-                _print_identification(file, seen, rules)
+            _print_identification(file, seen, rules)
             if draw:
                 path = _unused(draw, file.stem, drawn)
                 waiting |= not _save(path, app.annotate(data, seen.faces))
         nothing.warn_if_nobody_is_known(app)
-    print_json(results)
+    terminal.answer(results)
     report.print_left_out(walk.left_out)
     refused = walk.failed or any("error" in result for result in results)
     finish(refused=refused, waiting=waiting)
@@ -333,27 +341,30 @@ def _unused(folder: Path, stem: str, drawn: set[Path]) -> Path:
 
 
 def _print_identification(file: Path, seen: Identification, rules: Rules) -> None:
-    out.print(f"[bold]{escape(str(file))}[/bold]: {escape(report.names_line(seen.faces))}")
+    terminal.say(bold(f"{file}:"), report.names_line(seen.faces))
+    if not terminal.is_for_people():
+        for name in seen.names:
+            terminal.give(f"{file}\t{name}")
     if seen.faces:
         report.print_faces(seen.faces)
     if sentence := report.asked(rules, seen.portraits):
-        out.print(sentence, style="dim")
+        terminal.say(sentence, style="dim")
     if seen.left_out:
-        out.print(f"{len(seen.left_out)} more faces were left out (setting max_faces)")
+        terminal.say(f"{counted(len(seen.left_out), 'face')} more left out (setting max_faces)")
     if seen.calls:
-        out.print(f"{seen.calls} paid calls", style="dim")
+        terminal.say(counted(seen.calls, "paid call"), style="dim")
 
 
 def _save(path: Path, data: bytes) -> bool:
     """Whether it could be written."""
     saved = report.save(path, data)
     if saved:
-        err.print(f"saved {path}", markup=False)
+        terminal.remark(f"saved {path}")
     return saved
 
 
-@click.command(cls=Command)
-@click.argument("folder", required=False)
+@click.command(cls=Command, streams=True, examples=["tag --dry-run", "tag assets/2026"])
+@argument("folder", required=False, help="Of the library; default: the recognition folder.")
 @click.option("--again", is_flag=True, help="Search those searched before, too.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be searched, and decided.")
 @click.option("--yes", is_flag=True, help="Decide by other rules than until now without asking.")
@@ -383,13 +394,16 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool, y
             tallying.drain(app, tally)
         if left := app.queue.pending({JobKind.ASSET}):
             some = counted(left, "picture is", "pictures are")
-            out.print(f"{some} with other workers or left for later: `facelabel jobs list --all`")
+            terminal.say(
+                f"{some} with other workers or left for later: `facelabel jobs list --all`"
+            )
         if found:
             nothing.warn_if_nobody_is_known(app)
         said = tallying.summary(app, tally)
         if said == tallying.NOTHING and not found:
             said = nothing.searched(app, place, next(searched))
-        out.print(said, markup=False)
+        terminal.say(said)
+        terminal.answer({**tally.result(), "left": left})
     finish(refused=tally.refused or not agreed, waiting=tally.waiting)
 
 
@@ -405,9 +419,10 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
     ids = [asset.asset_id for asset in work]
     known = app.ledger.searches(ids)
     for asset in work[:_SHOWN]:
-        out.print(f"  {asset.public_id}", style="dim", markup=False)
+        terminal.say(f"  {asset.public_id}", style="dim")
     if more := len(work) - _SHOWN if len(work) > _SHOWN else 0:
-        out.print(f"  … {more:,} more", style="dim")
+        terminal.say(f"  … {more:,} more", style="dim")
     report.print_costs(actions.costs(app, pictures=ids))
     agreeing.tell(app)
-    out.print(f"{counted(len(work), 'picture')} would be searched, {len(known):,} of them again")
+    terminal.answer({"pictures": [asset.public_id for asset in work], "again": len(known)})
+    terminal.say(f"{counted(len(work), 'picture')} would be searched, {len(known):,} of them again")

@@ -50,22 +50,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from rich.console import Console
     from rich.progress import Progress
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.records import Records
     from facelabel.settings import Settings
 
-    #: On their way out, for commands that print on these themselves.
-    out: Console
-    err: Console
-
 #: Of the shape of all that is said to programs. A field may be added; what changes the meaning of
 #: one, or takes one away, counts this up.
 JSON_VERSION = 1
-#: Wide enough that nothing is cut or wrapped where the output goes to a file or another program.
-_FILE_WIDTH = 10_000
 #: In names of Persian and of India, and in emoji.
 _JOINERS = "\u200c\u200d"
 
@@ -116,8 +109,6 @@ def speaking(speech: Speech) -> Iterator[None]:
     """Have a command say everything so; in the end, whatever that is, a program is answered."""
     global _speech  # noqa: PLW0603 - a process runs one command, and its threads speak for it
     outer, _speech = _speech, speech
-    if console := globals().get("out"):
-        console.quiet = speech.audience is not Audience.PERSON
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
@@ -456,27 +447,3 @@ def _plain(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         raise TypeError("bytes have no place in our JSON")
     return str(value)
-
-
-def print_json(value: object) -> None:
-    """Tell programs what came of it; the older name of :func:`answer`."""
-    answer(value)
-
-
-def __getattr__(name: str) -> Console:
-    """Consoles of rich, for commands that still print on them themselves."""
-    if name not in {"out", "err"}:
-        raise AttributeError(name)
-    from rich.console import Console  # noqa: PLC0415 - takes long to load
-
-    class Output(Console):
-        def on_broken_pipe(self) -> None:
-            raise  # noqa: PLE0704 - whoever runs the command knows the status
-
-    if name == "err":
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-    else:
-        width = None if is_terminal(sys.stdout) else _FILE_WIDTH
-        console = Output(highlight=False, soft_wrap=True, width=width)
-    globals()[name] = console
-    return console
