@@ -47,7 +47,7 @@ ALL = 1_000_000_000
 #: What became of a picture whose job another worker is doing.
 ELSEWHERE = Outcome(OutcomeKind.WAITING, note="another worker has it")
 #: Jobs that only find out which pictures to look at; none takes a picture.
-_NOTICES = frozenset({JobKind.TAGS, JobKind.FIND, JobKind.FOLDER})
+NOTICES = frozenset({JobKind.TAGS, JobKind.FIND, JobKind.FOLDER})
 _UNSAFE = str.maketrans(dict.fromkeys("?&#\\%<>+/", "-"))
 
 
@@ -285,7 +285,7 @@ def work_all(app: App, on_done: Callable[[Done], None] = lambda _: None) -> None
     What only says which pictures to look at comes first: a picture that several changes tell of is
     looked at once. Raises what ``on_done`` raises, and Unavailable.
     """
-    notices = app.worker(_NOTICES)
+    notices = app.worker(NOTICES)
     while notices.kinds and (done := notices.run_one()):
         on_done(done)
     app.worker().drain(on_done)

@@ -318,6 +318,12 @@ class KeyedQueueContract(QueueContract):
         (waiting,) = queue.jobs(JobState.READY)
         assert (waiting.reason, waiting.token) == ("busy", None)
 
+    def test_a_job_of_long_ago_comes_before_those_that_wait(self, queue: Queue) -> None:
+        for key in "abc":
+            queue.enqueue(JobKind.ASSET, key)
+        queue.enqueue(JobKind.ASSET, "b", delay=-1e9)
+        assert claimed(queue).key == "b"
+
     def test_pictures_that_wait_can_be_counted_apart(self, queue: Queue) -> None:
         queue.enqueue(JobKind.ASSET, "a")
         queue.enqueue(JobKind.SWEEP, "all", delay=self.lease)

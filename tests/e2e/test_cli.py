@@ -145,11 +145,9 @@ def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples:
 
     # A relabelled portrait carries its new name to every picture.
     (biden,) = (p["portraits"][0] for p in facelabel.json("people") if p["name"] == "Joe Biden")
-    facelabel("tag-add", biden, "faceLabel:President Biden")
-    assert "two labels" in facelabel("worker", "--once", status=1)
+    assert "two labels" in facelabel("tag-add", biden, "faceLabel:President Biden")
     assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
     facelabel("tag-remove", biden, "faceLabel:Joe Biden")
-    facelabel("worker", "--once")
     assert _tags(facelabel, "assets/party") == {"Barack Obama", "President Biden"}
     assert "facelabel_error" not in facelabel.json("show", biden)["context"]
 
@@ -184,7 +182,6 @@ def test_moving_and_renaming(facelabel: Program, samples: Path, party: Path) -> 
     facelabel("worker", "--once")
     assert [p["name"] for p in facelabel.json("people")] == ["Barack Obama"]
     facelabel("move", "portraits/president", "archive")
-    facelabel("worker", "--once")
     assert facelabel.json("people") == []
     assert _tags(facelabel, "portraits/president") == {"faceLabel:Barack Obama"}
     assert _tags(facelabel, "assets/party") == set()

@@ -106,3 +106,57 @@ def test_what_would_be_searched_is_listed_in_part(facelabel: Program, tmp_path: 
     ]  # fmt: skip
     assert all(line.startswith("  assets/") for line in said[:20])
     assert facelabel("tag").splitlines()[-1] == "23 pictures searched, none with names"
+
+
+@pytest.fixture
+def named(facelabel: Program, people: Path, samples: Path, tmp_path: Path) -> Program:
+    """Two people known, and both named on a picture."""
+    facelabel("index", people, status=1)
+    (tmp_path / "party.jpg").write_bytes(two_people(samples))
+    facelabel("upload", tmp_path / "party.jpg", "--now")
+    return facelabel
+
+
+def on_party(facelabel: Program) -> set[str]:
+    """The tags of the picture."""
+    return set(facelabel.json("show", "assets/party")["tags"])
+
+
+def test_who_takes_a_name_off_is_obeyed_at_once(named: Program) -> None:
+    """No worker is needed; put back, it is the person's own."""
+    assert named("tag-remove", "assets/party", "Joe Biden") == "assets/party: Barack Obama\n"
+    assert "not them, said a person: Joe Biden" in named("show", "assets/party")
+    named("tag-add", "assets/party", "Joe Biden")
+    assert "not them" not in named("show", "assets/party")
+    assert on_party(named) == {"Barack Obama", "Joe Biden"}
+
+
+def test_a_label_counts_at_once(named: Program) -> None:
+    """Taken off, changed, and moved out of the training folder; the names follow."""
+    (biden,) = named.json("people", "Joe Biden")["portraits"]
+    portrait = biden["public_id"]
+    assert "two labels" in named("tag-add", portrait, "faceLabel:Joe B.")
+    assert on_party(named) == {"Barack Obama", "Joe Biden"}
+    named("tag-remove", portrait, "faceLabel:Joe Biden")
+    assert on_party(named) == {"Barack Obama", "Joe B."}
+    named("rename", portrait, "training/joe")
+    assert [one["public_id"] for one in named.json("people", "Joe B.")["portraits"]] == [
+        "training/joe"
+    ]
+    named("move", "training/joe", "archive")
+    assert on_party(named) == {"Barack Obama"}
+    assert [one["name"] for one in named.json("people")] == ["Barack Obama"]
+
+
+def test_others_that_wait_are_not_worked_for_it(named: Program, tmp_path: Path) -> None:
+    """Nor is a picture searched because somebody tagged it."""
+    (tmp_path / "many").mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 64 + number)).save(tmp_path / f"many/{number}.png")
+    named("upload", tmp_path / "many")
+    said = named("tag-remove", "assets/party", "Joe Biden")
+    assert "3 pictures wait besides: `facelabel worker --once`" in said
+    assert "not them, said a person: Joe Biden" in named("show", "assets/party")
+    named("tag-add", "assets/0", "holiday")
+    assert named.json("show", "assets/0")["search"] is None
+    assert "3 pictures are still to be looked at" in named("jobs", "list")

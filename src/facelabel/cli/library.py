@@ -1,4 +1,4 @@
-"""upload, library, show and the commands that change a picture."""
+"""upload, library and show: what goes into the library, and what is in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from facelabel import actions
 from facelabel.bootstrap import core
 from facelabel.cli import agreeing, completion, nothing, report, tables, terminal
 from facelabel.cli import tally as tallying
-from facelabel.cli.framework import Command, argument, confirm, finish
+from facelabel.cli.changes import id_argument
+from facelabel.cli.framework import Command, argument, finish
 from facelabel.cli.tables import Column, Kind
 from facelabel.cli.terminal import application, bar, bold, records
 from facelabel.core import names, nearest
@@ -45,18 +46,6 @@ _PAGE = 500
 COLUMNS = (
     Column("public_id"), Column("folder", weight=-1), Column("tags", Kind.ITEMS, weight=1),
     Column("faces"),
-)  # fmt: skip
-
-id_argument = argument(
-    "ident", metavar="ID", shell_complete=completion.public_ids, help="A public_id or an asset_id."
-)
-ids_argument = argument(
-    "idents", metavar="ID...", nargs=-1, required=True, shell_complete=completion.public_ids,
-    help="public_ids or asset_ids.",
-)  # fmt: skip
-tags_argument = argument(
-    "tags", metavar="TAG...", nargs=-1, required=True, shell_complete=completion.people,
-    help="Names or other tags.",
 )  # fmt: skip
 
 
@@ -113,7 +102,7 @@ def upload(
         with bar("uploading", len(files)) as advance:
             uploads = _upload(app, files, Place(place, public_id, wanted), advance)
         uploaded = uploads.assets
-        outcomes, summary = _work(app, list(uploaded.values())) if now else ([], "")
+        outcomes, summary = tallying.look_at(app, list(uploaded.values())) if now else ([], "")
         if label is not None and uploaded:
             report.print_warnings(_warnings(app, label))
     nothing.warn_of_uploads([*uploaded.values()], label_policy)
@@ -222,13 +211,6 @@ def _place(label_policy: LabelPolicy, folder: str | None, label: str | None) -> 
             f"a label teaches only in the training folder {training!r}, not in {place!r}{near}"
         )
     return place
-
-
-def _work(app: App, assets: list[Asset]) -> tuple[list[Outcome], str]:
-    """Look at pictures; what became of them, and that in a line."""
-    with tallying.working(app, "working", quiet=True) as tally:
-        outcomes = actions.work(app, [asset.asset_id for asset in assets], tally)
-    return outcomes, tallying.summary(app, tally)
 
 
 def _print_uploads(
@@ -391,109 +373,3 @@ def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:
     if isinstance(value, dict):
         return (f"{key}: {text}" for key, text in value.items())
     return iter(value)
-
-
-@click.command("tag-add", cls=Command, examples=['tag-add assets/party "John Doe"'])
-@id_argument
-@tags_argument
-@click.pass_obj
-def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
-    """Add tags to a picture."""
-    with application(settings) as app:
-        asset, policy = actions.add_tags(app, ident, tags), app.label_policy
-    _print_tags(asset)
-    nothing.warn_of_label(asset, policy)
-
-
-@click.command("tag-remove", cls=Command, examples=['tag-remove assets/party "John Doe"'])
-@id_argument
-@tags_argument
-@click.pass_obj
-def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
-    """Remove tags from a picture.
-
-    A name that we wrote and you remove is never written to that picture again.
-    """
-    with application(settings) as app:
-        asset, missing = actions.remove_tags(app, ident, tags)
-    for said in missing:
-        terminal.complain(said)
-    _print_tags(asset)
-    finish(refused=bool(missing))
-
-
-def _print_tags(asset: Asset) -> None:
-    terminal.say(f"{asset.public_id}: {', '.join(asset.tags) or 'no tags'}")
-    terminal.answer({"public_id": asset.public_id, "tags": asset.tags})
-
-
-@click.command(cls=Command, examples=["move training/me assets"])
-@ids_argument
-@argument("folder", help="Of the library; / is its root.")
-@click.pass_obj
-def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
-    """Move pictures to another folder, / being the root; their public_ids stay."""
-    with application(settings) as app:
-        moved: list[dict[str, str]] = []
-        terminal.answer(moved)
-        for found in [actions.find(app, ident) for ident in idents]:
-            asset = app.library.move(found.asset_id, folder.strip("/"))
-            moved.append({"public_id": asset.public_id, "asset_folder": asset.folder})
-            terminal.say(f"{asset.public_id} is in {asset.folder or 'the root folder'}")
-            nothing.warn_of_folders([asset], app.label_policy)
-
-
-@click.command(cls=Command, examples=["rename assets/img_1 assets/party"])
-@id_argument
-@argument("public_id", metavar="NEW_ID", help="The public_id from now on.")
-@click.pass_obj
-def rename(settings: Settings, ident: str, public_id: str) -> None:
-    """Give a picture another public_id."""
-    with application(settings) as app:
-        asset = app.library.rename(actions.find(app, ident).asset_id, public_id)
-    terminal.give(asset.public_id)
-    terminal.answer({"public_id": asset.public_id})
-
-
-@click.command(cls=Command, examples=["rm training/me"])
-@ids_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
-    """Delete pictures. What was learnt from them is forgotten at once."""
-    with application(settings) as app:
-        assets = list({a.asset_id: a for a in (actions.find(app, i) for i in idents)}.values())
-        agreeing.keep_to_rules(app)
-        if not yes:
-            confirm(f"Delete {counted(len(assets), 'picture')} for good?")
-        kept = _delete(app, assets)
-        gone = [asset for asset in assets if asset.public_id not in kept]
-        # Forgetting must not wait for a worker that may never be started.
-        outcomes, _ = _work(app, gone)
-    late = {asset.public_id: outcome for asset, outcome in zip(gone, outcomes, strict=True)
-            if outcome.kind in {OutcomeKind.REFUSED, OutcomeKind.WAITING}
-            and outcome != actions.ELSEWHERE}  # fmt: skip
-    for what, found in (("not deleted", kept), ("not forgotten yet", late)):
-        for name, note in tallying.remarks(found.items()):
-            terminal.complain(f"{name}: {what}: {note}")
-    terminal.say(f"{counted(len(gone), 'picture')} deleted")
-    terminal.answer(
-        {
-            "deleted": [asset.public_id for asset in gone],
-            "not_deleted": {key: outcome.note for key, outcome in kept.items()},
-            "not_forgotten": {key: outcome.note for key, outcome in late.items()},
-        }
-    )
-    kinds = {outcome.kind for outcome in kept.values()}
-    finish(refused=OutcomeKind.REFUSED in kinds, waiting=bool(late or kept))
-
-
-def _delete(app: App, assets: Sequence[Asset]) -> dict[str, Outcome]:
-    """Delete one after the other; what kept which, by public_id."""
-    kept: dict[str, Outcome] = {}
-    for asset in assets:
-        try:
-            app.library.delete(asset.asset_id)
-        except (Rejected, Unavailable) as trouble:
-            kept[asset.public_id] = actions.failed(trouble)
-    return kept

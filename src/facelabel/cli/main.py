@@ -50,15 +50,15 @@ for command in (
         "people.forget",
         "Forget a person: delete the portraits and take the names back.",
     ),
-    Deferred("tag-add", "library.tag_add", "Add tags to a picture."),
-    Deferred("tag-remove", "library.tag_remove", "Remove tags from a picture."),
+    Deferred("tag-add", "changes.tag_add", "Add tags to a picture."),
+    Deferred("tag-remove", "changes.tag_remove", "Remove tags from a picture."),
     Deferred(
         "move",
-        "library.move",
+        "changes.move",
         "Move pictures to another folder, / being the root; their public_ids stay.",
     ),
-    Deferred("rename", "library.rename", "Give a picture another public_id."),
-    Deferred("rm", "library.rm", "Delete pictures."),
+    Deferred("rename", "changes.rename", "Give a picture another public_id."),
+    Deferred("rm", "changes.rm", "Delete pictures."),
     Deferred(
         "serve", "serve.serve", "Serve the library, the faces and the webhook, and work the queue."
     ),

@@ -14,10 +14,11 @@ from facelabel.core.jobs import JobKind, OutcomeKind
 from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.bootstrap.app import App
     from facelabel.core.jobs import Job, Outcome
+    from facelabel.core.model import Asset
     from facelabel.recognition.worker import Done
 
 #: What becomes of the rest.
@@ -254,6 +255,13 @@ def drain(app: App, tally: Tally) -> None:
         actions.work_all(app, tally)
     except Unavailable as trouble:
         tally.stop(trouble)
+
+
+def look_at(app: App, assets: Sequence[Asset]) -> tuple[list[Outcome], str]:
+    """Look at pictures; what became of them, and that in a line."""
+    with working(app, "working", quiet=True) as tally:
+        outcomes = actions.work(app, [asset.asset_id for asset in assets], tally)
+    return outcomes, summary(app, tally)
 
 
 def summary(app: App, tally: Tally) -> str:

@@ -38,12 +38,12 @@ class Notices:
         """
         asset_id = str(job.payload["asset_id"])
         added, removed = (_texts(job.payload.get(key)) for key in ("added", "removed"))
-        if not self._concerns(asset_id, added, removed):
+        if not self.concerns(asset_id, added, removed):
             return Outcome(OutcomeKind.IGNORED, asset_id=asset_id, note="no tags of ours")
         self.queue.enqueue(JobKind.ASSET, asset_id)
         return Outcome(OutcomeKind.NOTED, asset_id=asset_id)
 
-    def _concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
+    def concerns(self, asset_id: str, added: Sequence[str], removed: Sequence[str]) -> bool:
         """Whether a label changed, or a tag of ours differs from what is on record."""
         if any(map(self._is_label, (*added, *removed))):
             return True

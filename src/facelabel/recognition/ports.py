@@ -306,7 +306,8 @@ class Queue(Protocol):
 
         A waiting job of the same kind and key is brought forward, a dead one is revived, and a
         running one runs once more, ``delay`` seconds from now and not before it has ended. Should
-        its worker die, the run that takes over is that one. The newest payload counts.
+        its worker die, the run that takes over is that one. The newest payload counts. A ``delay``
+        in the past puts the job before those that wait, where the queue has an order.
         """
 
     def claim(self, kinds: Collection[JobKind] = ()) -> Job | None:
