@@ -18,7 +18,7 @@ ACROSS := -n auto --maxprocesses 6 --dist worksteal
 export PYTEST_TIMEOUT ?= 900
 
 .PHONY: help demo test test-busy test-all suites coverage mutants check format lint types imports soak \
-	compat bench bench-before docs transcripts lock structure release clean
+	compat bench bench-before walk docs transcripts lock structure release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
