@@ -20,7 +20,7 @@ from facelabel.web.access import gate, policy
 from facelabel.web.access.policy import Api, CallerKind, Requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: What a script is told, whatever the command.
 STATUSES = {
@@ -60,6 +60,82 @@ REFUSED = {
     "eval gallery": "the pictures are no labelled set, or could not be read",
     "doctor": "something is not as it should be",
     "adopt": "originals are missing, or others' are there; or the pictures are on Cloudinary",
+}
+
+#: What each command's ``result`` is, and what ``--quiet`` prints; "" where that is nothing.
+RESULTS = {
+    "demo": ("`{output, pictures: [{file, names, saved_as}]}`", "paths of annotated pictures"),
+    "index": (
+        (
+            "`{people, portraits: [{source, person, outcome, public_id, note}]}`; `--check` and"
+            " without PATH: `{missing, extra, lost, orphans, refused, contradictions}`;"
+            " `--rebuild`: `{collection, people}`"
+        ),
+        "",
+    ),
+    "identify": (
+        "`[{file, names, model, faces, left_out, calls, portraits}]`, or `{file, error}`",
+        "file and name with a tab between, a line for each name",
+    ),
+    "upload": (
+        (
+            "`{pictures: [{source, …}]}`, each as `show` has it; `--now`: with `outcome`, `names`,"
+            " `note`, `faces_left_out`; what was not uploaded without its own fields"
+        ),
+        "public_ids",
+    ),
+    "tag": (
+        (
+            "`{outcomes, names, faces_left_out, left}`: how many pictures came to which outcome,"
+            " names on them, and how many are still to do; `--dry-run`: `{pictures, again}`"
+        ),
+        "",
+    ),
+    "library": ("list of pictures as `show` has them, with `names`", "public_ids"),
+    "show": (
+        (
+            "`asset_id`, `public_id`, `tags` … as Cloudinary has them, `enrolment`, `search`,"
+            " `our_names`"
+        ),
+        "names",
+    ),
+    "people": (
+        (
+            "`[{name, portraits}]`; of one person `{name, portraits: [{public_id, asset_id, file,"
+            " uploaded_at}], pictures}`"
+        ),
+        "names; of one person public_ids",
+    ),
+    "forget": ("what goes and what stays", ""),
+    "tag-add": ("`{public_id, tags}`", ""),
+    "tag-remove": ("`{public_id, tags}`", ""),
+    "move": ("`[{public_id, asset_folder}]`", ""),
+    "rename": ("`{public_id}`", "new public_id"),
+    "rm": ("`{deleted, not_deleted, not_forgotten}`: public_ids, the last two with reasons", ""),
+    "serve": ("`null`; the first event is `{listening, data}`", "address"),
+    "keys list": ("`[{key, cloudinary_url, aws_access_key_id, …}]`", "variables"),
+    "keys add": ("the same of the new one", "variables"),
+    "keys remove": ("`{removed}`", ""),
+    "connect": ("`{triggers: [{id, event, uri, is}]}`", ""),
+    "reconcile": (
+        "`{changed, gone, listed, known, vanished}`, and what `tag` has when it was looked at",
+        "",
+    ),
+    "worker": ("`{outcomes, names, faces_left_out}`", ""),
+    "jobs list": ("`[{job, asset}]`", "numbers"),
+    "jobs retry": ("`{retried, unknown}`", ""),
+    "jobs drop": ("`{dropped, unknown}`", ""),
+    "models list": (
+        "`[{name, model, summary, installed, calibrated, finds, files, own}]`",
+        "names",
+    ),
+    "models pull": ("`{model, folder}`", "model"),
+    "models verify": ("`{model: [faults]}`", ""),
+    "eval pairs": ("all figures", "accuracy, 0 to 1"),
+    "eval gallery": ("all figures", "rank-1 rate, 0 to 1"),
+    "doctor": ("`[{what, good, says, advice}]`", "what is not good"),
+    "adopt": ("`{data, originals: {wanted, missing, others}}`", ""),
+    "completion": ("`{shell, script}`", "script"),
 }
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -143,7 +219,24 @@ def security_page() -> str:
         "sent": _listed(gate.SENT),
         "read": _listed(gate.READ),
     }
-    text = (REFERENCE / "security.md").read_text("utf-8")
+    return _filled("security.md", generated)
+
+
+def json_page() -> str:
+    """The page of what programs are told; what each command answers stands between two marks."""
+    rows = ["| command | `result` | `--quiet` |", "|---|---|---|"]
+    rows += [f"| `{name}` | {result} | {quiet} |" for name, (result, quiet) in RESULTS.items()]
+    streams = [
+        f"`{name.removeprefix('facelabel ')}`"
+        for name, command in commands()
+        if getattr(command, "streams", False)
+    ]
+    return _filled("json.md", {"results": "\n".join(rows), "streams": ", ".join(streams)})
+
+
+def _filled(page: str, generated: Mapping[str, str]) -> str:
+    """A page with what is generated between its marks."""
+    text = (REFERENCE / page).read_text("utf-8")
     for name, value in generated.items():
         before, begin, rest = text.partition(f"<!-- begin {name} -->")
         _, end, after = rest.partition(f"<!-- end {name} -->")
@@ -179,6 +272,7 @@ def main() -> int:
         "commands.md": commands_page(),
         "settings.md": settings_page(),
         "security.md": security_page(),
+        "json.md": json_page(),
         "python.md": python_page(),
         "pack.schema.json": pack_schema(),
     }

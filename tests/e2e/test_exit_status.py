@@ -164,6 +164,7 @@ def test_the_table_is_complete() -> None:
     names = [name for name, _ in working()]
     assert list(GOOD) == names
     assert reference().REFUSED.keys() == REFUSED.keys()
+    assert list(reference().RESULTS) == names
     assert set(reference().STATUSES) == {
         0, framework.EXIT_REJECTED, framework.EXIT_CONFIGURATION, framework.EXIT_SOFTWARE,
         framework.EXIT_UNAVAILABLE, framework.EXIT_INTERRUPTED, framework.EXIT_PIPE,
@@ -185,6 +186,32 @@ def test_what_is_good(site: Program) -> None:
     for command, line in GOOD.items():
         if command not in NOT_GOOD:
             site(*shlex.split(line))
+
+
+def test_what_is_good_for_programs_and_shells(site: Program) -> None:
+    """One document, with a result, under the command's name; for a shell ids and no words."""
+    for command, line in GOOD.items():
+        if command not in NOT_GOOD:
+            told = site.document(*shlex.split(line))
+            assert (told["command"], told["problems"]) == (command, [])
+            assert told["result"] is not None, command
+    assert site("library", "--quiet").splitlines() == ["assets/kept"]
+    assert site("upload", "picture.jpg", "--quiet") == "assets/picture\n"
+    for command in ("worker --once", "tag", "index --check", "reconcile", "tag-add assets/kept x"):
+        assert site(*shlex.split(command), "--quiet") == ""
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_was_refused_is_told_to_programs(site: Program, command: str) -> None:
+    """As an error, or beside what went well."""
+    for line in REFUSED[command]:
+        arguments, _, says = line.partition(" … ")
+        told = site.document(*shlex.split(arguments), status=1 if says else 0)
+        texts = [told["error"]["message"]] if "error" in told else []
+        if says and says != "Aborted" and command != "doctor":
+            assert any(
+                says in text for text in [*texts, *told["problems"], str(told.get("result"))]
+            )
 
 
 def test_wrong_settings_and_usage(site: Program) -> None:

@@ -118,7 +118,8 @@ def _learn(app: App, portraits: list[Portrait]) -> set[OutcomeKind]:
         outcomes = actions.work(app, [asset.asset_id for _, asset in stored], tally)
     learnt = sum(outcome.kind is OutcomeKind.ENROLLED for outcome in outcomes)
     sources = [portrait.source for portrait, _ in stored]
-    report.print_pairs(tallying.remarks(zip(sources, outcomes, strict=True)), "yellow")
+    for source, note in tallying.remarks(zip(sources, outcomes, strict=True)):
+        terminal.complain(f"{source}: {note}")
     people = counted(len({portrait.person for portrait in portraits}), "person", "people")
     terminal.say(f"learnt {learnt:,} of {counted(len(portraits), 'portrait')} of {people}")
     late = sum(outcome.kind is OutcomeKind.WAITING for outcome in outcomes)

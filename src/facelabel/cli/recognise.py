@@ -118,9 +118,11 @@ def _import(app: App, found: Sequence[Portrait], walk: Walk) -> None:
     people = None if known is None else len(known)
     alike = [*doubts.spellings(known or {}), *filter(None, [portraits.underscored(found)])]
     terminal.answer({"people": people, "portraits": [_row(*result) for result in results]})
-    said = ((portrait.named, outcome) for portrait, outcome in results
-            if outcome.kind is not OutcomeKind.REFUSED)  # fmt: skip
-    report.print_pairs(tallying.remarks(said), "yellow")
+    said = [(portrait.named, outcome) for portrait, outcome in results
+            if outcome.kind is not OutcomeKind.REFUSED]  # fmt: skip
+    for name, note in tallying.remarks(said):
+        is_late = note.startswith(tallying.WAITING)
+        (terminal.complain if is_late else terminal.warn)(f"{name}: {note}")
     if alone := report.known_from_one(known or {}):
         terminal.say(alone)
     if not app.amazon and (asked := report.asked(app.gallery.rules(), app.gallery.portraits())):

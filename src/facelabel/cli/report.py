@@ -143,12 +143,6 @@ def print_costs(costs: Iterable[str]) -> None:
         terminal.say(f"it takes about {cost}")
 
 
-def print_pairs(pairs: Iterable[tuple[str, str]], style: str) -> None:
-    """Lines of the form "thing: remark"."""
-    for thing, remark in pairs:
-        terminal.say(f"  {thing}: {remark}", style=style)
-
-
 def save(path: Path, data: bytes) -> bool:
     """Write a file that was asked for; whether it could be, and where not, it is told why."""
     try:

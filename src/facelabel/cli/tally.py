@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from facelabel.core.model import Asset
     from facelabel.recognition.worker import Done
 
+#: How it is said why a picture's turn comes later.
+WAITING = "waiting: "
 #: What becomes of the rest.
 LATER = "what is left waits: run the same command again later"
 #: What a run came to in which no job was worked.
@@ -308,4 +310,4 @@ def remarks(outcomes: Iterable[tuple[str, Outcome]]) -> list[tuple[str, str]]:
         (name, one.note) for name, one in every if one.note and one.kind is not OutcomeKind.WAITING
     ]
     waits = once((name, one.note) for name, one in every if one.kind is OutcomeKind.WAITING)
-    return told + [(name, f"waiting: {note}") for name, note in waits]
+    return told + [(name, f"{WAITING}{note}") for name, note in waits]
