@@ -52,11 +52,11 @@ class Rejected(FacelabelError):
 
 
 class UnreadableImage(Rejected):
-    """The file is not an image that can be read."""
+    """The file is not a picture that can be read."""
 
 
 class UnusableFace(Rejected):
-    """The image does not show exactly one usable face."""
+    """The picture does not show exactly one usable face."""
 
 
 class LabelRefused(Rejected):

@@ -78,7 +78,7 @@ def test_upload_index_and_identify(settings: Settings, samples: Path, tmp_path: 
     learnt = facelabel.upload_and_index(
         samples / "obama.jpg", "faceLabel:Barack Obama", settings=settings
     )
-    assert (learnt.kind, learnt.names) == ("enrolled", ("Barack Obama",))
+    assert (learnt.kind, learnt.names) == ("learnt", ("Barack Obama",))
     assert learnt.public_id.startswith("training/obama-")
     (again,) = facelabel.index_faces("training/", settings=settings)
     assert (again.kind, again.asset_id) == ("unchanged", learnt.asset_id)
@@ -113,7 +113,7 @@ def test_what_cannot_be_learnt_is_raised(settings: Settings, samples: Path, tmp_
 def test_a_session_from_the_first_portrait_to_the_last(faces: Session, people: Path) -> None:
     """Learn, identify, upload, look through, forget."""
     learnt = faces.learn(people / "Obama1.jpg", "Barack Obama")
-    assert (learnt.kind, learnt.names) == (OutcomeKind.ENROLLED, ("Barack Obama",))
+    assert (learnt.kind, learnt.names) == (OutcomeKind.LEARNT, ("Barack Obama",))
     assert learnt.source == str(people / "Obama1.jpg")
     same = faces.learn(people / "Obama1.jpg", "faceLabel:Barack Obama")
     assert (same.kind, same.public_id) == (OutcomeKind.UNCHANGED, learnt.public_id)
@@ -130,7 +130,7 @@ def test_a_session_from_the_first_portrait_to_the_last(faces: Session, people: P
 
     party = faces.upload(people / "party.jpg", public_id="party", tags=["summer"])
     assert (party.kind, party.names, party.public_id) == (
-        OutcomeKind.IDENTIFIED, ("Barack Obama",), "party",
+        OutcomeKind.SEARCHED, ("Barack Obama",), "party",
     )  # fmt: skip
     (found,) = faces.pictures("assets", person="Barack Obama")
     assert set(found.tags) == {"summer", "Barack Obama"}
@@ -159,7 +159,7 @@ def test_a_folder_of_portraits(faces: Session, people: Path, tmp_path: Path) -> 
         copy.write_bytes((people / f"{photo}.jpg").read_bytes())
     steps: list[Progress] = []
     outcomes = faces.index(tmp_path / "portraits", progress=steps.append)
-    kinds = [OutcomeKind.ENROLLED, OutcomeKind.ENROLLED, OutcomeKind.REFUSED]
+    kinds = [OutcomeKind.LEARNT, OutcomeKind.LEARNT, OutcomeKind.REFUSED]
     assert [outcome.kind for outcome in outcomes] == kinds
     assert [Path(outcome.source).parent.name for outcome in outcomes] == [
         "Barack Obama", "Grace Hopper", "Two",
@@ -189,8 +189,8 @@ def test_portraits_one_by_one(faces: Session, people: Path, tmp_path: Path) -> N
         Portrait(str(people / "Biden1.jpg"), "Joe Biden"),
     ])  # fmt: skip
     assert [outcome.kind for outcome in outcomes] == [
-        OutcomeKind.ENROLLED, OutcomeKind.REFUSED, OutcomeKind.ENROLLED, OutcomeKind.REFUSED,
-        OutcomeKind.ENROLLED,
+        OutcomeKind.LEARNT, OutcomeKind.REFUSED, OutcomeKind.LEARNT, OutcomeKind.REFUSED,
+        OutcomeKind.LEARNT,
     ]  # fmt: skip
     assert outcomes[0].public_id == outcomes[2].public_id
     assert "cannot be read" in outcomes[1].note
@@ -330,7 +330,7 @@ def test_threads_share_a_session(faces: Session, people: Path) -> None:
         assert [seen.names for seen in pool.map(faces.identify, pictures)] == expected * 2
         uploads = list(pool.map(faces.upload, pictures[:4]))
     assert [(outcome.kind, outcome.added) for outcome in uploads] == [
-        (OutcomeKind.IDENTIFIED, names) for names in expected
+        (OutcomeKind.SEARCHED, names) for names in expected
     ]
     assert len(list(faces.pictures("assets"))) == 4
     portraits = [
@@ -339,7 +339,7 @@ def test_threads_share_a_session(faces: Session, people: Path) -> None:
     with ThreadPoolExecutor(len(portraits)) as pool:
         learnt = list(pool.map(lambda one: faces.learn(*one), portraits))
     assert [(outcome.kind, outcome.names) for outcome in learnt] == [
-        (OutcomeKind.ENROLLED, (name,)) for _, name in portraits
+        (OutcomeKind.LEARNT, (name,)) for _, name in portraits
     ]
 
 
@@ -348,7 +348,7 @@ def test_a_portrait_under_two_names_counts_for_the_last(faces: Session, people: 
     portrait = str(people / "Obama1.jpg")
     faces.learn(portrait, "Somebody")
     first, last = faces.index([Portrait(portrait, "First"), Portrait(portrait, "Barack Obama")])
-    assert (first.kind, last.kind) == (OutcomeKind.REFUSED, OutcomeKind.ENROLLED)
+    assert (first.kind, last.kind) == (OutcomeKind.REFUSED, OutcomeKind.LEARNT)
     assert "labelled Barack Obama: that label counts" in first.note
     assert [person.name for person in faces.people()] == ["Barack Obama"]
 
@@ -430,8 +430,8 @@ def test_a_file_is_read_no_further_than_a_picture_may_be_large(faces: Session) -
 
 def test_outcomes_read_as_the_text_they_were() -> None:
     """In comparisons and in JSON."""
-    assert facelabel.Outcome(OutcomeKind.ENROLLED).kind == "enrolled"
-    assert json.dumps({"kind": OutcomeKind.UNENROLLED}) == '{"kind": "un-enrolled"}'
+    assert facelabel.Outcome(OutcomeKind.LEARNT).kind == "learnt"
+    assert json.dumps({"kind": OutcomeKind.FORGOTTEN}) == '{"kind": "forgotten"}'
     assert f"{OutcomeKind.WAITING}" == "waiting"
 
 

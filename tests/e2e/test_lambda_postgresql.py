@@ -93,7 +93,7 @@ def test_the_schedule_finds_what_no_notification_told_of(stack: Stack, photos: P
     upload(cloud, photos / "people" / "Obama1.jpg", "training", "faceLabel:Obama")
     assert worked(stack) == {}
     first = worked(stack, {"kind": "reconcile", "key": "all"})
-    assert first["enrolled"] == 1, first
+    assert first["learnt"] == 1, first
     assert [one["name"] for one in stack.laptop.json("people")] == ["Obama"]
 
 
@@ -108,7 +108,7 @@ def test_a_notification_that_comes_again_is_worked_once(stack: Stack, photos: Pa
         "X-Cld-Signature": signing.sign_notification(body, now, cloud.options["api_secret"]),
     }
     assert [status(f"{stack.url}/webhook", body, **headers) for _ in range(3)] == [200] * 3
-    assert worked(stack)["enrolled"] == 1
+    assert worked(stack)["learnt"] == 1
     assert worked(stack) == {}
     forged = http_api_event("/webhook", {**headers, "X-Cld-Signature": "0" * 40}, body)
     assert status(f"{stack.url}/webhook", body, **forged["headers"]) == 401

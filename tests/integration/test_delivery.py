@@ -438,7 +438,7 @@ def test_only_so_many_images_are_made_at_once_and_the_rest_is_served(site: Site)
         site.renderer.may_go.set()
 
     for answer in refused:
-        assert_refused(answer, "too many images are being made", 503)
+        assert_refused(answer, "too many pictures are being made", 503)
         assert answer.headers["retry-after"] == "5"
     assert [answer.result().status_code for answer in answers].count(200) == 64
     assert site.renderer.most_at_once == min(4, os.cpu_count() or 1)

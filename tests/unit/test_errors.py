@@ -29,7 +29,7 @@ def test_the_drawing_is_the_tree() -> None:
 
 
 def test_an_error_without_a_message_says_what_its_class_says() -> None:
-    assert str(errors.UnreadableImage()) == "The file is not an image that can be read."
+    assert str(errors.UnreadableImage()) == "The file is not a picture that can be read."
     assert (
         str(errors.Unavailable()) == "Not possible right now; the same call may go through later."
     )

@@ -124,7 +124,7 @@ def test_a_labelled_portrait_is_learnt_and_says_so(bench: Bench) -> None:
     asset_id = bench.upload("ann", folder="training", tags=["faceLabel:Ann Ó", "beach"])
     (done,) = bench.work()
     assert done.outcome is not None
-    assert (done.outcome.kind, done.outcome.names) == ("enrolled", ("Ann Ó",))
+    assert (done.outcome.kind, done.outcome.names) == ("learnt", ("Ann Ó",))
     (face_id,) = bench.enrolled()
     assert bench.asset(asset_id).tags == ("faceLabel:Ann Ó", "beach", f"faceId:{face_id}")
 
@@ -200,7 +200,7 @@ def test_nobody_is_forgotten_because_a_portrait_is_not_to_be_found(bench: Bench)
 def test_an_image_that_is_no_image_says_so(bench: Bench) -> None:
     asset = bench.library.upload(b"%PDF", folder="training", tags=["faceLabel:Ann"])
     bench.work()
-    assert bench.error(asset.asset_id) == "The file is not an image that can be read."
+    assert bench.error(asset.asset_id) == "The file is not a picture that can be read."
 
 
 def test_without_a_label_nothing_is_learnt_and_nothing_is_wrong(bench: Bench) -> None:
@@ -320,7 +320,7 @@ def as_another(bench: Bench, name: str) -> str:
     asset = bench.library.upload(data, folder="training", tags=[f"faceLabel:{name}"])
     (done, *_) = bench.work()
     assert done.outcome is not None
-    assert (done.outcome.kind, done.outcome.asset_id) == ("enrolled", asset.asset_id)
+    assert (done.outcome.kind, done.outcome.asset_id) == ("learnt", asset.asset_id)
     return done.outcome.note
 
 
@@ -362,7 +362,7 @@ def test_people_get_their_names_and_strangers_none(bench: Bench) -> None:
     photo = bench.upload("stranger", "ben", "ann")
     (done,) = bench.work()
     assert done.outcome is not None
-    assert (done.outcome.kind, done.outcome.added) == ("identified", ("Ann", "Ben"))
+    assert (done.outcome.kind, done.outcome.added) == ("searched", ("Ann", "Ben"))
     assert done.outcome.note == ""  # nothing was paid for
     assert bench.names(photo) == {"Ann", "Ben"}
     search = bench.ledger.search(photo)
@@ -612,7 +612,7 @@ def test_a_portrait_that_is_moved_out_of_our_folders_is_un_enrolled(bench: Bench
     bench.library.move(portrait_id, "albums")
     (done,) = bench.work()
     assert done.outcome is not None
-    assert (done.outcome.kind, done.outcome.asset_id) == ("un-enrolled", portrait_id)
+    assert (done.outcome.kind, done.outcome.asset_id) == ("forgotten", portrait_id)
 
 
 def test_nothing_stays_of_a_photo_that_was_deleted_while_it_was_looked_at(bench: Bench) -> None:
@@ -893,7 +893,7 @@ def test_a_rename_seen_by_who_lost_the_job_does_not_undo_a_new_label(bench: Benc
     pipeline = dataclasses.replace(bench.pipeline, recognizer=late)
     bench.library.rename(portrait_id, "training/renamed")
     job = Job(1, JobKind.ASSET, portrait_id, {}, JobState.READY, 1, 0.0)
-    with pytest.raises(Unavailable, match="enrolled anew meanwhile"):
+    with pytest.raises(Unavailable, match="learnt anew meanwhile"):
         pipeline.examine(job)
     assert bench.people() == ["Ben"]
     line = bench.ledger.enrolment(bench.pipeline.gallery.collection(), portrait_id)
@@ -980,7 +980,7 @@ def test_a_portrait_that_becomes_a_picture_is_searched_in_the_gallery_without_it
     done = bench.worker.run_one()
     assert done
     assert done.outcome
-    assert done.outcome.kind == "identified"
+    assert done.outcome.kind == "searched"
     search = bench.ledger.search(portrait)
     assert search
     assert not search.names

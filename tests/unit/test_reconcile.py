@@ -143,7 +143,7 @@ def test_faces_of_other_programs_stay_where_one_of_ours_is_forgotten(
 def test_what_would_be_lost_is_said_in_one_sentence() -> None:
     many = Loss(tuple(f"{number}, Ann: too dark" for number in range(22)), 2)
     told, _, faces = str(many).partition(") and ")
-    assert told.startswith("22 of the images learnt now (0, Ann: too dark; 1, Ann: too dark; ")
+    assert told.startswith("22 of the portraits learnt now (0, Ann: too dark; 1, Ann: too dark; ")
     assert told.endswith("; 19, Ann: too dark; 2 more")
     assert faces == "2 faces that others put there (IndexFaces)"
 
@@ -325,7 +325,7 @@ def test_a_rebuild_that_would_lose_people_is_refused(bench: Bench, family: dict[
     bench.library._data[family["ann"]] = b"an original that went bad"  # noqa: SLF001 - no other way
     rebuild(bench)
     (dead,) = bench.queue.jobs(JobState.DEAD)
-    assert "would lose 1 of the images" in dead.reason
+    assert "would lose 1 of the portraits" in dead.reason
     assert "(training/0, Ann: " in dead.reason
     assert "not learnt" not in dead.reason
     assert bench.ledger.collection() == live

@@ -45,7 +45,7 @@ def test_it_ends_where_job_after_job_has_to_wait() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Done(job("good"), Outcome(OutcomeKind.IDENTIFIED)),
+        Done(job("good"), Outcome(OutcomeKind.SEARCHED)),
         Done(job("bad"), error="no face", buried=True),
     ],
 )
@@ -67,16 +67,16 @@ def test_what_failed_last_counts_for_the_exit_status() -> None:
     assert (note.refused, note.waiting) == (False, True)
     note(Done(job("b"), error="no face", buried=True))
     assert (note.refused, note.waiting) == (True, True)
-    note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED)))
+    note(Done(job("a"), Outcome(OutcomeKind.SEARCHED)))
     assert (note.refused, note.waiting) == (True, False)
-    note(Done(job("b"), Outcome(OutcomeKind.ENROLLED)))
+    note(Done(job("b"), Outcome(OutcomeKind.LEARNT)))
     assert (note.refused, note.waiting) == (False, False)
 
 
 def test_faces_left_out_are_counted() -> None:
     note = tally()
-    note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED, left_out=2)))
-    note(Done(job("b"), Outcome(OutcomeKind.IDENTIFIED, left_out=3)))
+    note(Done(job("a"), Outcome(OutcomeKind.SEARCHED, left_out=2)))
+    note(Done(job("b"), Outcome(OutcomeKind.SEARCHED, left_out=3)))
     assert note.summary() == (
         "2 pictures searched, none with names; 5 faces left out: `facelabel show ID` says why"
     )
@@ -84,7 +84,7 @@ def test_faces_left_out_are_counted() -> None:
 
 def searched(key: str, *names: str) -> Done:
     """A picture that was searched."""
-    return Done(job(key), Outcome(OutcomeKind.IDENTIFIED, names=names))
+    return Done(job(key), Outcome(OutcomeKind.SEARCHED, names=names))
 
 
 def test_pictures_and_people_are_counted_and_not_jobs() -> None:
@@ -92,8 +92,8 @@ def test_pictures_and_people_are_counted_and_not_jobs() -> None:
     note = tally()
     for done in (
         searched("a", "Ann", "Bo"), searched("b"), searched("b", "Ann"), searched("c"),
-        Done(job("d"), Outcome(OutcomeKind.ENROLLED)),
-        Done(job("e"), Outcome(OutcomeKind.ENROLLED)),
+        Done(job("d"), Outcome(OutcomeKind.LEARNT)),
+        Done(job("e"), Outcome(OutcomeKind.LEARNT)),
         Done(job("f"), error="no face", buried=True),
         Done(job("f"), error="no face", buried=True),
         Done(job("d"), Outcome(OutcomeKind.UNCHANGED)),
@@ -144,7 +144,7 @@ def test_what_ended_the_work_is_told_and_something_waits(
 ) -> None:
     """So the command reports what was done, and ends with 75."""
     note = tally()
-    note(Done(job("a"), Outcome(OutcomeKind.IDENTIFIED)))
+    note(Done(job("a"), Outcome(OutcomeKind.SEARCHED)))
     note.stop(Unavailable("the quota is used up"))
     assert (note.refused, note.waiting) == (False, True)
     assert note.summary() == "1 picture searched, none with names"
@@ -156,7 +156,7 @@ def test_what_many_wait_for_is_said_once() -> None:
     outcomes = [(f"{n}", Outcome(OutcomeKind.WAITING, note="no network")) for n in range(2000)]
     outcomes += [
         ("bad", Outcome(OutcomeKind.REFUSED, note="no face")),
-        ("good", Outcome(OutcomeKind.IDENTIFIED)),
+        ("good", Outcome(OutcomeKind.SEARCHED)),
     ]
     outcomes += [("busy", Outcome(OutcomeKind.WAITING, note="another worker has it"))]
     assert remarks(outcomes) == [

@@ -45,7 +45,7 @@ class Shop:
         self.worked.append(job)
         if self.troubles:
             raise self.troubles.pop(0)
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     def only_job(self) -> Job:
         """The one job there is."""
@@ -69,7 +69,7 @@ def shop() -> Shop:
 
 def test_a_job_done_is_gone(shop: Shop) -> None:
     done = shop.worker.run_one()
-    assert done == Done(shop.worked[0], Outcome(OutcomeKind.IDENTIFIED))
+    assert done == Done(shop.worked[0], Outcome(OutcomeKind.SEARCHED))
     assert not shop.queue.jobs()
     assert shop.worker.run_one() is None
 
@@ -200,11 +200,11 @@ def test_an_asset_is_in_hand_while_its_job_is_worked() -> None:
 
     def examine(job: Job) -> Outcome:
         assert held == [job.key]
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     kinds = dict.fromkeys((JobKind.ASSET, JobKind.SWEEP), examine)
     job = Job(1, JobKind.ASSET, "a", {}, JobState.READY, 1, 0.0)
-    assert one_at_a_time(kinds, hold)[JobKind.ASSET](job) == Outcome(OutcomeKind.IDENTIFIED)
+    assert one_at_a_time(kinds, hold)[JobKind.ASSET](job) == Outcome(OutcomeKind.SEARCHED)
     assert held == []
 
 
@@ -214,7 +214,7 @@ def test_an_interrupted_job_is_given_back_at_once(shop: Shop) -> None:
     with pytest.raises(KeyboardInterrupt):
         shop.worker.run_one()
     assert shop.forward() == 0
-    assert shop.worker.run_one() == Done(shop.worked[1], Outcome(OutcomeKind.IDENTIFIED))
+    assert shop.worker.run_one() == Done(shop.worked[1], Outcome(OutcomeKind.SEARCHED))
 
 
 def test_the_job_in_hand_can_be_given_back_and_is_not_finished_afterwards(shop: Shop) -> None:
@@ -224,7 +224,7 @@ def test_the_job_in_hand_can_be_given_back_and_is_not_finished_afterwards(shop: 
     def endless(_job: Job) -> Outcome:
         worker.give_back()
         taken.append(shop.queue.claim())
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     worker = Worker(shop.queue, {JobKind.ASSET: endless}, shop.clock)
     worker.run_one()
@@ -250,7 +250,7 @@ def test_a_job_that_kills_its_worker_every_time_ends_dead(shop: Shop) -> None:
 def test_a_job_enqueued_while_it_was_worked_runs_once_more(shop: Shop) -> None:
     def enqueue_again(job: Job) -> Outcome:
         shop.queue.enqueue(job.kind, job.key)
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     Worker(shop.queue, {JobKind.ASSET: enqueue_again}, shop.clock).run_one()
     assert shop.worker.run_one() is not None
@@ -268,7 +268,7 @@ def test_a_worker_that_lost_its_lease_leaves_the_job_alone(
         taken.append(shop.queue.claim())
         if trouble:
             raise trouble
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     Worker(shop.queue, {JobKind.ASSET: slow}, shop.clock).run_one()
     assert taken == [shop.only_job()]
@@ -282,7 +282,7 @@ def test_heartbeats_keep_the_lease_through_long_work(shop: Shop) -> None:
             shop.clock.time += 50
             worker.leases.beat()
             assert shop.queue.claim() is None
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     worker = Worker(shop.queue, {JobKind.ASSET: long_work}, shop.clock)
     done = worker.run_one()
@@ -326,7 +326,7 @@ def test_heartbeats_go_on_after_trouble_and_end_with_the_lease(
     def long_work(_job: Job) -> Outcome:
         for _ in range(9):
             worker.leases.beat()
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     worker = Worker(queue, {JobKind.ASSET: long_work}, shop.clock)
     worker.run_one()
@@ -344,7 +344,7 @@ def test_hearts_beat_by_themselves_whatever_happens_for_one_job_after_the_other(
 
     def long_work(job: Job) -> Outcome:
         until(lambda: queue.beats.count(job.key) >= 3)
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     worker = Worker(queue, {JobKind.ASSET: long_work}, shop.clock, heartbeat=0.002)
     worker.drain()
@@ -400,7 +400,7 @@ def test_a_job_given_back_has_no_heartbeat_and_no_lease_to_lose(
     def endless(_job: Job) -> Outcome:
         worker.give_back()
         worker.leases.beat()
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     worker = Worker(queue, {JobKind.ASSET: endless}, shop.clock)
     worker.run_one()
@@ -414,7 +414,7 @@ def test_a_thousand_jobs_start_one_thread_and_it_ends_with_the_worker(shop: Shop
 
     def work(_job: Job) -> Outcome:
         threads.update(set(threading.enumerate()) - before)
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     for number in range(1000):
         shop.queue.enqueue(JobKind.ASSET, f"{number}")
@@ -491,7 +491,7 @@ def test_drain_works_what_its_jobs_enqueue(shop: Shop) -> None:
         shop.worked.append(job)
         if len(shop.worked) < 5:
             shop.queue.enqueue(JobKind.ASSET, f"{len(shop.worked)}", delay=1)
-        return Outcome(OutcomeKind.IDENTIFIED)
+        return Outcome(OutcomeKind.SEARCHED)
 
     Worker(shop.queue, {JobKind.ASSET: chain}, shop.clock).drain()
     assert len(shop.worked) == 5
@@ -541,7 +541,7 @@ def test_waiting_for_a_quota_is_no_failed_try(shop: Shop) -> None:
         assert shop.forward() == pytest.approx(3000)
     assert (shop.only_job().tries, shop.only_job().state) == (0, JobState.READY)
     assert shop.only_job().reason == "500 calls an hour are used up"
-    assert shop.worker.run_one() == Done(shop.worked[-1], Outcome(OutcomeKind.IDENTIFIED))
+    assert shop.worker.run_one() == Done(shop.worked[-1], Outcome(OutcomeKind.SEARCHED))
 
 
 def test_a_worker_of_some_kinds_leaves_the_others(shop: Shop) -> None:

@@ -51,7 +51,7 @@ def demo(settings: Settings, portraits: Path | None, photos: Path | None, output
     """Learn two faces and find them on other pictures.
 
     Works in a temporary data folder and talks to no account. Without your own pictures it takes
-    seven photos of two public figures from the package index.
+    seven pictures of two public figures from the package index.
     """
     if (portraits is None) != (photos is None):
         raise click.UsageError("give both --portraits and --photos, or neither")
@@ -83,9 +83,9 @@ def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Pat
     pictures = [samples.folder / name for name in names]
     pictures.append(folder / "two-people.jpg")
     pictures[-1].write_bytes(samples.two_people)
-    terminal.say("two-people.jpg is composed here: Obama from another photo than the one learnt;")
+    terminal.say("two-people.jpg is composed here: Obama from another picture than the one learnt;")
     terminal.say(
-        "Biden, of whom there is one photo, re-cropped, rescaled and re-encoded from it.\n"
+        "Biden, of whom there is one picture, re-cropped, rescaled and re-encoded from it.\n"
     )
     return learn, pictures
 
@@ -116,7 +116,7 @@ def _learn(app: App, portraits: list[Portrait]) -> set[OutcomeKind]:
     stored = _stored(portraits, lambda portrait: actions.add_portrait(app, portrait))
     with tallying.working(app, "learning", quiet=True) as tally:
         outcomes = actions.work(app, [asset.asset_id for _, asset in stored], tally)
-    learnt = sum(outcome.kind is OutcomeKind.ENROLLED for outcome in outcomes)
+    learnt = sum(outcome.kind is OutcomeKind.LEARNT for outcome in outcomes)
     sources = [portrait.source for portrait, _ in stored]
     for source, note in tallying.remarks(zip(sources, outcomes, strict=True)):
         terminal.complain(f"{source}: {note}")

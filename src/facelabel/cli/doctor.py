@@ -354,7 +354,8 @@ def _index(app: App) -> Finding:
         return Finding("index", good=False, says=str(error))
     enrolled = actions.enrolments(app)
     people = len({line.person for line in enrolled})
-    says = f"{people} people from {len(enrolled)} images"
+    who = counted(people, "person", "people")
+    says = f"{who} from {counted(len(enrolled), 'portrait')}"
     if app.queue.pending() or drift.clean:
         return Finding("index", good=True, says=says)
     return Finding("index", good=False, says=f"{says}; it differs from the training folder",

@@ -64,7 +64,7 @@ COLUMNS = (
 @click.option(
     "--folder", help="Folder of the library, / its root [default: the recognition folder]."
 )
-@click.option("--label", help="Whom a training image shows; its folder is then the training one.",
+@click.option("--label", help="Whom a portrait shows; its folder is then the training one.",
               shell_complete=completion.people)  # fmt: skip
 @click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
 @click.option("--public-id", help="Name in the library; default: folder and file name.")

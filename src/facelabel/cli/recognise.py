@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 #: So many of the pictures that would be searched are listed.
 _SHOWN = 20
 #: Outcomes after which a portrait is learnt.
-_LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
+_LEARNT = frozenset({OutcomeKind.LEARNT, OutcomeKind.UNCHANGED})
 
 
 @click.command(
@@ -53,7 +53,7 @@ _LEARNT = frozenset({OutcomeKind.ENROLLED, OutcomeKind.UNCHANGED})
     " left that only you can mend.",
 )  # fmt: skip
 @click.option(
-    "--rebuild", is_flag=True, help="Learn everything anew beside the index, then switch."
+    "--rebuild", is_flag=True, help="Learn everybody anew beside what is learnt, then switch."
 )
 @click.option("--force", is_flag=True, help="With --rebuild: switch even if faces are lost by it.")
 @click.option("--spaces", is_flag=True, help="Read _ in the names of folders as a space.")
@@ -139,7 +139,7 @@ def _import(app: App, found: Sequence[Portrait], walk: Walk) -> None:
 
 def _learnt_line(kinds: Counter[OutcomeKind], people: int | None) -> str:
     """What became of portraits, such as "266 portraits learnt, 33 refused; 244 people known"."""
-    learnt, known = kinds[OutcomeKind.ENROLLED], kinds[OutcomeKind.UNCHANGED]
+    learnt, known = kinds[OutcomeKind.LEARNT], kinds[OutcomeKind.UNCHANGED]
     waiting = kinds[OutcomeKind.WAITING]
     refused = kinds.total() - learnt - known - waiting
     counts = ((known, "known already"), (refused, "refused"), (waiting, "left for later"))
@@ -227,9 +227,9 @@ def _print_drift(drift: Drift, why_nobody: str) -> None:
         terminal.say(why_nobody or "index and training folder agree")
     counts = (
         (drift.missing, "labelled, not learnt"),
-        (drift.extra, "learnt, but image or label is gone"),
+        (drift.extra, "learnt, but picture or label is gone"),
         (drift.lost, "learnt, but the face is missing"),
-        (drift.orphans, "faces that belong to no image"),
+        (drift.orphans, "faces that belong to no picture"),
     )
     for found, what in counts:
         if found:
@@ -266,7 +266,7 @@ def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
     if app.ledger.collection() != collection:
         if tally.stopped:
             finish(waiting=True)
-        raise Rejected("the index was not rebuilt, the old one stays")
+        raise Rejected("nobody was learnt anew, what was learnt before stays")
     people = len({enrolment.person for enrolment in actions.enrolments(app)})
     terminal.say(f"rebuilt as {collection}; {tallying.people_known(people)}")
     terminal.answer({"collection": collection, "people": people})

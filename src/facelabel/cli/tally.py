@@ -35,7 +35,7 @@ _ABOUT = {
 }
 #: Outcomes that are told of pictures, in their order, and how.
 _TOLD = {
-    OutcomeKind.UNENROLLED: "not learnt from any more",
+    OutcomeKind.FORGOTTEN: "not learnt from any more",
     OutcomeKind.GONE: "deleted and forgotten",
     OutcomeKind.UNCHANGED: "unchanged",
     OutcomeKind.IGNORED: "left alone",
@@ -95,12 +95,12 @@ class Tally:
     @property
     def learnt(self) -> int:
         """How many portraits were learnt."""
-        return self._count(OutcomeKind.ENROLLED)
+        return self._count(OutcomeKind.LEARNT)
 
     @property
     def changes_people(self) -> bool:
         """Whether somebody may be known now who was not, or the other way round."""
-        changes = {OutcomeKind.ENROLLED, OutcomeKind.UNENROLLED, OutcomeKind.GONE}
+        changes = {OutcomeKind.LEARNT, OutcomeKind.FORGOTTEN, OutcomeKind.GONE}
         return not changes.isdisjoint(self._kinds.values())
 
     def stop(self, trouble: Unavailable) -> None:
@@ -131,7 +131,7 @@ class Tally:
             return
         if outcome.kind is OutcomeKind.IGNORED:
             self._ignored[job.key] = (outcome.public_id or job.key, outcome.note)
-        if outcome.kind is OutcomeKind.IDENTIFIED:
+        if outcome.kind is OutcomeKind.SEARCHED:
             self._names[job.key] = len(outcome.names)
         if outcome.kind is OutcomeKind.UNCHANGED:  # what we wrote ourselves comes back
             self._kinds.setdefault(job.key, outcome.kind)
@@ -169,7 +169,7 @@ class Tally:
 
     def summary(self, people: int | None = None) -> str:
         """All of it in one line, such as "266 portraits learnt, 33 refused; 244 people known"."""
-        learnt, searched = self.learnt, self._count(OutcomeKind.IDENTIFIED)
+        learnt, searched = self.learnt, self._count(OutcomeKind.SEARCHED)
         refused = sum(
             done.buried and done.job.kind is not JobKind.NOTIFY for done in self._failed.values()
         )
@@ -211,7 +211,7 @@ class Tally:
         counts = [
             self._names[key]
             for key, kind in self._kinds.items()
-            if kind is OutcomeKind.IDENTIFIED and self._names[key]
+            if kind is OutcomeKind.SEARCHED and self._names[key]
         ]
         if not counts:
             return "none with names"
@@ -281,10 +281,10 @@ def became(outcome: Outcome) -> str:
     """What became of one picture, such as "Joe Biden, Barack Obama" or "refused: no face"."""
     who = ", ".join(outcome.names)
     what = {
-        OutcomeKind.ENROLLED: f"learnt as {who}",
-        OutcomeKind.IDENTIFIED: who or "searched, nobody recognised",
+        OutcomeKind.LEARNT: f"learnt as {who}",
+        OutcomeKind.SEARCHED: who or "searched, nobody recognised",
         OutcomeKind.UNCHANGED: who or "searched before, nobody recognised",
-        OutcomeKind.UNENROLLED: "not learnt from any more",
+        OutcomeKind.FORGOTTEN: "not learnt from any more",
         OutcomeKind.IGNORED: "left alone",
         OutcomeKind.GONE: "deleted and forgotten",
     }.get(outcome.kind, outcome.kind.value)

@@ -71,11 +71,11 @@ class OutcomeKind(enum.StrEnum):
     """What became of a picture, or of a job about many of them."""
 
     #: A portrait: its face was learnt …
-    ENROLLED = "enrolled"
+    LEARNT = "learnt"
     #: … or forgotten, because its label is gone.
-    UNENROLLED = "un-enrolled"
+    FORGOTTEN = "forgotten"
     #: A picture was searched, and its names are written.
-    IDENTIFIED = "identified"
+    SEARCHED = "searched"
     #: It was as it should be.
     UNCHANGED = "unchanged"
     #: It is in none of our folders, or a portrait without a label.

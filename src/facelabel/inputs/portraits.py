@@ -81,7 +81,7 @@ def read(path: Path, prefix: str, walk: Walk, *, spaces: bool = False) -> list[P
     if not found and not walk.failed:
         raise Rejected(
             f"{path} has neither folders named after people with pictures in them"
-            f" nor a {LABELS_FILE} with lines like photo.jpg,John Doe"
+            f" nor a {LABELS_FILE} with lines like john.jpg,John Doe"
         )
     return found
 
@@ -122,7 +122,7 @@ def _real(path: str | Path) -> str:
 def _listed(path: Path, prefix: str) -> list[Portrait]:
     found = list(_lines(path, prefix))
     if not found:
-        raise Rejected(f"{path} lists nobody: expected lines like photo.jpg,John Doe")
+        raise Rejected(f"{path} lists nobody: expected lines like john.jpg,John Doe")
     return found
 
 

@@ -40,12 +40,12 @@ class Enroller:
         person = self._person(asset, current, collection)
         if person is None:
             gone = self._expel(asset, collection)
-            kind = OutcomeKind.UNENROLLED if gone else OutcomeKind.IGNORED
+            kind = OutcomeKind.FORGOTTEN if gone else OutcomeKind.IGNORED
             return Outcome(kind, note=f"no label, such as {self.label_policy.prefix}:John Doe")
         if current and (current.person, current.version) == (person, asset.version):
             kind, enrolment = OutcomeKind.UNCHANGED, self._renamed(current, asset, collection)
         else:
-            kind, enrolment = OutcomeKind.ENROLLED, self._learnt(asset, person, collection)
+            kind, enrolment = OutcomeKind.LEARNT, self._learnt(asset, person, collection)
         self._delete_forgotten(collection)
         self.tag(asset, enrolment.face_id)
         threshold = self.label_policy.rules.threshold
@@ -130,7 +130,7 @@ class Enroller:
         renamed = replace(line, public_id=asset.public_id)
         if not self.ledger.enrol(collection, renamed, instead_of=line):
             # Our lease was lost, and who has it now went by a newer label.
-            raise Unavailable("the picture was enrolled anew meanwhile")
+            raise Unavailable("the picture was learnt anew meanwhile")
         return renamed
 
     def _learnt(self, asset: Asset, person: str, collection: str) -> Enrolment:
@@ -142,7 +142,7 @@ class Enroller:
             raise
         if not self._face_exists(enrolment, collection):
             # Another worker forgot the same picture's face between our two steps.
-            raise Unavailable("the face was forgotten while it was enrolled again")
+            raise Unavailable("the face was forgotten while it was learnt again")
         return enrolment
 
     def _copy(self, digest: str, person: str, collection: str) -> str | None:

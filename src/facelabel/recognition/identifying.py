@@ -85,7 +85,7 @@ class Identifier:
             plan = self._write(asset, policy.targets, marks, search.names, (search, basis))
         changed = search is not last or plan.add or plan.remove
         return Outcome(
-            OutcomeKind.IDENTIFIED if changed else OutcomeKind.UNCHANGED,
+            OutcomeKind.SEARCHED if changed else OutcomeKind.UNCHANGED,
             names=tuple(sorted(search.names)), added=plan.add, removed=plan.remove,
             note=f"{calls} paid calls" if calls else "", left_out=len(search.left_out),
         )  # fmt: skip

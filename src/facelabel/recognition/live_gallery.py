@@ -127,7 +127,8 @@ class LiveGallery:
     def expected(self, live: str | None) -> Iterator[None]:
         """The collection found live, if one was, is to be there until the block ends.
 
-        Where it is not: Unavailable if the index was rebuilt meanwhile, else ConfigurationError.
+        Where it is not: Unavailable if everybody was learnt anew meanwhile, else
+        ConfigurationError.
         """
         try:
             yield
@@ -135,7 +136,7 @@ class LiveGallery:
             if live is None:
                 raise
             if live != self.ledger.collection():
-                raise Unavailable("the index was rebuilt meanwhile") from error
+                raise Unavailable("everybody was learnt anew meanwhile") from error
             if live in self.recognizer.collections():
                 raise
             raise ConfigurationError(

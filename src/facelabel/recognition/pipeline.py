@@ -127,7 +127,7 @@ class Pipeline:
             record = self.ledger.about(asset.asset_id)
         if asset.in_folder(self.label_policy.recognition) or record.search:
             return self.identifier.identify(asset, record)
-        kind = OutcomeKind.UNENROLLED if unenrolled else OutcomeKind.IGNORED
+        kind = OutcomeKind.FORGOTTEN if unenrolled else OutcomeKind.IGNORED
         return Outcome(kind, note=self.label_policy.outside(asset.folder))
 
     def _gone(self, asset_id: str) -> Outcome:

@@ -109,7 +109,7 @@ class Loss:
         if self.images:
             some = "; ".join(self.images[:_NAMED])
             more = f"; {len(self.images) - _NAMED} more" if len(self.images) > _NAMED else ""
-            parts.append(f"{len(self.images)} of the images learnt now ({some}{more})")
+            parts.append(f"{len(self.images)} of the portraits learnt now ({some}{more})")
         if self.strangers:
             parts.append(f"{self.strangers} faces that others put there (IndexFaces)")
         return " and ".join(parts)

@@ -41,7 +41,7 @@ SETTINGS = {
         "Data folder: database, originals, search index; with PostgreSQL the same one for all"
         " machines."
     ),
-    "models": Setting("Cache folder of the face models; may be baked into an image."),
+    "models": Setting("Cache folder of the face models; may be baked into a container."),
     "store": Setting(
         "sqlite:///path, postgresql://user:password@host/name (see docs/howto/postgresql.md) or"
         " dynamodb://table; default: facelabel.db in the data folder.",
@@ -54,11 +54,11 @@ SETTINGS = {
         may_be_empty=True,
     ),
     "training_folder": Setting(
-        "Folder whose labelled images teach the faces.",
+        "Folder whose labelled pictures teach the faces.",
         original="trainingFolder",
     ),
     "face_recognition_folder": Setting(
-        "Folder whose images are searched and tagged; empty: the whole library.",
+        "Folder whose pictures are searched and tagged; empty: the whole library.",
         original="faceRecognitionFolder",
         may_be_empty=True,
     ),
@@ -86,7 +86,7 @@ SETTINGS = {
         is_secret=True,
     ),
     "transformation_params": Setting(
-        "Transformation in which Cloudinary delivers the images to recognise.",
+        "Transformation in which Cloudinary delivers the pictures to recognise.",
         original="transformationParams",
         may_be_empty=True,
     ),
@@ -102,7 +102,7 @@ SETTINGS = {
         may_be_empty=True,
     ),
     "people_field": Setting(
-        "Metadata field (external_id) that labels training images and takes names.",
+        "Metadata field (external_id) that labels portraits and takes names.",
         may_be_empty=True,
     ),
     "people_context": Setting("Context key that takes names."),
@@ -147,7 +147,7 @@ SETTINGS = {
     ),
     "private_urls": Setting("Let uploads by URL reach addresses of the local network, too."),
     "max_upload_mb": Setting("Largest request body that serve takes, in MB."),
-    "derived_mb": Setting("Disk kept for transformed images, in MB."),
+    "derived_mb": Setting("Disk kept for transformed pictures, in MB."),
     "faces": Setting(
         "Who knows faces; auto: rekognition if rekognitionCollection is set and AWS credentials"
         " are found, else local."
@@ -179,8 +179,8 @@ SETTINGS = {
     "s3_folder": Setting("… or a folder, in it one for each bucket."),
     "pack": Setting("Face models of new collections: auto, a pack's name or a manifest file."),
     "max_faces": Setting("Faces looked at per picture, the largest first; the rest is reported."),
-    "max_image_mb": Setting("Largest image file accepted, in MB."),
-    "max_image_megapixels": Setting("Most pixels of an image, in millions."),
+    "max_image_mb": Setting("Largest picture accepted, in MB."),
+    "max_image_megapixels": Setting("Most pixels of a picture, in millions."),
     "threads": Setting("Threads for face models and search; default: one per core, 8 at most."),
     "device": Setting(
         "What face models run on; auto: CUDA, DirectML or OpenVINO where its package is"

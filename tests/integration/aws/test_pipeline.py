@@ -104,7 +104,7 @@ def test_the_same_job_at_once_and_again_has_one_effect(deployment: Deployment) -
     assert len(jobs) == 4
     with ThreadPoolExecutor(4) as pool:
         kinds = sorted(outcome.kind for outcome in pool.map(deployment.examine, jobs))
-    assert kinds == ["enrolled", "unchanged", "unchanged", "unchanged"]
+    assert kinds == ["learnt", "unchanged", "unchanged", "unchanged"]
     collection = deployment.pipeline.gallery.collection()
     faces = [face.face_id for face in deployment.pipeline.recognizer.faces(collection)]
     assert [line.face_id for line in deployment.ledger.enrolments(collection)] == faces

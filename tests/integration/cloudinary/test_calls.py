@@ -67,7 +67,7 @@ def test_learning_portraits_takes_one_call_each(app: App, photos: Path, tmp_path
         shutil.copy(photos / f"people/{person}1.jpg", tmp_path / "portraits" / person)
     (costs,) = actions.costs(app, portraits=len(PEOPLE))
     assert f"{len(PEOPLE)} calls" in costs
-    assert learn(app, tmp_path / "portraits") == ["enrolled"] * len(PEOPLE)
+    assert learn(app, tmp_path / "portraits") == ["learnt"] * len(PEOPLE)
     first = admin_calls(app)
     assert first == len(PEOPLE) + LISTING
     assert learn(app, tmp_path / "portraits") == ["unchanged"] * len(PEOPLE)

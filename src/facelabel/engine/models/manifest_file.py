@@ -241,7 +241,7 @@ class EmbedderTable(ModelTable):
         0.0,
         ge=0,
         le=1e6,
-        description="of a face that can be compared with faces nobody enrolled: length of its"
+        description="of a face that can be compared with faces nobody learnt: length of its"
         " vector before it is scaled to one; 0: sharpness alone decides",
     )
 

@@ -64,7 +64,7 @@ class RenderQueue:
 
     def _make_room(self, client: str) -> None:
         """Drop the last image of the client with the most; Busy if that is this one."""
-        refusal = Busy("too many images are being made", retry_after=_RETRY_AFTER)
+        refusal = Busy("too many pictures are being made", retry_after=_RETRY_AFTER)
         greedy = max(self._waiting, key=self._number, default=client)
         if self._number(greedy) <= self._number(client) + 1:
             raise refusal
