@@ -202,12 +202,9 @@ class _Enrolments:
         self._table.write(update(_GALLERY, change, condition, {"live": collection, "one": 1}))
 
     def _replace(
-        self,
-        collection: str,
-        asset_id: str,
-        new: Enrolment | None,
+        self, collection: str, asset_id: str, new: Enrolment | None,
         instead_of: Enrolment | None = None,
-    ) -> Enrolment | None:
+    ) -> Enrolment | None:  # fmt: skip
         """Put an enrolment, or none, in the place of the former one; return that.
 
         Nothing is done where it is another than ``instead_of``, if that is given.
@@ -340,11 +337,9 @@ class _Searches:
         """``revises``: only what it is newer than; else somebody knew more, or forgot it."""
         key, place = _search_key(search.asset_id), (_SEARCHES, _place(search))
         item: Item = {
-            "version": search.version,
-            "generation": search.generation,
-            "place": place[1],
-            "data": pack_search(search),
-        }
+            "version": search.version, "generation": search.generation,
+            "place": place[1], "data": pack_search(search),
+        }  # fmt: skip
         for _ in attempts(_TITLE):
             former = self._table.get(key)
             if revises and (former is None or _age(item) <= _age(former)):
@@ -353,7 +348,8 @@ class _Searches:
                 return
             changes = [put(key, item, *_unchanged(former))]
             if former is None or former["place"] != place[1]:
-                changes += [put(place, {"asset_id": search.asset_id}), *_unplaced(former)]
+                changes.append(put(place, {"asset_id": search.asset_id}))
+                changes += [delete((_SEARCHES, former["place"]))] if former else []
             if self._table.transact(changes):
                 return
 
@@ -362,7 +358,8 @@ class _Searches:
         page = min(limit, _PAGE)
         places = self._table.query(_SEARCHES, below=f"{generation:012}", page=page)
         pages = chunks((item["asset_id"] for item in places), page)
-        found = (search for some in pages for search in self._in_order(some))
+        known = ((some, self.searches(some)) for some in pages)
+        found = (of[asset_id] for some, of in known for asset_id in some if asset_id in of)
         return list(islice((s for s in found if s.generation < generation), limit))
 
     def names(self, asset_id: str) -> Mapping[str, NameState]:
@@ -379,15 +376,12 @@ class _Searches:
         key = _search_key(asset_id)
         for _ in attempts(_TITLE):
             former = self._table.get(key)
-            changes = [delete(_names_key(asset_id)), *_unplaced(former)]
+            changes = [delete(_names_key(asset_id))]
             if former:
-                changes.append(delete(key, *_unchanged(former)))
+                place = (_SEARCHES, former["place"])
+                changes += [delete(place), delete(key, *_unchanged(former))]
             if self._table.transact(changes):
                 return
-
-    def _in_order(self, asset_ids: Sequence[str]) -> Iterator[SearchRecord]:
-        found = self.searches(asset_ids)
-        return (found[asset_id] for asset_id in asset_ids if asset_id in found)
 
 
 class DynamoLedger(_Enrolments, _Searches):
@@ -470,11 +464,6 @@ def _place(search: SearchRecord) -> str:
 
 def _age(search: Item) -> tuple[int, int]:
     return search["version"], search["generation"]
-
-
-def _unplaced(search: Item | None) -> Iterator[Change]:
-    if search:
-        yield delete((_SEARCHES, search["place"]))
 
 
 def _unchanged(search: Item | None) -> tuple[str, Item]:

@@ -65,36 +65,14 @@ class Check(Protocol):
         """Format, width and height in pixels; raises UnreadableImage."""
 
 
-class LocalLibrary:
-    """The files in the data folder; implements :class:`facelabel.media.ports.MediaLibrary`."""
+class StoredAssets:
+    """What is asked of the local library, short of any change."""
 
-    def __init__(
-        self,
-        database: Database,
-        root: Path,
-        clock: Clock,
-        *,
-        on_change: OnChange | None,
-        check: Check,
-        fixed_folders: bool = False,
-        on_removed: Callable[[str], None] = lambda _etag: None,
-    ) -> None:
-        """``root``: folder of the originals. Without ``on_change`` nothing follows a change.
-
-        ``fixed_folders``: an asset's folder is the beginning of its public_id, not a thing of its
-        own. A library that was kept otherwise before is brought into line here.
-        ``on_removed``: told of every original that is gone, by its SHA-256.
-        """
-        self._database = database
-        self._originals = Originals(root)
-        self._originals.make()
-        self._check = check
-        #: What deletes the originals that nobody needs any more.
-        self.unused = UnusedOriginals(database, self._originals, on_removed)
-        self._steps = Steps(database, clock, self.unused, on_change, fixed_folders=fixed_folders)
-        self.folders = StoreFolders(database, self._steps)
-        self.documents = StoreDocuments(database)
-        _bring_into_line(database, fixed_folders=fixed_folders)
+    _database: Database
+    _originals: Originals
+    #: What deletes the originals that nobody needs any more.
+    unused: UnusedOriginals
+    folders: StoreFolders
 
     def asset(self, asset_id: str) -> Asset | None:
         """Return the asset as it is now, None if there is none."""
@@ -207,6 +185,45 @@ class LocalLibrary:
         if len(data) < len(part):
             raise Rejected(f"the original of {asset.public_id!r} is damaged: upload it again")
         return data
+
+    def backup(self, key: AssetKey) -> Asset | None:
+        """What a deleted asset of that name was; None without a backup."""
+        sought = asset_edits.sought_key(key)
+        if sought is None:
+            return None
+        with self._database.read() as connection:
+            return asset_rows.backup(connection, sought)
+
+
+class LocalLibrary(StoredAssets):
+    """The files in the data folder; implements :class:`facelabel.media.ports.MediaLibrary`."""
+
+    def __init__(
+        self,
+        database: Database,
+        root: Path,
+        clock: Clock,
+        *,
+        on_change: OnChange | None,
+        check: Check,
+        fixed_folders: bool = False,
+        on_removed: Callable[[str], None] = lambda _etag: None,
+    ) -> None:
+        """``root``: folder of the originals. Without ``on_change`` nothing follows a change.
+
+        ``fixed_folders``: an asset's folder is the beginning of its public_id, not a thing of its
+        own. A library that was kept otherwise before is brought into line here.
+        ``on_removed``: told of every original that is gone, by its SHA-256.
+        """
+        self._database = database
+        self._originals = Originals(root)
+        self._originals.make()
+        self._check = check
+        self.unused = UnusedOriginals(database, self._originals, on_removed)
+        self._steps = Steps(database, clock, self.unused, on_change, fixed_folders=fixed_folders)
+        self.folders = StoreFolders(database, self._steps)
+        self.documents = StoreDocuments(database)
+        _bring_into_line(database, fixed_folders=fixed_folders)
 
     def add_tags(self, asset_id: str, tags: Sequence[str]) -> None:
         """Add tags atomically; those already there stay. NotFound if the asset is gone."""
@@ -321,14 +338,6 @@ class LocalLibrary:
                 step.freed |= asset_rows.keep_backups(step.connection, gone)
             step.delete(gone)
         return tuple(gone)
-
-    def backup(self, key: AssetKey) -> Asset | None:
-        """What a deleted asset of that name was; None without a backup."""
-        sought = asset_edits.sought_key(key)
-        if sought is None:
-            return None
-        with self._database.read() as connection:
-            return asset_rows.backup(connection, sought)
 
     def restore(self, key: AssetKey, *, origin: Origin = NOBODY) -> Asset | None:
         """Bring a deleted asset back; AlreadyExists if another one has its name."""
