@@ -240,7 +240,7 @@ def test_only_the_poisoned_message_comes_again(stack: Stack, photos: Path) -> No
     assert drained(stack) == ["no job"] * 2  # the third time SQS lays it aside
     cloud.call("remove_tag", "who:Nobody", [broken["public_id"]])
     number = str(dead[0]["job"]["job_id"])
-    assert "1 jobs will be tried again" in stack.laptop("jobs", "retry", number)
+    assert "1 job will be tried again" in stack.laptop("jobs", "retry", number)
     assert drained(stack) == []
     assert [one["job"]["key"] for one in stack.jobs()] == []
     assert cloud.tags(good["public_id"]) > {"who:Obama"}

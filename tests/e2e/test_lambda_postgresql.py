@@ -83,7 +83,7 @@ def test_from_a_signed_notification_to_the_four_names(stack: Stack, photos: Path
     assert {one["name"] for one in stack.laptop.json("people")} == {*PEOPLE}
     assert stack.laptop.json("jobs", "list") == []
     log = text_of(stack.log)
-    assert log.count(": enrolled ") == len(PEOPLE)
+    assert log.count(": learnt ") == len(PEOPLE)
     assert cloud.options["api_secret"] not in log
     assert "Traceback" not in log
 
