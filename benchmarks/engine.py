@@ -12,6 +12,7 @@ one thread as we do there: what counts is processor time. What is not installed 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.util
 import io
 import json
@@ -107,7 +108,8 @@ def _engine(options: argparse.Namespace, name: str, device: Device = Device.CPU)
 def _embedding(options: argparse.Namespace) -> Iterator[Row]:
     """Chips to vectors: the network alone, on the same chips; dlib uses one thread, so do we."""
     pack = builtin_packs()["classic"]
-    ours = Embedding(_model_files(options, "classic")[1], pack.embedders[0], threads=1)
+    recipe = dataclasses.replace(pack.embedders[0], views=1)
+    ours = Embedding(_model_files(options, "classic")[1], recipe, threads=1)
     cut = _chips(options, _engine(options, "classic"), 16)
     theirs = _dlib()
     if theirs is None:
@@ -115,10 +117,12 @@ def _embedding(options: argparse.Namespace) -> Iterator[Row]:
     network = theirs.face_recognition_model_v1(
         str(_dlib_models() / "dlib_face_recognition_resnet_model_v1.dat")
     )
-    fast, slow = _race(
-        lambda: ours.raw(cut), lambda: np.array(network.compute_face_descriptor(list(cut)))
-    )
-    gap = float(np.abs(ours.raw(cut) - np.array(network.compute_face_descriptor(list(cut)))).max())
+
+    def reference() -> npt.NDArray[np.float64]:
+        return np.array(network.compute_face_descriptor(list(cut)))
+
+    fast, slow = _race(lambda: ours.embed(cut), reference)
+    gap = float(np.abs(ours.embed(cut) - reference()).max())
     yield _row(
         "embedding, classic, one thread, ms a face (target 8x)",
         1000 * fast / len(cut),

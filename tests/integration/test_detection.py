@@ -264,8 +264,10 @@ def test_yunet_decodes_like_its_reference(
 
 def test_distinct_keeps_the_better_of_two_boxes_that_overlap() -> None:
     areas = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60], [8, 0, 18, 10]], np.float32)
-    kept = distinct(areas, np.array([0.7, 0.9, 0.6, 0.8], np.float32))
-    assert kept.tolist() == [1, 3, 2]
+    numbers = np.arange(4, dtype=np.float32)
+    faces = Detections(areas, np.zeros((4, 5, 2), np.float32), scores=numbers)
+    kept = distinct([faces], [np.array([0.7, 0.9, 0.6, 0.8], np.float32)])
+    assert kept.scores.tolist() == [1, 3, 2]
 
 
 def test_moved_goes_there_and_back() -> None:

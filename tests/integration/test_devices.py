@@ -99,7 +99,7 @@ def test_openvino_refuses_a_model_for_one_face_with_advice(openvino: Device, dat
     published = data / "models" / pack.embedders[0].file.name
     embedding = Embedding(published, pack.embedders[0], threads=1, device=openvino)
     with pytest.raises(ConfigurationError, match="free-batch"):
-        embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))
+        embedding.embed(np.zeros((2, 112, 112, 3), np.uint8))
 
 
 def test_auto_takes_what_is_installed_and_works(openvino: Device) -> None:

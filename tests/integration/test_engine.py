@@ -388,7 +388,7 @@ def test_a_model_with_a_fixed_batch_is_refused_with_advice(data: Path) -> None:
     published = data / "models" / pack.embedders[0].file.name
     embedding = Embedding(published, pack.embedders[0], threads=1)
     with pytest.raises(ConfigurationError, match="free-batch"):
-        embedding.raw(np.zeros((2, 112, 112, 3), np.uint8))
+        embedding.embed(np.zeros((2, 112, 112, 3), np.uint8))
 
 
 def test_faces_are_found_without_embedding(classic_pack_store: ModelStore, photos: Path) -> None:

@@ -17,7 +17,7 @@ def test_no_more_than_so_many_at_once() -> None:
     both = threading.Barrier(3, timeout=PATIENCE)
 
     def take(number: int) -> bool:
-        with turns:
+        with turns.taken():
             if number < 3:
                 both.wait()  # three are let in together
             is_free = inside.acquire(blocking=False)
@@ -35,11 +35,11 @@ def test_nobody_overtakes() -> None:
     turns, came = FairSemaphore(1), list[int]()
 
     def take(number: int) -> None:
-        with turns:
+        with turns.taken():
             came.append(number)
 
     with ThreadPoolExecutor(8) as pool:
-        with turns:
+        with turns.taken():
             for number in range(8):
                 pool.submit(take, number)
                 until(lambda waiting=number + 1: turns.waiting == waiting)  # type: ignore[misc]
@@ -50,6 +50,6 @@ def test_nobody_overtakes() -> None:
 def test_an_error_passes_the_turn_on() -> None:
     turns = FairSemaphore(1)
     for _ in range(2):
-        with pytest.raises(ValueError, match="broken"), turns:
+        with pytest.raises(ValueError, match="broken"), turns.taken():
             raise ValueError("broken")
     assert turns.waiting == 0

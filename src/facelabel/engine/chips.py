@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Points = Sequence[tuple[float, float]] | Floats
 
+#: Makes complex numbers of (x, y).
+_AXES = np.array([1, 1j])
 #: Pixels around a chip's footprint in the picture that interpolation reaches into.
 _SURROUNDINGS = 2
 GOOD = QualityThresholds(
@@ -75,7 +77,7 @@ class Similarity:
     @classmethod
     def fit(cls, source: Points, target: Points) -> Similarity:
         """Return the transform that brings source points nearest to target points (Umeyama)."""
-        start, end = _plane(source), _plane(target)
+        start, end = (np.asarray(points, np.float64) @ _AXES for points in (source, target))
         centred = start - start.mean()
         spread = float(np.square(np.abs(centred)).sum())
         # Landmarks that all coincide have no direction and no size: leave them as they are.
@@ -83,13 +85,9 @@ class Similarity:
         return cls(factor, complex(end.mean() - factor * start.mean()))
 
     def __call__(self, points: Points) -> npt.NDArray[np.complex128]:
-        """Transform points."""
-        return self.factor * _plane(points) + self.shift
-
-
-def _plane(points: Points) -> npt.NDArray[np.complex128]:
-    pairs = np.asarray(points, dtype=np.float64)
-    return pairs[..., 0] + 1j * pairs[..., 1]
+        """Return points (n, 2) transformed, as complex numbers (n,)."""
+        plane: npt.NDArray[np.complex128] = np.asarray(points, np.float64) @ _AXES
+        return self.factor * plane + self.shift
 
 
 def chips(picture: Image.Image, landmarks: Floats, template: Points, size: int) -> Pixels:
@@ -265,19 +263,15 @@ class Embedding:
         face have in common is the person, the rest is light and pose. The mean, not the sum, so
         that lengths say the same with one view and with two.
         """
+        if not len(chips):
+            return np.empty((0, self._dimensions), np.float32)
         views = (chips, chips[:, :, ::-1])[: self._views]
         all_ = np.stack(views, axis=1).reshape(-1, *chips.shape[1:])
-        raw = [
-            self.raw(all_[start : start + self._batch])
-            for start in range(0, len(all_), self._batch)
-        ]
-        if not raw:
-            return np.empty((0, self._dimensions), np.float32)
+        raw = []
+        for start in range(0, len(all_), self._batch):
+            some = all_[start : start + self._batch, ..., self._channels].astype(np.float32)
+            scaled = (some - self._mean) / self._scale
+            tensor = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+            raw.append(self._network.run(tensor)[0].reshape(len(some), -1))
         mean: Floats = np.concatenate(raw).reshape(len(chips), self._views, -1).mean(axis=1)
         return mean
-
-    def raw(self, chips: Pixels) -> Floats:
-        """Return the network's own output (n, dimensions) for one batch of RGB chips."""
-        scaled = (chips[..., self._channels].astype(np.float32) - self._mean) / self._scale
-        tensor = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
-        return self._network.run(tensor)[0].reshape(len(chips), -1)

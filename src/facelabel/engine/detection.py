@@ -20,9 +20,8 @@ from facelabel.engine.devices import Device
 from facelabel.engine.network import Network
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
-
-    import numpy.typing as npt
 
     from facelabel.engine.network import Floats, Pixels
 
@@ -76,10 +75,6 @@ class Detections:
         sides: Floats = np.sqrt(size.prod(axis=1))
         return sides
 
-    def take(self, which: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Detections:
-        """Return the faces selected by indices or a mask."""
-        return Detections(self.boxes[which], self.landmarks[which], self.scores[which])
-
     def moved(self, shift: float, scale: float) -> Detections:
         """Return the faces with every coordinate c at ``(c + shift) * scale``."""
         return Detections(
@@ -87,13 +82,33 @@ class Detections:
         )
 
 
-def merged(parts: list[Detections]) -> Detections:
-    """Return all faces of the parts, duplicates included."""
-    return Detections(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.landmarks for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-    )
+def distinct(parts: Sequence[Detections], ranks: Sequence[Floats]) -> Detections:
+    """Return all faces of the parts, each once, the best ranked first.
+
+    ``ranks``: of each part (n,), a number for each face, the higher the better. A face stands for
+    those ranked lower whose boxes overlap with its own by :data:`_SAME_FACE`.
+    """
+    boxes = np.concatenate([part.boxes for part in parts])
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    order = np.argsort(-np.concatenate(ranks), kind="stable")
+    left: list[int] = []
+    while len(order):
+        best, order = order[0], order[1:]
+        left.append(best)
+        shared = intersection(boxes[best], boxes[order])
+        union = areas[best] + areas[order] - shared
+        order = order[shared / union < _SAME_FACE]
+    which = np.array(left, dtype=np.intp)
+    landmarks, scores = [part.landmarks for part in parts], [part.scores for part in parts]
+    return Detections(boxes[which], np.concatenate(landmarks)[which], np.concatenate(scores)[which])
+
+
+def intersection(box: Floats, others: Floats) -> Floats:
+    """Area that one box (4,) shares with each of others (n, 4)."""
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[2:], others[:, 2:])
+    shared: Floats = np.maximum(high - low, 0).prod(axis=1)
+    return shared
 
 
 class Detector(Protocol):
@@ -134,7 +149,7 @@ class CenterFace:
             landmarks[:, :, ::-1].astype(np.float32),
             heat[0][rows, columns],
         )
-        return found.take(distinct(found.boxes, found.scores))
+        return distinct([found], [found.scores])
 
 
 class YuNet:
@@ -156,19 +171,18 @@ class YuNet:
         outputs = [out[0] for out in self._network.run(tensor)]
         # The outputs come as class, objectness, boxes, landmarks, each for the three grids.
         grids = zip(self._STEPS, outputs[:3], outputs[3:6], outputs[6:9], outputs[9:], strict=True)
-        found = merged([self._faces(tensor.shape[3] // grid[0], *grid) for grid in grids])
-        return found.take(distinct(found.boxes, found.scores))
-
-    def _faces(
-        self, columns: int, step: int, face: Floats, object_: Floats, box: Floats, points: Floats
-    ) -> Detections:
-        scores = np.sqrt(np.clip(face[:, 0], 0, 1) * np.clip(object_[:, 0], 0, 1))
-        which = np.flatnonzero(scores > self._score)
-        anchor = np.stack([which % columns, which // columns], axis=1).astype(np.float32)
-        centre = (anchor + box[which, :2]) * step
-        half = np.exp(box[which, 2:]) * step / 2
-        landmarks = (anchor[:, None] + points[which].reshape(-1, 5, 2)) * step
-        return Detections(np.hstack([centre - half, centre + half]), landmarks, scores[which])
+        found = []
+        for step, face, object_, box, points in grids:
+            scores = np.sqrt(np.clip(face[:, 0], 0, 1) * np.clip(object_[:, 0], 0, 1))
+            which = np.flatnonzero(scores > self._score)
+            columns = tensor.shape[3] // step
+            anchor = np.stack([which % columns, which // columns], axis=1).astype(np.float32)
+            centre = (anchor + box[which, :2]) * step
+            half = np.exp(box[which, 2:]) * step / 2
+            landmarks = (anchor[:, None] + points[which].reshape(-1, 5, 2)) * step
+            boxes = np.hstack([centre - half, centre + half])
+            found.append(Detections(boxes, landmarks, scores[which]))
+        return distinct(found, [part.scores for part in found])
 
 
 def _tensor(pixels: Pixels) -> Floats:
@@ -177,31 +191,6 @@ def _tensor(pixels: Pixels) -> Floats:
     tensor = np.zeros((1, 3, height, width), np.float32)
     tensor[0, :, : pixels.shape[0], : pixels.shape[1]] = pixels.transpose(2, 0, 1)
     return tensor
-
-
-def distinct(boxes: Floats, rank: Floats) -> npt.NDArray[np.intp]:
-    """Return the indices of the boxes no better ranked one stands for, best first.
-
-    A box stands for another where they overlap by :data:`_SAME_FACE`.
-    """
-    order = np.argsort(-rank, kind="stable")
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    left: list[int] = []
-    while len(order):
-        best, order = order[0], order[1:]
-        left.append(best)
-        shared = intersection(boxes[best], boxes[order])
-        union = areas[best] + areas[order] - shared
-        order = order[shared / union < _SAME_FACE]
-    return np.array(left, dtype=np.intp)
-
-
-def intersection(box: Floats, others: Floats) -> Floats:
-    """Area that one box (4,) shares with each of others (n, 4)."""
-    low = np.maximum(box[:2], others[:, :2])
-    high = np.minimum(box[2:], others[:, 2:])
-    shared: Floats = np.maximum(high - low, 0).prod(axis=1)
-    return shared
 
 
 # ---- faces of every size
@@ -278,17 +267,21 @@ def _closer(seen: _PassResult, picture: Image.Image) -> float | None:
 
 def _each_once(passes: list[_PassResult], exact: float) -> Detections:
     """Keep each face as the look saw it in which its size was the most comfortable."""
-    faces = merged([look.faces for look in passes])
     low, high = np.log2((_EXACT, exact))
-    power = np.log2(np.maximum(np.concatenate([look.sizes for look in passes]), 1))
-    # How many times too small or too large, as a power of two; 0 for a comfortable size.
-    discomfort = np.maximum(0, np.maximum(low - power, power - high))
-    faces = faces.take(distinct(faces.boxes, faces.scores - discomfort))
-    faces = faces.take(np.argsort(-faces.sides, kind="stable"))
+    ranks = []
+    for look in passes:
+        power = np.log2(np.maximum(look.sizes, 1))
+        # How many times too small or too large, as a power of two; 0 for a comfortable size.
+        discomfort = np.maximum(0, np.maximum(low - power, power - high))
+        ranks.append(look.faces.scores - discomfort)
+    faces = distinct([look.faces for look in passes], ranks)
+    sides = faces.sides
+    order = np.argsort(-sides, kind="stable")
+    boxes, area = faces.boxes[order], sides[order] ** 2
     # What lies in a larger one is an eye or a mouth taken for a face.
-    area = faces.sides**2
     parts = [
-        bool((intersection(box, faces.boxes[:index]) > _INSIDE * area[index]).any())
-        for index, box in enumerate(faces.boxes)
+        bool((intersection(box, boxes[:index]) > _INSIDE * area[index]).any())
+        for index, box in enumerate(boxes)
     ]
-    return faces.take(~np.array(parts, dtype=np.bool_))
+    whole = order[~np.array(parts, dtype=np.bool_)]
+    return Detections(faces.boxes[whole], faces.landmarks[whole], faces.scores[whole])

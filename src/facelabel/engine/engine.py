@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from facelabel.errors import ConfigurationError
 from facelabel.images import decoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from facelabel.core.model import Face
@@ -70,7 +71,7 @@ class Engine:
 
     def analyse(self, image: bytes) -> Analysis:
         """Decode, detect, measure, align and embed. Raises UnreadableImage."""
-        with self._turns:
+        with self._turns.taken():
             picture, size = decoding.decode(image, self._limits)
             found = find_faces(self._detector, picture)
             faces = measured(picture, size, found)
@@ -92,14 +93,14 @@ class Engine:
 
     def faces(self, image: bytes) -> tuple[Face, ...]:
         """What :meth:`analyse` finds, largest first, without embedding. Raises UnreadableImage."""
-        with self._turns:
+        with self._turns.taken():
             picture, size = decoding.decode(image, self._limits)
             faces = measured(picture, size, find_faces(self._detector, picture))
         return (*faces[: self._max_faces], *map(_beyond_limit, faces[self._max_faces :]))
 
     def detect(self, image: bytes) -> tuple[Box, ...]:
         """Return the faces' boxes alone, the largest first. Raises UnreadableImage."""
-        with self._turns:
+        with self._turns.taken():
             picture, _ = decoding.decode(image, self._limits)
             found = find_faces(self._detector, picture)
         boxes = found.boxes / (picture.size * 2)
@@ -151,21 +152,22 @@ class FairSemaphore:
         """How many wait."""
         return len(self._waiting)
 
-    def __enter__(self) -> None:
-        """Wait for a turn."""
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for a turn, and have it until the block ends."""
+        called = threading.Lock()
         with self._lock:
             if self._free:
                 self._free -= 1
-                return
-            called = threading.Lock()
-            called.acquire()
-            self._waiting.append(called)
-        called.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        """Pass the turn on."""
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
             else:
-                self._free += 1
+                called.acquire()
+                self._waiting.append(called)
+        called.acquire()  # at once, where nobody was before us
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._waiting:
+                    self._waiting.popleft().release()
+                else:
+                    self._free += 1

@@ -79,6 +79,7 @@ class _Header:
     SIZE = 64
 
     def pack(self) -> bytes:
+        """The header as bytes, checksummed, filled up to its size."""
         body = self.LAYOUT.pack(
             self.MAGIC, self.dimensions, self.count, self.dead, self.last, self.deletion
         )
@@ -274,7 +275,16 @@ class MatrixIndex:
         starts = iter(range(0, len(view.records), BLOCK))
 
         def some() -> list[tuple[Places, Vectors]]:
-            return [_nearest(view, queries, count, start) for start in starts]
+            """The best places of each block with their dot products, the dead with -infinity."""
+            best = []
+            for start in starts:
+                block = view.records[start : start + BLOCK]
+                scores = queries @ block["vector"].T
+                if view.header.dead:  # else spare reading the row numbers, which costs a fifth
+                    scores[:, block["row"] < 0] = -np.inf
+                places = np.arange(start, start + len(block))
+                best.append(_best(np.broadcast_to(places, scores.shape), scores, count))
+            return best
 
         # Nobody is woken for blocks that are not there.
         helpers = min(self._threads, -(-len(view.records) // BLOCK)) - 1
@@ -360,16 +370,6 @@ def _matrix(vectors: Sequence[bytes], dimensions: int) -> Vectors:
 
 def _blocks(records: Records) -> Iterator[Records]:
     return (records[start : start + BLOCK] for start in range(0, len(records), BLOCK))
-
-
-def _nearest(view: _View, queries: Vectors, count: int, start: int) -> tuple[Places, Vectors]:
-    """Return the best places of a block with their dot products, the dead with minus infinity."""
-    block = view.records[start : start + BLOCK]
-    scores = queries @ block["vector"].T
-    if view.header.dead:  # else spare reading the row numbers, which costs a fifth
-        scores[:, block["row"] < 0] = -np.inf
-    places = np.arange(start, start + len(block))
-    return _best(np.broadcast_to(places, scores.shape), scores, count)
 
 
 def _best(places: Places, scores: Vectors, count: int) -> tuple[Places, Vectors]:
