@@ -31,6 +31,8 @@ def describe(
     Keys that say nothing (size of a raw file, context and metadata where there are none) are
     absent, as Cloudinary's are; tags are always there.
     """
+    # What names this very content.
+    version = f"{asset.asset_id}/{asset.version}".encode()
     url = delivery_url(asset, cloud_name=cloud_name, base_url=base_url, secret=secret)
     optional: Json = {
         "width": asset.width,
@@ -44,7 +46,7 @@ def describe(
         "asset_id": asset.asset_id,
         "public_id": asset.public_id,
         "version": asset.version,
-        "version_id": version_id(asset),
+        "version_id": hashlib.md5(version, usedforsecurity=False).hexdigest(),
         "resource_type": asset.resource_type,
         "created_at": iso(asset.created_at),
         "tags": list(asset.tags),
@@ -71,12 +73,6 @@ def display_name(asset: Asset) -> str:
     return asset.display_name or asset.public_id.rpartition("/")[2]
 
 
-def version_id(asset: Asset) -> str:
-    """What names this very content: 32 hexadecimal digits."""
-    name = f"{asset.asset_id}/{asset.version}".encode()
-    return hashlib.md5(name, usedforsecurity=False).hexdigest()
-
-
 def delivery_url(
     asset: Asset, *, cloud_name: str, base_url: str, steps: str = "", secret: str = ""
 ) -> str:
@@ -87,18 +83,14 @@ def delivery_url(
     name = asset.public_id
     if asset.resource_type != "raw":  # a raw file's public_id has its extension
         name = f"{name}.{asset.format}"
-    name = escaped(name)
+    # A name that is escaped already stays as it is.
+    name = quote(unquote(name), safe=_PLAIN).replace("~", "%7E")
     parts = [base_url, cloud_name, asset.resource_type, asset.type]
     if secret:
         parts.append(signing.sign_delivery("/".join(filter(None, [steps, name])), secret))
     if steps:
         parts.append(quote(steps, safe=_STEPS))
     return "/".join([*parts, f"v{asset.version}", name])
-
-
-def escaped(public_id: str) -> str:
-    """A public_id, escaped already or not, as it stands in a delivery URL."""
-    return quote(unquote(public_id), safe=_PLAIN).replace("~", "%7E")
 
 
 def iso(at: float) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from facelabel.inputs.scanning import MAX_PAIRS
@@ -142,7 +142,6 @@ class _Reader:
         self._parts: list[_Part] = []
         self._header = (bytearray(), bytearray())
         self._headers: dict[bytes, bytes] = {}
-        self._is_complete = False
         self._announced = self._files = 0
         #: Bytes of texts and of what parts are called, and of files.
         self.texts = self.files = 0
@@ -153,7 +152,6 @@ class _Reader:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._begin,
                 "on_part_data": self._add,
-                "on_end": self._end,
             })  # fmt: skip
         except FormParserError as error:
             raise ApiError(400, str(error)) from None
@@ -179,7 +177,7 @@ class _Reader:
 
         Raises ApiError where the end has not come, NoRoom.
         """
-        if not self._is_complete:
+        if self._parser.state is not MultipartState.END:
             raise ApiError(400, "The multipart body ends before its last delimiter")
         pairs: list[tuple[str, JsonValue]] = []
         files = {}
@@ -250,9 +248,6 @@ class _Reader:
         self.texts += size
         if self.texts > MAX_TEXTS:
             raise ApiError(400, f"The parameters have more than {MAX_TEXTS} bytes beside the file")
-
-    def _end(self) -> None:
-        self._is_complete = True
 
 
 # ---- ``Content-Disposition`` of a part, in all the forms that clients send it in

@@ -114,7 +114,7 @@ class Endpoint:
                 claim.check(request, body, self._context.clock.now())
             operation = _named(self._context, request.headers.get("x-amz-target", ""))
             self._throttle.take(operation)
-            answer = _performed(self._context, operation, _read(operation, body))
+            answer = _performed(self._context, operation, body)
             # No body at all where there is nothing to say, as Amazon documents.
             return Response(json.dumps(answer) if answer else b"", media_type=_TYPE)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
@@ -144,16 +144,6 @@ def refused(refusal: Refusal, request_id: str) -> Response:
         "Message": refusal.message,
     }
     return Response(json.dumps(content), refusal.status, media_type=_TYPE)
-
-
-def _read(operation: str, body: bytes) -> Parameters:
-    try:
-        request = scanning.json_value(body, long_texts=_IMAGES)
-    except Rejected as error:
-        raise validation.unserialisable(str(error)) from None
-    except ValueError:
-        raise validation.unserialisable("The request's body is not JSON") from None
-    return validation.check(operation, request)
 
 
 def _unread(error: ApiError) -> Refusal:
@@ -190,8 +180,15 @@ def _named(context: Context, target: str) -> str:
     raise Refusal("UnknownOperationException", "The operation is not known")
 
 
-def _performed(context: Context, operation: str, params: Parameters) -> Json:
-    """The answer to a checked call. Raises Refusal, and what the collections raise."""
+def _performed(context: Context, operation: str, body: bytes) -> Json:
+    """The answer to a call, once it is checked. Raises Refusal, and what the collections raise."""
+    try:
+        request = scanning.json_value(body, long_texts=_IMAGES)
+    except Rejected as error:
+        raise validation.unserialisable(str(error)) from None
+    except ValueError:
+        raise validation.unserialisable("The request's body is not JSON") from None
+    params = validation.check(operation, request)
     try:
         return OPERATIONS[operation](context, params)
     except NotFound:
