@@ -313,6 +313,7 @@ def _on_database(settings: Settings, database: Database, engines: Engines, notic
     local = None if remote else _local(settings, database, queue, engines, keys)
 
     def on_create() -> None:
+        """Say why faces stay on this computer, where the first collection is made."""
         if why and stores.ledger.collection() is None:
             notice(why)
 

@@ -115,6 +115,7 @@ class _Event:
 
     @property
     def context(self) -> Json:
+        """``notification_context``: when it happened, and by whom."""
         origin = self.change.origin
         when = datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return {
@@ -124,15 +125,18 @@ class _Event:
 
     @property
     def batch(self) -> Json:
+        """The batch that the caller gave, as a key of the body; empty without one."""
         batch_id = self.change.origin.batch_id
         return {"batch_id": batch_id} if batch_id else {}
 
     @property
     def source(self) -> Json:
+        """Where the change came from, as a key of the body."""
         return {"source": self.change.origin.source}
 
     @property
     def request(self) -> Json:
+        """Time in whole seconds, UTC, and the id of the call, as keys of the body."""
         when = datetime.fromtimestamp(int(self.at), UTC).isoformat()
         return {"timestamp": when, "request_id": self.change.origin.request_id}
 
@@ -142,6 +146,7 @@ class _Event:
         return ((one.before, one.after) for one in self.change.assets if one.after)
 
     def described(self, asset: Asset) -> Json:
+        """Everything that an upload answers about the asset."""
         return assets.describe(
             asset,
             cloud_name=self.cloud_name,
@@ -150,6 +155,7 @@ class _Event:
         )
 
     def placed(self, asset: Asset) -> Json:
+        """Where the asset lies, in the words of the folder mode."""
         return assets.place(asset, fixed_folders=self.fixed_folders)
 
     def grouped(self, describe: Callable[[Asset | None, Asset], Json]) -> Iterator[Json]:

@@ -280,6 +280,7 @@ def _lengths(field: str, *, signed: bool) -> Callable[[str], dict[str, Any]]:
     """Read w, h, x or y: digits alone are pixels, a decimal point makes a ratio."""
 
     def read(value: str) -> dict[str, Any]:
+        """The field by what stands behind its letter; Rejected for what is no length."""
         digits = value.removeprefix("-") if signed else value
         if _DIGITS.fullmatch(digits):
             length = Length(int(value))

@@ -123,6 +123,7 @@ class _OnnxRuntime:
         self._turn = threading.Lock() if device is Device.DIRECTML else contextlib.nullcontext()
 
     def run(self, tensor: Floats) -> Sequence[Floats]:
+        """Return the outputs; on DirectML one thread waits for the other."""
         with self._turn:
             outputs: Sequence[Floats] = self._session.run(None, {self._name: tensor})
         return outputs
@@ -148,6 +149,7 @@ class _OpenVino:
         self._requests = threading.local()
 
     def run(self, tensor: Floats) -> Sequence[Floats]:
+        """Return the outputs; every thread has a request of its own."""
         if not hasattr(self._requests, "own"):
             self._requests.own = self._model.create_infer_request()
         outputs = self._requests.own.infer([tensor], share_inputs=True)

@@ -359,6 +359,7 @@ def _usable(analysis: Analysis, passed: list[Template]) -> list[Template]:
 
 def _similarity(engine: FaceEngine) -> Callable[[bytes, bytes], float]:
     def similarity(one: bytes, other: bytes) -> float:
+        """0..100 of two vectors, little-endian float32; struct.error for another length."""
         layout = struct.Struct(f"<{engine.dimensions}f")
         return engine.similarity(math.dist(layout.unpack(one), layout.unpack(other)))
 

@@ -159,6 +159,7 @@ class _Looks:
 
     @classmethod
     def of(cls, notes: Sequence[Note], vectors: Sequence[bytes]) -> _Looks:
+        """Lay the faces and rows of notes end to end; ``vectors``: those of each, end to end."""
         places = np.arange(len(notes))
         faces = [len(note.reaches) // _REACH.itemsize for note in notes]
         rows = [len(note.rows) // _ROW.itemsize for note in notes]

@@ -174,6 +174,7 @@ def _delimiter(path: Path, text: str) -> str:
     """What parts path and label in most lines."""
 
     def parts(delimiter: str) -> int:
+        """How many of the first lines it parts into two; 0 where they cannot be read."""
         with suppress(Rejected):  # said where the lines are read
             rows = islice(_parted(path, text, delimiter), _LINES_TOLD_BY)
             return sum(len(cells) == _COLUMNS for _, cells in rows)

@@ -133,15 +133,18 @@ def routes(readiness: Readiness, modes: Sequence[str]) -> list[ApiRoute]:
     """Alive, the same under its first name, ready; and a page with ``modes``: what is served."""
 
     async def alive(_: Request) -> JSONResponse:
+        """200 as long as this program answers."""
         return JSONResponse({"status": "ok"}, headers=_NOT_KEPT)
 
     async def ready(_: Request) -> JSONResponse:
+        """200 where everything that is needed is there, else 503, and what is not."""
         found = await readiness()
         is_ready = all(found.values())
         answer = {"status": "ok" if is_ready else "not ready", **found}
         return JSONResponse(answer, 200 if is_ready else _NOT_READY, _NOT_KEPT)
 
     async def page(request: Request) -> Response:
+        """The page with what is served; 405 for who wants JSON."""
         # Programs that want JSON are told, in JSON, that there is none.
         accept = request.headers.get("accept", "")
         if "json" in accept and "text/html" not in accept:

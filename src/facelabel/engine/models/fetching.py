@@ -232,10 +232,12 @@ def _watched(
     done = threading.Event()
 
     def watch() -> None:
+        """Tell at every glance how far the download is, until it is done."""
         while not done.wait(_GLANCE):
             tell(_held(temporary))
 
     def tell(size: int) -> None:
+        """Tell of so many bytes: no more than there are, and only where that is known."""
         if progress and source.bytes:
             progress(source.requirement, min(size, source.bytes), source.bytes)
 

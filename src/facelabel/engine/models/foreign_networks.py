@@ -129,6 +129,7 @@ class _DlibBuilder:
         self._constants: list[TensorProto] = []
 
     def build(self) -> ModelProto:
+        """The network as ONNX: "chips" (batch, 3, side, side) to "embeddings"."""
         image = helper.make_tensor_value_info(
             "chips", TensorProto.FLOAT, ["batch", 3, CHIP_SIZE, CHIP_SIZE]
         )
@@ -252,6 +253,7 @@ class _OpenVinoNetwork:
         self._constants: dict[str, NDArray[np.float32]] = {}
 
     def model(self) -> ModelProto:
+        """The network as ONNX, with one input and one output."""
         nodes = [node for layer in self._layers for node in self._nodes(layer)]
         entry = next(layer for layer in self._layers if layer.kind == "Parameter")
         result = next(layer for layer in self._layers if layer.kind == "Result")

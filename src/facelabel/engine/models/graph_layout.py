@@ -81,6 +81,7 @@ class _Rewriter:
         self._signs: dict[str, Numbers] = {}
 
     def run(self) -> None:
+        """Put the nodes of the graph in their new form, in its order."""
         taken: set[str] = set()
         for node in self._graph.node:
             if conv := self._convs[node.output[0]]:

@@ -280,6 +280,7 @@ class _Reader:
     folder: Path | None
 
     def pack(self, table: manifest_file.Manifest) -> Pack:
+        """The pack that the table describes."""
         return Pack(
             name=table.name,
             version=table.version,

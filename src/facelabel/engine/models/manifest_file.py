@@ -76,9 +76,11 @@ class _Schema(GenerateJsonSchema):
     """Without what stands for a key that is not there: TOML has no null."""
 
     def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        """What may be there, without null."""
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        """What stands where a key is not there, unless that is null."""
         if schema.get("default", ()) is None:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)

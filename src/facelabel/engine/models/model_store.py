@@ -70,6 +70,7 @@ class _Slot:
 
     @property
     def record_path(self) -> Path:
+        """The file with the record, beside it."""
         return self.path.with_suffix(".json")
 
     def record(self) -> _Record | None:
@@ -202,6 +203,7 @@ class ModelStore:
                 )
 
         def reader(scratch: Path) -> Callable[[ModelFile], bytes]:
+            """Fetches the files of the pack, one at a time."""
             fetcher = self._fetcher()
             return lambda file: fetcher.fetch(file, scratch, progress or _silent)
 
@@ -221,9 +223,11 @@ class ModelStore:
                 raise NotFound(f"{folder / part.name} is not there")
 
         def reader(scratch: Path) -> Callable[[ModelFile], bytes]:
+            """Reads files of the pack, of the folder or, where they may be, fetched."""
             fetcher = self._fetcher()
 
             def read(file: ModelFile) -> bytes:
+                """The bytes of one file; Rejected for one of another checksum."""
                 if yours and file.sources and not reading.is_file(folder / file.name):
                     return fetcher.fetch(file, scratch, progress or _silent)
                 data = _read(folder / file.name)

@@ -134,6 +134,7 @@ class _Server(uvicorn.Server):
         self.started = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Have everything stop that the server itself does not know of."""
         self._stop.set()
         super().handle_exit(sig, frame)
 

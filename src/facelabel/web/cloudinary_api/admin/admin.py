@@ -69,6 +69,7 @@ def routes(context: Context) -> list[ApiRoute]:
 
 def _refusals(context: Context, path: str, name: str) -> list[ApiRoute]:
     def refuse(_context: Context, _received: Received) -> Json:
+        """ApiError, whatever is asked."""
         raise ApiError(400, f"{name}: not supported by the local library")
 
     endpoint = auth.admin(context, refuse)

@@ -54,6 +54,7 @@ def _create(context: Context, received: Received) -> Json:
         raise ApiError(400, f"There may be {fields.MAX_FIELDS} metadata fields")
 
     def create(existing: Json | None) -> Json:
+        """The new field, unless there is one of that id: ApiError."""
         if existing is not None:
             raise ApiError(400, f"external id {new['external_id']} already exists")
         return {**new, "_created_at": context.clock.now()}
@@ -74,6 +75,7 @@ def _delete(context: Context, received: Received) -> Json:
     name = received.path["external_id"]
 
     def delete(field: Json | None) -> None:
+        """Nothing in its place; ApiError where there is none."""
         if field is None:
             raise _missing(name)
 
@@ -97,6 +99,7 @@ def _order(context: Context, received: Received) -> Json:
 
 def _place(context: Context, name: str, position: int) -> None:
     def place(field: Json | None) -> Json | None:
+        """The field in that place; None where it is gone."""
         return field and {**field, "_position": position}
 
     context.media.documents.change(_KIND, name, place)
@@ -143,6 +146,7 @@ def _changed(context: Context, received: Received, change: Callable[[Json], Json
     name = received.path["external_id"]
 
     def run(field: Json | None) -> Json:
+        """The changed field; ApiError where there is none."""
         if field is None:
             raise _missing(name)
         return change(field)

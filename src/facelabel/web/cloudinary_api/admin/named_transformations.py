@@ -100,6 +100,7 @@ def _create(context: Context, received: Received) -> Json:
     strict = received.params.flag("allowed_for_strict")
 
     def create(existing: Json | None) -> Json:
+        """The new one, unless the name is taken: ApiError."""
         if existing is not None:
             raise ApiError(409, f"Transformation {name} already exists")
         return {"transformation": text, "allowed_for_strict": strict}
@@ -115,6 +116,7 @@ def _update(context: Context, received: Received) -> Json:
         _check(context, text)
 
     def change(existing: Json | None) -> Json:
+        """The changed one; ApiError where there is none."""
         if existing is None:
             raise _missing(name)
         strict = params.flag("allowed_for_strict", default=bool(existing.get("allowed_for_strict")))
@@ -131,6 +133,7 @@ def _delete(context: Context, received: Received) -> Json:
     name = received.params.required("transformation")
 
     def delete(existing: Json | None) -> None:
+        """Nothing in its place; ApiError where there is none."""
         if existing is None:
             raise _missing(name)
 

@@ -90,6 +90,7 @@ def _update(context: Context, received: Received) -> Json:
     _refuse_unsupported(params)
 
     def change(existing: Json | None) -> Json:
+        """The changed trigger; ApiError where there is none."""
         trigger = _existing(existing, name)
         uri = params.text("new_uri") or params.text("uri") or str(trigger["uri"])
         return trigger | {
@@ -107,6 +108,7 @@ def _delete(context: Context, received: Received) -> Json:
     name = received.path["id"]
 
     def delete(trigger: Json | None) -> None:
+        """Nothing in its place; ApiError where there is none."""
         _existing(trigger, name)
 
     context.media.documents.change(_KIND, name, delete)

@@ -188,6 +188,7 @@ def _create(context: Context, received: Received) -> Json:
     new = _changed({"name": name, "unsigned": False, "settings": {}}, received.params)
 
     def create(existing: Json | None) -> Json:
+        """The new preset, unless the name is taken: ApiError."""
         if existing is not None:
             raise ApiError(400, f"Preset name {name} has already been taken")
         return new
@@ -213,6 +214,7 @@ def _delete(context: Context, received: Received) -> Json:
     name = received.path["name"]
 
     def delete(preset: Json | None) -> None:
+        """Nothing in its place; ApiError where there is none."""
         _existing(preset, name)
 
     context.media.documents.change(_KIND, name, delete)

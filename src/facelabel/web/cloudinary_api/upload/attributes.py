@@ -118,6 +118,7 @@ def settled_metadata(
 
 def _grow(media: MediaLibrary, name: str, entries: Sequence[str]) -> None:
     def change(field: Json | None) -> Json:
+        """The field with more entries; NotFound where it is gone."""
         if field is None:
             raise NotFound(f"Metadata field {name} does not exist")
         return metadata_fields.grown(field, entries)
