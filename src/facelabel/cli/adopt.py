@@ -8,7 +8,6 @@ import click
 
 from facelabel.cli import terminal
 from facelabel.cli.framework import Command
-from facelabel.core.counting import counted
 
 if TYPE_CHECKING:
     from facelabel.settings import Settings
@@ -28,7 +27,7 @@ def adopt(settings: Settings, *, force: bool) -> None:
     with installation(settings) as pair:
         census = pair.adopt(force=force)
     here = census.wanted - census.missing
-    originals = f"{here:,} of {counted(census.wanted, 'original')} there"
+    originals = f"{here:,} of {census.wanted:,} originals there"
     terminal.say(f"{settings.data} is the store's folder: {originals}")
     terminal.answer({"data": settings.data, "originals": census})
     if census.missing:

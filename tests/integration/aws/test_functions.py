@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from facelabel.adapters.aws.table import Table
+
 URL = "cloudinary://key:secret@cloud"
 KEYS = {
     "AWS_REGION": REGION,
@@ -144,10 +146,10 @@ def test_the_account_is_read_from_its_secret(
 
 
 def test_the_worker_finds_its_account_there_too(
-    lambda_like: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    lambda_like: pytest.MonkeyPatch, table: Table, caplog: pytest.LogCaptureFixture
 ) -> None:
     lambda_like.setenv("AWS_ENDPOINT_URL", moto_server())
-    lambda_like.setenv("FACELABEL_STORE", "dynamodb://table")
+    lambda_like.setenv("FACELABEL_STORE", f"dynamodb://{table.name}")
     lambda_like.setenv("FACELABEL_DEAD_LETTERS", "https://sqs.example.com/1/d")
     with pytest.raises(ConfigurationError, match="CLOUDINARY_URL is not set"):
         functions.worker_app()
@@ -160,11 +162,11 @@ def test_the_worker_finds_its_account_there_too(
 
 
 def test_a_computer_works_a_queue_of_sqs_as_the_function_does(
-    lambda_like: pytest.MonkeyPatch, tmp_path: Path
+    lambda_like: pytest.MonkeyPatch, table: Table, tmp_path: Path
 ) -> None:
     for name, value in {
         "CLOUDINARY_URL": URL, "AWS_ENDPOINT_URL": moto_server(),
-        "FACELABEL_STORE": "dynamodb://table", "FACELABEL_FACES": "rekognition",
+        "FACELABEL_STORE": f"dynamodb://{table.name}", "FACELABEL_FACES": "rekognition",
         "FACELABEL_DEAD_LETTERS": "https://sqs.example.com/1/d",
         "FACELABEL_DATA": str(tmp_path), "FACELABEL_MODELS": str(tmp_path),
     }.items():  # fmt: skip
