@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from facelabel import absence
-from facelabel.bootstrap import rules_in_force
+from facelabel.bootstrap import learning_in_force, rules_in_force
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.core import names, naming, nearest
 from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
@@ -259,6 +259,7 @@ def drain(
 ) -> list[Outcome]:
     """The same of assets that are enqueued. Whatever else waits in the queue is worked too."""
     rules_in_force.begin(app.pipeline, app.label_policy)
+    learning_in_force.begin(app.pipeline, app.label_policy, app.label_policy)
     wanted = frozenset(asset_ids)
     results: dict[str, Outcome] = {}
     rest = ELSEWHERE

@@ -13,11 +13,12 @@ import struct
 import threading
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from facelabel import absence, actions, people
-from facelabel.bootstrap import rules_in_force
+from facelabel.bootstrap import learning_in_force, rules_in_force
 from facelabel.bootstrap.app import opened
 from facelabel.core import names
 from facelabel.core.jobs import Outcome, OutcomeKind
@@ -87,10 +88,10 @@ class Session:
         """See :func:`facelabel.open`."""
         self._resources = ExitStack()
         progress = on_download or (lambda _name, _done, _total: None)
-        self._app: App | None = self._resources.enter_context(
-            opened(settings, progress, log.warning)
-        )
+        self._opened = partial(opened, settings, progress, log.warning)
+        self._app: App | None = self._resources.enter_context(self._opened())
         rules_in_force.warn(self._app.pipeline)
+        learning_in_force.warn(self._app.pipeline, self._app.asked.label_policy)
         # Reentrant: who is told of progress may call back.
         self._working = threading.RLock()
 
@@ -258,6 +259,7 @@ class Session:
         portraits: str | os.PathLike[str] | Iterable[Portrait] | None = None,
         *,
         spaces: bool = False,
+        by_settings: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> list[Outcome]:
         """Learn many labelled portraits; again, it changes nothing.
@@ -267,6 +269,8 @@ class Session:
                 (lines of url-or-path,label); such a list; or portraits. They are uploaded to the
                 training folder. None: those that are labelled there already.
             spaces: whether ``_`` in the names of people's folders is read as a space.
+            by_settings: learn by the folders and labels of this session from now on, not by those
+                that were the first, or were agreed to since. Who is not learnt by it is forgotten.
             progress: told of each step; a portrait takes one to be uploaded, one to be learnt.
 
         Returns:
@@ -279,6 +283,9 @@ class Session:
 
         """
         app = self._active()
+        if by_settings:
+            learning_in_force.learn_by_settings(app.pipeline, app.asked)
+            app = self._app = self._resources.enter_context(self._opened())
         if portraits is None:
             folder = app.label_policy.training
             ids = [asset.asset_id for asset in actions.labelled(app, folder)]

@@ -128,6 +128,18 @@ class LedgerContract:
         known = GalleryState(LIVE, 2, True, "95/1.25;tags,people:,,", "80/1.25")  # noqa: FBT003 - as it is kept
         assert ledger.gallery() == ledger.about("p").gallery == known
 
+    def test_people_are_learnt_by_what_was_said_last(self, live: Ledger) -> None:
+        before = live.gallery()
+        assert (before.learning, before.learning_configured) == (None, None)
+        live.decide_by("80/1.25", "80/1.25")
+        for learning, configured in (("there", "there"), ("elsewhere", "there")):
+            live.learn_by(learning, configured)
+            known = GalleryState(
+                before.collection, before.generation, before.weighs_strangers,
+                "80/1.25", "80/1.25", learning, configured,
+            )  # fmt: skip
+            assert live.gallery() == live.about("p").gallery == known
+
     def test_other_rules_change_the_gallery_and_the_same_do_not(self, live: Ledger) -> None:
         generation = live.gallery().generation
         for rules, changes in (("80/1", 0), ("80/1", 0), ("95/1", 1), ("95/1", 1), ("80/1", 2)):

@@ -23,6 +23,9 @@ from tests.forked import Forked
 from tests.waiting import PATIENCE
 
 from facelabel.cli import cli
+from facelabel.engine.models.manifest import builtin_packs
+from facelabel.engine.models.model_store import ModelStore
+from facelabel.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from click.testing import Result
     from tests.e2e.served import Served
 
-    from facelabel.engine.models.model_store import ModelStore
 
 #: A shell lets what it starts in the background ignore Ctrl-C, and all that starts from there.
 INTERRUPTED = """
@@ -43,6 +45,8 @@ main()
 """
 #: Folders of a server that is there for others, and looks at no picture of its own accord.
 IDLE = {"trainingFolder": "no-training", "faceRecognitionFolder": "no-assets"}
+#: The pack that is recommended; tests mostly use a faster one.
+RECOMMENDED = "opencv-zoo"
 #: What Node needs, and what it runs.
 NODE = Path(__file__).parent / "node"
 
@@ -179,6 +183,16 @@ def program_in(folder: Path, model_cache: Path) -> Program:
     work = folder / "work"
     work.mkdir(exist_ok=True)
     return Program({**kept, **ours}, work)
+
+
+@pytest.fixture
+def recommended(model_cache: Path, missing: Callable[[str], NoReturn]) -> str:
+    """Name of the recommended pack, which is there."""
+    try:
+        ModelStore(model_cache).pull(builtin_packs()[RECOMMENDED])
+    except Unavailable as error:
+        missing(str(error))
+    return RECOMMENDED
 
 
 def customer(program: Program, url: str, collection: str) -> Program:

@@ -27,7 +27,9 @@ from facelabel import (
     UnreadableImage,
     UnusableFace,
     Verdict,
+    actions,
 )
+from facelabel.bootstrap.app import opened
 from facelabel.engine.models.samples import two_people
 
 if TYPE_CHECKING:
@@ -108,6 +110,29 @@ def test_what_cannot_be_learnt_is_raised(settings: Settings, samples: Path, tmp_
         with pytest.raises(Rejected):
             facelabel.upload_and_index(url, "Nobody", settings=settings)
     assert [outcome.kind for outcome in facelabel.index_faces(settings=settings)] == ["refused"]
+
+
+def test_people_are_learnt_by_what_was_agreed_to(
+    faces: Session, settings: Settings, people: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another session's folder forgets nobody, unless that is said; a service's does, if few."""
+    faces.learn(people / "Obama1.jpg", "Barack Obama")
+    others = settings.model_copy(update={"training_folder": "elsewhere"})
+    with facelabel.open(others) as session:
+        assert "learnt by training_folder training, as was agreed to" in caplog.text
+        assert session.learn(people / "Biden1.jpg", "Joe Biden").public_id.startswith("training/")
+        assert session.index() != []
+        assert [person.name for person in session.people()] == ["Barack Obama", "Joe Biden"]
+        assert session.index(by_settings=True) == []
+        assert session.people() == []
+        learnt = session.learn(people / "Hopper1.jpg", "Grace Hopper")
+        assert learnt.public_id.startswith("elsewhere/")
+    with opened(settings) as app:
+        assert app.label_policy.training == "elsewhere"
+    with opened(settings, serves=True) as app:
+        assert app.label_policy.training == "training"
+        actions.work_all(app)
+    assert [person.name for person in faces.people()] == ["Barack Obama", "Joe Biden"]
 
 
 def test_a_session_from_the_first_portrait_to_the_last(faces: Session, people: Path) -> None:

@@ -96,3 +96,65 @@ def test_other_commands_do_not_change_the_rules(
         said = facelabel(*command, "--confidence-threshold", "99", status=1)
         assert "`facelabel tag --confidence-threshold 99 --dry-run` says how many" in said
     assert named(facelabel) == pictures
+
+
+@pytest.fixture
+def people(facelabel: Program, data: Path, tmp_path: Path) -> list[str]:
+    """A dozen people known, more than may be forgotten unasked."""
+    labels = tmp_path / "labels.csv"
+    known = sorted((data / "portraits" / "gallery").iterdir())[:12]
+    labels.write_text("".join(f"{file},{file.stem}\n" for file in known))
+    facelabel("index", labels)
+    return names(facelabel)
+
+
+def names(facelabel: Program) -> list[str]:
+    """Who is known."""
+    return [person["name"] for person in facelabel.json("people")]
+
+
+FORGETTING = [("--training-folder", "elsewhere"), ("--face-label-tag-prefix", "who")]
+
+
+@pytest.mark.parametrize("flags", FORGETTING)
+def test_nobody_is_forgotten_without_being_told_before(
+    facelabel: Program, people: list[str], data: Path, flags: tuple[str, str]
+) -> None:
+    """As long as the pictures are there, by a flag or by a variable of one shell."""
+    portrait = max((data / "portraits" / "gallery").iterdir())
+    name, value = flags[0].removeprefix("--").replace("-", "_"), flags[1]
+    told = f"by {name} {value} ({flags[0]}) 12 of 12 portraits would be forgotten"
+    for command in (("index",), ("index", "--check"), ("reconcile",)):
+        said = facelabel(*command, *flags, status=1)
+        assert told in said
+        assert f"nothing was done: `facelabel {command[0]} {flags[0]} {value} --yes`" in said
+    for other in (("worker", "--once"), ("tag",), ("upload", portrait, "--now")):
+        said = facelabel(*other, *flags, status=1)
+        assert f"`facelabel index {flags[0]} {value} --dry-run` says who" in said
+    assert told in facelabel("index", *flags, "--dry-run")
+    assert names(facelabel) == people
+    facelabel.environment[f"FACELABEL_{name.upper()}"] = value
+    for command in (("worker", "--once"), ("tag",)):
+        assert f"as was agreed to, and not by {name} {value}" in facelabel(*command)
+    for command in (("index",), ("reconcile",)):
+        facelabel(*command, status=1)
+    assert "as was agreed to" in facelabel("doctor")
+    assert names(facelabel) == people
+
+
+def test_who_was_agreed_to_be_forgotten_is_learnt_again_when_that_is(
+    facelabel: Program, people: list[str]
+) -> None:
+    flags = FORGETTING[0]
+    said = facelabel("reconcile", *flags, "--yes")
+    (line,) = re.findall(r"to keep it, write `(.*?)` into", said)
+    assert names(facelabel) == []
+    facelabel("worker", "--once")  # by the settings, which say otherwise
+    assert names(facelabel) == []
+    assert "12 portraits would be learnt, of 12 new people" in facelabel("index", status=1)
+    (facelabel.folder / "facelabel.toml").write_text(f"{line}\n")
+    facelabel("index")
+    assert names(facelabel) == []
+    (facelabel.folder / "facelabel.toml").unlink()
+    facelabel("index", "--yes")
+    assert names(facelabel) == people

@@ -18,14 +18,9 @@ from tests.e2e.toll import Moment, Toll, toll
 from tests.photographs import PEOPLE
 from tests.waiting import until
 
-from facelabel.engine.models.manifest import builtin_packs
-from facelabel.engine.models.model_store import ModelStore
-from facelabel.errors import Unavailable
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-    from typing import NoReturn
 
     from botocore.client import BaseClient
     from tests.e2e.served import Served
@@ -53,16 +48,6 @@ class Bill:
         assert round(float(told[1]) * 1000 if told else 0) == paid
         self.lines.append(f"{paid:5} paid calls: {what}")
         return paid
-
-
-@pytest.fixture
-def recommended(model_cache: Path, missing: Callable[[str], NoReturn]) -> str:
-    """Name of the recommended pack, which is there."""
-    try:
-        ModelStore(model_cache).pull(builtin_packs()[PACK])
-    except Unavailable as error:
-        missing(str(error))
-    return PACK
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+from PIL import Image
 from tests.waiting import until
 
 from facelabel import actions
@@ -61,6 +64,41 @@ def test_faces_of_clients_stay_under_the_name_they_know(facelabel: Program, samp
         assert "Person_A" in external_ids(app)
         seen = actions.identify(app, (samples / "obama2.jpg").read_bytes())
         assert [face.name for face in seen.faces] == ["Person_A"]
+
+
+@pytest.fixture
+def loss(facelabel: Program, photos: Path) -> list[str]:
+    """A command that would lose a portrait, which was learnt when larger ones were taken."""
+    with Image.open(photos / "people" / "Obama1.jpg") as portrait:
+        portrait.resize((1200, 1200 * portrait.height // portrait.width)).save(
+            facelabel.folder / "large.jpg"
+        )
+    facelabel("upload", "large.jpg", "--label", "Obama", "--now")
+    return ["index", "--rebuild", "--max-image-megapixels", "1"]
+
+
+def test_what_a_rebuild_would_lose_is_said_once(facelabel: Program, loss: list[str]) -> None:
+    """By the command that asked for it, and not by a worker's log as well."""
+    said = facelabel.bare(*loss, status=1)
+    assert said.count("would lose 1 of the images learnt now (training/large, Obama") == 1
+    assert said.count("would lose") == 1
+    assert said.count("the old one stays") == 2  # why, and in the end that it was not done
+    assert said.splitlines()[-1] == "facelabel: the index was not rebuilt, the old one stays"
+    assert [person["name"] for person in facelabel.json("people")] == ["Obama"]
+
+
+def test_other_models_are_told_before_a_rebuild_takes_them(
+    facelabel: Program, recommended: str, photos: Path
+) -> None:
+    """By its settings, where those it was learnt with were asked for by a flag of one run."""
+    facelabel("upload", photos / "people" / "Obama1.jpg", "--label", "Obama", "--now")
+    said = facelabel("index", "--rebuild", "--pack", recommended)
+    assert re.search(rf"learnt with classic/\d+ until now; .* anew with {recommended}/\d+", said)
+    assert "until now" not in facelabel("index", "--rebuild", "--pack", recommended)
+    for flags in ([], ["--dry-run"]):
+        said = facelabel("index", "--rebuild", *flags)
+        told = rf"learnt with {recommended}/\d+ until now; .* anew with classic/\d+"
+        assert bool(re.search(told, said)) == (not flags)
 
 
 def test_a_rebuild_that_is_put_off_for_a_moment_is_tried_again(

@@ -65,6 +65,18 @@ def repair(bench: Bench, drift: Drift) -> None:
     assert not bench.ledger.faces_to_delete(bench.pipeline.gallery.collection())
 
 
+def test_rebuilt_twice_in_a_second_it_is_made_anew_twice(
+    bench: Bench, family: dict[str, str]
+) -> None:
+    assert family
+    names = []
+    for _ in range(2):
+        names.append(bench.reconciler.request_rebuild())
+        bench.work()
+        assert bench.ledger.collection() == names[-1]
+    assert len({*names}) == 2
+
+
 def test_what_is_enrolled_without_label_or_image_is_extra(
     bench: Bench, family: dict[str, str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from facelabel.adapters.clock import SystemClock
@@ -12,9 +13,10 @@ from facelabel.adapters.notifier import Notifier
 from facelabel.adapters.store.jobs import StoreInbox, StoreQueue
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql.database import Database
-from facelabel.bootstrap import data_folder
+from facelabel.bootstrap import data_folder, learning_in_force
 from facelabel.bootstrap.core import (
     Stores,
+    agreed_settings,
     has_amazons_sdk,
     label_policy,
     limits,
@@ -136,6 +138,11 @@ class App:
         return self.pipeline.label_policy
 
     @property
+    def asked(self) -> Pipeline:
+        """The way of a picture if people were learnt by the settings, and not as was agreed."""
+        return learning_in_force.asked(self.settings, self.pipeline)
+
+    @property
     def gallery(self) -> LiveGallery:
         """Everybody who can be named."""
         return self.pipeline.gallery
@@ -218,7 +225,7 @@ class App:
             for listener in self.rebuild_progress:
                 listener(done, total)
 
-        return self.reconciler.rebuild(job, progress)
+        return Reconciler.of(self.pipeline.agreed()).rebuild(job, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,23 +250,32 @@ def opened(
     settings: Settings,
     progress: Progress = lambda _name, _done, _total: None,
     notice: Notice = lambda _text: None,
+    *,
+    serves: bool = False,
 ) -> Iterator[App]:
     """Build the application and close it afterwards.
+
+    People are learnt by what was agreed to, whatever the settings say.
 
     Args:
         settings: read once by :func:`facelabel.settings.load`.
         progress: told about model files on their way: name, bytes so far, bytes in all.
         notice: told what a user should know, such as that another pack had to be taken.
+        serves: a service, which goes by settings that were changed.
 
     """
     data_folder.prepare(settings.data)
     engines = face_engines(settings, progress, notice)
     with ExitStack() as stack:
         if settings.table:
-            yield _on_aws(settings, engines)
+            build = partial(_on_aws, settings, engines)
         else:
             database = stack.enter_context(closing(Database(settings.store_url)))
-            yield _on_database(settings, database, engines, notice)
+            build = partial(_on_database, settings, database, engines, notice)
+        app = build()
+        if serves and learning_in_force.serve_by_settings(app.pipeline, app.asked):
+            app = build()
+        yield app
 
 
 @contextmanager
@@ -309,7 +325,8 @@ def _on_database(settings: Settings, database: Database, engines: Engines, notic
         unkept=database.unkept,
     )
     keys = KeyRing(settings.data / "keys.json")
-    remote = _remote(settings, queue, clock) if settings.on_cloudinary else None
+    learning = stores.ledger.gallery().learning
+    remote = _remote(settings, learning, queue, clock) if settings.on_cloudinary else None
     local = None if remote else _local(settings, database, queue, engines, keys)
 
     def on_create() -> None:
@@ -324,7 +341,8 @@ def _on_database(settings: Settings, database: Database, engines: Engines, notic
     meaning = "" if amazon else engines.meaning(live_model(stores.ledger, own.recognizer))
     pipeline = Pipeline(
         _either(local, remote).for_pipeline, _either(amazon, own).recognizer, stores.ledger, queue,
-        clock, label_policy(settings, meaning), amazon.paid_searches if amazon else None,
+        clock, label_policy(settings, meaning).learnt_by(learning),
+        amazon.paid_searches if amazon else None,
     )  # fmt: skip
     return App(
         settings, stores, pipeline, engines, _notifier(settings, clock),
@@ -343,10 +361,11 @@ def _on_aws(settings: Settings, engines: Engines) -> App:
 
     clock = SystemClock()
     stores = on_aws(settings, clock)
-    remote, amazon = _remote(settings, stores.queue, clock), _amazon(settings, engines)
+    learning = stores.ledger.gallery().learning
+    remote, amazon = _remote(settings, learning, stores.queue, clock), _amazon(settings, engines)
     pipeline = Pipeline(
         remote.for_pipeline, amazon.recognizer, stores.ledger, stores.queue, clock,
-        label_policy(settings), amazon.paid_searches,
+        label_policy(settings).learnt_by(learning), amazon.paid_searches,
     )  # fmt: skip
     return App(
         settings, stores, pipeline, engines, _notifier(settings, clock),
@@ -383,10 +402,10 @@ def _why_local(settings: Settings, own: LocalFaces, stores: Stores) -> str | Non
     return f"{although} no AWS credentials were found (`aws configure`)"
 
 
-def _remote(settings: Settings, queue: Queue, clock: SystemClock) -> Remote:
+def _remote(settings: Settings, learning: str | None, queue: Queue, clock: SystemClock) -> Remote:
     from facelabel.bootstrap.remote import build  # noqa: PLC0415 - the SDK, where it is needed
 
-    return build(settings, queue, clock)
+    return build(agreed_settings(settings, learning), queue, clock)
 
 
 def _local(

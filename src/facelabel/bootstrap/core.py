@@ -54,6 +54,7 @@ def label_policy(settings: Settings, calibration: str = "") -> LabelPolicy:
         prefix=settings.face_label_tag_prefix,
         label_field=settings.label_field,
         collection=settings.rekognition_collection,
+        folder_mode=settings.folder_mode if settings.on_cloudinary else "",
         rules=naming.Rules(
             settings.confidence_threshold,
             settings.margin,
@@ -67,6 +68,12 @@ def label_policy(settings: Settings, calibration: str = "") -> LabelPolicy:
             context=settings.people_context if "context" in targets else "",
         ),
     )
+
+
+def agreed_settings(settings: Settings, learning: str | None) -> Settings:
+    """The same with folders of an account read as was agreed to, where something was."""
+    mode = label_policy(settings).learnt_by(learning).folder_mode
+    return settings.model_copy(update={"folder_mode": mode}) if mode else settings
 
 
 #: The settings by which names are decided.

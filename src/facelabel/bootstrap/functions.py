@@ -86,7 +86,7 @@ def app() -> App:
 
     settings = _settings()
     _lasting(settings.store_url)
-    app = ExitStack().enter_context(opened(settings))
+    app = ExitStack().enter_context(opened(settings, serves=True))
     rules_in_force.serve_by_settings(app.pipeline)
     return app
 
@@ -117,21 +117,30 @@ class WorkerApp:
 def worker_app() -> WorkerApp:
     """What the worker needs."""
     from facelabel.adapters.aws.clients import new_session  # noqa: PLC0415 - same
-    from facelabel.bootstrap import amazon, remote, rules_in_force  # noqa: PLC0415 - same
-    from facelabel.bootstrap.core import label_policy  # noqa: PLC0415 - same
+    from facelabel.bootstrap import (  # noqa: PLC0415 - same
+        amazon,
+        learning_in_force,
+        remote,
+        rules_in_force,
+    )
+    from facelabel.bootstrap.core import agreed_settings, label_policy  # noqa: PLC0415 - same
     from facelabel.recognition.pipeline import Pipeline  # noqa: PLC0415 - same
     from facelabel.recognition.worker import Worker, handlers, one_at_a_time  # noqa: PLC0415 - same
 
     settings, clock = _settings(), SystemClock()
     session = new_session()
     stores = amazon.stores(settings, clock, session)
-    pictures = remote.build(settings, stores.queue, clock).for_pipeline
+    learning = stores.ledger.gallery().learning
+    account = remote.build(agreed_settings(settings, learning), stores.queue, clock)
     faces = amazon.build(settings, None, session)
     ledger, queue = stores.ledger, stores.queue
     way = Pipeline(
-        pictures, faces.recognizer, ledger, queue, clock, label_policy(settings),
-        faces.paid_searches,
+        account.for_pipeline, faces.recognizer, ledger, queue, clock,
+        label_policy(settings).learnt_by(learning), faces.paid_searches,
     )  # fmt: skip
+    wanted = learning_in_force.asked(settings, way)
+    if learning_in_force.serve_by_settings(way, wanted):
+        way = wanted
     rules_in_force.serve_by_settings(way)
     every = one_at_a_time(handlers(way), stores.hold)
     return WorkerApp(Worker(queue, every, clock, heartbeat=settings.lease / 3), queue)

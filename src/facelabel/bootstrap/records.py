@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from facelabel.adapters.clock import SystemClock
 from facelabel.adapters.store import known
-from facelabel.bootstrap import data_folder
+from facelabel.bootstrap import core, data_folder
 from facelabel.media.ports import Directory
 from facelabel.settings import given
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from facelabel.adapters.store.sql.database import Database
+    from facelabel.core.label_policy import LabelPolicy
     from facelabel.core.model import Asset
     from facelabel.recognition.ports import Ledger, Queue
     from facelabel.settings import Settings
@@ -51,12 +52,18 @@ class Records:
         """Whether the pictures are in an account on Cloudinary, which is asked over the network."""
         return self.database is None or self.settings.on_cloudinary
 
+    @property
+    def label_policy(self) -> LabelPolicy:
+        """Which pictures teach and which are searched, as was agreed to."""
+        return core.label_policy(self.settings).learnt_by(self.ledger.gallery().learning)
+
     def library(self) -> Pictures:
         """The pictures; an account's SDK is loaded, where that is what has them."""
         if self.database is None or self.settings.on_cloudinary:
             from facelabel.bootstrap import remote  # noqa: PLC0415 - Cloudinary's SDK
 
-            return remote.build(self.settings, self.queue, SystemClock()).library
+            settings = core.agreed_settings(self.settings, self.ledger.gallery().learning)
+            return remote.build(settings, self.queue, SystemClock()).library
         from facelabel.bootstrap import local  # noqa: PLC0415 - most of the store
 
         return local.kept(self.settings, self.database)

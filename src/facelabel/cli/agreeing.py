@@ -1,29 +1,164 @@
-"""By what names are decided: said before anything is, and asked by `tag` alone.
+"""By what names are decided and people learnt: said before anything is, and asked.
 
-Other commands go by the rules in force, whatever their settings say.
+`tag` asks by what names are decided, `index` and `reconcile` by what people are learnt. Other
+commands go by what is in force, whatever their settings say.
 """
 
 from __future__ import annotations
 
+import shlex
 import sys
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from facelabel import actions
 from facelabel import settings as configuration
-from facelabel.bootstrap import core, rules_in_force
+from facelabel.bootstrap import core, learning_in_force, rules_in_force
+from facelabel.bootstrap.app import live_model
 from facelabel.cli import parameters, report, terminal
+from facelabel.cli.framework import confirm
 from facelabel.core.counting import counted
 from facelabel.errors import Rejected
-from facelabel.recognition import name_changes
+from facelabel.recognition import learning_changes, name_changes
 from facelabel.settings import given
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.rules_in_force import OtherRules
     from facelabel.core.label_policy import LabelPolicy
+    from facelabel.recognition.learning_changes import LearningChanges
     from facelabel.recognition.name_changes import NameChanges
+    from facelabel.settings import Settings
+
+
+@contextmanager
+def application(
+    settings: Settings, *, asks: bool = False, yes: bool = False, dry_run: bool = False
+) -> Iterator[App]:
+    """The application for a command that works, which learns by what is in force.
+
+    Says so where its settings ask for something else. Raises Rejected where flags of the command
+    itself do, and where nobody could be asked or said no.
+
+    Args:
+        settings: the command's.
+        asks: whether people are learnt by these from now on, if that is wanted …
+        yes: … which needs no question …
+        dry_run: … or is only told.
+
+    """
+    with ExitStack() as stack:
+        app = stack.enter_context(terminal.application(settings))
+        if _learns_otherwise(app, asks=asks, yes=yes, dry_run=dry_run):
+            stack.close()
+            app = stack.enter_context(terminal.application(settings))
+        yield app
+
+
+def _learns_otherwise(app: App, *, asks: bool, yes: bool, dry_run: bool) -> bool:
+    """Whether people are learnt by something else from now on."""
+    wanted = app.asked
+    policy, configured = wanted.label_policy, _learning_configured(app)
+    learning_in_force.begin(app.pipeline, policy, configured)
+    now = app.pipeline.agreed()
+    others = learning_in_force.others(now, policy)
+    if others is None:
+        learning_in_force.settle(now, policy, configured)
+        return False
+    if not asks and actions.enrolments(app):  # whom it would concern is not looked for
+        _keep_learning(others)
+        return False
+    with terminal.bar("comparing labels"):
+        changes = learning_changes.between(now, wanted)
+    if changes and not asks:
+        _keep_learning(others)
+        return False
+    if changes:
+        terminal.remark(_told_of_learning(others, changes), style="yellow")
+        if not (yes or dry_run):
+            _ask_to_learn(others)
+        if not dry_run:
+            _tell_how_to_keep(
+                policy.learning_settings, configured.learning_settings, "`facelabel index`"
+            )
+    if not dry_run:
+        learning_in_force.agree(now, policy, configured, changes)
+    return not dry_run
+
+
+def _keep_learning(others: OtherRules) -> None:
+    """Say that people are learnt by what is in force; Rejected where flags ask for another.
+
+    A flag that says where names go may name a field that labels, too: that it goes on as before.
+    """
+    flags = _flags(others)
+    if flags and [one.name for one in others.settings] != ["people_field"]:
+        raise Rejected(
+            f"people are learnt by {others.now}, and this command does not change that:"
+            f" `facelabel index {flags} --dry-run` says who would be forgotten"
+        )
+    terminal.remark(
+        f"people are learnt by {others.now}, as was agreed to, and not by {_asked(others)}:"
+        " `facelabel index` changes that"
+    )
+
+
+def _told_of_learning(others: OtherRules, changes: LearningChanges) -> str:
+    """Who would be forgotten and learnt, in a sentence."""
+    forgotten, learnt = len(changes.forgotten), len(changes.learnt)
+    told = f"people were learnt by {others.now} until now; by {_asked(others)}"
+    if forgotten:
+        people = counted(changes.people_forgotten, "person", "people")
+        told += (
+            f" {forgotten:,} of {counted(len(changes.known), 'portrait')} would be forgotten,"
+            f" though still in the library, and {people} with them;"
+        )
+    if learnt:
+        people = counted(changes.people_learnt, "new person", "new people")
+        told += f" {counted(learnt, 'portrait')} would be learnt, of {people}"
+    return told.rstrip(";")
+
+
+def _ask_to_learn(others: OtherRules) -> None:
+    """Go on where it is wanted; Rejected where nobody is there to be asked."""
+    if terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr):
+        confirm("Learn by that from now on?")
+        return
+    name = click.get_current_context().info_name
+    command = " ".join(filter(None, ("facelabel", name, _flags(others), "--yes")))
+    raise Rejected(f"nothing was done: `{command}` has it so")
+
+
+def _learning_configured(app: App) -> LabelPolicy:
+    """What settings say of learning without this command's flags, which are for one run."""
+    flags = parameters.flags()
+    policy = app.asked.label_policy
+    names = {*policy.learning_settings, "names_to"}
+    kept = {name: value for name, value in flags.items() if name not in names}
+    return policy if kept == flags else core.label_policy(configuration.load(kept))
+
+
+def agree_to_model(app: App, model: str, *, yes: bool) -> None:
+    """Say that a rebuild changes the models that people are learnt with; ask, if somebody is there.
+
+    click.Abort where that is not wanted. ``yes``: it is.
+    """
+    now = live_model(app.ledger, app.recognizer)
+    if now in {None, model}:
+        return
+    pack = given.settings(parameters.flags()).get("pack")
+    said = f"pack, {pack.source}" if pack else "pack, default"
+    terminal.remark(
+        f"people were learnt with {now} until now; they are learnt anew with {model} (setting"
+        f" {said}), whose similarities are others",
+        style="yellow",
+    )
+    if not yes and terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr):
+        confirm("Go on with these models?")
 
 
 def keep_to_rules(app: App) -> None:
@@ -63,7 +198,7 @@ def agreed(app: App, *, yes: bool) -> bool:
     others = rules_in_force.others(app.pipeline)
     if others is None:
         rules_in_force.settle(app.pipeline, configured)
-        _tell_how_to_keep(app, configured)
+        _tell_how_to_keep_rules(app, configured)
         return True
     changes = _changes(app)
     if changes:
@@ -71,7 +206,7 @@ def agreed(app: App, *, yes: bool) -> bool:
         report.print_costs(actions.costs(app, pictures=changes.unknown) if changes.unknown else ())
         if not (yes or _is_wanted(others)):
             return False
-    _tell_how_to_keep(app, configured)
+    _tell_how_to_keep_rules(app, configured)
     with terminal.bar("deciding again") as advance:
         actions.decide_by_settings(app, configured, lambda turns: advance(turns, None))
     return True
@@ -132,8 +267,11 @@ def _is_wanted(others: OtherRules) -> bool:
 def _flags(others: OtherRules) -> str:
     """Flags of this command that ask for other rules, as they are written."""
     flags = parameters.flags()
-    parts = [f"{configuration.flag(one.name)} {one.asked or repr('')}" for one in others.settings
-             if one.name in flags]  # fmt: skip
+    asked = {one.name: one.asked for one in others.settings}
+    if "people_field" in asked and "names_to" in flags:  # which has a field of its own
+        asked.setdefault("names_to", str(flags["names_to"]))
+    parts = [f"{configuration.flag(name)} {shlex.quote(value)}" for name, value in asked.items()
+             if name in flags]  # fmt: skip
     return " ".join(parts)
 
 
@@ -146,12 +284,16 @@ def _configured(app: App) -> LabelPolicy:
     return core.label_policy(configuration.load(kept), app.label_policy.rules.calibration)
 
 
-def _tell_how_to_keep(app: App, configured: LabelPolicy) -> None:
-    """Of flags that say something else than the settings: how these could say it."""
+def _tell_how_to_keep_rules(app: App, configured: LabelPolicy) -> None:
     asked, said = core.rule_settings(app.label_policy), core.rule_settings(configured)
+    _tell_how_to_keep(asked, said, "`facelabel tag`")
+
+
+def _tell_how_to_keep(asked: Mapping[str, str], said: Mapping[str, str], asking: str) -> None:
+    """Of flags that say something else than the settings: how these could say it."""
     for name in asked:
         if asked[name] != said[name]:
             terminal.remark(
-                f"the settings still say {name} {said[name] or 'not set'}, and `facelabel tag`"
-                f" without the flag will ask; to keep it, {given.keeping(name, asked[name])}"
+                f"the settings still say {name} {said[name] or 'not set'}, and {asking} without the"
+                f" flag will ask; to keep it, {given.keeping(name, asked[name])}"
             )

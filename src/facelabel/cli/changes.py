@@ -10,7 +10,6 @@ from facelabel import actions, people
 from facelabel.cli import agreeing, completion, nothing, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, argument, confirm, finish
-from facelabel.cli.terminal import application
 from facelabel.core.counting import counted
 from facelabel.core.jobs import JobKind, OutcomeKind
 from facelabel.errors import Rejected, Unavailable
@@ -50,7 +49,7 @@ def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
 
     A label on a portrait is learnt at once.
     """
-    with application(settings) as app:
+    with agreeing.application(settings) as app:
         before, policy = actions.find(app, ident), app.label_policy
         asset = actions.add_tags(app, ident, tags)
         if _concerns(app, asset, added=set(asset.tags) - set(before.tags)):
@@ -72,7 +71,7 @@ def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     A name that we wrote and you remove is never written to that picture again. What a removed
     label taught is forgotten at once.
     """
-    with application(settings) as app:
+    with agreeing.application(settings) as app:
         before = actions.find(app, ident)
         asset, missing = actions.remove_tags(app, ident, tags)
         for said in missing:
@@ -149,7 +148,7 @@ def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
 
     What was learnt from them, or written on them, follows at once; new ones are for a worker.
     """
-    with application(settings) as app:
+    with agreeing.application(settings) as app:
         moved: list[dict[str, str]] = []
         late = False
         terminal.answer(moved)
@@ -170,7 +169,7 @@ def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
 @click.pass_obj
 def rename(settings: Settings, ident: str, public_id: str) -> None:
     """Give a picture another public_id."""
-    with application(settings) as app:
+    with agreeing.application(settings) as app:
         asset, late = app.library.rename(actions.find(app, ident).asset_id, public_id), False
         if _is_on_record(app, asset):
             asset, late = _decided(app, asset)
@@ -185,7 +184,7 @@ def rename(settings: Settings, ident: str, public_id: str) -> None:
 @click.pass_obj
 def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
     """Delete pictures. What was learnt from them is forgotten at once."""
-    with application(settings) as app:
+    with agreeing.application(settings) as app:
         assets = list({a.asset_id: a for a in (actions.find(app, i) for i in idents)}.values())
         agreeing.keep_to_rules(app)
         if not yes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
-from facelabel.bootstrap import data_folder, rules_in_force
+from facelabel.bootstrap import data_folder, learning_in_force, rules_in_force
 from facelabel.bootstrap.connecting import Connector, looks_like_ours
 from facelabel.cli import report, terminal
 from facelabel.cli.framework import EXIT_REJECTED, Command
@@ -363,7 +363,11 @@ def _index(app: App) -> Finding:
 
 
 def _rules(app: App) -> Iterator[Finding]:
-    """Whether names are decided by what the settings say."""
+    """Whether names are decided and people learnt by what the settings say."""
+    if learning := learning_in_force.others(app.pipeline, app.asked.label_policy):
+        says = f"people are learnt by {learning.now}, as was agreed to, not by {learning.asked}"
+        advice = "`facelabel index --dry-run` says who would be forgotten"
+        yield Finding("learning", good=True, says=says, advice=advice)
     if others := rules_in_force.others(app.pipeline):
         says = f"names are decided by {others.now}, as was agreed to, not by {others.asked}"
         advice = "`facelabel tag --dry-run` says how many names would change"

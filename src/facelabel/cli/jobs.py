@@ -46,15 +46,16 @@ def worker(settings: Settings, *, once: bool) -> None:
 
     Several workers may run at once. Ctrl-C ends it after the picture in hand.
     """
-    with application(settings) as app:
-        if once:
+    if once:
+        with agreeing.application(settings) as app:
             agreeing.keep_to_rules(app)
             with tallying.working(app, "working") as tally:
                 tallying.drain(app, tally)
             terminal.say(tallying.summary(app, tally))
             terminal.answer(tally.result())
-            finish(refused=tally.refused, waiting=tally.waiting)
-            return
+        finish(refused=tally.refused, waiting=tally.waiting)
+        return
+    with application(settings, serves=True) as app:
         stop = threading.Event()
         os.umask(PRIVATE_UMASK)
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
-from facelabel.bootstrap import core
 from facelabel.cli import agreeing, completion, nothing, report, tables, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.changes import id_argument
@@ -86,13 +85,13 @@ def upload(
     by `facelabel worker`, or at once with --now. Folders are walked through; folders inside them
     are made in the library, too.
     """
-    label_policy = core.label_policy(settings)
-    label_policy.check_tags(tags)
-    place, wanted = _place(label_policy, folder, label), [*tags]
-    if label is not None:
-        prefix = settings.face_label_tag_prefix
-        wanted.append(names.label(label.removeprefix(f"{prefix}:"), prefix))
-    with application(settings) as app:
+    with agreeing.application(settings) as app:
+        label_policy = app.label_policy
+        label_policy.check_tags(tags)
+        place, wanted = _place(label_policy, folder, label), [*tags]
+        if label is not None:
+            prefix = label_policy.prefix
+            wanted.append(names.label(label.removeprefix(f"{prefix}:"), prefix))
         if now:
             agreeing.keep_to_rules(app)
         walk = Walk()

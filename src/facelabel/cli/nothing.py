@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from facelabel import absence, actions
-from facelabel.bootstrap import core
 from facelabel.cli import terminal
 from facelabel.core import nearest
 from facelabel.core.counting import counted
@@ -74,7 +73,7 @@ def learnt(app: App) -> str:
 
 def listed(kept: Records, folder: str, people: Collection[str]) -> str:
     """Why no picture is listed; NotFound where there is no such folder."""
-    label_policy = core.label_policy(kept.settings)
+    label_policy = kept.label_policy
     absence.check_folder(kept.library(), folder, label_policy)
     if people:
         known = list(actions.portraits_by_person(kept))

@@ -136,7 +136,7 @@ def forget(
     every picture; then it is tried whether the person is still recognised. Stopped in the middle,
     the same command goes on.
     """
-    with terminal.application(settings) as app:
+    with agreeing.application(settings, dry_run=dry_run) as app:
         found = known_people.traces(app, name)
         _print_plan(found, keep=keep_portraits)
         if dry_run:

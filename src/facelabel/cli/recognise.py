@@ -56,6 +56,10 @@ _LEARNT = frozenset({OutcomeKind.LEARNT, OutcomeKind.UNCHANGED})
     "--rebuild", is_flag=True, help="Learn everybody anew beside what is learnt, then switch."
 )
 @click.option("--force", is_flag=True, help="With --rebuild: switch even if faces are lost by it.")
+@click.option(
+    "--yes", is_flag=True,
+    help="Learn by other folders, labels or models than until now without asking.",
+)  # fmt: skip
 @click.option("--spaces", is_flag=True, help="Read _ in the names of folders as a space.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.pass_obj
@@ -66,6 +70,7 @@ def index(
     check: bool,
     rebuild: bool,
     force: bool,
+    yes: bool,
     spaces: bool,
     dry_run: bool,
 ) -> None:
@@ -74,6 +79,9 @@ def index(
     PATH is a folder with one folder per person, or with files and a labels.csv (lines of
     url-or-path,label), or a labels.csv. The portraits are uploaded to the training folder and
     learnt; doing it again changes nothing. Without PATH the training folder is brought in line.
+
+    Where the settings say of other pictures that they teach than until now, it says how many would
+    be forgotten and learnt, and asks.
     """
     if (path is not None) + check + rebuild > 1:
         raise click.UsageError("give one of PATH, --check and --rebuild")
@@ -81,11 +89,11 @@ def index(
         raise click.UsageError("--force goes with --rebuild")
     if spaces and path is None:
         raise click.UsageError("--spaces goes with PATH")
-    with application(settings) as app:
+    with agreeing.application(settings, asks=True, yes=yes, dry_run=dry_run) as app:
         if not dry_run:
             agreeing.keep_to_rules(app)
         if rebuild:
-            _rebuild(app, force=force, dry_run=dry_run)
+            _rebuild(app, force=force, yes=yes, dry_run=dry_run)
         elif path:
             walk = Walk()
             with nothing.explained(path, app.label_policy):
@@ -241,10 +249,11 @@ def _print_drift(drift: Drift, why_nobody: str) -> None:
         terminal.complain(f"the same picture is labelled {who}")
 
 
-def _rebuild(app: App, *, force: bool, dry_run: bool) -> None:
+def _rebuild(app: App, *, force: bool, yes: bool, dry_run: bool) -> None:
+    model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
+    agreeing.agree_to_model(app, model, yes=yes or dry_run)
     if dry_run:
         count = len(actions.labelled(app, app.label_policy.training))
-        model = "Amazon Rekognition" if app.amazon else app.engines.default_pack().model
         terminal.say(f"{counted(count, 'portrait')} would be learnt anew with {model}")
         loss = app.reconciler.strangers(model)
         terminal.answer({"portraits": count, "model": model, "faces_of_others": loss})
@@ -381,7 +390,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool, y
     left is done by the next run, or by `facelabel worker`. With Rekognition, which is paid by
     the call, people learnt later are found on older pictures with --again only.
     """
-    with application(settings) as app:
+    with agreeing.application(settings, dry_run=dry_run) as app:
         place = folder.strip("/") if folder else app.label_policy.recognition
         if dry_run:
             _plan_search(app, place, again=again)

@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
 
     with server.bind(settings) as listener:
         bound = settings.model_copy(update={"port": listener.getsockname()[1]})
-        with application(bound) as app:
+        with application(bound, serves=True) as app:
             _greet(app)
             server.serve(app, listener)
 

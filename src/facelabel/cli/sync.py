@@ -30,14 +30,20 @@ if TYPE_CHECKING:
 @click.command(cls=Command, streams=True, examples=["reconcile --dry-run", "reconcile --force"])
 @click.option("--dry-run", is_flag=True, help="Only say what was missed.")
 @click.option("--force", is_flag=True, help="Also forget pictures when many are gone at once.")
+@click.option(
+    "--yes", is_flag=True, help="Learn by other folders or labels than until now without asking."
+)
 @click.pass_obj
-def reconcile(settings: Settings, *, dry_run: bool, force: bool) -> None:
+def reconcile(settings: Settings, *, dry_run: bool, force: bool, yes: bool) -> None:
     """Find what no notification told of, and look at it.
 
     Lists the training and the recognition folder and compares every picture with what is on
     record. `facelabel serve` does it when it starts and every reconcile_hours.
+
+    Where the settings say of other pictures that they teach than until now, it says how many would
+    be forgotten and learnt, and asks.
     """
-    with application(settings) as app:
+    with agreeing.application(settings, asks=True, yes=yes, dry_run=dry_run) as app:
         if not dry_run:
             agreeing.keep_to_rules(app)
         with bar("comparing") as advance:

@@ -302,8 +302,11 @@ def _print(stream: IO[str] | None, text: str) -> None:
 
 
 @contextmanager
-def application(settings: Settings) -> Iterator[App]:
-    """The application, with bars for models on their way and notices on standard error."""
+def application(settings: Settings, *, serves: bool = False) -> Iterator[App]:
+    """The application, with bars for models on their way and notices on standard error.
+
+    ``serves``: as for :func:`facelabel.bootstrap.app.opened`.
+    """
     bars: Progress | None = None
     tasks = dict[str, Any]()
 
@@ -326,7 +329,7 @@ def application(settings: Settings) -> Iterator[App]:
     with contextlib.ExitStack() as stack:
         stack.callback(lambda: bars.stop() if bars else None)
         with _advised(settings):
-            app = stack.enter_context(opened(settings, progress, warn))
+            app = stack.enter_context(opened(settings, progress, warn, serves=serves))
         gc.enable()  # see __main__
         try:
             yield app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -83,15 +84,20 @@ class LabelPolicy:
     label_field: str = ""
     #: Name the live collection gets when there is none yet.
     collection: str = "cld-rekog"
+    #: Whether folders are part of public_ids, as it is set; "" where the library knows it.
+    folder_mode: str = ""
     rules: naming.Rules = field(default_factory=naming.Rules)
     targets: NameTargets = field(default_factory=NameTargets)
     #: Tells searches decided under other rules, or for other places, apart.
     fingerprint: str = field(init=False, repr=False, compare=False)
+    #: By which folders and labels people are learnt: the settings for it, as JSON.
+    learning: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Take the fingerprint once; it is compared for every picture."""
         rules, targets = self.rules.fingerprint, self.targets.fingerprint
         object.__setattr__(self, "fingerprint", f"{rules};{targets}" if targets else rules)
+        object.__setattr__(self, "learning", json.dumps(self.learning_settings))
 
     def is_training(self, asset: Asset) -> bool:
         """Whether the asset is a training image; where folders nest, the inner one decides."""
@@ -161,6 +167,36 @@ class LabelPolicy:
             targets=NameTargets.read(targets),
         )
 
+    @property
+    def learning_settings(self) -> dict[str, str]:
+        """The settings that say which pictures teach whom."""
+        return {
+            "training_folder": self.training,
+            "face_recognition_folder": self.recognition,
+            "face_label_tag_prefix": self.prefix,
+            "people_field": self.label_field,
+            "folder_mode": self.folder_mode,
+        }
+
+    def learnt_by(self, learning: str | None) -> LabelPolicy:
+        """The same with people learnt by what is said there; None: by our own folders and labels.
+
+        Which pictures are searched stays as it is here, unless that would change which ones teach.
+        """
+        if learning is None or learning == self.learning:
+            return self
+        said = json.loads(learning)
+        training, theirs = said["training_folder"], said["face_recognition_folder"]
+        is_cut_out = any(_is_below(folder, training) for folder in (theirs, self.recognition))
+        return replace(
+            self,
+            training=training,
+            recognition=theirs if is_cut_out else self.recognition,
+            prefix=said["face_label_tag_prefix"],
+            label_field=said["people_field"],
+            folder_mode=said["folder_mode"],
+        )
+
     def same_targets(self, fingerprint: str) -> bool:
         """Whether a search of that fingerprint put its names where we do."""
         return fingerprint.partition(";")[2] == self.targets.fingerprint
@@ -168,6 +204,12 @@ class LabelPolicy:
     @staticmethod
     def _inner(one: str, other: str) -> bool:
         return len(one.strip("/")) > len(other.strip("/"))
+
+
+def _is_below(folder: str, root: str) -> bool:
+    """Whether a folder is inside another: then what it holds is searched, and teaches nobody."""
+    folder, root = folder.strip("/"), root.strip("/")
+    return folder != root and (not root or folder.startswith(f"{root}/"))
 
 
 def undecided(fingerprint: str) -> str:

@@ -350,6 +350,11 @@ class GalleryState:
     rules: str | None = None
     #: The same as the settings asked for it when that was said, without what was meant for one run.
     configured: str | None = None
+    #: By what people are learnt, whatever a process has in its settings: folders and labels. None
+    #: while nobody said so: then by its settings.
+    learning: str | None = None
+    #: The same as the settings asked for it when that was said.
+    learning_configured: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

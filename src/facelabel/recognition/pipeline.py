@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from facelabel.core.clock import Clock
     from facelabel.core.jobs import Job
     from facelabel.core.label_policy import LabelPolicy
-    from facelabel.core.model import Asset, OnRecord, SearchRecord
+    from facelabel.core.model import Asset, GalleryState, OnRecord, SearchRecord
     from facelabel.media.ports import Library
     from facelabel.recognition.live_gallery import PaidSearchPolicy
     from facelabel.recognition.ports import Ledger, Queue, Recognizer
@@ -70,20 +70,32 @@ class Pipeline:
             library, recognizer, ledger, queue, self.clock, policy, self.gallery, paid,
         ))  # fmt: skip
 
+    def agreed(self, state: GalleryState | None = None) -> Pipeline:
+        """The same, learning by the folders and labels that were agreed to, or by its settings'.
+
+        ``state``: the gallery's, where it is known.
+        """
+        policy = self.label_policy.learnt_by((state or self.ledger.gallery()).learning)
+        return self if policy == self.label_policy else replace(self, label_policy=policy)
+
     def examine(self, job: Job) -> Outcome:
         """Bring one asset to what it should be; Rejected is also written on the image."""
         asset = self.library.asset(job.key)
         if asset is None:
             return self._gone(job.key)
         record = self.ledger.about(job.key)
+        return self.agreed(record.gallery).bring(asset, record)
+
+    def bring(self, asset: Asset, record: OnRecord) -> Outcome:
+        """The same of an asset as it was read, and of what was on record of it just after that."""
         try:
             with self.gallery.expected(record.gallery.collection):
                 trains = self.label_policy.is_training(asset)
                 outcome = self._learn(asset, record) if trains else self._look(asset, record)
             show_refusal(self.library, asset, None)
         except Rejected as rejection:
-            if self.library.asset(job.key) is None:  # deleted while we worked
-                return self._gone(job.key)
+            if self.library.asset(asset.asset_id) is None:  # deleted while we worked
+                return self._gone(asset.asset_id)
             show_refusal(self.library, asset, rejection)
             self.gallery.schedule_sweep()
             rejection.about = asset.public_id

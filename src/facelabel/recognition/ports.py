@@ -141,6 +141,12 @@ class Enrolments(Protocol):
         stays known. ``configured``: what the settings ask for, which may be something else.
         """
 
+    def learn_by(self, learning: str, configured: str) -> None:
+        """Have people learnt by these folders and labels from now on, whoever learns: one step.
+
+        ``configured``: what the settings ask for, which may be something else.
+        """
+
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
 

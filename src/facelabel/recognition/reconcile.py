@@ -147,7 +147,7 @@ class Reconciler:
         with self.gallery.expected(live):
             faces = list(self.recognizer.faces(live)) if live else []
         missing, refused, wanted = [], [], set()
-        for asset, person, reason in self._labelled():
+        for asset, person, reason in self.labelled():
             wanted.add(asset.asset_id)
             current = enrolled.get(asset.asset_id)
             if reason:
@@ -277,8 +277,10 @@ class Reconciler:
 
         With ``force`` it switches even if people are lost by it.
         """
-        stamp = datetime.fromtimestamp(self.clock.now(), UTC)
-        collection = f"{self.label_policy.collection}-{stamp:%Y%m%d%H%M%S}"
+        live, base = self.ledger.collection(), self.label_policy.collection
+        # The live one may have been made this very second.
+        names = (f"{base}-{_stamp(self.clock.now() + late)}" for late in range(2))
+        collection = next(name for name in names if name != live)
         payload: Json = {"collection": collection, "force": force}
         # Made here, because the worker that fills it may have other face models in its settings.
         self.recognizer.create(collection)
@@ -330,7 +332,7 @@ class Reconciler:
         live = self.ledger.collection()
         return self._strangers(live, model) if live else 0
 
-    def _labelled(self) -> Iterator[tuple[Asset, str, str]]:
+    def labelled(self) -> Iterator[tuple[Asset, str, str]]:
         """Each labelled training image with the person, or the reason why it names none."""
         label_policy = self.label_policy
         for asset in self.library.assets(label_policy.training):
@@ -375,7 +377,7 @@ class Reconciler:
         self.recognizer.create(new)
         end = self.clock.now() + TURN_SECONDS
         built = {line.asset_id: line for line in self.ledger.enrolments(new)}
-        labelled = [(asset, person) for asset, person, _ in self._labelled() if person]
+        labelled = [(asset, person) for asset, person, _ in self.labelled() if person]
         work = [pair for pair in labelled if pair[0].asset_id not in refused]
         for number, (asset, person) in enumerate(work):
             if progress:
@@ -398,7 +400,7 @@ class Reconciler:
         lines = list(self.ledger.enrolments(new))
         faces = {face.face_id for face in self.recognizer.faces(new)}
         arrived = {line.asset_id for line in lines if line.face_id in faces}
-        wanted = {asset.asset_id for asset, person, _ in self._labelled() if person}
+        wanted = {asset.asset_id for asset, person, _ in self.labelled() if person}
         before = self.ledger.enrolments(live)
         lost = sorted(
             f"{line.public_id}, {line.person}: {refused.get(line.asset_id, 'it was not learnt')}"
@@ -445,6 +447,10 @@ class Reconciler:
             queue.enqueue(JobKind.ASSET, line.asset_id)
         self.repair(self.check())
         self.gallery.schedule_sweep()
+
+
+def _stamp(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y%m%d%H%M%S}"
 
 
 def _check_vanished(vanished: int, known: int) -> None:

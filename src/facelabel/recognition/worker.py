@@ -12,7 +12,7 @@ import threading
 import traceback
 import weakref
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -43,17 +43,21 @@ REASONS = 10
 
 
 def handlers(pipeline: Pipeline) -> dict[JobKind, Handler]:
-    """What is done for every kind of job about pictures."""
-    reconciler = Reconciler.of(pipeline)
+    """What is done for every kind of job about pictures, by what is agreed to when it is done."""
     changes = Notices(pipeline.library, pipeline.ledger, pipeline.queue, pipeline.label_policy)
+
+    def tags(job: Job) -> Outcome:
+        """Which labels count may have been agreed to meanwhile."""
+        return replace(changes, label_policy=pipeline.agreed().label_policy).tags(job)
+
     return {
         JobKind.ASSET: pipeline.examine,
         JobKind.SWEEP: pipeline.sweep,
-        JobKind.TAGS: changes.tags,
+        JobKind.TAGS: tags,
         JobKind.FIND: changes.find,
         JobKind.FOLDER: changes.folder,
-        JobKind.REBUILD: reconciler.rebuild,
-        JobKind.RECONCILE: reconciler.reconcile,
+        JobKind.REBUILD: lambda job: Reconciler.of(pipeline.agreed()).rebuild(job),
+        JobKind.RECONCILE: lambda job: Reconciler.of(pipeline.agreed()).reconcile(job),
     }
 
 

@@ -24,7 +24,8 @@ class _Enrolments:
         self._live: str | None = None
         self._generation = 0
         self._weighs_strangers = False
-        self._rules: tuple[str, str] | None = None
+        self._rules: tuple[str | None, str | None] = None, None
+        self._learning: tuple[str | None, str | None] = None, None
         self._enrolments: dict[tuple[str, str], Enrolment] = {}
         self._intents: dict[tuple[str, str], str] = {}
         self._leftovers: dict[str, list[str]] = {}
@@ -36,12 +37,16 @@ class _Enrolments:
     def gallery(self) -> GalleryState:
         """See :class:`facelabel.recognition.ports.Ledger`."""
         known = self._live, self._generation, self._weighs_strangers
-        return GalleryState(*known, *(self._rules or ()))
+        return GalleryState(*known, *self._rules, *self._learning)
 
     def decide_by(self, rules: str, configured: str) -> None:
         """See :class:`facelabel.recognition.ports.Ledger`."""
-        self._generation += self._rules is not None and self._rules[0] != rules
+        self._generation += self._rules[0] not in {None, rules}
         self._rules = rules, configured
+
+    def learn_by(self, learning: str, configured: str) -> None:
+        """See :class:`facelabel.recognition.ports.Ledger`."""
+        self._learning = learning, configured
 
     def switch(self, collection: str) -> None:
         """See :class:`facelabel.recognition.ports.Ledger`."""

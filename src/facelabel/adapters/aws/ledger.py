@@ -3,7 +3,8 @@
 ======================  =============================  =========================================
 pk                      sk                             attributes
 ======================  =============================  =========================================
-``gallery``             ``live``                       live, generation, decided_by, configured
+``gallery``             ``live``                       live, generation, decided_by, configured,
+                                                       learning, learning_configured
 ``collection#<name>``   ``enrolment#<asset_id>``       line: the enrolment as JSON
 ``collection#<name>``   ``face#<face_id>``             holders: asset_ids enrolled as this face
 ``collection#<name>``   ``digest#<digest>``            holders: asset_ids of this very picture
@@ -115,6 +116,12 @@ class _Enrolments:
         for _ in attempts(_TITLE):
             if any(map(self._table.write, (counted, update(_GALLERY, change, same, values)))):
                 break
+
+    def learn_by(self, learning: str, configured: str) -> None:
+        """Have people learnt by these folders and labels from now on."""
+        change = "SET learning = :learning, learning_configured = :configured"
+        values: Item = {"learning": learning, "configured": configured}
+        self._table.write(update(_GALLERY, change, "", values))
 
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
@@ -433,8 +440,8 @@ def _gallery(item: Item | None) -> GalleryState:
     if item is None:
         return GalleryState()
     weighs, generation = bool(item.get("weighs_strangers")), item.get("generation", 0)
-    rules, configured = item.get("decided_by"), item.get("configured")
-    return GalleryState(item.get("live"), generation, weighs, rules, configured)
+    said = map(item.get, ("decided_by", "configured", "learning", "learning_configured"))
+    return GalleryState(item.get("live"), generation, weighs, *said)
 
 
 def _enrolment(item: Item | None) -> Enrolment | None:

@@ -105,6 +105,12 @@ class StoreEnrolments:
             connection.execute(counted)
             connection.execute(update(schema.gallery).values(said))
 
+    def learn_by(self, learning: str, configured: str) -> None:
+        """Have people learnt by these folders and labels from now on."""
+        said = {"learning": learning, "learning_configured": configured}
+        with self._database.transaction() as connection:
+            connection.execute(update(schema.gallery).values(said))
+
     def enrolment(self, collection: str, asset_id: str) -> Enrolment | None:
         """Return the enrolment of a training image."""
         with self._database.read() as connection:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: Revision of the newest migration: a database that carries it needs no look at the migrations.
-HEAD = "0008"
+HEAD = "0009"
 #: Where it says so: not Alembic's own name, as a PostgreSQL database may serve others too.
 VERSION_TABLE = "facelabel_version"
 
@@ -82,7 +82,8 @@ job = Table(
     sqlite_autoincrement=True,
 )
 
-#: One row: which collection is live, how often the gallery changed, and by what names are decided.
+#: One row: which collection is live, how often the gallery changed, by what names are decided and
+#: people learnt.
 gallery = Table(
     "gallery",
     metadata,
@@ -95,6 +96,9 @@ gallery = Table(
     Column("rules", Text),
     #: What the settings asked for when that was said.
     Column("configured", Text),
+    #: The same of how people are learnt.
+    Column("learning", Text),
+    Column("learning_configured", Text),
 )
 
 enrolment = Table(
