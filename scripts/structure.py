@@ -7,9 +7,10 @@ that a change can be held against what was before. Left out: migrations, which a
 Where a checkout has a ``.venv`` of its own, its requests are walked with that Python.
 
 A *way* is what one request takes through ``src/facelabel``: every distinct function that it calls
-and every module that these are in, on all threads, counted by ``sys.setprofile`` the second time
-that it goes that way, as the first one also loads what is loaded once. Comprehensions and
-generator expressions are part of the function that they stand in. The ways:
+and every module that these are in, on all threads but those that go by a clock of their own,
+counted by ``sys.setprofile`` the second time that it goes that way, as the first one also loads
+what is loaded once. Comprehensions and generator expressions are part of the function that they
+stand in. The ways:
 
 * webhook: ``POST /webhook``, a signed notification of one upload, until its job is on disk.
 * upload: ``POST /v1_1/local/image/upload``, signed, a JPEG of 64 pixels.
@@ -262,6 +263,10 @@ def _ways(tree: Path) -> dict[str, Any]:
     return found
 
 
+#: Names of the threads that no request calls.
+_BY_THE_CLOCK = frozenset({"eraser"})
+
+
 @dataclass
 class Walk:
     """Counts what is called in the program's own modules while :attr:`recording`."""
@@ -279,7 +284,9 @@ class Walk:
         code = frame.f_code
         inner = code.co_name in {"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"}
         ours = code.co_filename.startswith(self.package) and code.co_name != "<module>"
-        if self.recording and event == "call" and ours and not inner:
+        if not (self.recording and event == "call" and ours) or inner:
+            return
+        if threading.current_thread().name not in _BY_THE_CLOCK:
             self.calls[code] += 1
 
     def over(self, act: Callable[[], object]) -> dict[str, object]:
