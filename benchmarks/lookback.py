@@ -1,5 +1,7 @@
 """What it costs to learn one portrait, and to forget it, where many pictures were searched.
 
+Before that: to count the names that would change by other rules, which is told before they do.
+
     python benchmarks/lookback.py [DATABASE-URL] [--pictures 50000] [--known 4799] [--part 5000]
 
 Without a URL: SQLite in a temporary folder. Vectors are random, and the calibration is theirs:
@@ -15,7 +17,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +32,14 @@ from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
 from facelabel.core import calibration, naming
 from facelabel.core.jobs import JobKind
-from facelabel.core.label_policy import LabelPolicy
+from facelabel.core.label_policy import LabelPolicy, NameTargets
 from facelabel.core.model import Analysis, Basis, SearchRecord, Template
+from facelabel.core.naming import Rules
 from facelabel.core.quality import Comparable
 from facelabel.core.serial import encode_analysis, encode_face
 from facelabel.gallery.matrix_index import MatrixIndex
 from facelabel.gallery.recognizer import LocalRecognizer
+from facelabel.recognition import name_changes
 from facelabel.recognition.live_gallery import SWEEP_KEY
 from facelabel.recognition.pipeline import Pipeline
 from facelabel.recognition.worker import Worker, handlers
@@ -251,8 +255,25 @@ class Watch:
             print(f"{'':<44} {1000 * each:.2f} CPU ms each, {each * pictures:.0f} CPU s for all")
 
 
+def count(world: World) -> None:
+    """Count the names that would change by other rules."""
+    policy = world.pipeline.label_policy
+    for what, other in (
+        ("another threshold", replace(policy, rules=Rules(threshold=99))),
+        ("another margin", replace(policy, rules=Rules(margin=1.5))),
+        ("another place for names", replace(policy, targets=NameTargets(prefix="person:"))),
+        ("another calibration", replace(policy, rules=Rules(calibration="0a1b"))),
+    ):
+        watch = Watch(world)
+        found = name_changes.under_settings(replace(world.pipeline, label_policy=other))
+        watch.tell(f"count names by {what}", 0)
+        print(f"{'':<44} {found}", flush=True)
+
+
 def measure(world: World, pictures: int, part: int) -> None:
-    """Learn, cross a step, forget; then a part of a full sweep."""
+    """Count; learn, cross a step, forget; then a part of a full sweep."""
+    world.pipeline.ledger.decide_by(world.pipeline.label_policy.fingerprint, "")
+    count(world)
     for what, act, newcomer in (
         ("learn one portrait", world.learn, 0),
         ("learn one portrait, which crosses a step", world.learn, 1),

@@ -5,11 +5,18 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from facelabel.core.model import Hit, ProbeFace, Verdict
-from facelabel.core.naming import KEPT_CANDIDATES, Rules, assign, rank, standing
+from facelabel.core.naming import (
+    KEPT_CANDIDATES,
+    Rules,
+    assign,
+    keeps_enough,
+    rank,
+    standing,
+)
 from facelabel.testing import some_face
 
 if TYPE_CHECKING:
@@ -276,3 +283,48 @@ def test_a_decision_stands_between_the_nearest_people_on_either_side() -> None:
     assert standing(faces, Rules(50)) == (-1.0, 70.0)
     assert standing(faces, Rules(99)) == (95.0, 101.0)
     assert standing([], Rules(80)) == (-1.0, 101.0)
+
+
+#: Photos on which faces resemble more people than are kept of each.
+CROWDS = st.lists(
+    st.dictionaries(st.sampled_from("ABCDEFGH"), st.integers(60, 100), max_size=8), max_size=4
+)
+MARGINS = st.sampled_from([1.0, 1.2, 3.0])
+THRESHOLDS = st.integers(60, 100)
+
+
+#: Somebody else is on the photo for each of them.
+ELSEWHERE: list[dict[str, float]] = [{person: 100} for person in "ABCDE"]
+
+
+@given(CROWDS, THRESHOLDS, MARGINS, THRESHOLDS, MARGINS, st.frozensets(st.sampled_from("AB")))
+# The sixth is the one who is left.
+@example([*ELSEWHERE, {**dict.fromkeys("ABCDE", 90), "F": 90}], 99, 1.0, 90, 1.0, frozenset[str]())
+# The sixth is the only rival, and near enough to be one.
+@example(
+    [*ELSEWHERE, {"G": 95, **dict.fromkeys("ABCD", 79), "F": 78}], 80, 1.0, 80, 5.0,
+    frozenset[str](),
+)  # fmt: skip
+def test_what_is_kept_decides_by_other_rules_as_all_would(
+    photo: list[dict[str, float]],
+    before: float,
+    margin: float,
+    after: float,
+    other: float,
+    refused: frozenset[str],
+) -> None:
+    """Wherever it is said to be enough; and that is where few people are near."""
+    faces = [seen(place, **people) for place, people in enumerate(photo)]
+    kept = assign(faces, Rules(before, margin), refused)
+    rules = Rules(after, other)
+    if all(len(people) < KEPT_CANDIDATES for people in photo):
+        assert keeps_enough(kept, rules, None)
+    if keeps_enough(kept, rules, None):
+        recalled = [
+            seen(place, **{one.person: one.similarity for one in face.candidates})
+            for place, face in enumerate(kept)
+        ]
+        decided = [
+            [face.name for face in assign(some, rules, refused)] for some in (faces, recalled)
+        ]
+        assert decided[0] == decided[1]

@@ -17,10 +17,14 @@ from facelabel.recognition import name_changes
 from facelabel.recognition.live_gallery import PaidSearchPolicy
 from facelabel.recognition.name_changes import NameChanges
 from facelabel.recognition.worker import Worker, handlers
+from facelabel.testing import MemoryRecognizer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pytest
 
+    from facelabel.core.model import ProbeResult, SearchRecord
     from facelabel.recognition.pipeline import Pipeline
 
 USUAL = LabelPolicy()
@@ -85,6 +89,37 @@ def test_what_is_paid_for_is_not_searched_again_for_other_rules() -> None:
         bench.work()
         assert bench.names(photo) == names
     assert bench.recognizer.searched == searched
+
+
+class Comparing(MemoryRecognizer):
+    """Counts the pictures whose faces are compared with the portraits again."""
+
+    compared = 0
+
+    def search_stored(
+        self, collection: str, searches: Sequence[SearchRecord]
+    ) -> Mapping[str, ProbeResult]:
+        """See :class:`facelabel.recognition.ports.Recognizer`."""
+        self.compared += len(searches)
+        return super().search_stored(collection, searches)
+
+
+def test_no_face_is_compared_again_to_count_the_names_that_change(bench: Bench) -> None:
+    """Where what was seen is on record; not where similarities mean something else now."""
+    recognizer = Comparing()
+    bench.pipeline = replace(bench.pipeline, recognizer=recognizer)
+    bench.worker = Worker(bench.queue, handlers(bench.pipeline), bench.clock)
+    named(bench)
+    recognizer.compared = 0
+    for policy, changes in (
+        (STRICT, NameChanges(removed=1, pictures=1)),
+        (LabelPolicy(rules=Rules(margin=2)), NameChanges()),
+        (LabelPolicy(targets=NameTargets(prefix="person:")), NameChanges(elsewhere=1)),
+    ):
+        assert name_changes.under_settings(under(bench, policy)) == changes
+        assert recognizer.compared == 0
+    name_changes.under_settings(under(bench, LabelPolicy(rules=Rules(calibration="0a1b"))))
+    assert recognizer.compared == 1
 
 
 def test_names_go_to_other_places_when_that_is_agreed_to(bench: Bench) -> None:

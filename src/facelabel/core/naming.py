@@ -141,6 +141,23 @@ def standing(
     return below, min((score for score in scores if score >= needed), default=101.0)
 
 
+def keeps_enough(faces: Iterable[FaceDecision], rules: Rules, portraits: int | None) -> bool:
+    """Whether what is kept of a photo's faces decides about it by these rules as all would.
+
+    Of a face that many people resemble only the nearest are kept. The others are at most as near
+    as the last one: that does where it is too far for a name, and for a rival of any name.
+    """
+    needed = rules.needed(portraits)
+    return not any(
+        len(face.candidates) >= KEPT_CANDIDATES
+        and (
+            face.candidates[-1].similarity >= needed
+            or 100.0 - face.candidates[-1].similarity < rules.margin * (100.0 - needed)
+        )
+        for face in faces
+    )
+
+
 def assign(
     faces: Sequence[ProbeFace],
     rules: Rules,

@@ -1,7 +1,8 @@
 """What names would change if other rules decided, told before anything does.
 
 Nothing is fetched and nothing is paid for: what earlier searches saw is decided again. Where it is
-on record between which similarities a decision stays the same, not even that.
+on record between which similarities a decision stays the same, not even that; and where enough is
+on record of whom the faces resemble, they are not compared with the portraits again.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from facelabel.core import label_policy
+from facelabel.core import label_policy, naming
 from facelabel.core.model import NameState, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from facelabel.core.model import GalleryState, SearchRecord
     from facelabel.core.naming import Rules
@@ -59,16 +61,50 @@ def under_settings(
     scope = Scope(state.generation, state.collection, policy.fingerprint)
     moves = policy.targets != before.targets
     with pipeline.gallery.expected(state.collection):
+        on_record = _OnRecord(scope, rules, pipeline.gallery.portraits())
         pictures = iter(_to_decide(pipeline, state, rules))
         while some := list(islice(pictures, _AT_ONCE)):
-            searches = list(pipeline.ledger.searches(some).values())
             marks = pipeline.ledger.marks(some)
-            for search, again, _ in pipeline.identifier.decided_again(searches, scope, rules):
-                _count(found, search, again, marks.get(search.asset_id, {}))
+            unclear = []
+            for search in pipeline.ledger.searches(some).values():
                 found.elsewhere += moves and bool(search.names)
+                # Where searches are paid for, somebody may have to be looked for first.
+                if pipeline.paid_searches or not on_record.decides(search):
+                    unclear.append(search)
+                    continue
+                its = marks.get(search.asset_id, {})
+                _count(found, search, on_record.names(search, its), its)
+            for search, again, _ in pipeline.identifier.decided_again(unclear, scope, rules):
+                names = None if again is None else again.names
+                _count(found, search, names, marks.get(search.asset_id, {}))
             done += len(some)
             progress(done)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _OnRecord:
+    """Decides by other rules from what is on record of a search, if that is enough."""
+
+    scope: Scope
+    rules: Rules
+    portraits: int | None
+
+    def decides(self, search: SearchRecord) -> bool:
+        """Whether the faces would be found to resemble the same people, as far as that counts."""
+        seen = (search.collection, search.generation)
+        return (
+            seen == (self.scope.collection, self.scope.generation)
+            and label_policy.is_decided(search.rules)
+            and self.rules.same_calibration(search.rules)
+            and naming.keeps_enough(search.faces, self.rules, self.portraits)
+        )
+
+    def names(self, search: SearchRecord, marks: Mapping[str, NameState]) -> AbstractSet[str]:
+        """Who would be on the picture."""
+        seen = search.remembered({candidate.face_id for candidate in search.candidates})
+        decided = naming.assign(seen.faces, self.rules, naming.refused(marks), self.portraits)
+        return {face.name for face in decided if face.name}
 
 
 def _to_decide(pipeline: Pipeline, state: GalleryState, rules: Rules) -> Iterator[str]:
@@ -84,15 +120,15 @@ def _to_decide(pipeline: Pipeline, state: GalleryState, rules: Rules) -> Iterato
 def _count(
     found: NameChanges,
     search: SearchRecord,
-    again: SearchRecord | None,
+    names: AbstractSet[str] | None,
     marks: Mapping[str, NameState],
 ) -> None:
-    if again is None:
+    if names is None:
         if label_policy.is_decided(search.rules):  # else its own job is on its way
             found.unknown.append(search.asset_id)
         return
-    added = again.names - search.names
-    removed = {name for name in search.names - again.names if marks.get(name) in _OURS}
+    added = names - search.names
+    removed = {name for name in search.names - names if marks.get(name) in _OURS}
     found.added += len(added)
     found.removed += len(removed)
     found.pictures += bool(added or removed)
