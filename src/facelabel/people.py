@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facelabel import absence, actions
 from facelabel.core import label_policy, names
-from facelabel.core.jobs import JobKind
+from facelabel.core.jobs import JobKind, JobState
 from facelabel.errors import NotFound, Rejected, Unavailable, UnusableFace
 from facelabel.recognition.live_gallery import SWEEP_KEY
 
@@ -97,6 +97,31 @@ def traces(app: App, wanted: str, *, exactly: bool = False) -> Traces:
         name, tuple(found.values()), tuple(app.ledger.named(name)),
         _faces_of_others(app, name), tuple(lookalikes(name, known)),
     )  # fmt: skip
+
+
+def to_forget(app: App, wanted: str, *, exactly: bool = False) -> Traces:
+    """What there is of a person who is to be forgotten; raises as :func:`traces`.
+
+    Where nobody is known any more, what a process had begun to forget when it was stopped is done
+    first: faces may be left of which no name tells. Raises Unavailable as long as others have it.
+    """
+    try:
+        return traces(app, wanted, exactly=exactly)
+    except NotFound as nobody:
+        if (begun := _begun(app)) and actions.ELSEWHERE in actions.work(app, begun):
+            raise Unavailable(
+                f"{nobody}; but what a process had begun to forget is still in its hands, or was"
+                f" when it was stopped: the same command goes on, {app.settings.lease:g} seconds"
+                " after that"
+            ) from nobody
+        raise
+
+
+def _begun(app: App) -> list[str]:
+    """asset_ids of pictures that are gone, and that a process began to forget and did not end."""
+    jobs = app.queue.jobs(JobState.READY, actions.ALL)
+    keys = (job.key for job in jobs if job.kind is JobKind.ASSET and job.tries)
+    return [key for key in keys if app.library.asset(key) is None]
 
 
 def _labelled(app: App) -> Iterator[tuple[Asset, set[str]]]:

@@ -351,7 +351,7 @@ class Session:
         """
         app = self._active()
         with self._working:
-            found = people.traces(app, person, exactly=True)
+            found = people.to_forget(app, person, exactly=True)
             ids = [portrait.asset_id for portrait in found.portraits]
             follow = _Follower(ids, None)
             return people.forget(app, found, keep_portraits=keep_portraits, on_done=follow)

@@ -176,6 +176,29 @@ def test_what_was_stopped_in_the_middle_goes_on(
     assert tags(facelabel) == set()
 
 
+def test_what_was_stopped_when_no_name_told_of_it_any_more_goes_on(
+    facelabel: Program, people: Path
+) -> None:
+    """The face is still there, and a job that nobody may take over yet."""
+    facelabel("index", people, status=1)
+    with open_app(facelabel) as app:
+        (line,) = (line for line in actions.enrolments(app) if line.person == BIDEN)
+        app.library.delete(line.asset_id)
+        job = app.queue.claim()
+        assert job
+        assert job.key == line.asset_id
+        app.ledger.unenrol("cld-rekog", line.asset_id)  # here the process dies
+    assert known(facelabel) == [OBAMA]
+    said = facelabel("forget", BIDEN, "--yes", status=75)
+    assert "is still in its hands, or was when it was stopped" in said
+    with open_app(facelabel) as app:
+        assert BIDEN in {face.person for face in app.recognizer.faces("cld-rekog")}
+        app.queue.retry(job, "", 0.0)  # as when its lease is over
+    assert "nobody is known as" in facelabel("forget", BIDEN, "--yes", status=1)
+    with open_app(facelabel) as app:
+        assert BIDEN not in {face.person for face in app.recognizer.faces("cld-rekog")}
+
+
 def test_beside_a_server_at_work(facelabel: Program, people: Path, party: Path) -> None:
     """Whoever takes the jobs, in the end the person is forgotten."""
     named(facelabel, people, party)

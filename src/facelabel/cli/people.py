@@ -137,15 +137,15 @@ def forget(
     the same command goes on.
     """
     with agreeing.application(settings, dry_run=dry_run) as app:
-        found = known_people.traces(app, name)
+        found = (known_people.traces if dry_run else known_people.to_forget)(app, name)
         _print_plan(found, keep=keep_portraits)
         if dry_run:
             terminal.answer(_result(found))
             _print_rest(app, found)
             return
+        agreeing.keep_to_rules(app)
         if not yes:
             confirm(_question(found, keep=keep_portraits))
-        agreeing.keep_to_rules(app)
         images = known_people.witnesses(app, found)
         titles = {one.asset_id: one.public_id for one in found.portraits}
         with tallying.working(app, "forgetting", titles=titles, quiet=True) as tally:
