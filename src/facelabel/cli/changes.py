@@ -50,6 +50,7 @@ def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     A label on a portrait is learnt at once.
     """
     with agreeing.application(settings) as app:
+        agreeing.keep_to_rules(app)
         before, policy = actions.find(app, ident), app.label_policy
         asset = actions.add_tags(app, ident, tags)
         if _concerns(app, asset, added=set(asset.tags) - set(before.tags)):
@@ -72,6 +73,7 @@ def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     label taught is forgotten at once.
     """
     with agreeing.application(settings) as app:
+        agreeing.keep_to_rules(app)
         before = actions.find(app, ident)
         asset, missing = actions.remove_tags(app, ident, tags)
         for said in missing:
@@ -90,7 +92,6 @@ def _print_tags(asset: Asset) -> None:
 
 def _decided(app: App, asset: Asset) -> tuple[Asset, bool]:
     """Decide about a picture that was just changed; the picture then, and whether that waits."""
-    agreeing.keep_to_rules(app)
     with tallying.working(app, "deciding", quiet=True) as tally:
         outcome, others = _decide(app, asset.asset_id, tally)
     if others:
@@ -149,6 +150,7 @@ def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
     What was learnt from them, or written on them, follows at once; new ones are for a worker.
     """
     with agreeing.application(settings) as app:
+        agreeing.keep_to_rules(app)
         moved: list[dict[str, str]] = []
         late = False
         terminal.answer(moved)
@@ -170,6 +172,7 @@ def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
 def rename(settings: Settings, ident: str, public_id: str) -> None:
     """Give a picture another public_id."""
     with agreeing.application(settings) as app:
+        agreeing.keep_to_rules(app)
         asset, late = app.library.rename(actions.find(app, ident).asset_id, public_id), False
         if _is_on_record(app, asset):
             asset, late = _decided(app, asset)
