@@ -6,9 +6,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.conftest import Bench
+from tests.unit.test_convergence import Crash, Fate, fated
 
 from facelabel.bootstrap import rules_in_force
 from facelabel.core.label_policy import LabelPolicy, NameTargets
@@ -21,8 +23,6 @@ from facelabel.testing import MemoryRecognizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import pytest
 
     from facelabel.core.model import ProbeResult, SearchRecord
     from facelabel.recognition.pipeline import Pipeline
@@ -74,6 +74,28 @@ def test_names_change_when_that_is_agreed_to_for_everybody(bench: Bench) -> None
     rules_in_force.agree(bench.pipeline, USUAL)
     work(bench, STRICT)
     assert bench.names(photo) == {"Ann"}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", range(1, 4))
+def test_who_is_killed_while_agreeing_leaves_the_rest_to_others(
+    bench: Bench, call: int, *, after: bool
+) -> None:
+    """All names are decided by the rules in force, whichever they are, once others have worked."""
+    photo = named(bench)
+
+    def kill() -> None:
+        raise Crash
+
+    fate = Fate(countdown=call, after=after, event=kill)
+    strict = under(bench, STRICT)
+    killed = replace(strict, ledger=fated(bench.ledger, fate), queue=fated(bench.queue, fate))
+    with pytest.raises(Crash):
+        rules_in_force.agree(killed, USUAL)
+    bench.work()
+    is_strict = bench.ledger.gallery().rules == STRICT.fingerprint
+    assert bench.names(photo) == (set() if is_strict else {"Ann"})
+    assert not bench.ledger.has_stale()
 
 
 def test_what_is_paid_for_is_not_searched_again_for_other_rules() -> None:

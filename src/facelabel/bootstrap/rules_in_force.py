@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.bootstrap.core import rule_settings
 from facelabel.core.jobs import JobKind
-from facelabel.recognition.live_gallery import SWEEP_KEY
+from facelabel.recognition.live_gallery import SWEEP_DELAY, SWEEP_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,6 +103,8 @@ def agree(pipeline: Pipeline, configured: LabelPolicy) -> None:
 
     ``configured``: as for :func:`begin`.
     """
+    # Promised before: who dies in between leaves it to somebody, and nobody could tell later.
+    pipeline.queue.enqueue(JobKind.SWEEP, SWEEP_KEY, delay=SWEEP_DELAY)
     pipeline.ledger.decide_by(pipeline.label_policy.fingerprint, configured.fingerprint)
     pipeline.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
 
