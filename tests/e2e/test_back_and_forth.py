@@ -91,10 +91,18 @@ def test_what_keeps_a_flag_is_said_as_it_works(
 def test_other_commands_do_not_change_the_rules(
     facelabel: Program, pictures: dict[str, frozenset[str]]
 ) -> None:
-    """They say which one does."""
-    for command in (("index",), ("worker", "--once"), ("reconcile",)):
+    """They say which one does, and have done nothing."""
+    picture, person = next((key, next(iter(names))) for key, names in pictures.items() if names)
+    library = facelabel("library")
+    for command in (
+        ("index",), ("worker", "--once"), ("reconcile",), ("tag-add", picture, "Somebody Else"),
+        ("tag-remove", picture, person), ("move", picture, "training"),
+        ("rename", picture, "other"), ("rm", picture), ("forget", person),
+    ):  # fmt: skip
         said = facelabel(*command, "--confidence-threshold", "99", status=1)
         assert "`facelabel tag --confidence-threshold 99 --dry-run` says how many" in said
+    assert facelabel("library") == library
+    assert "nothing waits" in facelabel("jobs", "list", "--all")
     assert named(facelabel) == pictures
 
 

@@ -195,21 +195,28 @@ def agreed(app: App, *, yes: bool) -> bool:
     """
     configured = _configured(app)
     rules_in_force.begin(app.pipeline, configured)
-    others = rules_in_force.others(app.pipeline)
+    others, told = rules_in_force.others(app.pipeline), None
+    while others != told:  # once more where others agreed to something while somebody was asked
+        if others is not None and not _is_agreed(app, others, yes=yes):
+            return False
+        others, told = rules_in_force.others(app.pipeline), others
+    _tell_how_to_keep_rules(app, configured)
     if others is None:
         rules_in_force.settle(app.pipeline, configured)
-        _tell_how_to_keep_rules(app, configured)
         return True
-    changes = _changes(app)
-    if changes:
-        terminal.remark(_told(others, changes), style="yellow")
-        report.print_costs(actions.costs(app, pictures=changes.unknown) if changes.unknown else ())
-        if not (yes or _is_wanted(others)):
-            return False
-    _tell_how_to_keep_rules(app, configured)
     with terminal.bar("deciding again") as advance:
         actions.decide_by_settings(app, configured, lambda turns: advance(turns, None))
     return True
+
+
+def _is_agreed(app: App, others: OtherRules, *, yes: bool) -> bool:
+    """Say what would change, and ask where anything would; ``yes``: without asking."""
+    changes = _changes(app)
+    if not changes:
+        return True
+    terminal.remark(_told(others, changes), style="yellow")
+    report.print_costs(actions.costs(app, pictures=changes.unknown) if changes.unknown else ())
+    return yes or _is_wanted(others)
 
 
 def tell(app: App) -> None:

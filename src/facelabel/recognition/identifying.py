@@ -108,11 +108,12 @@ class Identifier:
     def is_fresh(self, last: SearchRecord, asset: Asset, state: GalleryState | None = None) -> bool:
         """Whether searching again would see the same image, the same people, the same rules.
 
-        ``state``: the gallery's, where it is known.
+        Rules in force are the same where similarities mean something else by now, too: that is
+        agreed to first. ``state``: the gallery's, where it is known.
         """
         state = state or self.ledger.gallery()
-        seen = (last.version, last.generation, last.rules)
-        return seen == (asset.version, state.generation, self.gallery.policy(state).fingerprint)
+        seen = (last.version, last.generation) == (asset.version, state.generation)
+        return seen and last.rules in {state.rules, self.gallery.policy(state).fingerprint}
 
     def look_anew(self, asset_ids: Sequence[str]) -> None:
         """Have pictures searched as if for the first time when they are looked at next.
