@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,38 @@ def test_wrong_arguments_are_told_to_programs_too() -> None:
     assert (done.exit_code, done.stdout) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["nosuch", "--json"], ""),
+        (["--json", "people"], ""),
+        (["jobs", "nosuch", "--json"], "jobs"),
+        (["jobs", "--json"], "jobs"),
+    ],
+)
+def test_who_asks_for_a_command_that_is_none_is_told(arguments: list[str], command: str) -> None:
+    done = CliRunner().invoke(cli, arguments)
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["command"], told["error"]["kind"]) == (2, command, "Usage")
+    assert told["error"]["message"].startswith("No such ")
+
+
+def test_wrong_arguments_are_nothing_for_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither where a shell has closed the other one (``2>&-``)."""
+    monkeypatch.setattr("sys.stderr", None)
+    with pytest.raises(SystemExit, match="2"):
+        cli(["people", "--nope"])
+    assert not capsys.readouterr().out
+
+
+def test_wrong_arguments_move_no_cursor() -> None:
+    done = CliRunner().invoke(cli, ["people", "a", HOSTILE], color=True)
+    assert done.exit_code == 2
+    assert "unexpected extra argument (Eve\\x1b[2J\\u202ecod" in done.stderr
+
+
 def test_nothing_that_a_terminal_obeys_reaches_it() -> None:
     def do() -> None:
         for speak in (terminal.say, terminal.remark, terminal.warn, terminal.complain):
@@ -146,6 +179,23 @@ def test_nothing_that_a_terminal_obeys_reaches_it() -> None:
     assert "Eve\\x1b[2J\\u202ecod\\x9b31m" in said.stdout
     assert json.loads(run(do, "--json").stdout)["result"] == HOSTILE
     assert run(do, "--quiet").stdout == f"{HOSTILE}\n"  # a shell needs the id itself
+
+
+def test_nor_with_quiet_where_that_is_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Screen()
+    monkeypatch.setattr("sys.stdout", screen)
+    with terminal.speaking(terminal.Speech(audience=terminal.Audience.SHELL)):
+        terminal.give(HOSTILE)
+    assert screen.getvalue() == "Eve\\x1b[2J\\u202ecod\\x9b31m\n"
+
+
+def test_a_name_says_no_line_of_its_own() -> None:
+    done = run(lambda: terminal.complain("x\n3 portraits learnt.jpg: no face"))
+    assert done.stderr == "x\\n3 portraits learnt.jpg: no face\n"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ def completion(context: click.Context, shell: str) -> None:
     of_shell = get_completion_class(shell)
     assert of_shell
     script = of_shell(context.command, {}, "facelabel", COMPLETE).source()
-    terminal.give(script.removesuffix("\n"))
+    for line in script.removesuffix("\n").split("\n"):
+        terminal.give(line)
     terminal.answer({"shell": shell, "script": script})
 
 

@@ -85,8 +85,9 @@ def _samples(settings: Settings, folder: Path) -> tuple[list[Portrait], list[Pat
     pictures[-1].write_bytes(samples.two_people)
     terminal.say("two-people.jpg is composed here: Obama from another picture than the one learnt;")
     terminal.say(
-        "Biden, of whom there is one picture, re-cropped, rescaled and re-encoded from it.\n"
+        "Biden, of whom there is one picture, re-cropped, rescaled and re-encoded from it."
     )
+    terminal.say("")
     return learn, pictures
 
 
@@ -103,7 +104,8 @@ def _run(app: App, learn: list[Portrait], pictures: list[Path], output: Path) ->
     saved = [picture["saved_as"] for picture in shown]
     if any(saved):
         seconds = time.perf_counter() - started
-        terminal.say(f"\nannotated pictures are in {output}/ ({seconds:.1f} s in all)")
+        terminal.say("")
+        terminal.say(f"annotated pictures are in {output}/ ({seconds:.1f} s in all)")
     if tally.refused or len(assets) < len(pictures):
         ends.add(OutcomeKind.REFUSED)
     if tally.waiting or not all(saved):

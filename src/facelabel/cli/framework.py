@@ -142,16 +142,9 @@ class Command(click.Command):
         **extra: Any,  # noqa: ANN401 - click's own
     ) -> click.Context:
         """Read the arguments; where they are wrong, a program is told in its own way."""
-        wants_json = "--json" in args[: args.index("--") if "--" in args else None]
-        try:
+        outer = _full_name(parent) if parent else ""
+        with _answered(f"{outer} {info_name}".strip(), args, streams=self.streams):
             return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if wants_json:
-                outer = _full_name(parent) if parent else ""
-                speech = self._speech(f"{outer} {info_name}".strip(), as_json=True)
-                with terminal.speaking(speech):
-                    terminal.note_error(error)
-            raise
 
     def invoke(self, ctx: click.Context) -> object:
         """Make ready, run, say what went wrong."""
@@ -299,10 +292,24 @@ class Group(click.Group):
         with _written():
             return super().invoke(ctx)
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's own
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - click's own
+    ) -> click.Context:
         """Read what was given, which prints help and version."""
-        with _written():
-            return super().make_context(*args, **kwargs)
+        name = f"{_full_name(parent)} {info_name}".strip() if parent else ""
+        with _written(), _answered(name, args):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for; where there is none, programs are told so, too."""
+        with _answered(_full_name(ctx), args):
+            return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Options of its own, then the commands."""
@@ -340,10 +347,35 @@ class Deferred(click.Command):
 
 
 @contextmanager
-def _written() -> Iterator[None]:
-    """End with the right status where what is printed cannot be written; click would end with 1."""
+def _answered(command: str, args: Sequence[str], *, streams: bool = False) -> Iterator[None]:
+    """Have a program that asks for JSON told what is wrong with what it gave."""
+    wants_json = "--json" in args[: args.index("--") if "--" in args else None]
     try:
         yield
+    except click.UsageError as error:
+        if wants_json:
+            speech = terminal.Speech(command, terminal.Audience.PROGRAM, streams=streams)
+            with terminal.speaking(speech):
+                terminal.note_error(error)
+        raise
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """End with the right status where what is printed cannot be written; click would end with 1.
+
+    And say what was given wrongly on standard error or nowhere: click takes standard output where
+    the other is closed.
+    """
+    try:
+        yield
+    except click.UsageError as error:
+        said = io.StringIO()
+        error.show(said)
+        with contextlib.suppress(OSError):
+            for line in said.getvalue().splitlines():
+                terminal.usage(line)
+        raise click.exceptions.Exit(error.exit_code) from None
     except BrokenPipeError:  # `facelabel library | head -1`
         _discard_output()
         raise click.exceptions.Exit(EXIT_PIPE) from None

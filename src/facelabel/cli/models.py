@@ -36,7 +36,8 @@ def list_(settings: Settings) -> None:
         for file in pack.files:
             terminal.say(f"  {file.name}, {file.licence}, {file.bytes / 1e6:.1f} MB")
             if terminal.is_verbose():
-                terminal.say(f"    from {file.origin}\n    sha256 {file.sha256}")
+                terminal.say(f"    from {file.origin}")
+                terminal.say(f"    sha256 {file.sha256}")
 
 
 @models.command(cls=Command, examples=["models pull opencv-zoo"])

@@ -167,11 +167,14 @@ def say(*parts: str, style: str = "") -> None:
 
 
 def give(text: str, told: str = "") -> None:
-    """Print a line of what was asked for; for people, where there is more to say, that instead."""
+    """Print a line of what was asked for; for people, where there is more to say, that instead.
+
+    A shell that reads it has it letter by letter.
+    """
     if _speech.audience is Audience.PERSON:
         _write(sys.stdout, (told or text,), "")
     elif _speech.audience is Audience.SHELL:
-        _print(sys.stdout, text)
+        _print(sys.stdout, visible(text) if is_terminal(sys.stdout) else text)
 
 
 def answer(result: object) -> None:
@@ -215,6 +218,11 @@ def fail(text: str, style: str = "red") -> None:
     _write(sys.stderr, (f"facelabel: {text}",), style)
 
 
+def usage(line: str) -> None:
+    """Print a line about what was given wrongly; programs have it from the error itself."""
+    _write(sys.stderr, (line,), "")
+
+
 def is_verbose() -> bool:
     """Whether wide details are wanted."""
     return _speech.is_verbose
@@ -233,7 +241,8 @@ def is_for_programs() -> bool:
 def visible(text: str) -> str:
     """The text with everything escaped that a terminal does not show but obeys.
 
-    Any space stays, and so do the joiners within names, tabs and the end of a line.
+    Any space stays, and so do the joiners within names, and tabs. The end of a line does not: a
+    file whose name has one would say a line of its own.
     """
     if text.isprintable():
         return text
@@ -242,7 +251,7 @@ def visible(text: str) -> str:
 
 def _visible(letter: str) -> str:
     shown = (
-        letter.isprintable() or letter in "\t\n" + _JOINERS or unicodedata.category(letter) == "Zs"
+        letter.isprintable() or letter in "\t" + _JOINERS or unicodedata.category(letter) == "Zs"
     )
     return letter if shown else letter.encode("unicode_escape").decode()
 
