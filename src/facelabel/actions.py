@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from facelabel.inputs.portraits import Portrait
     from facelabel.recognition.worker import Done
 
-#: Pictures enqueued at a time.
+#: Pictures asked about, and enqueued, at a time.
 PAGE = 100
 #: So many jobs after another that cannot be done now: then neither can the rest.
 IN_A_ROW = 3
@@ -357,13 +357,12 @@ def unsearched(
             f"{folder!r} is outside {root!r}, the folder whose pictures are searched"
             f" (setting faceRecognitionFolder){nearest.asked(label_policy.near(folder))}"
         )
-    for asset in app.library.assets(folder):
-        if not label_policy.is_searchable(asset):
-            continue
-        if again or app.identifier.needs_search(asset):
-            yield asset
-        else:
+    pictures = filter(label_policy.is_searchable, app.library.assets(folder))
+    while page := list(islice(pictures, PAGE)):
+        wanted = page if again else app.identifier.unsearched(page)
+        for _ in range(len(page) - len(wanted)):
             on_searched()
+        yield from wanted
 
 
 def enqueue_unsearched(

@@ -144,7 +144,7 @@ def test_other_places_from_now_on_are_nobodys_decision(bench: Bench) -> None:
         bench.pipeline.label_policy, targets=NameTargets(tags=False, context="names")
     )
     pipeline = dataclasses.replace(bench.pipeline, label_policy=moved)
-    assert pipeline.identifier.needs_search(bench.asset(photo))
+    assert pipeline.identifier.unsearched([bench.asset(photo)])
     look(pipeline, bench, photo)
     assert bench.asset(photo).context["names"] == "Ann"
     assert bench.ledger.names(photo) == {"Ann": NameState.WRITTEN}

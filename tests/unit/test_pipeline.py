@@ -666,11 +666,11 @@ def test_looking_again_changes_and_writes_nothing(bench: Bench) -> None:
 def test_new_rules_make_a_search_out_of_date(bench: Bench) -> None:
     bench.learn("ann")
     photo = bench.upload("ann")
-    assert bench.pipeline.identifier.needs_search(bench.asset(photo))
+    assert bench.pipeline.identifier.unsearched([bench.asset(photo)])
     bench.work()
-    assert not bench.pipeline.identifier.needs_search(bench.asset(photo))
+    assert not bench.pipeline.identifier.unsearched([bench.asset(photo)])
     strict = pipeline_with(bench.pipeline, LabelPolicy(rules=Rules(threshold=99.5)))
-    assert strict.identifier.needs_search(bench.asset(photo))
+    assert strict.identifier.unsearched([bench.asset(photo)])
     bench.queue.enqueue(JobKind.ASSET, photo)
     job = bench.queue.claim()
     assert job is not None
@@ -708,7 +708,7 @@ def test_a_gallery_begun_before_goes_on_with_the_threshold_alone(bench: Bench) -
     assert search is not None
     assert search.portraits is None
     strict = pipeline_with(bench.pipeline, LabelPolicy(rules=Rules(strangers=0.01)))
-    assert strict.identifier.needs_search(bench.asset(photo))
+    assert strict.identifier.unsearched([bench.asset(photo)])
     bench.queue.enqueue(JobKind.ASSET, photo)
     job = bench.queue.claim()
     assert job is not None

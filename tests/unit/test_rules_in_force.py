@@ -59,7 +59,7 @@ def test_names_stay_when_a_process_with_other_settings_works(bench: Bench) -> No
     work(bench, STRICT)
     assert [bench.names(picture) for picture in (photo, new)] == [{"Ann"}, {"Ann"}]
     strict = under(bench, STRICT)
-    assert not strict.identifier.needs_search(bench.asset(photo))
+    assert not strict.identifier.unsearched([bench.asset(photo)])
     assert rules_in_force.others(strict) == rules_in_force.OtherRules(
         (rules_in_force.Setting("confidence_threshold", "80", "99.5"),), calibrated=False
     )

@@ -100,18 +100,21 @@ class Identifier:
         """What people decided about our names since the last search; ``state``: the gallery's."""
         return _decisions(self.gallery.policy(state), asset, last, marks)
 
-    def needs_search(self, asset: Asset) -> bool:
-        """Whether an image of the recognition folder was not searched yet, or is out of date."""
-        last = self.ledger.search(asset.asset_id)
-        return last is None or not self.is_fresh(last, asset)
+    def unsearched(self, assets: Sequence[Asset]) -> list[Asset]:
+        """Those images of the recognition folder that were not searched yet, or are out of date."""
+        known, state = self.ledger.searches([a.asset_id for a in assets]), self.ledger.gallery()
+        return [
+            asset
+            for asset in assets
+            if (last := known.get(asset.asset_id)) is None or not self.is_fresh(last, asset, state)
+        ]
 
-    def is_fresh(self, last: SearchRecord, asset: Asset, state: GalleryState | None = None) -> bool:
+    def is_fresh(self, last: SearchRecord, asset: Asset, state: GalleryState) -> bool:
         """Whether searching again would see the same image, the same people, the same rules.
 
         Rules in force are the same where similarities mean something else by now, too: that is
-        agreed to first. ``state``: the gallery's, where it is known.
+        agreed to first.
         """
-        state = state or self.ledger.gallery()
         seen = (last.version, last.generation) == (asset.version, state.generation)
         return seen and last.rules in {state.rules, self.gallery.policy(state).fingerprint}
 
