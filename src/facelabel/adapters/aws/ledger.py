@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.adapters.aws.table import (
     MOST_CHANGES,
+    NAME,
     attempts,
     check,
     chunks,
@@ -42,25 +43,25 @@ from facelabel.adapters.aws.table import (
     pack_search,
     put,
     read_enrolment,
+    read_states,
     unpack_search,
     update,
     write_enrolment,
 )
 from facelabel.core import naming
-from facelabel.core.model import GalleryState, NameState, OnRecord
+from facelabel.core.model import GalleryState, OnRecord
 from facelabel.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.aws.table import Change, Item, Key, LiveName, Table
-    from facelabel.core.model import Basis, Enrolment, Noted, Scope, SearchRecord
+    from facelabel.core.model import Basis, Enrolment, NameState, Noted, Scope, SearchRecord
 
 _GALLERY = ("gallery", "live")
 _SEARCHES = "searches"
 _ENROLMENT, _FACE, _DIGEST = "enrolment#", "face#", "digest#"
 _INTENTION, _LEFTOVER = "intention#", "leftover#"
-_NAME = "name:"
 _TITLE = "the ledger"
 #: Names changed in one update: the text of an update is limited to 4 kB.
 _NAMES = 100
@@ -297,7 +298,7 @@ class _Searches:
     def marks(self, asset_ids: Sequence[str]) -> Mapping[str, Mapping[str, NameState]]:
         """Return the names of several pictures at once; those without any are absent."""
         found = self._table.get_many(map(_names_key, asset_ids))
-        marked = {asset_id: _states(found.get(_names_key(asset_id))) for asset_id in asset_ids}
+        marked = {one: read_states(found.get(_names_key(one))) for one in asset_ids}
         return {asset_id: states for asset_id, states in marked.items() if states}
 
     def named(self, person: str) -> Sequence[str]:
@@ -371,7 +372,7 @@ class _Searches:
 
     def names(self, asset_id: str) -> Mapping[str, NameState]:
         """Return the names we wrote to a picture or are forbidden to write."""
-        return _states(self._table.get(_names_key(asset_id)))
+        return read_states(self._table.get(_names_key(asset_id)))
 
     def mark(self, asset_id: str, states: Mapping[str, NameState | None]) -> None:
         """Set the state of names on a picture; None deletes the line."""
@@ -406,7 +407,7 @@ class DynamoLedger(_Enrolments, _Searches):
         record = OnRecord(
             gallery,
             search=unpack_search(search["data"]) if search else None,
-            marks=_states(own.get(_names_key(asset_id))),
+            marks=read_states(own.get(_names_key(asset_id))),
         )
         if (live := gallery.collection) is None:
             return record
@@ -481,21 +482,13 @@ def _unchanged(search: Item | None) -> tuple[str, Item]:
     return "place = :place AND version = :version", same
 
 
-def _states(names: Item | None) -> dict[str, NameState]:
-    return {
-        name.removeprefix(_NAME): NameState(state)
-        for name, state in sorted((names or {}).items())
-        if name.startswith(_NAME)
-    }
-
-
 def _marking(asset_id: str, states: Iterable[tuple[str, NameState | None]]) -> Change:
     """One update of the item that has the names as its attributes."""
     sets, removes = [], []
     values: Item = {}
     names: dict[str, str] = {}
     for number, (name, state) in enumerate(states):
-        names[f"n{number}"] = _NAME + name
+        names[f"n{number}"] = NAME + name
         if state is None:
             removes.append(f"#n{number}")
         else:

@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError
 
 from facelabel.adapters.aws import clients
 from facelabel.core.clock import backoff
-from facelabel.core.model import Enrolment
+from facelabel.core.model import Enrolment, NameState
 from facelabel.core.serial import decode_search, encode_search
 from facelabel.errors import FacelabelError, QuotaExceeded, Unavailable
 
@@ -45,6 +45,8 @@ Item = dict[str, Any]
 EXPIRES = "expires"
 #: Changes of one transaction.
 MOST_CHANGES = 100
+#: Before the names among the attributes of an item.
+NAME = "name:"
 #: Keys of one BatchGetItem.
 _KEYS = 100
 #: Times that a change is tried whose grounds others keep changing: 2 seconds or so.
@@ -300,6 +302,15 @@ def read_enrolment(line: str) -> Enrolment:
     """The enrolment of a line."""
     data = json.loads(line)  # a newer version may have put more into it
     return Enrolment(**{field.name: data[field.name] for field in fields(Enrolment)})
+
+
+def read_states(names: Item | None) -> dict[str, NameState]:
+    """Names of a picture and their states; each is an attribute that begins with :data:`NAME`."""
+    return {
+        name.removeprefix(NAME): NameState(state)
+        for name, state in sorted((names or {}).items())
+        if name.startswith(NAME)
+    }
 
 
 def _smaller(search: SearchRecord) -> Iterator[SearchRecord]:
