@@ -52,7 +52,7 @@ class Walk:
             env=self.environment | settings, check=False, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        printed = ran.stdout.replace("\r\n", "\n").replace("\r", "\n")
+        printed = _as_left(ran.stdout)
         print(printed.rstrip("\n"))
         seconds = time.perf_counter() - started
         print(f"[{ran.returncode}, {seconds:.1f} s, {printed.count(chr(10))} lines]", flush=True)
@@ -157,6 +157,13 @@ def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
+
+
+def _as_left(printed: str) -> str:
+    """What is left on a terminal: without the bars that moved there."""
+    lines = printed.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    kept = (re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", line) for line in lines if "\u2501" not in line)
+    return "\n".join(line for line in kept if line) + "\n" * printed.endswith("\n")
 
 
 def _answers(port: int) -> bool:

@@ -81,7 +81,7 @@ def test_the_originals_configuration_with_a_webhook(
 ) -> None:
     cloud, port = account.cloud(), free_port()
     told = worker("connect", "--public-url", f"http://127.0.0.1:{port}")
-    assert f"upload to http://127.0.0.1:{port}/webhook" in told
+    assert f"made: {len(EVENTS)} triggers to http://127.0.0.1:{port}/webhook" in told
     assert "connected" in told
     assert "made" not in worker("connect", "--public-url", f"http://127.0.0.1:{port}")
     with serving(worker, port=port) as served:
@@ -173,12 +173,12 @@ def test_an_account_out_of_reach(facelabel: Program) -> None:
     with opened(settings.load(flags)) as app:
         actions.enqueue(app, [digit * 32 for digit in "abcdef"])
     said = facelabel("doctor", status=1)
-    assert "✗ Cloudinary Cloudinary does not answer" in said
+    assert "✗ Cloudinary: Cloudinary does not answer" in said
     assert "✗ store" not in said
     said = facelabel("worker", "--once", status=75)
     assert "what is left waits" in said
     assert said.count("does not answer") == 1
-    assert f"asset {'f' * 32}" in facelabel("jobs", "list", "--all")
+    assert f"picture {'f' * 32}" in facelabel("jobs", "list", "--all")
 
 
 def uris(account: Served) -> dict[str, int]:
@@ -210,17 +210,17 @@ def test_its_own_triggers_are_known_moved_and_removed(account: Served, worker: P
         before = uris(account)
         said = worker("connect", "--dry-run")
         assert uris(account) == before
-        assert f"of others: upload to {theirs}" in said
+        assert f"of others: 1 trigger to {theirs} (upload)" in said
         for _ in range(2):  # the second changes nothing
             said = worker("connect", *arguments)
             assert uris(account) == {theirs: 1, uri: len(EVENTS)}
-        assert said.count("there already") == len(EVENTS)
+        assert f"there already: {len(EVENTS)} triggers to {uri}\n" in said
         assert hints(said) == []
     assert f"{len(EVENTS)} triggers of ours to poll://faces" in worker("doctor")
     del worker.environment["FACELABEL_POLL_CHANNEL"]
     said = worker("doctor", status=1)
     assert "set FACELABEL_POLL_CHANNEL=faces for `facelabel serve`" in said
-    assert worker("connect", "--remove").count("removed: ") == len(EVENTS)
+    assert f"removed: {len(EVENTS)} triggers to poll://faces\n" in worker("connect", "--remove")
     assert "no trigger of this account is known to be ours" in worker("connect", "--remove")
     assert uris(account) == {theirs: 1}
     assert "no trigger of it is known to be ours" in worker("doctor")
@@ -233,7 +233,7 @@ def test_triggers_of_before_are_offered_and_not_touched(account: Served, worker:
     for uri in (old, f"{address}/webhook", "https://example.com/theirs"):
         account.cloud().call("create_trigger", uri, "upload")
     said = worker("connect", "--dry-run", "--public-url", address)
-    assert f"probably ours: upload to {address}/webhook" in said
+    assert f"probably ours: 1 trigger to {address}/webhook (upload)" in said
     said = worker("connect", "--public-url", "https://new.example.com")
     assert uris(account)[old] == uris(account)[f"{address}/webhook"] == 1
     offers = hints(said)

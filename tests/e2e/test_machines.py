@@ -93,7 +93,7 @@ def test_originals_that_are_away_are_waited_for(first: Inside, picture: Path) ->
     away = original.rename(originals.parent / "away")
     assert "mounted" in first("worker", "--once", status=75)
     assert first.json("jobs", "list") == []
-    assert "1 waiting, 0 failed" in str(first.json("doctor", status=1))
+    assert "1 picture is still to be looked at, none failed" in str(first.json("doctor", status=1))
     assert "1 of 1 originals looked for are not in" in str(finding(first, status=1)["says"])
     away.rename(original)
     assert "assets/biden: searched, nobody recognised" in first("upload", picture, "--now")

@@ -67,13 +67,13 @@ def test_rekognition_that_was_meant(facelabel: Program, portraits: Path) -> None
         "rekognitionCollection is set, and faces are learnt on this computer: no AWS credentials"
         " were found (`aws configure`)"
     )
-    assert f"✓ faces {although}" in facelabel("doctor")
+    assert f"✓ faces: {although}" in facelabel("doctor")
     assert although not in facelabel("people")
     assert facelabel("index", portraits, "--spaces").count(although) == 1
     assert although not in facelabel("index", portraits, "--spaces")
     assert "those of this data folder were; FACELABEL_FACES=rekognition" in facelabel("doctor")
     facelabel.environment["FACELABEL_FACES"] = "local"
-    assert "✓ faces" not in facelabel("doctor")
+    assert " faces:" not in facelabel("doctor")
 
 
 def test_a_region_that_is_missing_is_no_matter_of_the_data_folder(facelabel: Program) -> None:
@@ -83,7 +83,7 @@ def test_a_region_that_is_missing_is_no_matter_of_the_data_folder(facelabel: Pro
         for finding in facelabel.json("doctor", "--faces", "rekognition", status=1)
         if finding["what"] == "start"
     )
-    assert "(AWS_DEFAULT_REGION)" in start["says"]
+    assert start["says"].endswith(" Set AWS_DEFAULT_REGION, or `aws configure`")
     assert start["advice"] == ""
 
 
@@ -96,7 +96,7 @@ def test_settings_without_effect(facelabel: Program) -> None:
     )  # fmt: skip
     said = facelabel("doctor")
     assert (
-        "✓ settings set, without effect: CLOUDINARY_URL (it is the address of a server on this"
+        "✓ settings: set, without effect: CLOUDINARY_URL (it is the address of a server on this"
         " computer, whose library this is); rekognition_users, rekognition_rate (faces are learnt"
         " on this computer)\n"
     ) in said
@@ -155,12 +155,15 @@ def test_a_label_in_another_spelling(facelabel: Program, samples: Path) -> None:
 def test_what_is_ignored_has_a_reason(facelabel: Program, samples: Path) -> None:
     """When it is uploaded, when it is worked, and afterwards."""
     pictures = [samples / f"{name}.jpg" for name in ("obama", "obama2", "biden")]
-    none_of_ours = "'Assets' is none of our folders: pictures in 'assets' are searched"
+    none_of_ours = "'Assets' is none of our folders (pictures in 'assets' are searched"
     said = facelabel("upload", *pictures, "--folder", "Assets")
     assert said.count(none_of_ours) == 1
     assert "; did you mean 'assets'?" in said
+    assert "worker --once" not in said
     said = facelabel("worker", "--once")
-    assert f"3 pictures: left alone: {none_of_ours}" in said
+    assert f"3 pictures left alone: {none_of_ours}" in said
+    said = facelabel("upload", pictures[0], "--folder", "Assets/a", "--now")
+    assert said.count("'Assets/a' is none of our folders") == 1
     assert none_of_ours in facelabel("show", "Assets/obama")
     unlabelled = "3 portraits have no label and teach nothing: `facelabel upload FILE --label NAME`"
     assert unlabelled in facelabel("upload", *pictures, "--folder", "training", "--now")

@@ -25,7 +25,7 @@ from tests.waiting import PATIENCE
 from facelabel.adapters.store.ledger.ledger import StoreLedger
 from facelabel.adapters.store.sql import schema
 from facelabel.adapters.store.sql.database import Database
-from facelabel.cli import tables
+from facelabel.cli import wrapping
 from facelabel.core.model import Candidate, FaceDecision, NameState, SearchRecord, Verdict
 from facelabel.testing.faces import some_face
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 KEPT = Path(__file__).parent / "transcripts"
 #: Set by ``make transcripts``.
 REWRITE = os.environ.get("TRANSCRIPTS") == "write"
-#: Where what is printed goes, and the columns there are.
-PLACES = {"40": 40, "60": 60, "80": 80, "200": 200, "piped": None, "quiet": 80}
+#: Where what is printed goes, and the columns of the terminal there.
+PLACES = {"40": 40, "60": 60, "80": 80, "200": 200, "piped": None, "quiet": None}
 COMMANDS = [
     "library",
     'library assets --person "John Doe"',
@@ -123,13 +123,18 @@ def site(program: Program) -> Program:
 
 def transcript(site: Program, place: str) -> str:
     """All commands with what they print there, on both streams."""
-    columns = PLACES[place]
     inside = Inside.of(site)
-    inside.environment.update({"COLUMNS": f"{columns or ''}", "NO_COLOR": "1"})
+    inside.environment.update({"NO_COLOR": "1"})
     parts = []
     for command in COMMANDS:
-        words = [*shlex.split(command), *(["--quiet"] if place == "quiet" else [])]
-        said = inside(*words, status=1 if "99" in command else 0)
+        words, status = shlex.split(command), 1 if "99" in command else 0
+        if columns := PLACES[place]:
+            shown = AtTerminal(site, *words, columns=columns, NO_COLOR="1")
+            assert shown.status == status
+            said = shown.said
+        else:
+            words += ["--quiet"] if place == "quiet" else []
+            said = inside(*words, status=status)
         parts.append(f"$ facelabel {shlex.join(words)}\n{said}\n")
     return "".join(parts)
 
@@ -164,7 +169,7 @@ def test_tables_are_as_wide_as_the_terminal(width: int) -> None:
     text = (KEPT / f"{width}.txt").read_text("utf-8")
     listed = text.partition("$ facelabel people")[0].splitlines()
     ids = {*TAGS}
-    assert all(tables.text_width(line) <= width for line in listed if line.strip() not in ids)
+    assert all(wrapping.text_width(line) <= width for line in listed if line.strip() not in ids)
 
 
 class AtTerminal:

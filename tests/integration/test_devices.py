@@ -164,4 +164,4 @@ def test_doctor_says_what_models_run_on(tmp_path: Path, openvino: Device) -> Non
     assert "device face models run on openvino" in said.output
     said = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path), "--device", "cuda"])
     assert said.exit_code == EXIT_REJECTED
-    assert "✗ device the device cuda cannot be used" in said.output
+    assert "✗ device: the device cuda cannot be used" in said.output

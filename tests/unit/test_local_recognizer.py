@@ -308,16 +308,14 @@ def test_faces_beyond_the_limit_count_as_several(world: World) -> None:
 
 def test_a_poor_face_is_refused_with_its_reasons(world: World) -> None:
     blurred = Analysis(100, 100, (poor(Reason.LOW_SHARPNESS, Reason.SMALL_BOUNDING_BOX),))
-    assert world.refusal(blurred) == (
-        "the face is too blurred and too small (LOW_SHARPNESS, SMALL_BOUNDING_BOX)"
-    )
+    assert world.refusal(blurred) == "the face is too blurred and too small"
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_words(world: World, reason: Reason) -> None:
     said = world.refusal(Analysis(100, 100, (poor(reason),)))
-    assert said.endswith(f" ({reason})")
     assert said.startswith("the face is ")
+    assert said.islower()  # and not what programs call it
 
 
 def test_a_small_face_in_the_background_does_not_matter(world: World) -> None:
@@ -332,7 +330,7 @@ def test_a_small_face_in_the_background_does_not_matter(world: World) -> None:
 
 def test_a_larger_face_that_is_too_poor_is_not_passed_over_for_a_good_one(world: World) -> None:
     scene = Analysis(100, 100, (poor(Reason.EXTREME_POSE), *shows(0).templates))
-    assert world.refusal(scene) == "the face is turned too far away (EXTREME_POSE)"
+    assert world.refusal(scene) == "the face is turned too far away"
 
 
 def test_an_unreadable_image_is_told(world: World) -> None:

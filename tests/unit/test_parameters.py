@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -177,3 +178,25 @@ def test_every_command_takes_every_setting() -> None:
     flags = {settings.flag(name) for name in settings.SETTINGS}
     for _, command in commands():
         assert flags <= {name for param in command.params for name in param.opts}, command.name
+
+
+def test_help_lists_each_argument_once() -> None:
+    """Whatever click lists by itself, which older versions of it do not."""
+    asked = [(name, command, param) for name, command in commands() for param in command.params
+             if isinstance(param, click.Argument)]  # fmt: skip
+    assert len(asked) > 20
+    for name, command, param in asked:
+        help_text = command.get_help(click.Context(command, info_name=name))
+        assert help_text.count("\nArguments:\n") == 1
+        assert "Positional" not in help_text
+        shown = re.findall(
+            rf"^  {re.escape(param.human_readable_name)}(?:  |$)", help_text, re.MULTILINE
+        )
+        assert len(shown) == 1, name
+
+
+def test_the_list_of_commands_has_whole_sentences() -> None:
+    """At 80 columns."""
+    listed = cli.get_help(click.Context(cli, info_name="facelabel", terminal_width=80))
+    assert listed.count("\n  ") > 25
+    assert "..." not in listed.partition("Commands:")[2]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 NONE_OF_OURS = (
-    "is none of our folders: pictures in 'assets' are searched, portraits in 'training' learnt"
+    "is none of our folders (pictures in 'assets' are searched, portraits in 'training' learnt)"
 )
 
 # ---- which folder means what

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facelabel.cli import tables, terminal
+from facelabel.cli import tables, terminal, wrapping
 from facelabel.cli.framework import Command
 from facelabel.cli.tables import Column, Kind
 
@@ -139,7 +139,7 @@ def test_whatever_is_in_it(rows: list[tuple[str, str, tuple[str, ...], str]], wi
     starts = [text.split(" ")[0] for text in shown[1:] if not text.startswith(" ")]
     assert starts == [row[0] for row in rows]
     widest = max([len("public_id"), *(len(row[0]) for row in rows)])
-    assert all(tables.text_width(text) <= max(width, widest) for text in shown)
+    assert all(wrapping.text_width(text) <= max(width, widest) for text in shown)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_whatever_is_in_it(rows: list[tuple[str, str, tuple[str, ...], str]], wi
     [("abc", 3), ("Zoë", 3), ("Zoe\u0308", 3), ("日本", 4), ("👩\u200d🚀", 4), ("שרה", 3), ("", 0)],
 )
 def test_how_wide_a_text_is(text: str, width: int) -> None:
-    assert tables.text_width(text) == width
+    assert wrapping.text_width(text) == width
 
 
 def test_a_long_table_is_printed_as_it_comes() -> None:

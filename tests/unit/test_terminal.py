@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from facelabel.cli import cli, commands, framework, terminal
+from facelabel.cli import cli, commands, framework, terminal, wrapping
 from facelabel.cli.framework import Command, argument
 from facelabel.errors import NotFound, Rejected, Unavailable
 
@@ -232,3 +232,31 @@ def test_the_settings_are_listed_when_asked_for() -> None:
 @pytest.mark.parametrize("arguments", [["people", "-h"], ["jobs", "-h"], ["jobs", "list", "-h"]])
 def test_h_is_help(arguments: list[str]) -> None:
     assert CliRunner().invoke(cli, arguments).stdout.startswith("Usage: ")
+
+
+SENTENCE = "3 portraits refused: `facelabel jobs list` says why, 山田 花子 is one of those people"
+
+
+@pytest.mark.parametrize("columns", [24, 40, 60, 80, 200])
+def test_a_sentence_is_broken_between_words(columns: int) -> None:
+    """Never within a command, which is copied; the rest stands in a little."""
+    (first, *more) = ["".join(text for _, text in line)
+                      for line in wrapping.wrapped([SENTENCE], columns)]  # fmt: skip
+    assert all(line.startswith("  ") for line in more)
+    assert " ".join([first, *(line.strip() for line in more)]) == SENTENCE
+    assert any("`facelabel jobs list`" in line for line in (first, *more))
+    longest = wrapping.text_width("  `facelabel jobs list`")
+    assert all(wrapping.text_width(line) <= max(columns, longest) for line in (first, *more))
+
+
+def test_parts_keep_their_looks_where_a_sentence_is_broken() -> None:
+    """By their numbers; what is a list stays one."""
+    lines = wrapping.wrapped(["  →", "one two", "three four"], 12)
+    assert lines == [[(0, "  →"), (1, "one two")], [(2, "    three")], [(2, "    four")]]
+    assert wrapping.wrapped(["x" * 30], 10) == [[(0, "x" * 30)]]
+
+
+def test_what_is_piped_is_not_broken() -> None:
+    """Whatever COLUMNS says: each sentence is a line for grep."""
+    done = run(lambda: terminal.say(SENTENCE * 3))
+    assert done.stdout == f"{SENTENCE * 3}\n"

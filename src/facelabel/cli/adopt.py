@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Also if originals are missing, or others' are there.")
 @click.pass_obj
 def adopt(settings: Settings, *, force: bool) -> None:
-    """Make this data folder the one of the store, after moving either.
+    """Make this data folder that of the store, after moving either.
 
     Store and data folder belong together and know each other by an id; with another folder no
     command starts. This gives both a new id: from then on the former folder is refused.

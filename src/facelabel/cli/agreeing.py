@@ -232,17 +232,26 @@ def _changes(app: App) -> NameChanges:
 
 def _told(others: OtherRules, changes: NameChanges) -> str:
     """What would change, in a sentence."""
-    told = (
-        f"names were decided by {others.now} until now; by {_asked(others)}"
-        f" {counted(changes.added, 'name')} would come and {changes.removed} would go, on"
-        f" {counted(changes.pictures, 'picture')}"
-    )
+    told = f"names were decided by {others.now} until now; by {_asked(others)} {_counts(changes)}"
     if changes.elsewhere:
         pictures = counted(changes.elsewhere, "picture")
         told += f"; those of {pictures} would be written to the other places, too"
     if changes.unknown:
         told += f"; {counted(len(changes.unknown), 'picture')} would be searched for it"
     return told
+
+
+def _counts(changes: NameChanges) -> str:
+    """Such as "2 names would come and 5 would go, on 4 pictures"."""
+    where = f"on {counted(changes.pictures, 'picture')}"
+    if changes.added and changes.removed:
+        both = f"{counted(changes.added, 'name')} would come and {changes.removed:,} would go"
+        return f"{both}, {where}"
+    if changes.added:
+        return f"{counted(changes.added, 'name')} would come, {where}"
+    if changes.removed:
+        return f"{counted(changes.removed, 'name')} would go, {where}"
+    return "no name would come or go"
 
 
 def _asked(others: OtherRules) -> str:
@@ -267,7 +276,7 @@ def _is_wanted(others: OtherRules) -> bool:
     if flags or others.calibrated:
         command = " ".join(filter(None, ("facelabel tag", flags, "--yes")))
         raise Rejected(f"nothing was done: `{command}` decides so")
-    terminal.complain("they stay as they are: `facelabel tag --yes` decides again")
+    terminal.warn("they stay as they are: `facelabel tag --yes` decides again")
     return False
 
 

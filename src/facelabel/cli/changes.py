@@ -145,7 +145,7 @@ def _is_on_record(app: App, asset: Asset) -> bool:
 @argument("folder", help="Of the library; / is its root.")
 @click.pass_obj
 def move(settings: Settings, idents: tuple[str, ...], folder: str) -> None:
-    """Move pictures to another folder, / being the root; their public_ids stay.
+    """Move pictures to another folder of the library.
 
     What was learnt from them, or written on them, follows at once; new ones are for a worker.
     """

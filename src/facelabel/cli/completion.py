@@ -116,7 +116,7 @@ class _Alone(Command):
 @argument("shell", type=click.Choice(SHELLS), help="bash, zsh or fish.")
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what a shell needs to complete commands, options, names and public_ids.
+    """Print what a shell needs to complete commands and names.
 
     \b
     ~/.bashrc: eval "$(facelabel completion bash)"

@@ -18,6 +18,7 @@ from facelabel.cli.framework import EXIT_REJECTED, Command
 from facelabel.cli.terminal import Styled, application, bold
 from facelabel.core import false_matches
 from facelabel.core.counting import counted
+from facelabel.core.jobs import JobKind
 from facelabel.core.model import deletion_limit
 from facelabel.errors import ConfigurationError, FacelabelError, ForeignFolder, Throttled
 from facelabel.recognition import doubts, name_changes
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 
 #: Less free disk than this and the next uploads fail.
 LOW_DISK_BYTES = 1 << 30
+#: How a finding is marked, by whether it is good and whether there is something to do.
+_MARKS = {
+    (True, False): Styled("✓", "green"), (True, True): Styled("!", "yellow"),
+    (False, False): Styled("✗", "red"), (False, True): Styled("✗", "red"),
+}  # fmt: skip
 #: Of 100 known; fewer more are no reason to learn everything anew.
 _WORTH_IT = 3.0
 #: So large a part of strangers who are given a name is told of.
@@ -62,8 +68,8 @@ def doctor(settings: Settings) -> None:
     findings = list(_examine(settings))
     terminal.answer(findings)
     for finding in findings:
-        mark = Styled("✓", "green") if finding.good else Styled("✗", "red")
-        terminal.say(mark, bold(finding.what), finding.says)
+        mark = _MARKS[finding.good, bool(finding.advice)]
+        terminal.say(mark, bold(f"{finding.what}:"), finding.says)
         if finding.advice:
             terminal.say(f"  → {finding.advice}", style="yellow")
         if not (finding.good or terminal.is_for_people()):
@@ -168,7 +174,9 @@ def _installation(local: Local, settings: Settings) -> Finding:
         says = f"{missing} of {looked_for} originals looked for are not in {settings.data}"
         advice = "is its disk mounted? Else upload them again; `facelabel jobs list` says which"
         return Finding("installation", good=False, says=says, advice=advice)
-    return Finding("installation", good=True, says=f"store and folder are {local.identity}")
+    return Finding(
+        "installation", good=True, says=f"store and data folder belong together ({local.identity})"
+    )
 
 
 def _strays(census: Census, settings: Settings) -> Iterator[Finding]:
@@ -217,7 +225,7 @@ def _closing(folder: Path) -> str:
 
 def _store(app: App) -> Finding:
     count = sum(1 for _ in app.library.assets(""))
-    return Finding("store", good=True, says=f"{count} pictures in the library")
+    return Finding("store", good=True, says=f"{counted(count, 'picture')} in the library")
 
 
 def _account(remote: Remote, settings: Settings) -> Finding:
@@ -338,9 +346,9 @@ def _gain(pack: PackState, best: PackState) -> str:
     if pack.finds is None or best.finds is None or best.finds - pack.finds < _WORTH_IT:
         return ""
     return (
-        f"among 1,559 people {best.name} names {best.finds:.0f} of 100 known, {pack.name}"
-        f" {pack.finds:.0f}: `facelabel index --rebuild --pack {best.name}`, which names portraits"
-        " that these models cannot learn; with --force it goes without them"
+        f"of 100 pictures of people who are known {best.name} names {best.finds:.0f}, {pack.name}"
+        f" {pack.finds:.0f}: `facelabel index --rebuild --pack {best.name}` changes to it; it lists"
+        " portraits that cannot be learnt then, and with --force it goes on without them"
     )
 
 
@@ -422,6 +430,13 @@ def _queue(app: App) -> Finding:
     advice = "`facelabel jobs list` says why" if dead else ""
     if pending and not advice:
         advice = "`facelabel worker` works them"
-    return Finding(
-        "jobs", good=not dead, says=f"{pending} waiting, {len(dead)} failed", advice=advice
-    )
+    return Finding("jobs", good=not dead, says=_waiting(app, pending, len(dead)), advice=advice)
+
+
+def _waiting(app: App, jobs: int, failed: int) -> str:
+    """What is left to do, as a person counts it, and what failed."""
+    if pictures := app.queue.pending({JobKind.ASSET}) if jobs else 0:
+        waits = f"{counted(pictures, 'picture is', 'pictures are')} still to be looked at"
+    else:
+        waits = counted(jobs, "job waits", "jobs wait") if jobs else "nothing waits"
+    return f"{waits}, {failed:,} failed" if failed else f"{waits}, none failed"

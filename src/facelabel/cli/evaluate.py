@@ -47,7 +47,7 @@ plot_option = click.option(
 
 @click.group("eval", cls=Group)
 def evaluate() -> None:
-    """Accuracy on labelled pictures: what the numbers are on yours, which threshold to take."""
+    """Measure accuracy on labelled pictures of your own."""
 
 
 @evaluate.command(cls=Command, examples=["eval pairs pairs.txt lfw/ --plot roc.png"])

@@ -75,8 +75,15 @@ def finish(*, refused: bool = False, waiting: bool = False) -> None:
 
 
 def argument(*names: str, help: str, **attributes: Any) -> Callable[[F], F]:  # noqa: A002, ANN401 - click's own
-    """A parameter without a dash, with a line of help, which click alone gives none."""
-    return click.argument(*names, cls=_Argument, help=help, **attributes)
+    """A parameter without a dash, with a line of help, which click alone gives none.
+
+    May be put on several commands, of which click 8.1.0 would know the class for the first alone.
+    """
+
+    def put(command: F) -> F:
+        return click.argument(*names, cls=_Argument, help=help, **attributes)(command)
+
+    return put
 
 
 class _Argument(click.Argument):
@@ -189,6 +196,9 @@ class Command(click.Command):
         for said in configuration.unread(settings):
             terminal.warn(said)
         ctx.obj = settings
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Nothing here: newer versions of click list them before the examples."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Examples, then the command's own, then where to find the settings."""

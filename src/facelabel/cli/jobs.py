@@ -7,13 +7,14 @@ import signal
 import threading
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from facelabel import actions
 from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
-from facelabel.cli import agreeing, tables, terminal
+from facelabel.cli import agreeing, nothing, tables, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, Group, argument, finish
 from facelabel.cli.tables import Column, Kind
@@ -42,7 +43,7 @@ COLUMNS = (
 @click.option("--once", is_flag=True, help="Stop when nothing is left to do.")
 @click.pass_obj
 def worker(settings: Settings, *, once: bool) -> None:
-    """Work the queue: learn new portraits, put names on new pictures.
+    """Work the queue: learn portraits, put names on pictures.
 
     Several workers may run at once. Ctrl-C ends it after the picture in hand.
     """
@@ -51,7 +52,8 @@ def worker(settings: Settings, *, once: bool) -> None:
             agreeing.keep_to_rules(app)
             with tallying.working(app, "working") as tally:
                 tallying.drain(app, tally)
-            terminal.say(tallying.summary(app, tally))
+            said = tallying.summary(app, tally)
+            terminal.say(nothing.waits(app) if said == tallying.NOTHING else said)
             terminal.answer(tally.result())
         finish(refused=tally.refused, waiting=tally.waiting)
         return
@@ -70,7 +72,7 @@ def _print_done(done: Done) -> None:
     terminal.event(tallying.event(done))
     if done.outcome is None:
         end = "refused" if done.buried else "will be tried again"
-        what = done.public_id or f"{done.job.kind} {done.job.key}"
+        what = done.public_id or _about(done.job)
         terminal.say(f"{what}: {end}: {actions.reason(done)}", style="red")
     elif done.outcome.public_id:
         terminal.say(f"{done.outcome.public_id}: {tallying.became(done.outcome)}")
@@ -123,9 +125,17 @@ def _titles(kept: Records, jobs: Sequence[Job]) -> dict[int, str]:
     """
     look = kept.ledger.search if kept.is_remote else kept.library().asset
     found = ((job, look(job.key)) for job in jobs)
-    return {
-        job.job_id: known.public_id if known else f"{job.kind} {job.key}" for job, known in found
-    }
+    return {job.job_id: known.public_id if known else _about(job) for job, known in found}
+
+
+def _about(job: Job) -> str:
+    """What a job is about of which no picture is known; of an address the host alone is shown."""
+    if job.kind is JobKind.NOTIFY:
+        host = urlsplit(str(job.payload.get("url", ""))).hostname
+        return f"notification to {host}"
+    if job.kind in tallying.ABOUT:
+        return tallying.ABOUT[job.kind]
+    return f"picture {job.key}" if job.kind is JobKind.ASSET else f"{job.kind} {job.key}"
 
 
 def _state(job: Job) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from facelabel.cli.changes import id_argument
 from facelabel.cli.framework import Command, argument, finish
 from facelabel.cli.tables import Column, Kind
 from facelabel.cli.terminal import application, bar, bold, records
-from facelabel.core import names, nearest
+from facelabel.core import names, nearest, quality
 from facelabel.core.counting import counted
 from facelabel.core.jobs import OutcomeKind
 from facelabel.core.model import NameState
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from facelabel.bootstrap.records import Records
     from facelabel.core.jobs import Outcome
     from facelabel.core.label_policy import LabelPolicy
-    from facelabel.core.model import Asset, SearchRecord
+    from facelabel.core.model import Asset, Enrolment, SearchRecord
     from facelabel.core.naming import Rules
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.settings import Settings
@@ -106,7 +106,7 @@ def upload(
             report.print_warnings(_warnings(app, label))
     nothing.warn_of_uploads([*uploaded.values()], label_policy)
     results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
-    _print_uploads(uploads, results, walk, summary)
+    _print_uploads(uploads, results, walk, summary or uploads.what_follows(label_policy))
     kinds = {outcome.kind for outcome in (*uploads.problems.values(), *outcomes)
              if outcome != actions.ELSEWHERE}  # fmt: skip
     finish(
@@ -149,6 +149,17 @@ class Uploads:
         counts = ((new, "uploaded"), (there, "there already"), (refused, "not uploaded"))
         said = ", ".join(f"{count:,} {what}" for count, what in counts if count)
         return said if new or refused else f"nothing new: {said}"
+
+    def what_follows(self, label_policy: LabelPolicy) -> str:
+        """Who looks at the new ones; "" where none is one that somebody looks at."""
+        new = [asset for source, asset in self.assets.items() if source not in self.already]
+        looked_at = sum(nothing.is_looked_at(asset, label_policy) for asset in new)
+        if not looked_at:
+            return ""
+        what = "it" if len(new) == 1 else "them"
+        if looked_at < len(new):
+            what = f"{looked_at:,} of them"
+        return f"`facelabel worker --once` looks at {what}, if no worker is running"
 
 
 def _expand(sources: Sequence[str], walk: Walk) -> dict[str, str]:
@@ -213,12 +224,15 @@ def _place(label_policy: LabelPolicy, folder: str | None, label: str | None) -> 
 
 
 def _print_uploads(
-    uploads: Uploads, results: Mapping[str, Outcome], walk: Walk, summary: str
+    uploads: Uploads, results: Mapping[str, Outcome], walk: Walk, after: str
 ) -> None:
+    """Each by name, then how many, and what came after or is to come."""
     waiting: list[tuple[str, Outcome]] = []
     for source, asset in uploads.assets.items():
         outcome = results.get(source)
         if outcome and outcome.kind is not OutcomeKind.WAITING:
+            if outcome.kind is OutcomeKind.IGNORED:  # why was said of all of them together
+                outcome = replace(outcome, note="")
             terminal.give(asset.public_id, f"{asset.public_id}: {tallying.became(outcome)}")
             continue
         there = " (there already)" if source in uploads.already else ""
@@ -230,10 +244,7 @@ def _print_uploads(
     for name, note in tallying.remarks(waiting):
         terminal.complain(f"{name}: {note}")
     report.print_left_out(walk.left_out)
-    total = f"{uploads.total}; {summary}" if summary else uploads.total
-    if not results and len(uploads.assets) > len(uploads.already):
-        total += "; `facelabel worker --once` looks at them, if no worker is running"
-    terminal.say(total)
+    terminal.say("; ".join(filter(None, [uploads.total, after])))
     terminal.answer({"pictures": _rows_of(uploads, results)})
 
 
@@ -261,7 +272,7 @@ def _became(outcome: Outcome | None) -> dict[str, object]:
 @click.option("--only", is_flag=True, help="With --person: with nobody else who is known.")
 @click.pass_obj
 def library(settings: Settings, folder: str | None, people: tuple[str, ...], *, only: bool) -> None:
-    """List the pictures of the library, or of a FOLDER, with tags and what was found."""
+    """List pictures, with their tags and who was found on them."""
     place, wanted = (folder or "").strip("/"), {names.normalise(person) for person in people}
     with records(settings) as kept:
         shown = (row for row in _found(kept, place) if _shows(row, wanted, only=only))
@@ -322,11 +333,11 @@ def _public(asset: Asset) -> dict[str, object]:
     }  # fmt: skip
 
 
-@click.command(cls=Command, verbose=report.FACES_VERBOSE)
+@click.command(cls=Command, verbose=f"{report.FACES_VERBOSE}, and all that is kept of the picture")
 @id_argument
 @click.pass_obj
 def show(settings: Settings, ident: str) -> None:
-    """Show one picture: tags, faces, and why each face got its name, or none."""
+    """Show one picture: tags, faces, and why each has a name, or none."""
     with application(settings) as app:
         asset = actions.find(app, ident)
         search = app.ledger.search(asset.asset_id)
@@ -341,31 +352,59 @@ def show(settings: Settings, ident: str) -> None:
         for name in _names(search):
             terminal.give(name)
         return
-    for key, value in _public(asset).items():
-        shown = ", ".join(_entries(value)) if isinstance(value, (tuple, dict)) else value
-        terminal.say(bold(key), str(shown))
-    if enrolment:
-        terminal.say(bold("learnt as"), f"{enrolment.person} ({enrolment.face_id})")
+    _print_what_it_is(asset, enrolment, search, unnamed)
     if search:
         _print_search(search, rules, own, {e.face_id: e.public_id for e in enrolments})
-    if not (enrolment or search or asset.context.get(names.ERROR_KEY)):
-        terminal.say(unnamed)
     refused = sorted(name for name, state in marks.items() if state is NameState.REFUSED)
     if refused:
         terminal.say(f"not them, said a person: {', '.join(refused)}")
+    _print_picture(asset, enrolment, search)
+
+
+def _print_what_it_is(
+    asset: Asset, enrolment: Enrolment | None, search: SearchRecord | None, unnamed: str
+) -> None:
+    """What a person looks for first: who is on it, whom it taught, or why nobody knows."""
+    said = []
+    if enrolment:
+        said.append(f"learnt as {enrolment.person}")
+    if search:
+        said.append(report.names_line(search.faces))
+    if refused := asset.context.get(names.ERROR_KEY):
+        said.append(refused)
+    terminal.say(bold(f"{asset.public_id}:"), "; ".join(said or [unnamed]))
+
+
+def _print_picture(asset: Asset, enrolment: Enrolment | None, search: SearchRecord | None) -> None:
+    """Its tags and its file in two lines; if asked for, all that is kept of it."""
+    if not terminal.is_verbose():
+        tags = [tag for tag in asset.tags if tag not in names.face_id_tags(asset.tags)]
+        terminal.say(bold("tags:"), ", ".join(tags) or "none")
+        day = time.strftime("%Y-%m-%d", time.gmtime(asset.created_at))
+        size = f"{asset.width} \u00d7 {asset.height}"
+        where = f"in {asset.folder or '/'}"
+        parts = filter(None, [asset.filename, size, where, f"uploaded on {day}"])
+        terminal.say(bold("picture:"), ", ".join(parts))
+        return
+    for key, value in _public(asset).items():
+        shown = ", ".join(_entries(value)) if isinstance(value, (tuple, dict)) else value
+        terminal.say(bold(f"{key}:"), str(shown))
+    if enrolment:
+        terminal.say(bold("face_id:"), enrolment.face_id)
+    if search:
+        terminal.say(bold("searched:"), f"{search.model}, threshold/margin {search.rules}")
 
 
 def _print_search(
     search: SearchRecord, rules: Rules, own: OwnCalibration | None, references: Mapping[str, str]
 ) -> None:
-    terminal.say(bold("searched"), f"{search.model}, threshold/margin {search.rules}")
     if own:
         terminal.say(report.calibrated(own))
     if sentence := report.asked(rules, search.portraits):
         terminal.say(sentence)
     report.print_faces(search.faces, references)
     for face in search.left_out:
-        terminal.say(f"left out: {', '.join(face.reasons)}")
+        terminal.say(f"a face left out: {' and '.join(quality.words(face.reasons))}")
 
 
 def _entries(value: tuple[str, ...] | dict[str, str]) -> Iterator[str]:

@@ -31,18 +31,16 @@ for command in (
     Deferred("index", "recognise.index", "Learn faces from labelled portraits."),
     Deferred("identify", "recognise.identify", "Say who is on pictures."),
     Deferred("upload", "library.upload", "Put pictures into the library."),
-    Deferred(
-        "tag", "recognise.tag", "Search every picture not searched yet and write the names as tags."
-    ),
+    Deferred("tag", "recognise.tag", "Search new pictures and write the names as tags."),
     Deferred(
         "library",
         "library.library",
-        "List the pictures of the library, or of a FOLDER, with tags and what was found.",
+        "List pictures, with their tags and who was found on them.",
     ),
     Deferred(
         "show",
         "library.show",
-        "Show one picture: tags, faces, and why each face got its name, or none.",
+        "Show one picture: tags, faces, and why each has a name, or none.",
     ),
     Deferred("people", "people.people", "List who is known, from how many portraits."),
     Deferred(
@@ -55,44 +53,40 @@ for command in (
     Deferred(
         "move",
         "changes.move",
-        "Move pictures to another folder, / being the root; their public_ids stay.",
+        "Move pictures to another folder of the library.",
     ),
     Deferred("rename", "changes.rename", "Give a picture another public_id."),
     Deferred("rm", "changes.rm", "Delete pictures."),
-    Deferred(
-        "serve", "serve.serve", "Serve the library, the faces and the webhook, and work the queue."
-    ),
+    Deferred("serve", "serve.serve", "Serve library, faces and webhook, and work the queue."),
     Deferred(
         "keys",
         "serve.keys",
-        "Show the keys that open the server, as ready variables; add and remove some.",
+        "Show the keys to the server; add and remove some.",
     ),
     Deferred("connect", "sync.connect", "Have Cloudinary tell this installation of changes."),
     Deferred("reconcile", "sync.reconcile", "Find what no notification told of, and look at it."),
-    Deferred(
-        "worker", "jobs.worker", "Work the queue: learn new portraits, put names on new pictures."
-    ),
+    Deferred("worker", "jobs.worker", "Work the queue: learn portraits, put names on pictures."),
     Deferred("jobs", "jobs.jobs", "See what waits or failed; try it again or drop it."),
     Deferred(
         "models",
         "models.models",
-        "Face models: where they come from, under which licence; get and check them.",
+        "Show the face models and their licences; get and check them.",
     ),
     Deferred(
         "eval",
         "evaluate.evaluate",
-        "Accuracy on labelled pictures: what the numbers are on yours, which threshold to take.",
+        "Measure accuracy on labelled pictures of your own.",
     ),
     Deferred(
         "doctor", "doctor.doctor", "Check configuration, models, store and disk; say what to do."
     ),
     Deferred(
-        "adopt", "adopt.adopt", "Make this data folder the one of the store, after moving either."
+        "adopt", "adopt.adopt", "Make this data folder that of the store, after moving either."
     ),
     Deferred(
         "completion",
         "completion.completion",
-        "Print what a shell needs to complete commands, options, names and public_ids.",
+        "Print what a shell needs to complete commands and names.",
     ),
 ):
     cli.add_command(command)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def models() -> None:
-    """Face models: where they come from, under which licence; get and check them."""
+    """Show the face models and their licences; get and check them."""
 
 
 @models.command("list", cls=Command, verbose="origin and checksum of each file")

@@ -62,6 +62,15 @@ def searched(app: App, folder: str, already: int) -> str:
     )
 
 
+def waits(app: App) -> str:
+    """Why a queue has nothing to do, and what comes next."""
+    if failed := len(actions.failed_jobs(app)):
+        return f"nothing waits, {failed:,} failed: `facelabel jobs list` says why"
+    if absence.has_no_faces(app):
+        return f"nothing waits; {NOBODY}"
+    return "nothing waits: `facelabel upload PICTURES` puts some there"
+
+
 def learnt(app: App) -> str:
     """Why nobody is known where index and training folder agree; "" where somebody is."""
     if not absence.knows_nobody(app.ledger):
@@ -139,6 +148,13 @@ def warn_of_uploads(uploaded: Sequence[Asset], label_policy: LabelPolicy) -> Non
             f"{some} no label and teach nothing: `facelabel upload FILE --label NAME`, or a folder"
             " for each person with `facelabel index FOLDER`"
         )
+
+
+def is_looked_at(asset: Asset, label_policy: LabelPolicy) -> bool:
+    """Whether a picture is searched or learnt, as far as folder and label decide that."""
+    if label_policy.is_training(asset):
+        return bool(label_policy.labels(asset))
+    return label_policy.is_searchable(asset)
 
 
 def _is_ours(asset: Asset, label_policy: LabelPolicy) -> bool:

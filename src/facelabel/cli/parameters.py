@@ -86,7 +86,7 @@ def described() -> list[tuple[str, str]]:
     """Every setting for help: its flag, what it does, its variables; of secrets not the flag."""
     return [
         (
-            "(no flag)" if setting.is_secret else f"{flag(name)} VALUE",
+            "(variable, file)" if setting.is_secret else f"{flag(name)} VALUE",
             f"{setting.help} [{', '.join(variables(name))}]",
         )
         for name, setting in SETTINGS.items()

@@ -96,7 +96,7 @@ def _show(kept: Records, person: str, lines: Sequence[Enrolment]) -> None:
     learnt = f"learnt from {counted(len(lines), 'portrait')}"
     terminal.say(f"{terminal.visible(person)}: {learnt}; {named}")
     if len(lines) == 1:
-        terminal.say("known from one portrait: with three, 3 to 5 more of 100 are recognised")
+        terminal.say(f"with three portraits {report.MORE}")
 
 
 def _row(kept: Records, line: Enrolment) -> dict[str, str]:
@@ -184,6 +184,8 @@ def _print_plan(found: Traces, *, keep: bool) -> None:
     if keep:
         what = f"the label goes from {some}, and all that was learnt"
     names = f"the name goes from {counted(len(found.pictures), 'picture')}"
+    if not found.pictures:
+        names = "the name is on no picture"
     terminal.say(f"{found.name}: {'; '.join([what, names] if found.portraits else [names])}")
     if found.alike:
         others = ", ".join(map(ascii, found.alike))
@@ -235,7 +237,9 @@ def _print_end(found: Traces, left: int, seen: int, tried: int, *, late: bool) -
         terminal.complain(f"{found.name} is still recognised on {seen} of {tried} portraits")
     if left or seen or late:
         return
-    end = f"{found.name} is forgotten, the name taken off {counted(len(found.pictures), 'picture')}"
+    end = f"{found.name} is forgotten"
+    if found.pictures:
+        end += f", the name taken off {counted(len(found.pictures), 'picture')}"
     if tried:
         end += f"; searched again on {counted(tried, 'portrait')}: not recognised"
     terminal.say(end)

@@ -150,12 +150,12 @@ def _learnt_line(kinds: Counter[OutcomeKind], people: int | None) -> str:
     learnt, known = kinds[OutcomeKind.LEARNT], kinds[OutcomeKind.UNCHANGED]
     waiting = kinds[OutcomeKind.WAITING]
     refused = kinds.total() - learnt - known - waiting
-    counts = ((known, "known already"), (refused, "refused"), (waiting, "left for later"))
-    parts = [f"{counted(learnt, 'portrait')} learnt"]
-    parts += [f"{count:,} {what}" for count, what in counts if count]
-    said = ", ".join(parts)
-    if known and not kinds.total() - known:
-        said = f"nothing new: {counted(known, 'portrait')} known already"
+    counts = [(known, "known already"), (refused, "refused"), (waiting, "left for later")]
+    first = f"{counted(learnt, 'portrait')} learnt" if learnt else "no portrait learnt"
+    if known and not learnt:
+        first = f"nothing new: {counted(known, 'portrait')} known already"
+        _, *counts = counts
+    said = ", ".join([first, *(f"{count:,} {what}" for count, what in counts if count)])
     return said if people is None else f"{said}; {tallying.people_known(people)}"
 
 
@@ -381,7 +381,7 @@ def _save(path: Path, data: bytes) -> bool:
 @click.option("--yes", is_flag=True, help="Decide by other rules than until now without asking.")
 @click.pass_obj
 def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool, yes: bool) -> None:
-    """Search every picture not searched yet and write the names as tags.
+    """Search new pictures and write the names as tags.
 
     Where the settings ask for other rules than names were decided by until now, it says how many
     names would come and go, and asks.
@@ -436,4 +436,5 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
     report.print_costs(actions.costs(app, pictures=ids))
     agreeing.tell(app)
     terminal.answer({"pictures": [asset.public_id for asset in work], "again": len(known)})
-    terminal.say(f"{counted(len(work), 'picture')} would be searched, {len(known):,} of them again")
+    again_too = f", {len(known):,} of them again" if known else ""
+    terminal.say(f"{counted(len(work), 'picture')} would be searched{again_too}")

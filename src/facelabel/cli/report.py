@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from facelabel.cli import tables, terminal
 from facelabel.cli.tables import Column, Kind
+from facelabel.core import quality
 from facelabel.core.model import Verdict
 from facelabel.errors import Rejected
 from facelabel.inputs.walking import Reason
@@ -79,17 +80,21 @@ def _nearly(face: FaceDecision) -> bool:
     }  # fmt: skip
 
 
+#: What three portraits are worth in the place of one (docs/accuracy.md).
+MORE = "3 to 5 more of 100 pictures are recognised"
+
+
 def known_from_one(portraits: Mapping[str, Sequence[object]]) -> str:
-    """Who has only one portrait, and what more are worth (docs/accuracy.md); "" if nobody has."""
+    """Who has only one portrait, and what more are worth; "" if nobody has."""
     alone = sorted(name for name, found in portraits.items() if len(found) == 1)
     if not alone:
         return ""
+    if len(alone) == 1:
+        return f"{alone[0]} is known from one portrait: with three, {MORE}"
     some = ", ".join(alone[:_DETAILS]) + (", …" if len(alone) > _DETAILS else "")
-    are = "is" if len(alone) == 1 else "are"
-    return (
-        f"{len(alone):,} of {len(portraits):,} {are} known from one portrait ({some}): three of"
-        " each have 3 to 5 more of 100 pictures recognised"
-    )
+    of = f" of {len(portraits):,}" if len(alone) < len(portraits) else ""
+    who = f"{len(alone):,}{of} people are known from one portrait each"
+    return f"{who} ({some}): with three, {MORE}"
 
 
 def asked(rules: Rules, portraits: int | None) -> str:
@@ -122,7 +127,10 @@ def _box(face: Face) -> str:
 
 
 def _quality(face: Face) -> tuple[str, ...]:
-    return face.reasons or (f"sharp {face.sharpness:.0f}", f"bright {face.brightness:.0f}")
+    return tuple(quality.words(face.reasons)) or (
+        f"sharp {face.sharpness:.0f}",
+        f"bright {face.brightness:.0f}",
+    )
 
 
 def pulls(models: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ REGION = "us-east-1"
 )
 @click.pass_obj
 def serve(settings: Settings) -> None:
-    """Serve the library, the faces and the webhook, and work the queue.
+    """Serve library, faces and webhook, and work the queue.
 
     With pictures on Cloudinary this takes its notifications at /webhook. With a library of our
     own it also answers as Cloudinary does: give its CLOUDINARY_URL to any Cloudinary SDK. And it
@@ -106,7 +106,7 @@ export_option = click.option("--export", is_flag=True, help="Put `export` before
 @export_option
 @click.pass_context
 def keys(context: click.Context, /, **given: bool) -> None:
-    """Show the keys that open the server, as ready variables; add and remove some.
+    """Show the keys to the server; add and remove some.
 
     \b
     eval "$(facelabel keys --export)"       sets all of them in this shell

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from facelabel.recognition.reconcile import LibraryDrift
     from facelabel.settings import Settings
 
+#: Of more triggers than that it is not said what each is of.
+_NAMED = 3
+
 
 @click.command(cls=Command, streams=True, examples=["reconcile --dry-run", "reconcile --force"])
 @click.option("--dry-run", is_flag=True, help="Only say what was missed.")
@@ -142,14 +145,18 @@ def _tell_triggers(found: Triggers) -> None:
 
 
 def _tell(sorted_: Mapping[str, Sequence[Trigger]]) -> None:
-    """Name each trigger behind what is said of it."""
+    """Name the triggers behind what is said of them, those of one address together."""
     terminal.answer({"triggers": [
         {"id": one.id, "event": one.event_type, "uri": one.uri, "is": what}
         for what, triggers in sorted_.items() for one in triggers
     ]})  # fmt: skip
     for what, triggers in sorted_.items():
+        events: dict[str, list[str]] = {}
         for one in triggers:
-            terminal.say(f"{what}: {one.event_type} to {one.uri}")
+            events.setdefault(one.uri, []).append(one.event_type)
+        for uri, some in events.items():
+            which = f" ({', '.join(some)})" if len(some) <= _NAMED else ""
+            terminal.say(f"{what}: {counted(len(some), 'trigger')} to {uri}{which}")
 
 
 def _offer(found: Triggers, *, poll: bool) -> None:

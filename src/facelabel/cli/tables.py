@@ -5,23 +5,19 @@ in the memory of one page.
 Where it is too narrow, columns are left out, the least important first: no id and no name is ever
 broken or cut. An id that is too long for its column has a line to itself, so it can be copied.
 Where nobody looks, cells are parted by tabs.
-
-How wide a text is, is what Unicode says of its letters: two columns for East Asian wide ones, none
-for marks that stand on others. The order of letters that run from right to left is the terminal's.
 """
 
 from __future__ import annotations
 
 import sys
 import textwrap
-import unicodedata
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from facelabel.cli import terminal
+from facelabel.cli.wrapping import text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -82,18 +78,6 @@ def show(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, key: int 
     _write(chain([layout.head()], rest))
     if layout.dropped:
         terminal.remark(f"not shown at this width: {', '.join(layout.dropped)}")
-
-
-def text_width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return len(text) if text.isascii() else sum(map(_letter_width, text))
-
-
-@cache
-def _letter_width(letter: str) -> int:
-    if unicodedata.category(letter) in {"Mn", "Me", "Cf"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def _laid_out(columns: Sequence[Column], page: Sequence[Sequence[Cell]], width: int) -> _Layout:

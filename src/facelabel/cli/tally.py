@@ -28,7 +28,7 @@ LATER = "what is left waits: run the same command again later"
 #: What a run came to in which no job was worked.
 NOTHING = "nothing to do"
 #: What a job is about that is not about one picture.
-_ABOUT = {
+ABOUT = {
     JobKind.SWEEP: "deciding again",
     JobKind.REBUILD: "learning everybody anew",
     JobKind.RECONCILE: "comparing the library",
@@ -44,6 +44,8 @@ _TOLD = {
 
 def people_known(number: int) -> str:
     """Such as "244 people known"."""
+    if not number:
+        return "nobody is known"
     return f"{counted(number, 'person', 'people')} known"
 
 
@@ -148,12 +150,12 @@ class Tally:
 
     def _title(self, done: Done) -> str:
         job = done.job
-        return self._titles.get(job.key) or done.public_id or _ABOUT.get(job.kind) or job.key
+        return self._titles.get(job.key) or done.public_id or ABOUT.get(job.kind) or job.key
 
     def tell(self) -> None:
         """Say what was left alone, what waits, what could not be told: each reason once."""
         for title, reason in once(self._ignored.values()):
-            terminal.warn(f"{title}: left alone: {reason}")
+            terminal.warn(f"{title} left alone: {reason}")
         pictures, notices = list[tuple[str, str]](), list[tuple[str, str]]()
         for done in self._failed.values():
             said = (self._title(done), actions.reason(done))
@@ -239,12 +241,15 @@ def working(
     titles: Mapping[str, str] = MappingProxyType({}),
     quiet: bool = False,
 ) -> Iterator[Tally]:
-    """A tally with a bar, for as long as the queue is worked; what waits is told at the end."""
+    """A tally with a bar, for as long as the queue is worked; what waits is told at the end.
+
+    Whoever has ``titles`` is about to have these looked at.
+    """
 
     def pending() -> int:
         return app.queue.pending({JobKind.ASSET})
 
-    with terminal.bar(title, pending()) as advance:
+    with terminal.bar(title, pending() or len(titles)) as advance:
         tally = Tally(advance, pending, titles=titles, quiet=quiet)
         yield tally
     if not quiet:

@@ -20,7 +20,8 @@ What a program reads is one document, printed when the command ends (docs/refere
 command that streams each line is one, and the last is the result.
 
 Whatever is said may have names of people and files in it: what could move a cursor, or turn the
-direction of what follows, is escaped here and nowhere else.
+direction of what follows, is escaped here and nowhere else. On a terminal sentences go on in the
+next line between words; anywhere else each is a line.
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from facelabel.cli import wrapping
 from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.inputs import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -171,10 +173,11 @@ def give(text: str, told: str = "") -> None:
 
     A shell that reads it has it letter by letter.
     """
-    if _speech.audience is Audience.PERSON:
-        _write(sys.stdout, (told or text,), "")
-    elif _speech.audience is Audience.SHELL:
-        _print(sys.stdout, visible(text) if is_terminal(sys.stdout) else text)
+    if told and is_for_people():
+        _write(sys.stdout, (told,), "")
+    elif not is_for_programs():
+        is_read = not is_for_people() and not is_terminal(sys.stdout)
+        _print(sys.stdout, text if is_read else visible(text))
 
 
 def answer(result: object) -> None:
@@ -288,11 +291,18 @@ def _write(stream: IO[str] | None, parts: tuple[str, ...], style: str) -> None:
     if stream is None:
         return
     colours = has_colours(stream)
-    shown = []
-    for part in filter(None, parts):
-        look = getattr(part, "style", style)
-        shown.append(styled(visible(part), look) if colours else visible(part))
-    _print(stream, " ".join(shown))
+    looks = [getattr(part, "style", style) if colours else "" for part in parts]
+    texts = [visible(part) for part in parts]
+    columns = (width(stream) or math.inf) if is_terminal(stream) else math.inf
+    for line in _lines(texts, columns):
+        _print(stream, " ".join(styled(text, looks[number]) for number, text in line))
+
+
+def _lines(texts: Sequence[str], columns: float) -> Sequence[Sequence[tuple[int, str]]]:
+    """What is said in lines of that width; what is in lines already stays as it is."""
+    if columns == math.inf or any("\n" in text or "\t" in text for text in texts):
+        return [[(number, text) for number, text in enumerate(texts) if text]]
+    return wrapping.wrapped(texts, int(columns))
 
 
 def styled(text: str, style: str) -> str:
@@ -392,10 +402,11 @@ def bar(title: str, total: int | None = None) -> Iterator[Callable[[int, int | N
         yield told
         return
     with _bars(count=True) as bars:
-        task = bars.add_task(title, total=total)
+        task = bars.add_task(title, total=total or None, count="")
 
         def advance(done: int, of: int | None) -> None:
-            bars.update(task, completed=done, total=of)
+            count = f"{done:,}/{of:,}" if of else f"{done or ''}"
+            bars.update(task, completed=done, total=of or None, count=count)
             told(done, of)
 
         yield advance
@@ -420,7 +431,7 @@ def _bars(*, count: bool = False) -> Progress:
     from rich.console import Console  # noqa: PLC0415 - same
 
     columns = (
-        (bars.MofNCompleteColumn(), bars.TimeRemainingColumn())
+        (bars.TextColumn("{task.fields[count]}"), bars.TimeRemainingColumn())
         if count
         else (bars.TaskProgressColumn(),)
     )

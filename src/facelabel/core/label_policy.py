@@ -138,7 +138,9 @@ class LabelPolicy:
         ours = (
             f"pictures in {self.recognition!r} are searched, portraits in {self.training!r} learnt"
         )
-        return f"{folder or '/'!r} is none of our folders: {ours}{nearest.asked(self.near(folder))}"
+        return (
+            f"{folder or '/'!r} is none of our folders ({ours}){nearest.asked(self.near(folder))}"
+        )
 
     def near(self, folder: str) -> list[str]:
         """Folders of ours, or below, that read like this one, which is none of them."""

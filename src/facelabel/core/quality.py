@@ -9,7 +9,7 @@ from facelabel.core.model import Reason
 from facelabel.errors import UnusableFace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from facelabel.core.model import Face, Template
 
@@ -106,5 +106,9 @@ def select_enrolment_face(faces: Sequence[Face], more: int = 0) -> int:
 
 def explain(reasons: Sequence[Reason]) -> str:
     """Say it to the owner of the picture."""
-    words = " and ".join(_WORDS[reason] for reason in reasons)
-    return f"the face is {words} ({', '.join(reasons)})"
+    return f"the face is {' and '.join(words(reasons))}"
+
+
+def words(reasons: Iterable[Reason]) -> list[str]:
+    """What is wrong with a face, as people say it: "too blurred"."""
+    return [_WORDS[reason] for reason in reasons]

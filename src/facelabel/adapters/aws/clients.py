@@ -224,7 +224,7 @@ def unanswered(subject: str, error: BotoCoreError) -> FacelabelError:
 def unusable(subject: str, error: Exception) -> ConfigurationError:
     """Something is wrong with what is set on this side."""
     advice = {
-        exceptions.NoRegionError: " (AWS_DEFAULT_REGION)",
+        exceptions.NoRegionError: " Set AWS_DEFAULT_REGION, or `aws configure`",
         exceptions.NoCredentialsError: " (see `aws configure`)",
         exceptions.PartialCredentialsError: " (see `aws configure`)",
     }.get(type(error), "")
