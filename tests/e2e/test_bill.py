@@ -218,7 +218,7 @@ def assert_one_face_each(
     faces = faces_of(rekognition, collection)
     assert len({face["ExternalImageId"] for face in faces}) == len(faces) == portraits
     assert face_tags(inside) == {face["FaceId"] for face in faces}
-    assert "index and training folder agree" in inside("index", "--check", "--dry-run")
+    assert "what is learnt and the training folder agree" in inside("index", "--check", "--dry-run")
 
 
 MOMENTS = pytest.mark.parametrize("answered", [False, True], ids=["asked", "answered"])

@@ -155,7 +155,7 @@ def test_the_main_job(facelabel: Program, portraits: Path, party: Path, samples:
     facelabel("rm", biden, "--yes")
     assert [p["name"] for p in facelabel.json("people")] == ["Barack Obama"]
     assert _tags(facelabel, "assets/party") == {"Barack Obama"}
-    assert "index and training folder agree" in facelabel("index", "--check")
+    assert "what is learnt and the training folder agree" in facelabel("index", "--check")
     facelabel("doctor")
 
 
@@ -251,7 +251,9 @@ def test_rebuild_and_drawing(facelabel: Program, portraits: Path, party: Path) -
     facelabel("identify", party, "--draw", "drawn")
     with Image.open(facelabel.folder / "drawn" / "party-named.jpg") as drawn:
         assert drawn.size == (1096, 640)
-    assert "index and training folder agree" in facelabel("index", "--check", "--dry-run")
+    assert "what is learnt and the training folder agree" in facelabel(
+        "index", "--check", "--dry-run"
+    )
 
 
 def test_a_rebuild_waits_for_nobody(facelabel: Program, portraits: Path, samples: Path) -> None:
@@ -380,7 +382,7 @@ def test_a_models_folder_that_is_a_file(facelabel: Program) -> None:
         )
     said = facelabel("doctor", *wrong, status=1)
     assert "✗ models: models=file is a file, not a folder" in said
-    assert "! index: nobody is known yet" in said
+    assert "! people: nobody is known yet" in said
     assert "✓ jobs: nothing waits, none failed" in said
     assert "start" not in said
 
@@ -621,7 +623,7 @@ def test_more_failed_jobs_than_are_shown(facelabel: Program) -> None:
     assert "and 999 more" in facelabel("jobs", "list", "--limit", "2")
     assert len(facelabel.json("jobs", "list")) == 1001
     assert "1,001 portraits refused" in facelabel("people")
-    assert "1001 failed" in facelabel("doctor", status=1)
+    assert "1,001 failed" in facelabel("doctor", status=1)
 
 
 class CtrlC(io.BytesIO):

@@ -141,7 +141,7 @@ def test_the_commands_work_on_an_account(
     assert "0 pictures would be searched" in worker("tag", "--dry-run")
     assert {line["name"] for line in worker.json("people")} == {*PEOPLE}
     assert "the key opens 'local'" in worker("doctor")
-    assert "index and training folder agree" in worker("index")
+    assert "what is learnt and the training folder agree" in worker("index")
     assert "Hopper" in worker("show", group)
 
 

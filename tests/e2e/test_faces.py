@@ -87,7 +87,7 @@ def life(facelabel: Program, pictures: Path) -> Iterator[State]:
     yield look(facelabel)
     assert "rebuilt as" in facelabel("index", "--rebuild")
     yield look(facelabel)
-    assert "index and training folder agree" in facelabel("index", "--check")
+    assert "what is learnt and the training folder agree" in facelabel("index", "--check")
     facelabel("doctor")
     assert "none has failed" in facelabel("jobs", "list")
 
@@ -197,7 +197,7 @@ def test_the_collection_of_the_original_app(
     shown = asking.json("show", "training/Obama1")
     assert faces[ours]["ExternalImageId"] == f"n1:John.Doe::{asset_hash(shown['asset_id'])}"
     assert set(shown["tags"]) == {"faceLabel:John Doe", f"faceId:{ours}"}
-    assert "index and training folder agree" in asking("index", "--check")
+    assert "what is learnt and the training folder agree" in asking("index", "--check")
     (seen,) = asking.json("identify", pictures / "party.jpg")
     assert seen["names"] == ["John Doe", "Mary Doe"]
 
@@ -224,7 +224,7 @@ def test_a_lost_data_folder(
     assert "mended" in told
     assert faces_of(rekognition, collection) == before
     assert known(asking) == people
-    assert "index and training folder agree" in asking("index", "--check")
+    assert "what is learnt and the training folder agree" in asking("index", "--check")
 
 
 def test_changing_sides(asking: Program, program: Program, pictures: Path) -> None:
@@ -284,5 +284,5 @@ def test_killed_while_learning(
     faces = faces_of(rekognition, collection)
     assert len({face["ExternalImageId"] for face in faces}) == len(faces) == len(files)
     assert {face["UserId"] for face in faces} == {f"n1:{file.stem[:-1]}" for file in files}
-    assert "index and training folder agree" in asking("index", "--check", "--dry-run")
+    assert "what is learnt and the training folder agree" in asking("index", "--check", "--dry-run")
     assert "none has failed" in asking("jobs", "list")

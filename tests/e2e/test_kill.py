@@ -78,7 +78,9 @@ def _assert_whole(facelabel: Program) -> None:
         assert sorted(picture["tags"]) == ["Barack Obama", "Joe Biden"]
     training = facelabel.json("library", "training")
     assert sorted(len(image["tags"]) for image in training) == [2, 2]  # label and faceId
-    assert "index and training folder agree" in facelabel("index", "--check", "--dry-run")
+    assert "what is learnt and the training folder agree" in facelabel(
+        "index", "--check", "--dry-run"
+    )
     assert "none has failed" in facelabel("jobs", "list")
     assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
 

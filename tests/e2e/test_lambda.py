@@ -166,7 +166,7 @@ def test_bulk_work_from_a_laptop(stack: Stack, photos: Path) -> None:
     assert "paid calls of Amazon Rekognition" in stack.laptop("tag", "--dry-run")
     assert "1 picture searched, 1 with names (4 names)" in stack.laptop("tag")
     assert cloud.tags(group) == set(PEOPLE)
-    assert "index and training folder agree" in stack.laptop("index", "--check")
+    assert "what is learnt and the training folder agree" in stack.laptop("index", "--check")
     assert "0 to look at" in stack.laptop("reconcile")
     assert "4 people known" in stack.laptop("index", "--rebuild")
     stack.laptop("doctor")

@@ -214,7 +214,7 @@ def test_what_is_empty_says_why(facelabel: Program, portraits: Path, samples: Pa
     assert "there are no pictures of 'Joe Biden'\n" in facelabel("library", "--person", "Joe Biden")
     assert facelabel.json("library", "--person", "barack obama") == []
     assert nobody not in facelabel("identify", samples / "obama.jpg")
-    assert "index and training folder agree" in facelabel("index")
+    assert "what is learnt and the training folder agree" in facelabel("index")
 
 
 def test_the_same_on_an_account(facelabel: Program, amazon: Served, samples: Path) -> None:

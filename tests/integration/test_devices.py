@@ -161,7 +161,7 @@ def test_a_device_that_is_not_there_is_refused_with_what_to_install(
 
 def test_doctor_says_what_models_run_on(tmp_path: Path, openvino: Device) -> None:
     said = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path), "--device", openvino])
-    assert "device face models run on openvino" in said.output
+    assert "device: face models run on openvino" in said.output
     said = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path), "--device", "cuda"])
     assert said.exit_code == EXIT_REJECTED
     assert "✗ device: the device cuda cannot be used" in said.output

@@ -186,7 +186,9 @@ def test_help_lists_each_argument_once() -> None:
              if isinstance(param, click.Argument)]  # fmt: skip
     assert len(asked) > 20
     for name, command, param in asked:
-        help_text = command.get_help(click.Context(command, info_name=name))
+        help_text = command.get_help(
+            click.Context(command, info_name=name, **command.context_settings)
+        )
         assert help_text.count("\nArguments:\n") == 1
         assert "Positional" not in help_text
         shown = re.findall(
@@ -197,6 +199,7 @@ def test_help_lists_each_argument_once() -> None:
 
 def test_the_list_of_commands_has_whole_sentences() -> None:
     """At 80 columns."""
-    listed = cli.get_help(click.Context(cli, info_name="facelabel", terminal_width=80))
+    context = click.Context(cli, terminal_width=80, **cli.context_settings)
+    listed = cli.get_help(context)
     assert listed.count("\n  ") > 25
     assert "..." not in listed.partition("Commands:")[2]

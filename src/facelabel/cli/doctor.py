@@ -89,7 +89,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             yield from library
             yield from _looked("Rekognition" if app.amazon else "models", lambda: _faces(app))
             if all(finding.good for finding in library):
-                yield from _looked("index", lambda: [_index(app)])
+                yield from _looked("people", lambda: [_index(app)])
                 yield from _looked("portraits", lambda: _doubts(app))
                 yield from _looked("rules", lambda: _rules(app))
                 yield from _looked("threshold", lambda: _threshold(app))
@@ -355,18 +355,18 @@ def _gain(pack: PackState, best: PackState) -> str:
 def _index(app: App) -> Finding:
     if app.ledger.collection() is None:
         advice = "`facelabel index FOLDER` learns from labelled portraits"
-        return Finding("index", good=True, says="nobody is known yet", advice=advice)
+        return Finding("people", good=True, says="nobody is known yet", advice=advice)
     try:
         drift = app.reconciler.check()
     except ConfigurationError as error:
-        return Finding("index", good=False, says=str(error))
+        return Finding("people", good=False, says=str(error))
     enrolled = actions.enrolments(app)
     people = len({line.person for line in enrolled})
     who = counted(people, "person", "people")
     says = f"{who} from {counted(len(enrolled), 'portrait')}"
     if app.queue.pending() or drift.clean:
-        return Finding("index", good=True, says=says)
-    return Finding("index", good=False, says=f"{says}; it differs from the training folder",
+        return Finding("people", good=True, says=says)
+    return Finding("people", good=False, says=f"{says}; it differs from the training folder",
                    advice="`facelabel index --check` mends it")  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def waits(app: App) -> str:
 
 
 def learnt(app: App) -> str:
-    """Why nobody is known where index and training folder agree; "" where somebody is."""
+    """Why nobody is known where training folder and index agree; "" where somebody is."""
     if not absence.knows_nobody(app.ledger):
         return ""
     if why := absence.why_nothing_labelled(app, app.label_policy.training):

@@ -49,8 +49,8 @@ _LEARNT = frozenset({OutcomeKind.LEARNT, OutcomeKind.UNCHANGED})
 )  # fmt: skip
 @click.option(
     "--check", is_flag=True,
-    help="Compare training folder and index, mend, report; ends with 1 as long as portraits are"
-    " left that only you can mend.",
+    help="Compare the training folder with what is learnt, mend, report; ends with 1 as long as"
+    " portraits are left that only you can mend.",
 )  # fmt: skip
 @click.option(
     "--rebuild", is_flag=True, help="Learn everybody anew beside what is learnt, then switch."
@@ -232,7 +232,7 @@ def _drift_row(drift: Drift) -> dict[str, object]:
 
 def _print_drift(drift: Drift, why_nobody: str) -> None:
     if drift.clean:
-        terminal.say(why_nobody or "index and training folder agree")
+        terminal.say(why_nobody or "what is learnt and the training folder agree")
     counts = (
         (drift.missing, "labelled, not learnt"),
         (drift.extra, "learnt, but picture or label is gone"),
@@ -395,7 +395,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool, y
         if dry_run:
             _plan_search(app, place, again=again)
             return
-        agreed = agreeing.agreed(app, yes=yes)
+        agreeing.agreed(app, yes=yes)  # if not, names on new pictures are decided as before
         searched = itertools.count()
         with bar("listing") as listed:
             found = actions.enqueue_unsearched(
@@ -415,7 +415,7 @@ def tag(settings: Settings, folder: str | None, *, again: bool, dry_run: bool, y
             said = nothing.searched(app, place, next(searched))
         terminal.say(said)
         terminal.answer({**tally.result(), "left": left})
-    finish(refused=tally.refused or not agreed, waiting=tally.waiting)
+    finish(refused=tally.refused, waiting=tally.waiting)
 
 
 def _plan_search(app: App, place: str, *, again: bool) -> None:
