@@ -188,5 +188,6 @@ def _meant(key: str) -> str:
     name = key.removeprefix(PREFIX).lower()
     if key != name and name in SETTINGS:
         return f" (there it is {name})"
-    near = nearest.nearest(name, (*SETTINGS, *(one.original for one in SETTINGS.values())), 1)
+    originals = (one.original for one in SETTINGS.values())
+    near = nearest.nearest(name, SETTINGS, 1) or nearest.nearest(name, originals, 1)
     return f" (is it {near[0]}?)" if near else ""
