@@ -138,18 +138,21 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 class Sender:
     """Sends pieces of a form, each after some seconds on a clock of its own; notes how many."""
 
-    def __init__(self, piece: bytes, seconds: float, number: int = 100_000) -> None:
-        """``number`` of pieces; nobody waits for real."""
+    def __init__(
+        self, piece: bytes, seconds: float, number: int = 100_000, first: bytes = b""
+    ) -> None:
+        """``number`` of pieces, the ``first`` before them; nobody waits for real."""
         self.clock = ManualClock()
         self.limits = Limits(10 << 20, budget=Budget(clock=self.clock.now))
         self.sent = 0
         self._piece, self._seconds, self._number = piece, seconds, number
+        self._first = first
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while self.sent < self._number:
             self.clock.sleep(self._seconds)
             self.sent += 1
-            yield self._piece
+            yield (self._first if self.sent == 1 else b"") or self._piece
 
     def ask(self) -> Response:
         return ask(lambda _: {}, aiter(self), limits=self.limits)
@@ -164,6 +167,12 @@ def test_a_slow_body_is_not_read_to_its_end(piece: bytes, seconds: float, sent: 
     sender = Sender(piece, seconds)
     assert message(sender.ask()) == "Request timed out: the body came too slowly"
     assert sender.sent == sent
+
+
+def test_a_good_beginning_does_not_count_for_ever() -> None:
+    sender = Sender(b"a", 4.0, first=b"a" * 100_000)
+    assert message(sender.ask()) == "Request timed out: the body came too slowly"
+    assert sender.sent == 10
 
 
 def test_a_body_at_a_poor_line_s_pace_is_read() -> None:

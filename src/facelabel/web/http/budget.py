@@ -265,10 +265,9 @@ async def bounded(
     What its headers announce is refused only where the body ``is_wanted`` at all. Raises ApiError,
     and says so to who sent it if the rest of the body is not waited for.
     """
-    clock = limits.budget.clock
+    clock, client = limits.budget.clock, limits.budget.peers.of(request.scope)
     now = clock()
-    peer = limits.budget.peers.of(request.scope)
-    body = Body(peer, limits, Pace(clock, now), now + limits.patience, request.receive)
+    body = Body(client, limits, Pace(clock, now), now + limits.patience, request.receive)
     try:
         if is_wanted:
             _check_headers(request, limits.body)
