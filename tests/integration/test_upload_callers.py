@@ -221,6 +221,30 @@ def test_some_parameters_may_be_unsigned(client: Client, joe: Path) -> None:
     assert client.asset("a").tags == ("x", "y")
 
 
+@pytest.mark.parametrize(
+    ("call", "params"),
+    [
+        ("upload", {"public_id": "a"}),
+        ("explicit", {"public_id": "a", "type": "upload"}),
+        ("rename", {"from_public_id": "a", "to_public_id": "b"}),
+        ("destroy", {"public_id": "a"}),
+    ],
+)
+def test_calls_about_one_asset_are_signed_whole(
+    client: Client, joe: Path, call: str, params: Json
+) -> None:
+    client.upload(str(joe), public_id="a")
+    sdk = client.server.sdk
+    signed = params | {"timestamp": str(utils.now())}
+    sent = signed | {
+        "signature": signing.sign(signed, sdk["api_secret"]),
+        "api_key": sdk["api_key"],
+        "batch_id": "b",
+    }
+    with pytest.raises(cloudinary.exceptions.AuthorizationRequired, match="Invalid Signature"):
+        client.call_api(call, sent, unsigned=True, file=str(joe) if call == "upload" else None)
+
+
 def test_who_saw_a_signed_call_cannot_add_who_is_told_of_it(
     context: Context, serve: Callable[[Context], ApiServer], joe: Path
 ) -> None:
