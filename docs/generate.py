@@ -39,7 +39,7 @@ REFUSED = {
     "index": "a portrait or a line of the list; `--check`: pictures are left that only you can"
     " mend; `--rebuild`: the old index stays",
     "identify": "a picture or a folder could not be read",
-    "upload": "a file, folder or address could not be read; `--now`: the queue refused a picture",
+    "upload": "a file, folder or address could not be read; `--now`: a picture was refused",
     "tag": "the queue refused a picture, or the folder is not one that is searched",
     "show": "there is no such picture",
     "forget": "nobody is known by that name, or several look like it; others' faces still give it",

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 PAGE = 100
 #: So many jobs after another that cannot be done now: then neither can the rest.
 IN_A_ROW = 3
+#: Seconds from now, long ago, by which a job comes before all that wait.
+_AT_ONCE = -1e9
 #: More jobs than any queue holds.
 ALL = 1_000_000_000
 #: What became of a picture whose job another worker is doing.
@@ -252,6 +254,38 @@ def decide_by_settings(
     # Before anybody asks which pictures are out of date: until then all of them are.
     for turn, _ in enumerate(app.worker({JobKind.SWEEP}).due(math.inf), start=1):
         progress(turn)
+
+
+def work_first(
+    app: App, asset_ids: Sequence[str], on_done: Callable[[Done], None] = lambda _: None
+) -> tuple[list[Outcome], int]:
+    """Look at these assets before all that waits, which is left alone; how many pictures that is.
+
+    Where nothing else waits, whatever follows from these is done as well. Outcomes are as those of
+    :func:`work`, for the same reasons.
+    """
+    if not app.worker(NOTICES).kinds:  # a queue without an order, and workers of its own
+        return work(app, asset_ids, on_done), 0
+    try:
+        for key in asset_ids:
+            app.queue.enqueue(JobKind.ASSET, key, delay=_AT_ONCE)
+        others = app.queue.pending({JobKind.ASSET}) - len({*asset_ids})
+    except Unavailable as trouble:
+        return [failed(trouble)] * len(asset_ids), 0
+    if others <= 0:
+        return drain(app, asset_ids, on_done), 0
+    rules_in_force.begin(app.pipeline, app.label_policy)
+    results, rest = dict[str, Outcome](), ELSEWHERE
+    worker = app.worker({JobKind.ASSET})
+    try:
+        while results.keys() < {*asset_ids} and (done := worker.run_one()):
+            on_done(done)
+            if done.job.key not in asset_ids:
+                break  # others have those that are left
+            results[done.job.key] = outcome_of(done)
+    except Unavailable as trouble:
+        rest = failed(trouble)
+    return [results.get(key, rest) for key in asset_ids], others
 
 
 def drain(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -159,8 +161,11 @@ def forget(
         except (Rejected, Unavailable) as trouble:
             kept[portrait.asset_id] = actions.failed(trouble)
     gone = [one.asset_id for one in found.portraits if one.asset_id not in kept]
-    became = dict(zip(gone, actions.work(app, gone, on_done), strict=True))
+    outcomes, _ = actions.work_first(app, gone, on_done)
+    became = dict(zip(gone, outcomes, strict=True))
     take_names_back(app, on_done)
+    if named := app.ledger.named(found.name):
+        actions.work_first(app, named, on_done)
     if actions.ELSEWHERE in became.values():
         _wait_for_others(app, found.name, gone, on_done)
     return [(kept | became)[one.asset_id] for one in found.portraits]
@@ -169,11 +174,19 @@ def forget(
 def take_names_back(app: App, on_done: Callable[[Done], None] = lambda _: None) -> None:
     """Decide again now about pictures that the last change of the gallery may concern.
 
-    A sweep waits for more changes to come, with Rekognition for minutes.
+    A sweep waits for more changes to come, with Rekognition for minutes. Pictures that wait for
+    something else are left alone, and those whose names change wait behind them.
     """
-    if app.ledger.has_stale():
-        app.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+    if not app.ledger.has_stale():
+        return
+    app.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+    sweeps = app.worker({JobKind.SWEEP})
+    if not (sweeps.kinds and app.queue.pending({JobKind.ASSET})):
         actions.drain(app, [], on_done)
+        return
+    with suppress(Unavailable):  # it goes on later
+        for done in sweeps.due(math.inf):
+            on_done(done)
 
 
 def _wait_for_others(

@@ -76,8 +76,8 @@ class Session:
     Any number of threads may share one; several processes may each have one on the same data
     folder, opened after they were forked. Calls that look at pictures of the library
     (:meth:`index`, :meth:`learn`, :meth:`upload`, :meth:`tag`, :meth:`forget`) take turns within a
-    session, and do whatever else waits in the queue. All raise Unavailable where something cannot
-    be done now and may be later, and RuntimeError after :meth:`close`.
+    session; all but :meth:`forget` do whatever else waits in the queue. All raise Unavailable where
+    something cannot be done now and may be later, and RuntimeError after :meth:`close`.
     """
 
     def __init__(

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from sqlalchemy import Engine, event
 
-from facelabel import actions
+from facelabel import actions, people
 from facelabel import settings as configuration
 from facelabel.bootstrap.app import opened
+from facelabel.core.jobs import JobKind, OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,3 +63,24 @@ def test_what_is_to_be_searched_is_asked_for_by_the_page(app: App) -> None:
     searches = [one for one in said if "FROM search" in one]
     assert len(searches) == 2
     assert len(said) < PICTURES // 5
+
+
+def test_what_a_person_asks_for_leaves_alone_what_waits(app: App) -> None:
+    waiting = app.queue.pending({JobKind.ASSET})
+    assert waiting == PICTURES
+    asset = app.library.find("assets/3")
+    assert asset
+    app.library.delete(asset.asset_id)
+    outcomes, others = actions.work_first(app, [asset.asset_id])
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.GONE]
+    assert others == app.queue.pending({JobKind.ASSET}) == waiting - 1
+
+
+def test_forgetting_leaves_alone_what_waits(app: App) -> None:
+    waiting = app.queue.pending({JobKind.ASSET})
+    portrait = app.library.upload(picture(255), folder="training", tags=["faceLabel:Ann"])
+    app.ledger.begin_enrolment(app.gallery.collection(), portrait.asset_id, "Ann")
+    (outcome,) = people.forget(app, people.traces(app, "Ann"))
+    assert outcome.kind is OutcomeKind.GONE
+    assert app.library.asset(portrait.asset_id) is None
+    assert app.queue.pending({JobKind.ASSET}) == waiting

@@ -11,21 +11,17 @@ from facelabel.cli import agreeing, completion, nothing, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, argument, confirm, finish
 from facelabel.core.counting import counted
-from facelabel.core.jobs import JobKind, OutcomeKind
+from facelabel.core.jobs import OutcomeKind
 from facelabel.errors import Rejected, Unavailable
 from facelabel.recognition.notices import Notices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from facelabel.bootstrap.app import App
     from facelabel.core.jobs import Outcome
     from facelabel.core.model import Asset
-    from facelabel.recognition.worker import Done
     from facelabel.settings import Settings
-
-#: Seconds from now, long ago, by which a job comes before all that wait.
-_AT_ONCE = -1e9
 
 id_argument = argument(
     "ident", metavar="ID", shell_complete=completion.public_ids, help="A public_id or an asset_id."
@@ -92,11 +88,12 @@ def _print_tags(asset: Asset) -> None:
 
 def _decided(app: App, asset: Asset) -> tuple[Asset, bool]:
     """Decide about a picture that was just changed; the picture then, and whether that waits."""
-    with tallying.working(app, "deciding", quiet=True) as tally:
-        outcome, others = _decide(app, asset.asset_id, tally)
-    if others:
-        some = counted(others, "picture waits", "pictures wait")
-        terminal.remark(f"{some} besides: `facelabel worker --once`, if no worker is running")
+    if app.worker(actions.NOTICES).kinds:
+        [outcome], _, rest = tallying.look_at(app, [asset])
+        if rest:
+            terminal.remark(rest)
+    else:  # a queue without an order, and workers of its own
+        outcome = actions.ELSEWHERE
     if outcome == actions.ELSEWHERE:
         terminal.remark("a worker has it in hand: what follows is there in a moment")
     elif outcome.kind is OutcomeKind.REFUSED:
@@ -105,24 +102,6 @@ def _decided(app: App, asset: Asset) -> tuple[Asset, bool]:
         terminal.complain(f"{asset.public_id}: decided later: {outcome.note}")
         return asset, True
     return app.library.asset(asset.asset_id) or asset, False
-
-
-def _decide(app: App, asset_id: str, on_done: Callable[[Done], None]) -> tuple[Outcome, int]:
-    """Look at a picture that was just changed, before all that waits; what became of it.
-
-    Where nothing else waits, all that follows from it is done, too; else says how many others do.
-    """
-    if not app.worker(actions.NOTICES).kinds:  # a queue without an order, and workers of its own
-        return actions.ELSEWHERE, 0
-    app.queue.enqueue(JobKind.ASSET, asset_id, delay=_AT_ONCE)
-    others = app.queue.pending({JobKind.ASSET}) - 1
-    if others <= 0:
-        return actions.drain(app, [asset_id], on_done)[0], 0
-    done = app.worker({JobKind.ASSET}).run_one()
-    if done is None or done.job.key != asset_id:
-        return actions.ELSEWHERE, others
-    on_done(done)
-    return actions.outcome_of(done), others
 
 
 def _concerns(
@@ -195,7 +174,7 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
         kept = _delete(app, assets)
         gone = [asset for asset in assets if asset.public_id not in kept]
         # Forgetting must not wait for a worker that may never be started.
-        outcomes, _ = tallying.look_at(app, gone)
+        outcomes, _, rest = tallying.look_at(app, gone)
         people.take_names_back(app)
     late = {asset.public_id: outcome for asset, outcome in zip(gone, outcomes, strict=True)
             if outcome.kind in {OutcomeKind.REFUSED, OutcomeKind.WAITING}
@@ -204,6 +183,8 @@ def rm(settings: Settings, idents: tuple[str, ...], *, yes: bool) -> None:
         for name, note in tallying.remarks(found.items()):
             terminal.complain(f"{name}: {what}: {note}")
     terminal.say(f"{counted(len(gone), 'picture')} deleted")
+    if rest:
+        terminal.remark(rest)
     terminal.answer(
         {
             "deleted": [asset.public_id for asset in gone],

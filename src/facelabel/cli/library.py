@@ -67,7 +67,7 @@ COLUMNS = (
               shell_complete=completion.people)  # fmt: skip
 @click.option("--tag", "tags", multiple=True, help="A tag; may be given several times.")
 @click.option("--public-id", help="Name in the library; default: folder and file name.")
-@click.option("--now", is_flag=True, help="Also work the queue now, instead of a worker later.")
+@click.option("--now", is_flag=True, help="Look at them now, instead of a worker later.")
 @click.pass_obj
 def upload(
     settings: Settings,
@@ -101,12 +101,16 @@ def upload(
         with bar("uploading", len(files)) as advance:
             uploads = _upload(app, files, Place(place, public_id, wanted), advance)
         uploaded = uploads.assets
-        outcomes, summary = tallying.look_at(app, list(uploaded.values())) if now else ([], "")
+        outcomes, summary, rest = (
+            tallying.look_at(app, list(uploaded.values())) if now else ([], "", "")
+        )
         if label is not None and uploaded:
             report.print_warnings(_warnings(app, label))
     nothing.warn_of_uploads([*uploaded.values()], label_policy)
     results = dict(zip(uploaded, outcomes, strict=True)) if now else {}
     _print_uploads(uploads, results, walk, summary or uploads.what_follows(label_policy))
+    if rest:
+        terminal.remark(rest)
     kinds = {outcome.kind for outcome in (*uploads.problems.values(), *outcomes)
              if outcome != actions.ELSEWHERE}  # fmt: skip
     finish(

@@ -264,11 +264,18 @@ def drain(app: App, tally: Tally) -> None:
         tally.stop(trouble)
 
 
-def look_at(app: App, assets: Sequence[Asset]) -> tuple[list[Outcome], str]:
-    """Look at pictures; what became of them, and that in a line."""
+def look_at(app: App, assets: Sequence[Asset]) -> tuple[list[Outcome], str, str]:
+    """Look at pictures before all that waits; what became of them, that in a line, and the rest.
+
+    The rest is what to say of pictures that wait besides; "" where none does.
+    """
     with working(app, "working", quiet=True) as tally:
-        outcomes = actions.work(app, [asset.asset_id for asset in assets], tally)
-    return outcomes, summary(app, tally)
+        outcomes, others = actions.work_first(app, [asset.asset_id for asset in assets], tally)
+    rest = ""
+    if others:
+        some = counted(others, "picture waits", "pictures wait")
+        rest = f"{some} besides: `facelabel worker --once`, if no worker is running"
+    return outcomes, summary(app, tally), rest
 
 
 def summary(app: App, tally: Tally) -> str:
