@@ -15,7 +15,7 @@ from facelabel.bootstrap import learning_in_force, rules_in_force
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.core import names, naming, nearest
 from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
-from facelabel.core.model import Identification, Person
+from facelabel.core.model import Identification
 from facelabel.errors import (
     ConfigurationError,
     Rejected,
@@ -24,7 +24,6 @@ from facelabel.errors import (
     UnusableFace,
 )
 from facelabel.inputs import reading
-from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -337,26 +336,12 @@ def enrolments(app: App | Records) -> list[Enrolment]:
     return list(app.ledger.enrolments(live)) if live else []
 
 
-def people(app: App) -> list[Person]:
-    """Everybody who is known, by name."""
-    known = portraits_by_person(app)
-    return [Person(name, tuple(known[name])) for name in sorted(known, key=str.casefold)]
-
-
 def portraits_by_person(app: App | Records) -> dict[str, list[str]]:
     """Everybody who is known, with the public_ids of the portraits."""
     photos: dict[str, list[str]] = {}
     for line in enrolments(app):
         photos.setdefault(line.person, []).append(line.public_id)
     return photos
-
-
-def other_spellings(app: App, label: str) -> Iterator[str]:
-    """Whether somebody is known under a name that looks the same."""
-    person = names.normalise(label.removeprefix(f"{app.label_policy.prefix}:"))
-    known = {person: [], **portraits_by_person(app)}
-    look = names.skeleton(person)
-    return doubts.spellings({n: p for n, p in known.items() if names.skeleton(n) == look})
 
 
 def enqueue(app: App, asset_ids: Iterable[str]) -> None:

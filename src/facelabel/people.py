@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from facelabel import absence, actions
 from facelabel.core import label_policy, names
 from facelabel.core.jobs import JobKind, JobState
+from facelabel.core.model import Person
 from facelabel.errors import NotFound, Rejected, Unavailable, UnusableFace
+from facelabel.recognition import doubts
 from facelabel.recognition.live_gallery import SWEEP_KEY
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ class Traces:
     alike: tuple[str, ...]
 
 
+def known(app: App) -> list[Person]:
+    """Everybody who is known, by name."""
+    portraits = actions.portraits_by_person(app)
+    return [Person(name, tuple(portraits[name])) for name in sorted(portraits, key=str.casefold)]
+
+
 def spelt(wanted: str, among: Collection[str], *, exactly: bool = False) -> str:
     """Which of these names is meant: the very one, else the only one that looks the same.
 
@@ -74,6 +82,13 @@ def lookalikes(name: str, among: Collection[str]) -> list[str]:
     """Other names that look the same."""
     look = names.skeleton(name)
     return sorted(one for one in among if one != name and names.skeleton(one) == look)
+
+
+def other_spellings(app: App, label: str) -> Iterator[str]:
+    """Whether somebody is known under a name that looks the same."""
+    person = names.normalise(label.removeprefix(f"{app.label_policy.prefix}:"))
+    known = {person: [], **actions.portraits_by_person(app)}
+    return doubts.spellings({n: known[n] for n in (person, *lookalikes(person, known))})
 
 
 def traces(app: App, wanted: str, *, exactly: bool = False) -> Traces:

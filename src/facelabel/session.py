@@ -360,7 +360,7 @@ class Session:
 
     def people(self) -> list[Person]:
         """Return everybody who is known, by name, with the portraits they were learnt from."""
-        return actions.people(self._active())
+        return people.known(self._active())
 
     def pictures(self, folder: str = "", *, person: str | Collection[str] = ()) -> Iterator[Asset]:
         """Go through the pictures of the library, page by page, as they are now.

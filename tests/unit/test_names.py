@@ -43,6 +43,8 @@ def test_any_letter_case_and_space_is_kept(name: str) -> None:
         ("a\u2028b", "control"),
         ("a\ue000b", "control"),
         ("x" * 246, "over 255"),
+        ("x\n" * 50_000, "over 255"),  # a quotation mark that nobody closed
+        ("x," * 50_000, "over 255"),
         ("faceId:1", "our own tags"),
         ("faceLabel:Ann", "our own tags"),
         ("facelabel:Ann", "a label is written 'faceLabel:Ann'"),

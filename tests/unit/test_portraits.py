@@ -168,6 +168,13 @@ def test_names_are_found_as_people_read_them(tmp_path: Path, written: str, on_di
     assert [portrait.source for portrait in portraits(tmp_path)] == [str(tmp_path / path)]
 
 
+def test_of_a_line_without_end_the_beginning_is_told(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("a.jpg" + ",John" * 100_000)
+    with pytest.raises(Rejected, match=r"found 'a\.jpg,John,.*'…") as refusal:
+        portraits(tmp_path)
+    assert len(str(refusal.value)) < 500 + len(str(tmp_path))
+
+
 def test_pictures_beside_the_list_are_told(tmp_path: Path) -> None:
     """Somebody may have forgotten them; the list itself and what it names are no news."""
     put(tmp_path, "a.jpg", "b.jpg", "deep/c.jpg")

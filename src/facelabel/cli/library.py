@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facelabel import actions
+from facelabel import people as known_people
 from facelabel.cli import agreeing, completion, nothing, report, tables, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.changes import id_argument
@@ -121,7 +122,7 @@ def upload(
 def _warnings(app: App, label: str) -> list[str]:
     """What there is to ask about a name; where that is not known now, the report goes on."""
     try:
-        return list(actions.other_spellings(app, label))
+        return list(known_people.other_spellings(app, label))
     except Unavailable as trouble:
         return [f"whether a name looks like {label!r} is not known: {trouble}"]
 

@@ -73,6 +73,8 @@ def check_name(name: str, prefix: str) -> str:
     name = normalise(name)
     if not any(map(str.isprintable, name)):
         raise LabelRefused(f"the label {prefix}: has no name behind the colon")
+    if len(f"{prefix}:{name}") > MAX_TAG_LENGTH:  # first, as the other reasons show all of it
+        raise LabelRefused(f"the label is over {MAX_TAG_LENGTH} characters: {name[:40]!r}…")
     if "," in name:
         raise LabelRefused(
             f"the name {name!r} has a comma, at which Cloudinary splits tags; leave it out"
@@ -81,8 +83,6 @@ def check_name(name: str, prefix: str) -> str:
         raise LabelRefused(_no_utf8(name))
     if any(unicodedata.category(character) in _UNUSABLE for character in name):
         raise LabelRefused(f"the name {name!r} has control characters")
-    if len(f"{prefix}:{name}") > MAX_TAG_LENGTH:
-        raise LabelRefused(f"the label is over {MAX_TAG_LENGTH} characters: {name[:40]!r}…")
     if name.startswith((FACE_ID_PREFIX, f"{prefix}:")):
         raise LabelRefused(f"the name {name!r} reads like one of our own tags")
     if meant := misspelt_label(name, prefix):

@@ -33,6 +33,8 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _LINES_TOLD_BY = 100
 #: What a spreadsheet's "Unicode text" begins with.
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: So much of a line is shown.
+_SHOWN = 120
 #: How many names are told of.
 _SOME = 3
 
@@ -143,7 +145,9 @@ def _unparted(row: list[str], delimiter: str) -> str:
     mixed = len(row) == 1 and not others.isdisjoint(row[0])
     hint = f"; a {_DELIMITERS[delimiter]} has to part the two" if mixed else ""
     expected = f"url-or-path{delimiter}label" if delimiter.isprintable() else "path and label"
-    return f"expected {expected} but found {delimiter.join(row)!r}{hint}"
+    found = delimiter.join(row)
+    shown = repr(found) if len(found) <= _SHOWN else f"{found[:_SHOWN]!r}…"
+    return f"expected {expected} but found {shown}{hint}"
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
@@ -198,7 +202,7 @@ def _parted(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[s
 
 
 def _portrait(where: str, source: str, label: str, prefix: str, lookup: Lookup) -> Portrait:
-    if meant := names.misspelt_label(label, prefix):
+    if len(label) <= names.MAX_TAG_LENGTH and (meant := names.misspelt_label(label, prefix)):
         name = meant.removeprefix(f"{prefix}:")
         raise Rejected(f"{where}: {label!r} is no label: write {meant!r}, or {name!r} alone")
     if not reading.is_url(source):
