@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -159,6 +160,19 @@ class LibraryContract:
         again = library.upload(self.ANN, folder="training", filename="ann.jpg", tags=["one"])
         assert (again.asset_id, again.public_id) == (ann.asset_id, ann.public_id)
         assert ids(library) == ["training/ann"]
+
+    @pytest.mark.parametrize("named", [False, True])
+    def test_it_is_told_where_this_very_content_was_there(
+        self, library: EditableLibrary, ann: Asset, *, named: bool
+    ) -> None:
+        told: list[str] = []
+        public_id = ann.public_id if named else None
+        for data, what in ((self.BOB, "other"), (self.ANN, "same"), (self.ANN, "again")):
+            library.upload(
+                data, folder="training", filename="ann.jpg", public_id=public_id,
+                on_existing=partial(told.append, what),
+            )  # fmt: skip
+        assert told == (["again"] if named else ["same", "again"])
 
     def test_another_picture_of_the_same_file_name_gets_its_own_id(
         self, library: EditableLibrary, ann: Asset

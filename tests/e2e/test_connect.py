@@ -143,6 +143,9 @@ def test_the_commands_work_on_an_account(
     assert "the key opens 'local'" in worker("doctor")
     assert "what is learnt and the training folder agree" in worker("index")
     assert "Hopper" in worker("show", group)
+    for more in ([], ["--public-id", "assets/another"]):
+        assert "1 uploaded; `facelabel worker" in worker("upload", pictures / "party.jpg", *more)
+        assert "nothing new: 1 there already" in worker("upload", pictures / "party.jpg", *more)
 
 
 @one_mode

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from facelabel.core.jobs import JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from facelabel.core.model import Asset
     from facelabel.media.ports import EditableLibrary
@@ -79,11 +79,13 @@ class EnqueuingLibrary:
         public_id: str | None = None,
         tags: Sequence[str] | None = None,
         context: Mapping[str, str] | None = None,
+        on_existing: Callable[[], None] | None = None,
     ) -> Asset:
         """See :class:`facelabel.media.ports.EditableLibrary`."""
         asset = self._library.upload(
-            data, folder=folder, filename=filename, public_id=public_id, tags=tags, context=context
-        )
+            data, folder=folder, filename=filename, public_id=public_id, tags=tags,
+            context=context, on_existing=on_existing,
+        )  # fmt: skip
         return self._followed(asset)
 
     def move(self, asset_id: str, folder: str) -> Asset:

@@ -420,7 +420,7 @@ def _doubts(app: App) -> Iterator[Finding]:
     found = list(doubts.rivalries(app.recognizer, live, lines, threshold))
     if found:
         line, said = found[0]
-        more = f", and {len(found) - 1} portraits more" if len(found) > 1 else ""
+        more = f" ({len(found) - 1:,} portraits more are like that)" if len(found) > 1 else ""
         says = f"{line.public_id} ({line.person}): {said}{more}"
         yield Finding("portraits", good=True, says=says, advice="`facelabel show ID` shows one")
 

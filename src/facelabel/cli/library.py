@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from facelabel.engine.own_calibrations import OwnCalibration
     from facelabel.settings import Settings
 
-#: Seconds by which the clock of somebody else's library may differ from ours.
-_SKEW = 120.0
 #: So many pictures are asked for what was found on them at once.
 _PAGE = 500
 #: Of the list of pictures.
@@ -196,20 +195,20 @@ def _upload(
     app: App, files: Mapping[str, str], to: Place, advance: Callable[[int, int | None], None]
 ) -> Uploads:
     """Upload one after the other."""
-    uploads, before = Uploads(), app.clock.now() - (_SKEW if app.remote else 0.0)
+    uploads = Uploads()
     for number, (source, below) in enumerate(files.items(), start=1):
         try:
             data, filename = actions.read(app, source)
             asset = app.library.upload(
                 data, folder="/".join(filter(None, [to.folder, below])), filename=filename,
                 public_id=to.public_id, tags=to.tags or None,
+                on_existing=partial(uploads.already.add, source),
             )  # fmt: skip
         except (Rejected, Unavailable) as trouble:
             uploads.problems[source] = actions.failed(trouble)
+            uploads.already.discard(source)
         else:
             uploads.assets[source] = asset
-            if asset.created_at < before and to.public_id is None:
-                uploads.already.add(source)
         advance(number, len(files))
     return uploads
 

@@ -133,8 +133,11 @@ def _import(app: App, found: Sequence[Portrait], walk: Walk) -> None:
         (terminal.complain if is_late else terminal.warn)(f"{name}: {note}")
     if alone := report.known_from_one(known or {}):
         terminal.say(alone)
-    if not app.amazon and (asked := report.asked(app.gallery.rules(), app.gallery.portraits())):
-        terminal.say(f"{asked} for a name")
+    rules = app.gallery.rules()
+    if not app.amazon and (asked := report.asked(rules, app.gallery.portraits())):
+        terminal.say(
+            f"{asked} for a name, so that about {rules.strangers:g} of 100 strangers is given one"
+        )
     report.print_warnings(alike)
     report.print_left_out(walk.left_out)
     terminal.say(_learnt_line(Counter(outcome.kind for _, outcome in results), people))

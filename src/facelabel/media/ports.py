@@ -87,12 +87,14 @@ class EditableLibrary(Library, Directory, Protocol):
         public_id: str | None = None,
         tags: Sequence[str] | None = None,
         context: Mapping[str, str] | None = None,
+        on_existing: Callable[[], None] | None = None,
     ) -> Asset:
         """Store an image; same public_id replaces content, and tags where given.
 
         Without a public_id one is made from folder and file name, made unique unless the same
         content already stands there; that asset gets the tags in addition. Context is set key by
         key, and an asset that stands there keeps the folder and the file name that are not given.
+        Calls ``on_existing`` where the asset was there with this very content.
         Raises UnreadableImage, Rejected (bad public_id, tag …).
         """
 

@@ -107,6 +107,7 @@ class MemoryLibrary:
         public_id: str | None = None,
         tags: Sequence[str] | None = None,
         context: Mapping[str, str] | None = None,
+        on_existing: Callable[[], None] | None = None,
     ) -> Asset:
         """See :class:`facelabel.media.ports.EditableLibrary`."""
         digest = hashlib.sha256(data).hexdigest()
@@ -126,6 +127,8 @@ class MemoryLibrary:
         )
         if asset != old:
             self._store(asset, data)
+        if on_existing and old.etag == digest:
+            on_existing()
         return asset
 
     def move(self, asset_id: str, folder: str) -> Asset:

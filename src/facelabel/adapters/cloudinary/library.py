@@ -156,6 +156,7 @@ class CloudinaryLibrary:
         public_id: str | None = None,
         tags: Sequence[str] | None = None,
         context: Mapping[str, str] | None = None,
+        on_existing: Callable[[], None] | None = None,
     ) -> Asset:
         """Store an image; same public_id replaces content, and tags where given.
 
@@ -164,7 +165,7 @@ class CloudinaryLibrary:
         """
         wanted = None if tags is None else checked_tags(tags)
         picture = Picture(data, folder.strip("/"), filename, public_id, wanted, context or {})
-        asset = self._uploads.store(picture)
+        asset = self._uploads.store(picture, on_existing or (lambda: None))
         if not self._catalogue.is_dynamic or picture.folder in {"", asset.folder}:
             return asset
         return self.move(asset.asset_id, picture.folder)

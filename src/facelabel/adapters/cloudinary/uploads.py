@@ -17,7 +17,7 @@ from facelabel.errors import AlreadyExists, Rejected
 from facelabel.media.types import MAX_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from facelabel.adapters.cloudinary.catalogue import Catalogue
     from facelabel.adapters.cloudinary.client import Client, Raw, SdkCall
@@ -78,8 +78,8 @@ class Uploads:
         self._client = client
         self._catalogue = catalogue
 
-    def store(self, picture: Picture) -> Asset:
-        """Upload a picture under the first name that is free, or has it already.
+    def store(self, picture: Picture, on_existing: Callable[[], None]) -> Asset:
+        """Upload a picture under the first name that is free, or has it already, which is told.
 
         Of one that stands under the name asked for, the content is replaced.
         """
@@ -89,6 +89,7 @@ class Uploads:
                 return self._catalogue.read(raw)
             there = self._complete(raw)
             if picture.is_content_of(there):
+                on_existing()
                 return self._settled(self._catalogue.read(there), picture)
             if picture.public_id is not None:
                 return self._replaced(there, picture, name)

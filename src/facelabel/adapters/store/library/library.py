@@ -260,12 +260,13 @@ class LocalLibrary(StoredAssets):
         public_id: str | None = None,
         tags: Sequence[str] | None = None,
         context: Mapping[str, str] | None = None,
+        on_existing: Callable[[], None] | None = None,
     ) -> Asset:
         """Store an image; same public_id replaces content, and tags where given.
 
         Without a public_id one is made from folder and file name, made unique unless the same
-        content already stands there; that asset gets the tags in addition. An asset that stands
-        there keeps the folder and the file name that are not given.
+        content already stands there, which ``on_existing`` is told of; that asset gets the tags in
+        addition. An asset that stands there keeps the folder and the file name that are not given.
         """
         etag = hashlib.sha256(data).hexdigest()
         wanted = Upload(
@@ -283,6 +284,8 @@ class LocalLibrary(StoredAssets):
             upload = asset_edits.addressed(wanted, existing, name, adds_tags=public_id is None)
             stored = step.store(existing, asset_edits.uploaded(existing, upload, etag, step.now))
             put_original()
+        if on_existing and existing and existing.etag == etag:
+            on_existing()
         return stored
 
     def put(self, upload: Upload, *, origin: Origin = NOBODY) -> tuple[Asset, bool]:
