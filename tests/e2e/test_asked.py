@@ -84,7 +84,7 @@ def test_who_says_no_keeps_the_names_of_an_earlier_calibration(
     )
     Calibrations(facelabel.folder.parent / "data" / "calibration").keep(model, own)
     shown = answering(named, "tag", answers=[no])
-    assert "0 names would come and 2 would go, on 1 picture" in shown
+    assert "2 names would go from 1 picture" in shown
     assert "they stay as they are" in shown
     assert tags(facelabel) == BOTH
     facelabel("reconcile")

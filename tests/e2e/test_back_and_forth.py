@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def told(said: str) -> tuple[int, ...]:
     """How many names would come, how many go, on how many pictures."""
     (line,) = [line for line in said.splitlines() if "names were decided by" in line]
-    patterns = (r"(\d+) names? would come", r"(\d+)(?: names?)? would go", r", on (\d+) picture")
+    patterns = (
+        r"(\d+) names? would come",
+        r"(\d+)(?: names?)? would go",
+        r" (?:on|from) (\d+) picture",
+    )
     found = [re.search(pattern, line) for pattern in patterns]
     return tuple(int(one[1]) if one else 0 for one in found)
 

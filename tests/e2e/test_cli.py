@@ -279,7 +279,7 @@ def test_tag_is_a_backfill_that_says_what_it_would_do(
     facelabel("index", portraits)
     assert "0 pictures would be searched" in facelabel("tag", "--dry-run")
     strict = ("--confidence-threshold", "100")
-    told = "by confidence_threshold 100 (--confidence-threshold) 2 names would go"
+    told = "with confidence_threshold 100 (--confidence-threshold), 2 names would go from 1 picture"
     assert told in facelabel("tag", "--dry-run", *strict)
     assert told in facelabel("tag", *strict, status=1)
     assert _tags(facelabel, "assets/party") == {"Barack Obama", "Joe Biden"}
@@ -321,7 +321,7 @@ def test_a_calibration_of_ones_own_decides_pictures_anew(
     assert says not in facelabel("show", "assets/party")  # whose names are of before
     planned = facelabel("tag", "--dry-run")
     assert "0 pictures would be searched" in planned  # what was seen is decided again
-    assert "by the calibration of today 2 names would go, on 1 picture" in planned
+    assert "with the calibration of today, 2 names would go from 1 picture" in planned
     assert "`facelabel tag --yes` decides so" in facelabel("tag", status=1)
     assert "`facelabel tag` decides about every picture" in facelabel("worker", "--once")
     facelabel("tag", "--yes")

@@ -232,7 +232,9 @@ def _changes(app: App) -> NameChanges:
 
 def _told(others: OtherRules, changes: NameChanges) -> str:
     """What would change, in a sentence."""
-    told = f"names were decided by {others.now} until now; by {_asked(others)} {_counts(changes)}"
+    told = (
+        f"names were decided by {others.now} until now; with {_asked(others)}, {_counts(changes)}"
+    )
     if changes.elsewhere:
         pictures = counted(changes.elsewhere, "picture")
         told += f"; those of {pictures} would be written to the other places, too"
@@ -243,14 +245,14 @@ def _told(others: OtherRules, changes: NameChanges) -> str:
 
 def _counts(changes: NameChanges) -> str:
     """Such as "2 names would come and 5 would go, on 4 pictures"."""
-    where = f"on {counted(changes.pictures, 'picture')}"
+    pictures = counted(changes.pictures, "picture")
     if changes.added and changes.removed:
         both = f"{counted(changes.added, 'name')} would come and {changes.removed:,} would go"
-        return f"{both}, {where}"
+        return f"{both}, on {pictures}"
     if changes.added:
-        return f"{counted(changes.added, 'name')} would come, {where}"
+        return f"{counted(changes.added, 'name')} would come, on {pictures}"
     if changes.removed:
-        return f"{counted(changes.removed, 'name')} would go, {where}"
+        return f"{counted(changes.removed, 'name')} would go from {pictures}"
     return "no name would come or go"
 
 
