@@ -16,7 +16,6 @@ import click
 from facelabel import actions
 from facelabel import settings as configuration
 from facelabel.bootstrap import core, learning_in_force, rules_in_force
-from facelabel.bootstrap.app import live_model
 from facelabel.cli import parameters, report, terminal
 from facelabel.cli.framework import confirm
 from facelabel.core.counting import counted
@@ -147,6 +146,8 @@ def agree_to_model(app: App, model: str, *, yes: bool) -> None:
 
     click.Abort where that is not wanted. ``yes``: it is.
     """
+    from facelabel.bootstrap.app import live_model  # noqa: PLC0415 - help needs no engine
+
     now = live_model(app.ledger, app.recognizer)
     if now in {None, model}:
         return

@@ -43,7 +43,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from facelabel.cli import wrapping
 from facelabel.errors import ConfigurationError, FacelabelError
 from facelabel.inputs import reading
 
@@ -302,6 +301,8 @@ def _lines(texts: Sequence[str], columns: float) -> Sequence[Sequence[tuple[int,
     """What is said in lines of that width; what is in lines already stays as it is."""
     if columns == math.inf or any("\n" in text or "\t" in text for text in texts):
         return [[(number, text) for number, text in enumerate(texts) if text]]
+    from facelabel.cli import wrapping  # noqa: PLC0415 - help says nothing by itself
+
     return wrapping.wrapped(texts, int(columns))
 
 
