@@ -135,9 +135,8 @@ def _import(app: App, found: Sequence[Portrait], walk: Walk) -> None:
         terminal.say(alone)
     rules = app.gallery.rules()
     if not app.amazon and (asked := report.asked(rules, app.gallery.portraits())):
-        terminal.say(
-            f"{asked} for a name, so that about {rules.strangers:g} of 100 strangers is given one"
-        )
+        chance = 100 * (rules.strangers or 0.0)
+        terminal.say(f"{asked} for a name, so that about {chance:g} of 100 strangers is given one")
     report.print_warnings(alike)
     report.print_left_out(walk.left_out)
     terminal.say(_learnt_line(Counter(outcome.kind for _, outcome in results), people))
