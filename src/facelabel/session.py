@@ -258,7 +258,7 @@ class Session:
         self,
         portraits: str | os.PathLike[str] | Iterable[Portrait] | None = None,
         *,
-        spaces: bool = False,
+        spaces: bool | None = None,
         by_settings: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> list[Outcome]:
@@ -268,7 +268,8 @@ class Session:
             portraits: a folder with one folder per person, or with files and a ``labels.csv``
                 (lines of url-or-path,label); such a list; or portraits. They are uploaded to the
                 training folder. None: those that are labelled there already.
-            spaces: whether ``_`` in the names of people's folders is read as a space.
+            spaces: whether ``_`` in the names of people's folders is read as a space; None: where
+                somebody is known with spaces alone.
             by_settings: learn by the folders and labels of this session from now on, not by those
                 that were the first, or were agreed to since. Who is not learnt by it is forgotten.
             progress: told of each step; a portrait takes one to be uploaded, one to be learnt.
@@ -295,7 +296,9 @@ class Session:
         if not isinstance(portraits, str | os.PathLike):
             return self._learn(list(portraits), progress)
         walk = Walk()
-        found = labelled.read(Path(portraits), app.label_policy.prefix, walk, spaces=spaces)
+        found = labelled.read(Path(portraits), app.label_policy.prefix, walk, spaces=bool(spaces))
+        if spaces is None:
+            found = labelled.as_known(found, actions.portraits_by_person(app))
         unread = [
             Outcome(OutcomeKind.REFUSED, note=left.detail, source=str(left.path))
             for left in walk.left_out

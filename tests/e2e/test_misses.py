@@ -36,9 +36,18 @@ def test_underscores_in_names_of_folders(facelabel: Program, portraits: Path) ->
     assert told in facelabel("index", portraits)
     assert people(facelabel) == ["Barack_Obama", "Joe_Biden"]
     spaced = facelabel.document("index", portraits, "--spaces")
-    assert spaced["warnings"] == []
+    assert spaced["warnings"] == [
+        "known by another spelling: 'Barack_Obama' becomes 'Barack Obama',"
+        " 'Joe_Biden' becomes 'Joe Biden'"
+    ]
     assert people(facelabel) == ["Barack Obama", "Joe Biden"]
-    assert "--spaces goes with PATH" in facelabel("index", "--spaces", status=2)
+    assert "nothing new: 2 portraits known already" in facelabel("index", portraits)
+    assert people(facelabel) == ["Barack Obama", "Joe Biden"]
+    back = facelabel.document("index", portraits, "--no-spaces", "--dry-run")["warnings"]
+    assert back[0].endswith(
+        "'Barack Obama' becomes 'Barack_Obama', 'Joe Biden' becomes 'Joe_Biden'"
+    )
+    assert "--spaces and --no-spaces go with PATH" in facelabel("index", "--spaces", status=2)
 
 
 def test_an_id_that_is_not_there(facelabel: Program, samples: Path) -> None:

@@ -13,8 +13,10 @@ from facelabel.errors import NotFound, Rejected
 from facelabel.inputs.portraits import (
     MAX_LABELS_BYTES,
     Portrait,
+    as_known,
     explain_unreadable,
     read,
+    renamed,
     underscored,
 )
 from facelabel.inputs.walking import LeftOut, Reason, Walk
@@ -166,6 +168,18 @@ def test_names_are_found_as_people_read_them(tmp_path: Path, written: str, on_di
     listed = unicodedata.normalize(written, name)  # type: ignore[arg-type] # same
     (tmp_path / "labels.csv").write_text(f"{listed},Renée\n", "utf-8")
     assert [portrait.source for portrait in portraits(tmp_path)] == [str(tmp_path / path)]
+
+
+def test_people_stay_as_they_are_known(tmp_path: Path) -> None:
+    """Who read ``_`` as a space once need not say so again; renaming somebody is told."""
+    put(tmp_path, "John_Doe/a.jpg", "Mary_Roe/b.jpg", "Ann/c.jpg")
+    found = portraits(tmp_path)
+    known = {"John Doe", "Mary_Roe", "Mary Roe"}
+    assert [one.person for one in as_known(found, known)] == ["Ann", "John Doe", "Mary_Roe"]
+    assert renamed(found, {"John Doe", "Ann"}) == {"John Doe": "John_Doe"}
+    spaced = read(tmp_path, "faceLabel", Walk(), spaces=True)
+    assert renamed(spaced, {"John_Doe"}) == {"John_Doe": "John Doe"}
+    assert as_known(spaced, {"John_Doe"}) == spaced
 
 
 def test_of_a_line_without_end_the_beginning_is_told(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from facelabel.inputs.walking import Walk
 from facelabel.recognition import doubts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from facelabel.bootstrap.app import App
     from facelabel.core.model import Identification
@@ -60,7 +60,10 @@ _LEARNT = frozenset({OutcomeKind.LEARNT, OutcomeKind.UNCHANGED})
     "--yes", is_flag=True,
     help="Learn by other folders, labels or models than until now without asking.",
 )  # fmt: skip
-@click.option("--spaces", is_flag=True, help="Read _ in the names of folders as a space.")
+@click.option(
+    "--spaces/--no-spaces", default=None,
+    help="Whether _ in the names of folders is a space; default: where people are known so.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.pass_obj
 def index(
@@ -71,7 +74,7 @@ def index(
     rebuild: bool,
     force: bool,
     yes: bool,
-    spaces: bool,
+    spaces: bool | None,
     dry_run: bool,
 ) -> None:
     """Learn faces from labelled portraits.
@@ -87,8 +90,8 @@ def index(
         raise click.UsageError("give one of PATH, --check and --rebuild")
     if force and not rebuild:
         raise click.UsageError("--force goes with --rebuild")
-    if spaces and path is None:
-        raise click.UsageError("--spaces goes with PATH")
+    if spaces is not None and path is None:
+        raise click.UsageError("--spaces and --no-spaces go with PATH")
     with agreeing.application(settings, asks=True, yes=yes, dry_run=dry_run) as app:
         if not dry_run:
             agreeing.keep_to_rules(app)
@@ -97,10 +100,22 @@ def index(
         elif path:
             walk = Walk()
             with nothing.explained(path, app.label_policy):
-                found = portraits.read(path, app.label_policy.prefix, walk, spaces=spaces)
+                found = portraits.read(path, app.label_policy.prefix, walk, spaces=bool(spaces))
+            known = actions.portraits_by_person(app)
+            if spaces is None:
+                found = portraits.as_known(found, known)
+            _tell_renamed(portraits.renamed(found, known))
             (_plan if dry_run else _import)(app, found, walk)
         else:
             _check(app, dry_run=dry_run)
+
+
+def _tell_renamed(people: Mapping[str, str]) -> None:
+    """Say who is called otherwise from now on, on pictures as well."""
+    if people:
+        some = ", ".join(f"{old!r} becomes {new!r}" for old, new in [*people.items()][:_SHOWN])
+        more = f", {len(people) - _SHOWN:,} more" if len(people) > _SHOWN else ""
+        terminal.warn(f"known by another spelling: {some}{more}")
 
 
 def _plan(app: App, found: Sequence[Portrait], walk: Walk) -> None:

@@ -7,7 +7,7 @@ import csv
 import io
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from facelabel.inputs.lookup import Lookup
 from facelabel.inputs.walking import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from facelabel.inputs.walking import Walk
 
@@ -93,6 +93,33 @@ def explain_unreadable(portrait: Portrait) -> str:
     if not portrait.where or reading.is_url(portrait.source):  # found, or to be fetched
         return ""
     return reading.explain_unreadable(Path(portrait.source))
+
+
+def as_known(found: Iterable[Portrait], known: Collection[str]) -> list[Portrait]:
+    """The same, with spaces for ``_`` in names of folders where somebody is known so, and only so.
+
+    That is what was once asked for, and portraits that are added later are no reason to undo it.
+    """
+    return [
+        replace(one, person=spaced)
+        if not one.where and one.person not in known and (spaced := _spaced(one)) in known
+        else one
+        for one in found
+    ]
+
+
+def renamed(found: Iterable[Portrait], known: Collection[str]) -> dict[str, str]:
+    """Whom folders call otherwise than they are known, by ``_`` for a space or the other way."""
+    spellings = {name.replace("_", " "): name for name in known}
+    return {
+        spellings[_spaced(one)]: one.person
+        for one in found
+        if not one.where and one.person not in known and _spaced(one) in spellings
+    }
+
+
+def _spaced(portrait: Portrait) -> str:
+    return portrait.person.replace("_", " ")
 
 
 def underscored(found: Iterable[Portrait]) -> str:
