@@ -125,13 +125,21 @@ def to_forget(app: App, wanted: str, *, exactly: bool = False) -> Traces:
     try:
         return traces(app, wanted, exactly=exactly)
     except NotFound as nobody:
-        if (begun := _begun(app)) and actions.ELSEWHERE in actions.work(app, begun):
+        if not _goes_on(app):
             raise Unavailable(
                 f"{nobody}; but what a process had begun to forget is still in its hands, or was"
                 f" when it was stopped: the same command goes on, {app.settings.lease:g} seconds"
                 " after that"
             ) from nobody
         raise
+
+
+def _goes_on(app: App) -> bool:
+    """Do what a stopped process left of forgetting; whether nothing is left of it."""
+    begun = _begun(app)
+    late = bool(begun) and actions.ELSEWHERE in actions.work_first(app, begun)[0]
+    take_names_back(app)  # what is on record may say that faces resemble who is forgotten
+    return not (late or app.ledger.has_stale())
 
 
 def _begun(app: App) -> list[str]:
@@ -181,7 +189,7 @@ def forget(
     take_names_back(app, on_done)
     if named := app.ledger.named(found.name):
         actions.work_first(app, named, on_done)
-    if actions.ELSEWHERE in became.values():
+    if actions.ELSEWHERE in became.values() or app.ledger.has_stale():
         _wait_for_others(app, found.name, gone, on_done)
     return [(kept | became)[one.asset_id] for one in found.portraits]
 
@@ -209,7 +217,7 @@ def _wait_for_others(
 ) -> None:
     """Give a worker or server that was quicker the time to end what it began."""
     for _ in range(_LOOKS):
-        if not (is_learnt(app, asset_ids) or app.ledger.named(name)):
+        if not (is_learnt(app, asset_ids) or app.ledger.named(name) or app.ledger.has_stale()):
             return
         app.clock.sleep(_PAUSE)
         actions.drain(app, [], on_done)

@@ -13,6 +13,7 @@ from facelabel import actions, settings
 from facelabel.bootstrap.app import opened
 from facelabel.core.jobs import JobKind
 from facelabel.engine.models.samples import two_people
+from facelabel.recognition.live_gallery import SWEEP_KEY
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -197,6 +198,31 @@ def test_what_was_stopped_when_no_name_told_of_it_any_more_goes_on(
     assert "nobody is known as" in facelabel("forget", BIDEN, "--yes", status=1)
     with open_app(facelabel) as app:
         assert BIDEN not in {face.person for face in app.recognizer.faces("cld-rekog")}
+
+
+def test_what_was_stopped_while_pictures_were_decided_again_goes_on(
+    facelabel: Program, people: Path, party: Path
+) -> None:
+    """As long as others have that in hand, what is on record says whom faces resemble."""
+    named(facelabel, people, party)
+    with open_app(facelabel) as app:
+        (line,) = (line for line in actions.enrolments(app) if line.person == BIDEN)
+        (picture,) = app.ledger.named(BIDEN)
+        app.library.remove_tags(picture, [BIDEN])
+        app.worker().drain()  # the name is not ours any more
+        app.library.delete(line.asset_id)
+        app.worker({JobKind.ASSET}).run_one()
+        app.queue.enqueue(JobKind.SWEEP, SWEEP_KEY)
+        job = app.queue.claim({JobKind.SWEEP})  # here the process dies
+        assert job
+        assert not app.ledger.named(BIDEN)
+    said = facelabel("forget", BIDEN, "--yes", status=75)
+    assert "is still in its hands, or was when it was stopped" in said
+    assert BIDEN in str(facelabel.json("show", "assets/party")["search"]["faces"])
+    with open_app(facelabel) as app:
+        app.queue.retry(job, "", 0.0)  # as when its lease is over
+    assert "nobody is known as" in facelabel("forget", BIDEN, "--yes", status=1)
+    assert BIDEN not in str(facelabel.json("show", "assets/party")["search"]["faces"])
 
 
 def test_beside_a_server_at_work(facelabel: Program, people: Path, party: Path) -> None:

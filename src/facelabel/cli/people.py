@@ -152,15 +152,21 @@ def forget(
             outcomes = known_people.forget(app, found, keep_portraits=keep_portraits, on_done=tally)
         left = len(app.ledger.named(found.name))
         late = _print_late(app, found, outcomes)
+        is_stale = app.ledger.has_stale()
         seen = known_people.recognised(app, found.name, images)
         _print_rest(app, found)
-        _print_end(found, left, seen, len(images), late=bool(late))
+        if is_stale:
+            terminal.complain(
+                "what is on record of pictures may still tell of the person, until another worker"
+                " has decided about them again: the same command goes on"
+            )
+        _print_end(found, left, seen, len(images), late=bool(late) or is_stale)
         terminal.answer({**_result(found), "names_left": left, "recognised": seen})
     refused = any(outcome.kind is OutcomeKind.REFUSED for outcome in late)
     is_known = bool(seen or left)
     finish(
         refused=refused or (is_known and found.faces_of_others > 0) or (seen > 0 and not late),
-        waiting=bool(late) or is_known,
+        waiting=bool(late) or is_known or is_stale,
     )
 
 
