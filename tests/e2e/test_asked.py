@@ -48,7 +48,7 @@ def answering(program: Program, *arguments: str, answers: list[Callable[[], str]
             process.kill()
             process.wait()
     assert not left, shown
-    return shown.decode()
+    return " ".join(shown.decode().split())  # as wide as the terminal is
 
 
 def no() -> str:
