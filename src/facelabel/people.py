@@ -217,10 +217,14 @@ def _wait_for_others(
 ) -> None:
     """Give a worker or server that was quicker the time to end what it began."""
     for _ in range(_LOOKS):
-        if not (is_learnt(app, asset_ids) or app.ledger.named(name) or app.ledger.has_stale()):
+        is_late = bool(is_learnt(app, asset_ids) or app.ledger.named(name))
+        if not (is_late or app.ledger.has_stale()):
             return
         app.clock.sleep(_PAUSE)
-        actions.drain(app, [], on_done)
+        if is_late:
+            actions.drain(app, [], on_done)
+        else:
+            take_names_back(app, on_done)
 
 
 def is_learnt(app: App, asset_ids: Iterable[str]) -> bool:
