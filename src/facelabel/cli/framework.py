@@ -403,6 +403,9 @@ def confirm(question: str) -> None:
     except click.Abort as abort:
         if isinstance(abort.__context__, KeyboardInterrupt):  # to click that is a no
             raise KeyboardInterrupt from None
+        if isinstance(abort.__context__, EOFError):
+            click.echo(err=True)  # behind the question
+            terminal.complain("nobody is there to answer: --yes goes on without asking")
         raise
 
 
