@@ -36,10 +36,9 @@ def test_underscores_in_names_of_folders(facelabel: Program, portraits: Path) ->
     assert told in facelabel("index", portraits)
     assert people(facelabel) == ["Barack_Obama", "Joe_Biden"]
     spaced = facelabel.document("index", portraits, "--spaces")
-    assert spaced["warnings"] == [
-        "known by another spelling: 'Barack_Obama' becomes 'Barack Obama',"
-        " 'Joe_Biden' becomes 'Joe Biden'"
-    ]
+    (said,) = spaced["warnings"]
+    assert said.startswith("known by another spelling: ")
+    assert said.endswith("'Barack_Obama' becomes 'Barack Obama', 'Joe_Biden' becomes 'Joe Biden'")
     assert people(facelabel) == ["Barack Obama", "Joe Biden"]
     assert "nothing new: 2 portraits known already" in facelabel("index", portraits)
     assert people(facelabel) == ["Barack Obama", "Joe Biden"]
