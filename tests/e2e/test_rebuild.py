@@ -80,7 +80,7 @@ def loss(facelabel: Program, photos: Path) -> list[str]:
 def test_what_a_rebuild_would_lose_is_said_once(facelabel: Program, loss: list[str]) -> None:
     """By the command that asked for it, and not by a worker's log as well."""
     said = facelabel.bare(*loss, status=1)
-    assert said.count("would lose 1 of the images learnt now (training/large, Obama") == 1
+    assert said.count("would lose 1 of the portraits learnt now (training/large, Obama") == 1
     assert said.count("would lose") == 1
     assert said.count("the old one stays") == 2  # why, and in the end that it was not done
     assert said.splitlines()[-1] == "facelabel: the index was not rebuilt, the old one stays"
