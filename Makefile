@@ -13,8 +13,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN ?= requirements/run.txt
 DEV ?= requirements/dev.txt
 # Whoever has nothing left to do takes tests from another: no file is the last one on a core.
-# Many wait, for a server or a lease: twice as many at a time as there are cores.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+# Many wait, for a server or a lease: one more at a time than there are cores.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 ACROSS := -n auto --maxprocesses 6 --dist worksteal
 # Seconds after which a test is ended, with its name and the stacks of all threads.
 export PYTEST_TIMEOUT ?= 900
