@@ -193,6 +193,23 @@ def test_a_body_has_a_limit_and_its_rest_is_dropped() -> None:
     assert taken == 10
 
 
+def test_a_body_without_room_is_read_no_further() -> None:
+    """Its rest would come all the same, and there is too much already."""
+    taken = 0
+
+    async def large() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while taken < 10:
+            taken += 1
+            yield b"x" * 100
+
+    budget = Budget(small=Pool(0), memory=Pool(250, share=250), looks=0)
+    response = ask(lambda _: {}, large(), limits=Limits(1000, budget=budget))
+    assert message(response) == "Too many large requests at once, try again later"
+    assert taken == 3
+    assert budget.memory.held == 0
+
+
 def test_all_bodies_together_have_a_limit() -> None:
     budget = Budget(small=Pool(300, share=150), memory=Pool(0), looks=0)
     limits = Limits(100, budget=budget)
