@@ -83,14 +83,10 @@ def found(connection: Connection, condition: ColumnElement[bool]) -> Asset | Non
 def of_ids(connection: Connection, asset_ids: Iterable[str]) -> list[Asset]:
     """The assets of these ids that exist, each once, in the order of the ids."""
     wanted = [asset_id for asset_id in dict.fromkeys(asset_ids) if ASSET_ID.fullmatch(asset_id)]
-    these = select(schema.asset)
     assets = {
         asset.asset_id: asset
         for some in batches(wanted)
-        for asset in read(
-            connection,
-            connection.execute(these.where(_ASSET.asset_id.in_(some))).mappings().all(),
-        )
+        for asset in matching(connection, _ASSET.asset_id.in_(some))
     }
     return [assets[asset_id] for asset_id in wanted if asset_id in assets]
 
