@@ -31,7 +31,7 @@ from facelabel.rekognition.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, RowMapping, Select
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
 
     from facelabel.adapters.store.sql.database import Database
     from facelabel.core.clock import Clock
@@ -324,11 +324,7 @@ class StoreGalleries:
                     face = EnrolledFace(face_id, person, asset_id)
                     found[row] = Reference(face, first, has_others=last > first)
                     position = newest, deleted
-            if position is None:
-                this = {"collection": collection_id}
-                newest, deleted = connection.execute(_POSITION, this).one()
-                position = newest, deleted
-        return found, position
+            return found, position or _position(connection, collection_id)
 
     def vectors_of(
         self, collection_id: int, face_ids: Sequence[str]
@@ -361,11 +357,7 @@ class StoreGalleries:
                 for _, person, vector, newest, deleted in rows:
                     found[person].append(bytes(vector))
                     position = newest, deleted
-            if position is None:
-                this = {"collection": collection_id}
-                newest, deleted = connection.execute(_POSITION, this).one()
-                position = newest, deleted
-        return found, position
+            return found, position or _position(connection, collection_id)
 
     def nameless(self, collection_id: int) -> int:
         """How many faces clients put there without saying whose they are."""
@@ -378,8 +370,7 @@ class StoreGalleries:
     def position(self, collection_id: int) -> tuple[int, int]:
         """Highest row number there is, and number of the last deletion; 0 where there is none."""
         with self._database.read() as connection:
-            newest, deleted = connection.execute(_POSITION, {"collection": collection_id}).one()
-        return newest, deleted
+            return _position(connection, collection_id)
 
     def vectors(self, collection_id: int, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Row number and vector of the next faces with a row number above ``after``, ascending."""
@@ -415,6 +406,11 @@ class StoreGalleries:
         )
         with self._database.read() as connection:
             return connection.execute(before).scalar() or 0
+
+
+def _position(connection: Connection, collection_id: int) -> tuple[int, int]:
+    newest, deleted = connection.execute(_POSITION, {"collection": collection_id}).one()
+    return newest, deleted
 
 
 def _described(
