@@ -86,7 +86,7 @@ _MARKER_HERE = re.compile(rb"\xff++([^\x00\xff])", re.DOTALL)
 #: In entropy-coded data, where FF 00 is a byte of data and D0 to D7 only divide it.
 _STOP = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _RESTARTS = tuple(bytes([0xFF, code]) for code in range(0xD0, 0xD8))
-_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+_EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
 #: No length follows these.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

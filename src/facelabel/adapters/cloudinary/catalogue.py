@@ -324,18 +324,18 @@ class MetadataFields:
         asleep = [ids[label]["external_id"] for label in labels if _is_asleep(ids.get(label))]
         missing = [label for label in labels if label not in ids]
         if asleep:
-            self._client.admin(api.restore_metadata_field_datasource, _escaped(name), asleep)
+            self._client.admin(api.restore_metadata_field_datasource, _as_one_part(name), asleep)
         if missing and not field.get("allow_dynamic_list_values"):
             new = [_entry(label) for label in missing]
-            self._client.admin(api.update_metadata_field_datasource, _escaped(name), new)
+            self._client.admin(api.update_metadata_field_datasource, _as_one_part(name), new)
             ids.update({entry["value"]: entry for entry in new})
         if asleep or missing:
             self._read_at = float("-inf")
         return [ids[label]["external_id"] if label in ids else label for label in labels]
 
 
-def _escaped(name: str) -> str:
-    """As a part of a path: the SDK unquotes it before it quotes it."""
+def _as_one_part(name: str) -> str:
+    """A name as one part of a path, whatever slashes are in it; as :func:`escaped` otherwise."""
     return quote(name, safe="")
 
 

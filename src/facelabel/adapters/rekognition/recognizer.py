@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from facelabel.adapters.rekognition import crops as qualities
-from facelabel.adapters.rekognition.crops import Photo, is_same
+from facelabel.adapters.rekognition.crops import Photo, is_same, judged, usable
 from facelabel.adapters.rekognition.searches import FaceSearch, Found, Users, UserSearch
 from facelabel.core.model import EnrolledFace, Face, ProbeFace, ProbeResult, Reason, asset_hash
 from facelabel.core.quality import explain
@@ -136,7 +135,7 @@ class RekognitionRecognizer:
         """
         external_id = external_ids.encode(person, asset.asset_id)
         photo = Photo(image, self._limits)
-        wanted = qualities.usable(self._faces_of(image, photo), photo.size)
+        wanted = usable(self._faces_of(image, photo), photo.size)
         record = self._indexed(collection, photo.jpeg, external_id, wanted)
         face = EnrolledFace(record["FaceId"], person, asset.asset_id, asset_hash(asset.asset_id))
         if self._by_users:
@@ -197,10 +196,7 @@ class RekognitionRecognizer:
         photo = Photo(image, self._limits)
         if self._by_users and not self._detect:
             return self._searched_first(collection, photo)
-        faces = [
-            qualities.judged(face, photo.size, self._quality)
-            for face in self._faces_of(image, photo)
-        ]
+        faces = [judged(face, photo.size, self._quality) for face in self._faces_of(image, photo)]
         good = [face for face in faces if not face.reasons]
         if len(faces) == len(good) == 1:
             found = [self._alone(collection, photo, good[0])]

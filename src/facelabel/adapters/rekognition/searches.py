@@ -13,7 +13,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from facelabel.adapters.rekognition.client import NoFace
 from facelabel.core.model import EnrolledFace, Hit
@@ -35,7 +35,7 @@ FIRST, MOST = 100, 4096
 PEOPLE = 2
 #: Users asked for: each is another person, and of each a face has to be looked up.
 USERS = 5
-#: Faces in one call.
+#: Faces taken from a user in one call.
 BATCH = 100
 #: Seconds for which a user's face is believed to be there.
 FRESH = 60.0
@@ -59,13 +59,6 @@ class Found:
     others: tuple[Face, ...] = ()
     #: Paid calls that it took.
     calls: int = 1
-
-
-class SearchRecord(Protocol):
-    """A search of the largest face of an image."""
-
-    def __call__(self, collection: str, image: bytes) -> Found:
-        """Search; NotFound where there is no collection. No face is a result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,10 +138,8 @@ class StoreUsers:
             held = template_rows.held(connection, collection, self._own)
             if token is None:
                 return act(connection, held)
-            digest, now = (
-                hashlib.sha256(json.dumps(request).encode()).hexdigest(),
-                self._clock.now(),
-            )
+            digest = hashlib.sha256(json.dumps(request).encode()).hexdigest()
+            now = self._clock.now()
             theirs = client_token.c.collection_id == held["id"]
             old = client_token.c.created_at < now - REMEMBER
             connection.execute(delete(client_token).where(theirs, old))
