@@ -13,8 +13,6 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN ?= requirements/run.txt
 DEV ?= requirements/dev.txt
 # Whoever has nothing left to do takes tests from another: no file is the last one on a core.
-# Many wait, for a server or a lease: one more at a time than there are cores.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 ACROSS := -n auto --maxprocesses 6 --dist worksteal
 # Seconds after which a test is ended, with its name and the stacks of all threads.
 export PYTEST_TIMEOUT ?= 900
@@ -30,7 +28,7 @@ demo: $(VENV)/facelabel ## Learn two faces, find them on other pictures; PORTRAI
 	@env -u CLOUDINARY_URL $(BIN)/facelabel demo \
 		$(if $(PORTRAITS),--portraits "$(PORTRAITS)") $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-test: $(VENV)/facelabel $(VENV)/dev ## Run the tests, on all cores (six at a time at most).
+test: $(VENV)/facelabel $(VENV)/dev ## Run the tests, on all cores (six at a time).
 	$(BIN)/python -m pytest $(ACROSS)
 
 test-busy: $(VENV)/facelabel $(VENV)/dev ## Run the tests three times beside eight busy programs.
