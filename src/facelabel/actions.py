@@ -80,20 +80,19 @@ def find(app: App, ident: str) -> Asset:
     return asset
 
 
-def add_tags(app: App, ident: str, tags: Sequence[str]) -> Asset:
+def add_tags(app: App, asset: Asset, tags: Sequence[str]) -> Asset:
     """Tag a picture; LabelRefused for what nearly is a label."""
     app.label_policy.check_tags(tags)
-    app.library.add_tags(find(app, ident).asset_id, tags)
-    return find(app, ident)
+    app.library.add_tags(asset.asset_id, tags)
+    return find(app, asset.asset_id)
 
 
-def remove_tags(app: App, ident: str, tags: Sequence[str]) -> tuple[Asset, list[str]]:
+def remove_tags(app: App, asset: Asset, tags: Sequence[str]) -> tuple[Asset, list[str]]:
     """Take tags from a picture; also say of each that was not on it which may be meant."""
-    asset = find(app, ident)
     missing = absence.missing_tags(asset, list(map(names.normalise, tags)))
     if len(missing) < len(tags):
         app.library.remove_tags(asset.asset_id, tags)
-    return find(app, ident), missing
+    return find(app, asset.asset_id), missing
 
 
 def identify(app: App, data: bytes) -> Identification:

@@ -48,7 +48,7 @@ def tag_add(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     with agreeing.application(settings) as app:
         agreeing.keep_to_rules(app)
         before, policy = actions.find(app, ident), app.label_policy
-        asset = actions.add_tags(app, ident, tags)
+        asset = actions.add_tags(app, before, tags)
         if _concerns(app, asset, added=set(asset.tags) - set(before.tags)):
             asset, late = _decided(app, asset)
         else:
@@ -71,7 +71,7 @@ def tag_remove(settings: Settings, ident: str, tags: tuple[str, ...]) -> None:
     with agreeing.application(settings) as app:
         agreeing.keep_to_rules(app)
         before = actions.find(app, ident)
-        asset, missing = actions.remove_tags(app, ident, tags)
+        asset, missing = actions.remove_tags(app, before, tags)
         for said in missing:
             terminal.complain(said)
         late = False
