@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facelabel.bootstrap import core
-from facelabel.bootstrap.rules_in_force import OtherRules, Setting
+from facelabel.bootstrap.rules_in_force import OtherRules, differing
 from facelabel.core.counting import counted
 from facelabel.core.jobs import JobKind, JobRequest
 from facelabel.recognition import learning_changes
@@ -43,11 +43,8 @@ def asked(settings: Settings, pipeline: Pipeline) -> Pipeline:
 def others(pipeline: Pipeline, policy: LabelPolicy) -> OtherRules | None:
     """What a policy asks for; None where that is in force, or nothing is."""
     in_force = policy.learnt_by(pipeline.ledger.gallery().learning)
-    now, wanted = in_force.learning_settings, policy.learning_settings
-    differing = [
-        Setting(name, now[name], wanted[name]) for name in now if now[name] != wanted[name]
-    ]
-    return OtherRules(tuple(differing), calibrated=False) if differing else None
+    settings = differing(in_force.learning_settings, policy.learning_settings)
+    return OtherRules(settings, calibrated=False) if settings else None
 
 
 def begin(pipeline: Pipeline, policy: LabelPolicy, configured: LabelPolicy) -> None:
@@ -95,10 +92,10 @@ def learn_by_settings(pipeline: Pipeline, wanted: Pipeline) -> None:
 
 def warn(pipeline: Pipeline, policy: LabelPolicy) -> None:
     """Log where the settings ask for something else than what is in force."""
-    if differing := others(pipeline, policy):
+    if learning := others(pipeline, policy):
         log.warning(
             "people are learnt by %s, as was agreed to, and not by %s of the settings:"
-            " `facelabel index` changes that", differing.now, differing.asked,
+            " `facelabel index` changes that", learning.now, learning.asked,
         )  # fmt: skip
 
 
@@ -115,8 +112,8 @@ def serve_by_settings(pipeline: Pipeline, wanted: Pipeline) -> bool:
     """
     policy = wanted.label_policy
     begin(pipeline, policy, policy)
-    differing = others(pipeline, policy)
-    if differing is None:
+    learning = others(pipeline, policy)
+    if learning is None:
         settle(pipeline, policy, policy)
         return False
     if pipeline.ledger.gallery().learning_configured == policy.learning:
@@ -128,12 +125,12 @@ def serve_by_settings(pipeline: Pipeline, wanted: Pipeline) -> bool:
         log.error(
             "the settings changed, and people are still learnt by %s: by %s %s forgotten of %s that"
             " are in the library. `facelabel index` tells more, and `facelabel index --yes` has it"
-            " so", differing.now, differing.asked, count, f"{len(changes.known):,}",
+            " so", learning.now, learning.asked, count, f"{len(changes.known):,}",
         )  # fmt: skip
         return False
     log.warning(
         "the settings changed: people are learnt by %s from now on, by %s until now; %s forgotten,"
-        " %s learnt", differing.asked, differing.now, count, f"{len(changes.learnt):,}",
+        " %s learnt", learning.asked, learning.now, count, f"{len(changes.learnt):,}",
     )  # fmt: skip
     agree(pipeline, policy, policy, changes)
     return True

@@ -17,7 +17,7 @@ from facelabel.core.jobs import JobKind
 from facelabel.recognition.live_gallery import SWEEP_DELAY, SWEEP_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from facelabel.core.label_policy import LabelPolicy
     from facelabel.recognition.pipeline import Pipeline
@@ -56,6 +56,13 @@ class OtherRules:
         return _listed((one.name, one.asked) for one in self.settings) or "the calibration of today"
 
 
+def differing(now: Mapping[str, str], asked: Mapping[str, str]) -> tuple[Setting, ...]:
+    """The settings that are asked to be something else than they are in force."""
+    return tuple(
+        Setting(name, now[name], asked[name]) for name in asked if now[name] != asked[name]
+    )
+
+
 def _listed(settings: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {value or 'not set'}" for name, value in settings)
 
@@ -66,11 +73,8 @@ def others(pipeline: Pipeline) -> OtherRules | None:
     if rules in {None, policy.fingerprint}:
         return None
     before = policy.under(rules)
-    now, asked = rule_settings(before), rule_settings(policy)
-    differing = tuple(
-        Setting(name, now[name], asked[name]) for name in asked if now[name] != asked[name]
-    )
-    return OtherRules(differing, calibrated=before.fingerprint != rules)
+    settings = differing(rule_settings(before), rule_settings(policy))
+    return OtherRules(settings, calibrated=before.fingerprint != rules)
 
 
 def begin(pipeline: Pipeline, configured: LabelPolicy) -> None:
@@ -84,10 +88,10 @@ def begin(pipeline: Pipeline, configured: LabelPolicy) -> None:
 
 def warn(pipeline: Pipeline) -> None:
     """Log where the settings ask for something else than what is in force."""
-    if differing := others(pipeline):
+    if rules := others(pipeline):
         log.warning(
             "names are decided by %s, as was agreed to, and not by %s of the settings:"
-            " `facelabel tag` changes that", differing.now, differing.asked,
+            " `facelabel tag` changes that", rules.now, rules.asked,
         )  # fmt: skip
 
 
@@ -115,8 +119,8 @@ def serve_by_settings(pipeline: Pipeline) -> None:
     That is somebody who agreed to other rules than those in the settings, as they still are. Logs
     what is done.
     """
-    policy, differing = pipeline.label_policy, others(pipeline)
-    if differing is None:
+    policy, rules = pipeline.label_policy, others(pipeline)
+    if rules is None:
         begin(pipeline, policy)
         settle(pipeline, policy)
     elif pipeline.ledger.gallery().configured == policy.fingerprint:
@@ -124,6 +128,6 @@ def serve_by_settings(pipeline: Pipeline) -> None:
     else:
         log.warning(
             "the settings changed: names are decided by %s from now on, by %s until now",
-            differing.asked, differing.now,
+            rules.asked, rules.now,
         )  # fmt: skip
         agree(pipeline, policy)

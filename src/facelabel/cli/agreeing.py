@@ -81,9 +81,8 @@ def _learns_otherwise(app: App, *, asks: bool, yes: bool, dry_run: bool) -> bool
         if not (yes or dry_run):
             _ask_to_learn(others)
         if not dry_run:
-            _tell_how_to_keep(
-                policy.learning_settings, configured.learning_settings, "`facelabel index`"
-            )
+            said = configured.learning_settings
+            _tell_how_to_keep(said, policy.learning_settings, "`facelabel index`")
     if not dry_run:
         learning_in_force.agree(now, policy, configured, changes)
     return not dry_run
@@ -304,15 +303,14 @@ def _configured(app: App) -> LabelPolicy:
 
 
 def _tell_how_to_keep_rules(app: App, configured: LabelPolicy) -> None:
-    asked, said = core.rule_settings(app.label_policy), core.rule_settings(configured)
-    _tell_how_to_keep(asked, said, "`facelabel tag`")
+    said, asked = core.rule_settings(configured), core.rule_settings(app.label_policy)
+    _tell_how_to_keep(said, asked, "`facelabel tag`")
 
 
-def _tell_how_to_keep(asked: Mapping[str, str], said: Mapping[str, str], asking: str) -> None:
+def _tell_how_to_keep(said: Mapping[str, str], asked: Mapping[str, str], asking: str) -> None:
     """Of flags that say something else than the settings: how these could say it."""
-    for name in asked:
-        if asked[name] != said[name]:
-            terminal.remark(
-                f"the settings still say {name} {said[name] or 'not set'}, and {asking} without the"
-                f" flag will ask; to keep it, {given.keeping(name, asked[name])}"
-            )
+    for one in rules_in_force.differing(said, asked):
+        terminal.remark(
+            f"the settings still say {one.name} {one.now or 'not set'}, and {asking} without the"
+            f" flag will ask; to keep it, {given.keeping(one.name, one.asked)}"
+        )
