@@ -7,13 +7,12 @@ commands go by what is in force, whatever their settings say.
 from __future__ import annotations
 
 import shlex
-import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from facelabel import actions
+from facelabel import absence, actions
 from facelabel import settings as configuration
 from facelabel.bootstrap import core, learning_in_force, rules_in_force
 from facelabel.cli import parameters, report, terminal
@@ -24,7 +23,7 @@ from facelabel.recognition import learning_changes, name_changes
 from facelabel.settings import given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from facelabel.bootstrap.app import App
     from facelabel.bootstrap.rules_in_force import OtherRules
@@ -68,7 +67,7 @@ def _learns_otherwise(app: App, *, asks: bool, yes: bool, dry_run: bool) -> bool
     if others is None:
         learning_in_force.settle(now, policy, configured)
         return False
-    if not asks and actions.enrolments(app):  # whom it would concern is not looked for
+    if not (asks or absence.knows_nobody(app.ledger)):  # whom it would concern is not looked for
         _keep_learning(others)
         return False
     with terminal.bar("comparing labels"):
@@ -123,7 +122,7 @@ def _told_of_learning(others: OtherRules, changes: LearningChanges) -> str:
 
 def _ask_to_learn(others: OtherRules) -> None:
     """Go on where it is wanted; Rejected where nobody is there to be asked."""
-    if terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr):
+    if terminal.can_ask():
         confirm("Learn by that from now on?")
         return
     name = click.get_current_context().info_name
@@ -133,11 +132,8 @@ def _ask_to_learn(others: OtherRules) -> None:
 
 def _learning_configured(app: App) -> LabelPolicy:
     """What settings say of learning without this command's flags, which are for one run."""
-    flags = parameters.flags()
     policy = app.asked.label_policy
-    names = {*policy.learning_settings, "names_to"}
-    kept = {name: value for name, value in flags.items() if name not in names}
-    return policy if kept == flags else core.label_policy(configuration.load(kept))
+    return _without_flags(policy, {*policy.learning_settings, "names_to"})
 
 
 def agree_to_model(app: App, model: str, *, yes: bool) -> None:
@@ -157,7 +153,7 @@ def agree_to_model(app: App, model: str, *, yes: bool) -> None:
         f" {said}), whose similarities are others",
         style="yellow",
     )
-    if not yes and terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr):
+    if not yes and terminal.can_ask():
         confirm("Go on with these models?")
 
 
@@ -269,7 +265,7 @@ def _asked(others: OtherRules) -> str:
 
 def _is_wanted(others: OtherRules) -> bool:
     """Ask, where somebody is there; Rejected where nobody is and one has to know."""
-    if terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr):
+    if terminal.can_ask():
         wanted = click.confirm("Decide again about them?", err=True)
         if not wanted:
             terminal.remark("they stay as they are")
@@ -295,11 +291,16 @@ def _flags(others: OtherRules) -> str:
 
 def _configured(app: App) -> LabelPolicy:
     """What settings say without this command's flags, which are for one run."""
+    return _without_flags(app.label_policy, core.RULE_SETTINGS)
+
+
+def _without_flags(policy: LabelPolicy, names: Collection[str]) -> LabelPolicy:
+    """A policy of this command's settings as it is without its flags of these names."""
     flags = parameters.flags()
-    kept = {name: value for name, value in flags.items() if name not in core.RULE_SETTINGS}
+    kept = {name: value for name, value in flags.items() if name not in names}
     if kept == flags:
-        return app.label_policy
-    return core.label_policy(configuration.load(kept), app.label_policy.rules.calibration)
+        return policy
+    return core.label_policy(configuration.load(kept), policy.rules.calibration)
 
 
 def _tell_how_to_keep_rules(app: App, configured: LabelPolicy) -> None:

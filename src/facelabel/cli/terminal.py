@@ -273,6 +273,11 @@ def is_terminal(stream: IO[str] | None) -> bool:
         return False
 
 
+def can_ask() -> bool:
+    """Whether somebody is there who sees a question and can answer it."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
 def width(stream: IO[str]) -> int | None:
     """Columns of the terminal, or as many as COLUMNS says; None where nobody looks."""
     asked = os.environ.get("COLUMNS", "")
