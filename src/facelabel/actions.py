@@ -14,6 +14,7 @@ from facelabel import absence
 from facelabel.bootstrap import learning_in_force, rules_in_force
 from facelabel.bootstrap.core import USUAL_FACES
 from facelabel.core import names, naming, nearest
+from facelabel.core.counting import counted
 from facelabel.core.jobs import JobKind, JobRequest, JobState, Outcome, OutcomeKind
 from facelabel.core.model import Identification
 from facelabel.errors import (
@@ -438,7 +439,7 @@ def costs(app: App, *, portraits: int = 0, pictures: Sequence[str] = ()) -> Iter
 def spent(app: App) -> str:
     """What calls of Rekognition cost since the program began; "" if none was paid for."""
     calls, dollars = app.amazon.spent() if app.amazon else (0, 0.0)
-    paid = "1 paid call" if calls == 1 else f"{calls:,} paid calls"
+    paid = counted(calls, "paid call")
     return f"{paid} of Amazon Rekognition, ${dollars:,.3f}" if calls else ""
 
 

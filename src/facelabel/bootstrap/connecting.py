@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,15 @@ class Triggers:
     probable: list[Trigger] = field(default_factory=list)
     #: Somebody else's.
     others: list[Trigger] = field(default_factory=list)
+
+    @property
+    def maybe(self) -> Counter[str]:
+        """Addresses where a Facelabel may listen, ours or another, with how many go there."""
+        return Counter(
+            one.uri
+            for one in (*self.probable, *self.others)
+            if one.uri.startswith(_POLL) or one.uri.endswith(PATHS)
+        )
 
 
 class Connector:
@@ -101,11 +111,6 @@ class Connector:
                 " https://faces.example.com; without one, `facelabel connect --poll`"
             )
         return f"{_POLL}{self._channel}" if poll else self._url + PATHS[0]
-
-
-def looks_like_ours(trigger: Trigger) -> bool:
-    """Whether a Facelabel may listen at a trigger's address, ours or another."""
-    return trigger.uri.startswith(_POLL) or trigger.uri.endswith(PATHS)
 
 
 def addresses(former: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -43,8 +42,6 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 #: What a shell reads as itself; a letter of any alphabet is one.
 _PLAIN = re.compile(r"[^\w@%+=:,./-]")
-#: In names of Persian and of India.
-_JOINERS = "\u200c\u200d"
 _IN_DOUBLE_QUOTES = re.compile(r'["$`\\]')
 
 
@@ -170,8 +167,5 @@ def _offered(
 
 
 def _is_shown(text: str) -> bool:
-    """Whether a terminal shows it, and does nothing else: any space and the joiners do no harm."""
-    return all(
-        letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs"
-        for letter in text
-    )
+    """Whether a terminal shows it, and does nothing else; a tab has shells complete once more."""
+    return "\t" not in text and terminal.visible(text) == text

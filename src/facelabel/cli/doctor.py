@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 
 from facelabel import actions
 from facelabel.bootstrap import data_folder, learning_in_force, rules_in_force
-from facelabel.bootstrap.connecting import Connector, looks_like_ours
+from facelabel.bootstrap.connecting import Connector
 from facelabel.cli import report, terminal
 from facelabel.cli.framework import EXIT_REJECTED, Command
 from facelabel.cli.terminal import Styled, application, bold
@@ -247,7 +246,7 @@ def _account(remote: Remote, settings: Settings) -> Finding:
     if found.dead:
         told += f"; {counted(len(found.dead), 'trigger')} of ours to where we do not listen"
         return Finding("Cloudinary", good=False, says=told, advice="`facelabel connect` mends it")
-    maybe = Counter(one.uri for one in (*found.probable, *found.others) if looks_like_ours(one))
+    maybe = found.maybe
     advice = "`facelabel connect` sets them up; until then `facelabel reconcile`"
     if maybe:
         some = ", ".join(f"{counted(n, 'trigger')} to {where}" for where, n in maybe.items())
@@ -435,8 +434,5 @@ def _queue(app: App) -> Finding:
 
 def _waiting(app: App, jobs: int, failed: int) -> str:
     """What is left to do, as a person counts it, and what failed."""
-    if pictures := app.queue.pending({JobKind.ASSET}) if jobs else 0:
-        waits = f"{counted(pictures, 'picture is', 'pictures are')} still to be looked at"
-    else:
-        waits = counted(jobs, "job waits", "jobs wait") if jobs else "nothing waits"
+    waits = report.waiting(app.queue.pending({JobKind.ASSET}) if jobs else 0, jobs)
     return f"{waits}, {failed:,} failed" if failed else f"{waits}, none failed"

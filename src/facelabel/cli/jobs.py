@@ -14,7 +14,7 @@ import click
 from facelabel import actions
 from facelabel.bootstrap import rules_in_force
 from facelabel.bootstrap.data_folder import PRIVATE_UMASK
-from facelabel.cli import agreeing, nothing, tables, terminal
+from facelabel.cli import agreeing, nothing, report, tables, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, Group, argument, finish
 from facelabel.cli.tables import Column, Kind
@@ -102,14 +102,7 @@ def list_(settings: Settings, *, everything: bool, limit: int | None) -> None:
         tables.show(COLUMNS, _rows(found, titles), key=1)
     if more := len(every) - len(found):
         terminal.say(f"and {more:,} more: `facelabel jobs list --limit {len(every)}`")
-    terminal.say(_waiting(pictures, jobs) + ("" if found else "; none has failed"))
-
-
-def _waiting(pictures: int, jobs: int) -> str:
-    """What is still to be done: pictures where there are any, which is what a person counts."""
-    if pictures:
-        return f"{counted(pictures, 'picture is', 'pictures are')} still to be looked at"
-    return f"{counted(jobs, 'job waits', 'jobs wait')}" if jobs else "nothing waits"
+    terminal.say(report.waiting(pictures, jobs) + ("" if found else "; none has failed"))
 
 
 def _rows(found: Sequence[Job], titles: Mapping[int, str]) -> Iterator[tuple[str, ...]]:

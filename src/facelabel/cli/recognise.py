@@ -218,7 +218,9 @@ def _settle(app: App, title: str) -> bool:
 def _check(app: App, *, dry_run: bool) -> None:
     stopped = not dry_run and _settle(app, "working the queue")  # what is on its way is no drift
     drift = app.reconciler.check()
-    _print_drift(drift, nothing.learnt(app))
+    if drift.clean:
+        terminal.say(nothing.learnt(app) or "what is learnt and the training folder agree")
+    _print_drift(drift)
     terminal.answer(_drift_row(drift))
     if dry_run:
         todo = len(drift.missing) + len(drift.extra) + len(drift.lost)
@@ -247,9 +249,7 @@ def _drift_row(drift: Drift) -> dict[str, object]:
     }
 
 
-def _print_drift(drift: Drift, why_nobody: str) -> None:
-    if drift.clean:
-        terminal.say(why_nobody or "what is learnt and the training folder agree")
+def _print_drift(drift: Drift) -> None:
     counts = (
         (drift.missing, "labelled, not learnt"),
         (drift.extra, "learnt, but picture or label is gone"),
@@ -448,7 +448,7 @@ def _plan_search(app: App, place: str, *, again: bool) -> None:
     known = app.ledger.searches(ids)
     for asset in work[:_SHOWN]:
         terminal.say(f"  {asset.public_id}", style="dim")
-    if more := len(work) - _SHOWN if len(work) > _SHOWN else 0:
+    if (more := len(work) - _SHOWN) > 0:
         terminal.say(f"  … {more:,} more", style="dim")
     report.print_costs(actions.costs(app, pictures=ids))
     agreeing.tell(app)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from facelabel.cli import tables, terminal
 from facelabel.cli.tables import Column, Kind
 from facelabel.core import quality
+from facelabel.core.counting import counted
 from facelabel.core.model import Verdict
 from facelabel.errors import Rejected
 from facelabel.inputs.walking import Reason
@@ -111,6 +112,13 @@ def calibrated(own: OwnCalibration) -> str:
         return "calibrated on pictures of your own"
     day = time.strftime("%d %b %Y", time.gmtime(own.measured_at)).lstrip("0")
     return f"calibrated on your own portraits of {day}: {own.people:,} people, {own.pairs:,} pairs"
+
+
+def waiting(pictures: int, jobs: int) -> str:
+    """What is still to be done: pictures where there are any, which is what a person counts."""
+    if pictures:
+        return f"{counted(pictures, 'picture is', 'pictures are')} still to be looked at"
+    return counted(jobs, "job waits", "jobs wait") if jobs else "nothing waits"
 
 
 def _score(candidate: Candidate | None) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from facelabel import actions
-from facelabel.bootstrap.connecting import Connector, looks_like_ours
+from facelabel.bootstrap.connecting import Connector
 from facelabel.cli import agreeing, nothing, report, terminal
 from facelabel.cli import tally as tallying
 from facelabel.cli.framework import Command, finish
@@ -161,9 +160,8 @@ def _tell(sorted_: Mapping[str, Sequence[Trigger]]) -> None:
 
 def _offer(found: Triggers, *, poll: bool) -> None:
     """Say how those become ours, or go, that may be."""
-    maybe = Counter(one.uri for one in (*found.probable, *found.others) if looks_like_ours(one))
     command = "facelabel connect --poll" if poll else "facelabel connect"
-    for uri, count in maybe.items():
+    for uri, count in found.maybe.items():
         terminal.remark(
             f"{counted(count, 'trigger')} to {uri}: if that was this installation before,"
             f" `{command} --former {uri}` takes over, `facelabel connect --remove --former {uri}`"
