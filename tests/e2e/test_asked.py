@@ -8,6 +8,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Program
 
 QUESTION = b"[y/N]: "
+CTRL_C = "\x03"
 BOTH = {"Barack Obama", "Joe Biden"}
 
 
@@ -33,8 +35,9 @@ def answering(program: Program, *arguments: str, answers: list[Callable[[], str]
     shown, left = b"", [*answers]
     with io.FileIO(ours, "r+") as screen:
         process = subprocess.Popen(
-            program.command(*arguments), env={**program.environment, "TERM": "dumb"},
-            cwd=program.folder, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
+            program.command(*arguments, interrupted=True),
+            env={**program.environment, "TERM": "dumb"}, cwd=program.folder,
+            stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
         )  # fmt: skip
         os.close(theirs)
         try:
@@ -42,7 +45,10 @@ def answering(program: Program, *arguments: str, answers: list[Callable[[], str]
                 while select.select([screen], [], [], PATIENCE)[0]:
                     shown += screen.read(4096)
                     if shown.count(QUESTION) > len(answers) - len(left):
-                        screen.write(f"{left.pop(0)()}\n".encode())
+                        if (answer := left.pop(0)()) == CTRL_C:
+                            process.send_signal(signal.SIGINT)
+                        else:
+                            screen.write(f"{answer}\n".encode())
             process.wait(PATIENCE)
         finally:
             process.kill()
@@ -88,6 +94,15 @@ def test_who_says_no_keeps_the_names_of_an_earlier_calibration(
     assert "they stay as they are" in shown
     assert tags(facelabel) == BOTH
     facelabel("reconcile")
+    assert tags(facelabel) == BOTH
+
+
+def test_ctrl_c_is_no_answer(named: Program, facelabel: Program) -> None:
+    """The command ends as it does anywhere else."""
+    strict = ("--confidence-threshold", "99.99")
+    shown = answering(named, "tag", *strict, answers=[lambda: CTRL_C])
+    assert "stopped; the same command goes on from here" in shown
+    assert "Aborted" not in shown
     assert tags(facelabel) == BOTH
 
 

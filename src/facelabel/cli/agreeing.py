@@ -16,7 +16,7 @@ from facelabel import absence, actions
 from facelabel import settings as configuration
 from facelabel.bootstrap import core, learning_in_force, rules_in_force
 from facelabel.cli import parameters, report, terminal
-from facelabel.cli.framework import confirm
+from facelabel.cli.framework import ask, confirm
 from facelabel.core.counting import counted
 from facelabel.errors import Rejected
 from facelabel.recognition import learning_changes, name_changes
@@ -266,7 +266,7 @@ def _asked(others: OtherRules) -> str:
 def _is_wanted(others: OtherRules) -> bool:
     """Ask, where somebody is there; Rejected where nobody is and one has to know."""
     if terminal.can_ask():
-        wanted = click.confirm("Decide again about them?", err=True)
+        wanted = ask("Decide again about them?")
         if not wanted:
             terminal.remark("they stay as they are")
         return wanted

@@ -108,7 +108,17 @@ def _context_settings(given: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"help_option_names": [*_HELP], **(given or {})}
 
 
-class Command(click.Command):
+class _Documented(click.Command):
+    """What takes settings, whose help ends with where they are to be found."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Where the settings are to be found."""
+        super().format_epilog(ctx, formatter)
+        name = f"facelabel {_full_name(ctx)}".rstrip()
+        formatter.write(f"\nSettings: `{name} --help-settings`, docs/reference/settings.md\n")
+
+
+class Command(_Documented):
     """A command that takes every setting as a flag and reports our errors in one line.
 
     All take ``--json``, ``--quiet`` and ``--help-settings``; what they say they say with
@@ -208,12 +218,6 @@ class Command(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}facelabel {example}\n")
         _list_parameters(self, ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Where the settings are to be found."""
-        super().format_epilog(ctx, formatter)
-        name = f"facelabel {_full_name(ctx)}".rstrip()
-        formatter.write(f"\nSettings: `{name} --help-settings`, docs/reference/settings.md\n")
-
 
 def _list_parameters(
     command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
@@ -277,7 +281,7 @@ def _full_name(ctx: click.Context) -> str:
     return " ".join(names)
 
 
-class Group(click.Group):
+class Group(_Documented, click.Group):
     """Commands under one name, listed in the order they were added.
 
     A setting may stand before the command, too: ``facelabel keys --data D add``.
@@ -325,12 +329,6 @@ class Group(click.Group):
         """Options of its own, then the commands."""
         _list_parameters(self, ctx, formatter)
         self.format_commands(ctx, formatter)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Where the settings are to be found."""
-        super().format_epilog(ctx, formatter)
-        name = f"facelabel {_full_name(ctx)}".rstrip()
-        formatter.write(f"\nSettings: `{name} --help-settings`, docs/reference/settings.md\n")
 
 
 class Deferred(click.Command):
@@ -398,8 +396,14 @@ def _written() -> Iterator[None]:
 
 def confirm(question: str) -> None:
     """Ask; click.Abort unless it is answered with yes, KeyboardInterrupt for Ctrl-C."""
+    if not ask(question):
+        raise click.Abort
+
+
+def ask(question: str) -> bool:
+    """Whether it is answered with yes; click.Abort for no answer, KeyboardInterrupt for Ctrl-C."""
     try:
-        click.confirm(question, abort=True, err=True)  # standard output has the answer alone
+        return click.confirm(question, err=True)  # standard output has the answer alone
     except click.Abort as abort:
         if isinstance(abort.__context__, KeyboardInterrupt):  # to click that is a no
             raise KeyboardInterrupt from None
